@@ -1,0 +1,1 @@
+"""The 'learn' command, one file a command."""

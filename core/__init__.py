@@ -1,0 +1,1 @@
+"""The plugin contract: manifests, hooks, registry, interfaces and what properties are written with."""

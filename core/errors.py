@@ -1,0 +1,86 @@
+"""Every error that Groundup raises on purpose, and the exit code it ends a command with.
+
+GroundupError                      3   the base: never raised itself
+├── UsageProblem                   2   what the user asked for cannot be done as asked
+│   ├── UnknownName                2   no technique, day, roadmap or property of that name
+│   └── NoWorkspace                2   the command needs a workspace and there is none here
+├── PluginProblem                  3   a plugin, or a file of one, is broken
+│   └── EditProblem                3   a misconception's edit does not fit its solution
+├── EnvironmentProblem             3   the machine lacks something, or failed
+└── StateProblem                   3   the workspace's database cannot be read or written
+AttemptRaised                      .   the learner's code raised; an ordinary failing example for a property
+AttemptDied (BaseException)        .   the learner's process is gone: ends the grading, neither shrunk nor retried
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_HELD, EXIT_FELL_SHORT, EXIT_USAGE, EXIT_BROKEN = 0, 1, 2, 3
+
+
+class GroundupError(Exception):
+    """A problem with a message fit for the user: what, which value, and the next step."""
+
+    exit_code = EXIT_BROKEN
+
+
+class UsageProblem(GroundupError):
+    """What the user asked for cannot be done as asked."""
+
+    exit_code = EXIT_USAGE
+
+
+class UnknownName(UsageProblem):
+    """Nothing goes by that name; the message offers the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], see: str = "") -> None:
+        near = nearest(name, known)
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        super().__init__(f"No {kind} {name!r}.{hint}{' ' + see if see and not near else ''}")
+
+
+class NoWorkspace(UsageProblem):
+    """The command needs a workspace and there is none here or above."""
+
+
+class PluginProblem(GroundupError):
+    """A plugin, or one of its files, is broken."""
+
+
+class EditProblem(PluginProblem):
+    """A misconception's edit does not match its solution exactly once."""
+
+
+class EnvironmentProblem(GroundupError):
+    """The machine lacks something that the command needs, or failed."""
+
+
+class StateProblem(GroundupError):
+    """The workspace's database cannot be read or written."""
+
+
+class AttemptRaised(Exception):
+    """The learner's code raised. ``types``: the exception's class and its bases; ``lines``: their own code, quoted."""
+
+    def __init__(self, types: tuple[str, ...], message: str, lines: str = "") -> None:
+        super().__init__(f"{types[0]}: {message}" if message else types[0])
+        self.types, self.message, self.lines = types, message, lines
+
+
+class AttemptDied(BaseException):
+    """The learner's process ended or had to be ended. ``how``: timeout, memory, crash, exit or protocol."""
+
+    def __init__(self, how: str, detail: str) -> None:
+        super().__init__(f"{how}: {detail}")
+        self.how, self.detail = how, detail
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known names close to ``name``; for ``track/technique`` ids the last part counts too."""
+    names = list(dict.fromkeys(known))
+    short = {n.rpartition("/")[2]: n for n in names}
+    close = difflib.get_close_matches(name, names, 3, 0.6)
+    close += [short[n] for n in difflib.get_close_matches(name.rpartition("/")[2], short, 3, 0.6)]
+    return list(dict.fromkeys(close))[:3]

@@ -1,0 +1,1 @@
+"""The abstract classes that implementations fulfil, one file a family."""

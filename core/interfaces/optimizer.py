@@ -1,0 +1,32 @@
+"""Optimizers as pure functions of parameters, gradients and state.
+
+Parameters and gradients go by name; a state is plain data that a checkpoint can hold.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Optimizer", "State", "Tensors"]
+
+Tensors = dict[str, Float[Tensor, "..."]]
+State = dict[str, Any]
+
+
+class Optimizer(ABC):
+    """One update rule. Its constructor takes learning rate, decay and the like, by keyword."""
+
+    @abstractmethod
+    def init(self, params: Tensors) -> State:
+        """Return the state before the first step."""
+
+    @abstractmethod
+    def step(self, params: Tensors, grads: Tensors, state: State) -> tuple[Tensors, State]:
+        """Return new parameters and new state; the ones passed in are left as they were.
+
+        A parameter without an entry in ``grads`` is not touched, and neither is its state.
+        """

@@ -1,0 +1,53 @@
+"""Plain data: what may cross between the judge and an attempt's process.
+
+Tensors, numbers, strings, booleans, None, dtypes, lists, tuples, dicts with string keys, and frozen dataclasses of
+these that were registered with :func:`plain`. Nothing else: no pickle, no code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_TYPES: dict[str, type[Any]] = {}
+
+
+def plain(cls: type[T]) -> type[T]:
+    """Register a frozen dataclass (``eq=False``, no ``__post_init__``) as plain data.
+
+    Raises TypeError for any other class: equality of tensors has no single truth value, and code that runs on
+    construction would run in the judge on values that an attempt chose.
+    """
+    params = getattr(cls, "__dataclass_params__", None)
+    if params is None or not params.frozen or params.eq or hasattr(cls, "__post_init__"):
+        raise TypeError(f"{cls.__qualname__} must be @dataclass(frozen=True, eq=False) without __post_init__")
+    _TYPES[plain_name(cls)] = cls
+    return cls
+
+
+def plain_name(cls: type[Any]) -> str:
+    """Return the name that ``cls`` goes by in a frame: ``module:Class``."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def plain_type(name: str, *, imports: bool = False) -> type[Any]:
+    """Return the registered class of that name; ``imports`` lets the module be imported first (worker's side only).
+
+    Raises KeyError when there is none.
+    """
+    if name not in _TYPES and imports:
+        importlib.import_module(name.partition(":")[0])
+    return _TYPES[name]
+
+
+def is_plain(cls: type[Any]) -> bool:
+    """Whether ``cls`` itself, not a subclass of it, is registered."""
+    return _TYPES.get(plain_name(cls)) is cls
+
+
+def field_names(cls: type[Any]) -> tuple[str, ...]:
+    """Return the names of a registered dataclass's fields, in order."""
+    return tuple(f.name for f in dataclasses.fields(cls))

@@ -1,0 +1,158 @@
+"""What a plugin declares: techniques, roadmaps and their days, as pydantic models. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+CONTRACT = 1  # raised when a plugin written for an older contract would break
+
+TechniqueId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$")]
+
+
+def _english_is_there(text: dict[str, str]) -> dict[str, str]:
+    if not text.get("en", "").strip():
+        raise ValueError("a text needs its English: {en = '...'}")
+    return text
+
+
+Text = Annotated[
+    dict[str, str],
+    BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value),
+    AfterValidator(_english_is_there),
+]
+"""A learner-visible text, one string a language; English is what is shown where a translation lacks."""
+
+
+def say(text: dict[str, str], lang: str = "en") -> str:
+    """Return ``text`` in ``lang``, or in English where it has no translation."""
+    return text.get(lang) or text["en"]
+
+
+class Declared(BaseModel):
+    """The base of every declaration: frozen, and a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Declared):
+    """Where a formula or a convention was checked: a paper, a page or a file of a public repository."""
+
+    title: str
+    url: str = Field(pattern=r"^https?://")
+    where: str = Field("", description="equation, section or function")
+
+
+class Hole(Declared):
+    """One hole of the exercise; its hints go from a nudge to nearly the line."""
+
+    hints: tuple[Text, ...] = Field(min_length=1)
+
+
+class Technique(Declared):
+    """One mechanism: what it is called, what it needs, and where its files lie."""
+
+    id: TechniqueId
+    version: int = Field(1, ge=1, description="raised when a right attempt could get another verdict")
+    contract: int = Field(CONTRACT, ge=1)
+    title: Text
+    summary: Text
+    package: str = Field(description="__name__ of the plugin package; its files are found from it")
+    implements: str = Field(description="the one public class or function of the file: what is graded")
+    interface: str | None = Field(None, description="'module:Class' of the interface that the class fulfils")
+    requires: tuple[TechniqueId, ...] = ()
+    holes: tuple[Hole, ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    headline: Text | None = None
+    imports: tuple[str, ...] = Field((), description="further top-level modules that an attempt may import")
+    call_seconds: float = Field(5.0, gt=0, le=60, description="the longest that one call of an attempt may take")
+
+    @property
+    def track(self) -> str:
+        """The family: ``alignment`` of ``alignment/ppo``."""
+        return self.id.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The short name: ``ppo`` of ``alignment/ppo``."""
+        return self.id.partition("/")[2]
+
+    @property
+    def file(self) -> str:
+        """The attempt's path inside a workspace: ``alignment/ppo.py``."""
+        return self.id.replace("-", "_") + ".py"
+
+    @cached_property
+    def files(self) -> TechniqueFiles:
+        """Where the technique's files lie on this machine."""
+        return TechniqueFiles(self)
+
+
+class TechniqueFiles:
+    """The files of one technique, and the canonical names of its modules.
+
+    A built-in technique has its solution and exercise in ``groundup.solutions`` and ``groundup.exercises``;
+    any other keeps everything beside its plugin module.
+    """
+
+    def __init__(self, technique: Technique) -> None:
+        package = technique.package
+        builtin = package.startswith("groundup.plugins.")
+        inner = package.removeprefix("groundup.plugins.")
+        self.folder = _folder(package)
+        self.properties_module = f"{package}.properties"
+        self.solution_module = f"groundup.solutions.{inner}" if builtin else f"{package}.solution"
+        self.properties = self.folder / "properties.py"
+        self.misconceptions = self.folder / "misconceptions.toml"
+        if builtin:
+            path = inner.replace(".", "/")
+            self.solution = _folder("groundup.solutions") / f"{path}.py"
+            self.exercise = _folder("groundup.exercises") / f"{path}.py"
+            self.quiz = _folder("groundup.quizzes") / f"{path}.yaml"
+        else:
+            self.solution = self.folder / "solution.py"
+            self.exercise = self.folder / "exercise.py"
+            self.quiz = self.folder / "quiz.yaml"
+
+    def lesson(self, lang: str = "en") -> Path:
+        """Return the lesson in ``lang``, or in English where it has no translation."""
+        translated = self.folder / f"lesson.{lang}.md"
+        return translated if translated.exists() else self.folder / "lesson.md"
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no package {package!r}")
+    return Path(spec.origin).parent
+
+
+class Day(Declared):
+    """One day of a roadmap. A technique it names may not be written yet."""
+
+    number: int = Field(ge=1)
+    title: Text
+    techniques: tuple[TechniqueId, ...] = ()
+    quiz: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a learner types: ``day-7``."""
+        return f"day-{self.number}"
+
+
+class Roadmap(Declared):
+    """Ordered days through the techniques."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    title: Text
+    days: tuple[Day, ...] = Field(min_length=1)
+
+    def model_post_init(self, _context: Any) -> None:
+        """Check that the days count 1, 2, 3 ..."""
+        if [d.number for d in self.days] != list(range(1, len(self.days) + 1)):
+            raise ValueError(f"the days of roadmap {self.id!r} must count 1, 2, 3 ...")

@@ -1,0 +1,30 @@
+"""What properties are written with: drawn tensors, named tolerances, comparisons that explain themselves, marks."""
+
+from groundup.core.testing.compare import (
+    Mismatch,
+    Tolerance,
+    assert_close,
+    assert_equal,
+    gradient,
+    rejects,
+    sum_tolerance,
+)
+from groundup.core.testing.marks import after, claim, hole, points
+from groundup.core.testing.strategies import booleans, float_dtypes, tensors
+
+__all__ = [
+    "Mismatch",
+    "Tolerance",
+    "after",
+    "assert_close",
+    "assert_equal",
+    "booleans",
+    "claim",
+    "float_dtypes",
+    "gradient",
+    "hole",
+    "points",
+    "rejects",
+    "sum_tolerance",
+    "tensors",
+]

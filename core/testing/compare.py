@@ -1,0 +1,118 @@
+"""Comparisons that say what they expected, what they got and where the two part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.core.errors import AttemptRaised
+from groundup.core.testing.literals import literal
+
+
+class Mismatch(AssertionError):
+    """What was expected, what came, and the first place where they differ. All three are short texts."""
+
+    def __init__(self, message: str, expected: str | None = None, got: str | None = None, where: str | None = None):
+        super().__init__(message)
+        self.expected, self.got, self.where = expected, got, where
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a right answer may be from the exact one: ``atol + rtol * |expected|``."""
+
+    rtol: float
+    atol: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.rtol <= 0.01 and self.atol >= 0):
+            raise ValueError(f"{self} would let wrong answers pass: rtol is at most 0.01")
+
+
+EXACT = Tolerance(0.0, 0.0)
+
+
+def sum_tolerance(dtype: torch.dtype, terms: int, size: float = 1.0) -> Tolerance:
+    """Return the tolerance of a sum of ``terms`` numbers of magnitude ``size``, each a few operations deep.
+
+    A sum of n terms in any order is off by at most (n - 1) units of rounding times the sum of magnitudes (Higham,
+    Accuracy and Stability of Numerical Algorithms, eq. 4.4); the factor 8 covers the operations that made each term.
+    Raises ValueError where that would rival ``size`` itself.
+    """
+    unit = torch.finfo(dtype).eps
+    tolerance = Tolerance(rtol=8 * unit, atol=8 * unit * max(terms, 1) * size)
+    if tolerance.atol > 0.01 * size:
+        raise ValueError(f"{terms} terms in {dtype} leave no room between rounding and error: use a wider dtype")
+    return tolerance
+
+
+def assert_close(
+    got: Any, expected: Tensor, *, dtype: torch.dtype, tolerance: Tolerance, what: str = "the result"
+) -> None:
+    """Check that ``got`` is a tensor of ``dtype`` with the shape and the numbers of ``expected`` (any float dtype).
+
+    Raises Mismatch.
+    """
+    if not isinstance(got, Tensor):
+        raise Mismatch(f"{what} is no tensor", f"a tensor of shape {tuple(expected.shape)}", literal(got))
+    if got.shape != expected.shape:
+        raise Mismatch(f"{what} has another shape", f"shape {tuple(expected.shape)}", f"shape {tuple(got.shape)}")
+    if got.dtype != dtype:
+        raise Mismatch(f"{what} has another dtype", str(dtype), str(got.dtype))
+    ours, theirs = expected.detach().to(torch.float64), got.detach().to(torch.float64)
+    off = ~torch.isclose(theirs, ours, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=False)
+    if off.any():
+        index = tuple(off.nonzero()[0].tolist())
+        raise Mismatch(
+            f"{what} differs" + (f" at [{', '.join(map(str, index))}]" if index else ""),
+            literal(expected.detach().to(dtype)),
+            literal(got.detach()),
+            f"[{', '.join(map(str, index))}]: expected {_number(ours[index])}, got {_number(theirs[index])}"
+            if index
+            else None,
+        )
+
+
+def assert_equal(got: Any, expected: Any, *, what: str = "the result") -> None:
+    """Check that two plain values are the same, of the same type; tensors bit for bit. Raises Mismatch."""
+    if isinstance(expected, Tensor):
+        assert_close(got, expected, dtype=expected.dtype, tolerance=EXACT, what=what)
+    elif type(got) is not type(expected) or got != expected:
+        raise Mismatch(f"{what} differs", literal(expected), literal(got))
+
+
+def gradient(output: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of ``output``'s sum to each of ``inputs``; zeros where it does not depend on one.
+
+    Raises Mismatch when the output carries no gradient at all.
+    """
+    if not output.requires_grad:
+        raise Mismatch("the result carries no gradient", "a result that depends on its inputs", "one cut off from them")
+    grads = torch.autograd.grad(output.sum(), inputs, allow_unused=True)
+    return [torch.zeros_like(i) if g is None else g for i, g in zip(inputs, grads, strict=True)]
+
+
+@contextmanager
+def rejects(*types: type[Exception], what: str) -> Iterator[None]:
+    """Check that the attempt raises one of ``types`` (or a subclass) inside the block, on its own side or here."""
+    names = " or ".join(t.__name__ for t in types)
+    try:
+        yield
+    except types:
+        return
+    except AttemptRaised as raised:
+        if "NotImplementedError" in raised.types or not {t.__name__ for t in types} & set(raised.types):
+            raise
+        return
+    raise Mismatch(f"{what} is accepted", f"{names} raised", "no error")
+
+
+def _number(value: Tensor) -> str:
+    number = float(value)
+    return f"{number:.6g}" if math.isfinite(number) else str(number)

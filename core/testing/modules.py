@@ -1,0 +1,44 @@
+"""Modules made from source text: a properties file or a solution as it is on disk now, an edited solution."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import linecache
+import sys
+import types
+from pathlib import Path
+
+_DIGESTS: dict[str, str] = {}
+
+
+def current_module(name: str, path: Path) -> types.ModuleType:
+    """Return module ``name`` as ``path`` reads now, under its canonical name; executed again only when changed."""
+    source = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    if _DIGESTS.get(name) != digest or name not in sys.modules:
+        parent, _, last = name.rpartition(".")
+        package = importlib.import_module(parent)
+        module = module_from_source(name, source, str(path))
+        sys.modules[name] = module
+        setattr(package, last, module)
+        _DIGESTS[name] = digest
+    return sys.modules[name]
+
+
+def module_from_source(name: str, source: str, filename: str) -> types.ModuleType:
+    """Execute ``source`` as a new module. It enters neither ``sys.modules`` nor the bytecode cache."""
+    module = types.ModuleType(name)
+    module.__file__ = filename
+    module.__package__ = name.rpartition(".")[0]
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    previous = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses look their own module up while they are made
+    try:
+        exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+    finally:
+        if previous is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = previous
+    return module

@@ -1,0 +1,58 @@
+"""Lets an author run a properties file with plain pytest: ``pytest -p groundup.core.testing.pytest_plugin FILE``.
+
+Here ``impl`` is the solution itself, in this process. ``learn grade`` runs the same file with ``impl`` in another one.
+"""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundup.core.registry import Registry
+from groundup.core.technique import Technique
+from groundup.core.testing.modules import current_module
+
+
+class PropertiesModule(pytest.Module):
+    """A properties file, imported under its canonical name: by its path alone, its manifest would run twice."""
+
+    technique: Technique
+
+    def _getobj(self) -> types.ModuleType:
+        return current_module(self.technique.files.properties_module, self.path)
+
+
+def properties_module(technique: Technique, path: Path, parent: Any) -> PropertiesModule:
+    """Return the collector of ``technique``'s properties."""
+    module: PropertiesModule = PropertiesModule.from_parent(parent, path=path)
+    module.technique = technique
+    return module
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
+    """Collect a technique's properties file as what it is."""
+    if module_path.name != "properties.py":
+        return None
+    for technique in Registry().techniques.values():
+        if technique.files.properties.samefile(module_path):
+            return properties_module(technique, module_path, parent)
+    return None
+
+
+@pytest.fixture
+def reference(request: pytest.FixtureRequest) -> Any:
+    """The solution's public class or function."""
+    module = request.node.getparent(PropertiesModule)
+    if module is None:
+        raise pytest.UsageError("'impl' and 'reference' are fixtures of a technique's properties.py")
+    files = module.technique.files
+    return getattr(current_module(files.solution_module, files.solution), module.technique.implements)
+
+
+@pytest.fixture
+def impl(reference: Any) -> Any:
+    """What is judged: here the solution itself."""
+    return reference

@@ -1,0 +1,67 @@
+"""Hypothesis strategies for tensors.
+
+Every number is a multiple of 1/8 in a small range: exact in every float dtype, quick to draw (one byte each), short to
+print, and shrinking towards 0. Layouts vary, since a ``.view`` that only works on contiguous inputs is a mistake.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+STEP = 1 / 8
+LAYOUTS = ("contiguous", "transposed", "strided")
+
+
+def float_dtypes() -> st.SearchStrategy[torch.dtype]:
+    """Draw float32 or float64: the dtypes that every technique must carry through."""
+    return st.sampled_from([torch.float32, torch.float64])
+
+
+def tensors(
+    shape: tuple[int, ...],
+    *,
+    dtype: torch.dtype = torch.float32,
+    low: float = -2.0,
+    high: float = 2.0,
+    layouts: bool = True,
+) -> st.SearchStrategy[Tensor]:
+    """Draw a tensor of multiples of 1/8 in [``low``, ``high``], shrinking to the one nearest 0.
+
+    Raises ValueError for a range with more than 256 steps.
+    """
+    steps = torch.arange(math.ceil(low / STEP), math.floor(high / STEP) + 1, dtype=torch.float64) * STEP
+    if not 0 < len(steps) <= 256:
+        raise ValueError(f"[{low}, {high}] holds {len(steps)} multiples of 1/8; a tensor draws from 1 to 256")
+    grid = steps[torch.argsort(steps.abs(), stable=True)].to(dtype)
+    return _drawn(shape, lambda raw: grid[raw.long() % len(grid)], layouts)
+
+
+def booleans(shape: tuple[int, ...], *, simplest: bool = False, layouts: bool = True) -> st.SearchStrategy[Tensor]:
+    """Draw a boolean tensor, shrinking to ``simplest`` everywhere."""
+    return _drawn(shape, lambda raw: (raw % 2 == 1) != simplest, layouts)
+
+
+def _drawn(shape: tuple[int, ...], read: Any, layouts: bool) -> st.SearchStrategy[Tensor]:
+    size = math.prod(shape)
+
+    def build(drawn: tuple[bytes, str]) -> Tensor:
+        raw = torch.tensor(list(drawn[0]), dtype=torch.uint8)
+        return laid_out(read(raw).reshape(shape), drawn[1])
+
+    return st.tuples(st.binary(min_size=size, max_size=size), st.sampled_from(LAYOUTS if layouts else LAYOUTS[:1])).map(
+        build
+    )
+
+
+def laid_out(tensor: Tensor, layout: str) -> Tensor:
+    """Return the same numbers in another memory layout: ``contiguous``, ``transposed`` or ``strided``."""
+    if layout == "transposed" and tensor.dim() >= 2:
+        return tensor.mT.contiguous().mT
+    if layout == "strided" and tensor.dim() >= 1:
+        return torch.stack([tensor, torch.zeros_like(tensor)], dim=-1)[..., 0]
+    return tensor.contiguous()

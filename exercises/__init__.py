@@ -1,0 +1,1 @@
+"""Stubs generated from the solutions by 'learn author stubs'; never edited by hand."""

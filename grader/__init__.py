@@ -1,0 +1,1 @@
+"""The judge: runs an attempt in another process and says, with evidence, what holds."""

@@ -1,0 +1,87 @@
+"""What a grading found, as data: the one model behind the terminal, ``--json``, the database and the brief."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+Status = Literal["held", "failed", "died", "not_started", "not_reached", "not_gradable"]
+"""Of one property. ``failed``: the claim does not hold. ``died``: the attempt's process ended or had to be ended.
+``not_started``: a hole is still empty. ``not_reached``: something else had to hold first. ``not_gradable``: ours or
+the machine's fault; it never counts against the attempt."""
+
+Outcome = Literal["passed", "fell_short", "not_started", "died", "not_gradable"]
+
+
+class Model(BaseModel):
+    """The base of the verdict's parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PropertyResult(Model):
+    """What became of one property."""
+
+    id: str = Field(description="the test's name without 'test_'")
+    claim: str
+    status: Status
+    points: float = 1.0
+    hole: int | None = None
+    counterexample: dict[str, str] | None = Field(None, description="the smallest case found, as literals to paste")
+    expected: str | None = None
+    got: str | None = None
+    where: str | None = Field(None, description="the first place where expected and got differ")
+    message: str | None = None
+    printed: str | None = Field(None, description="what the attempt printed on that case")
+
+
+class HoleState(Model):
+    """Whether one hole of the exercise is filled."""
+
+    number: int
+    title: str
+    filled: bool
+
+
+class Diagnosis(Model):
+    """A named behaviour that the attempt reproduces on the failing case and on others."""
+
+    id: str
+    kind: Literal["misconception", "convention"]
+    says: str
+
+
+class Attempt(Model):
+    """The file that was graded."""
+
+    path: str
+    sha256: str
+
+
+class Verdict(Model):
+    """One grading of one attempt."""
+
+    technique: str
+    version: int
+    passed: bool
+    outcome: Outcome
+    score: float = Field(ge=0, le=1, description="points of the properties that held over all points")
+    seed: int
+    examples: int
+    seconds: float
+    containment: str
+    attempt: Attempt
+    holes: tuple[HoleState, ...]
+    properties: tuple[PropertyResult, ...]
+    diagnosis: tuple[Diagnosis, ...] = ()
+    problem: str | None = Field(None, description="what stopped the grading, where something did")
+    environment: dict[str, str] = Field(default_factory=dict)
+    given_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def held(self) -> int:
+        """How many properties held."""
+        return sum(p.status == "held" for p in self.properties)

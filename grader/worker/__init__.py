@@ -1,0 +1,1 @@
+"""The untrusted side: what runs in the attempt's process. Holds no reference, property or verdict."""

@@ -1,0 +1,71 @@
+"""The built-in roadmap: fourteen days from value iteration to serving."""
+
+from groundup.core.hookspecs import hookimpl
+from groundup.core.technique import Day, Roadmap
+
+DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
+    ("Decisions: states, rewards and the best policy", "决策：状态、奖励与最优策略", ("rl/mdp",), None),
+    ("Learning from one step", "从一步中学习", ("rl/td-learning",), None),
+    ("Policy gradients and the advantage", "策略梯度与优势", ("rl/policy-gradient", "rl/advantage"), None),
+    ("Generalised advantage estimation", "广义优势估计", ("rl/gae",), "gae"),
+    ("Supervised fine-tuning", "监督微调", ("alignment/sft", "alignment/chat-template"), None),
+    (
+        "Preferences without a reward model",
+        "不用奖励模型的偏好学习",
+        ("alignment/dpo", "alignment/ipo", "alignment/kto", "alignment/simpo", "alignment/orpo"),
+        None,
+    ),
+    ("Proximal policy optimisation", "近端策略优化", ("alignment/kl-control", "alignment/ppo"), "ppo"),
+    ("Group-relative policy optimisation", "组相对策略优化", ("alignment/grpo",), None),
+    (
+        "Rewards and the whole RLHF loop",
+        "奖励与完整的 RLHF 循环",
+        ("alignment/reward-model", "alignment/verifiable-reward", "alignment/rlhf"),
+        None,
+    ),
+    ("Offline reinforcement learning", "离线强化学习", ("rl/cql",), None),
+    ("Seeing: vision into tokens", "视觉：把图像变成词元", ("multimodal/mlp-projector", "multimodal/q-former"), None),
+    (
+        "Parallelism",
+        "并行",
+        (
+            "parallelism/ring-all-reduce",
+            "parallelism/data-parallel",
+            "parallelism/tensor-parallel",
+            "parallelism/pipeline-parallel",
+            "parallelism/zero-1",
+            "parallelism/zero-2",
+            "parallelism/zero-3",
+        ),
+        None,
+    ),
+    (
+        "Attention, its cache and its kernel",
+        "注意力、缓存与内核",
+        (
+            "architecture/attention",
+            "architecture/grouped-query-attention",
+            "inference/kv-cache",
+            "inference/paged-attention",
+            "kernels/online-softmax",
+            "kernels/flash-attention",
+        ),
+        "kv-cache",
+    ),
+    ("Looking back: grade everything once more", "回顾：把一切再评一遍", (), None),
+]
+
+
+@hookimpl
+def roadmaps() -> list[Roadmap]:
+    """Declare ``fourteen-days``."""
+    return [
+        Roadmap(
+            id="fourteen-days",
+            title={"en": "Fourteen days", "zh": "十四天"},
+            days=tuple(
+                Day(number=n, title={"en": en, "zh": zh}, techniques=techniques, quiz=quiz)
+                for n, (en, zh, techniques, quiz) in enumerate(DAYS, start=1)
+            ),
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Questions, one YAML file a technique."""

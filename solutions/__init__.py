@@ -1,0 +1,1 @@
+"""Reference implementations, one file a technique, holes marked."""
