@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["KVCacheManager"]
+__all__ = ["CacheFullError", "KVCacheManager"]
+
+
+class CacheFullError(Exception):
+    """There is no room left for what was to be appended."""
 
 
 class KVCacheManager(ABC):
     """Keeps keys and values of several sequences. Its constructor takes layers, heads, sizes and capacity.
 
     A sequence is named by a number that the caller chooses. Every method raises KeyError for one it does not know and
-    MemoryError, with nothing changed, where there is no room left.
+    CacheFullError, with nothing changed, where there is no room left.
     """
 
     @abstractmethod

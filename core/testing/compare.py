@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,23 @@ def gradient(output: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
     if not output.requires_grad:
         raise Mismatch("the result carries no gradient", "a result that depends on its inputs", "one cut off from them")
     grads = torch.autograd.grad(output.sum(), inputs, allow_unused=True)
-    return [torch.zeros_like(i) if g is None else g for i, g in zip(inputs, grads, strict=True)]
+    found = [torch.zeros_like(i) if g is None else g for i, g in zip(inputs, grads, strict=True)]
+    if watcher := _WATCHER.get():
+        watcher(found)
+    return found
+
+
+_WATCHER: ContextVar[Callable[[list[Tensor]], None] | None] = ContextVar("gradients", default=None)
+
+
+@contextmanager
+def watching_gradients(watcher: Callable[[list[Tensor]], None]) -> Iterator[None]:
+    """Have ``watcher`` called with every gradient that a property takes inside the block."""
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
 
 
 @contextmanager

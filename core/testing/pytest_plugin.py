@@ -42,7 +42,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
     return None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")  # hypothesis refuses one made anew for each test
 def reference(request: pytest.FixtureRequest) -> Any:
     """The solution's public class or function."""
     module = request.node.getparent(PropertiesModule)
@@ -52,7 +52,7 @@ def reference(request: pytest.FixtureRequest) -> Any:
     return getattr(current_module(files.solution_module, files.solution), module.technique.implements)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def impl(reference: Any) -> Any:
     """What is judged: here the solution itself."""
     return reference

@@ -6,6 +6,7 @@ print, and shrinking towards 0. Layouts vary, since a ``.view`` that only works 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -22,6 +23,7 @@ def float_dtypes() -> st.SearchStrategy[torch.dtype]:
     return st.sampled_from([torch.float32, torch.float64])
 
 
+@functools.lru_cache(maxsize=4096)  # hypothesis validates each new strategy anew, which takes longer than drawing
 def tensors(
     shape: tuple[int, ...],
     *,
@@ -38,9 +40,10 @@ def tensors(
     if not 0 < len(steps) <= 256:
         raise ValueError(f"[{low}, {high}] holds {len(steps)} multiples of 1/8; a tensor draws from 1 to 256")
     grid = steps[torch.argsort(steps.abs(), stable=True)].to(dtype)
-    return _drawn(shape, lambda raw: grid[raw.long() % len(grid)], layouts)
+    return _drawn(shape, lambda raw: grid[raw.int() % len(grid)], layouts)
 
 
+@functools.lru_cache(maxsize=4096)
 def booleans(shape: tuple[int, ...], *, simplest: bool = False, layouts: bool = True) -> st.SearchStrategy[Tensor]:
     """Draw a boolean tensor, shrinking to ``simplest`` everywhere."""
     return _drawn(shape, lambda raw: (raw % 2 == 1) != simplest, layouts)
@@ -50,7 +53,7 @@ def _drawn(shape: tuple[int, ...], read: Any, layouts: bool) -> st.SearchStrateg
     size = math.prod(shape)
 
     def build(drawn: tuple[bytes, str]) -> Tensor:
-        raw = torch.tensor(list(drawn[0]), dtype=torch.uint8)
+        raw = torch.frombuffer(bytearray(drawn[0]), dtype=torch.uint8) if size else torch.empty(0, dtype=torch.uint8)
         return laid_out(read(raw).reshape(shape), drawn[1])
 
     return st.tuples(st.binary(min_size=size, max_size=size), st.sampled_from(LAYOUTS if layouts else LAYOUTS[:1])).map(

@@ -1,0 +1,261 @@
+"""One attempt in its process, as the judge sees it: requests with deadlines, and a name for every way to die."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.grader.fork_server import ForkServer, Spawned
+from groundup.grader.text import printable
+from groundup.grader.worker import wire
+from groundup.grader.worker.limits import MEMORY
+
+LOAD_SECONDS = 10.0
+BURIAL_SECONDS = 5.0
+HANG_UP_SECONDS = 0.5
+OUTPUT_KEPT = 1 << 16
+OUTPUT_MOST = 64 << 20
+CHUNK = 1 << 18
+NO_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs: the attempt's source, the name it goes by in messages, and the public name it must define."""
+
+    source: str
+    filename: str
+    implements: str
+    imports: tuple[str, ...] = ()
+
+
+class AttemptProcess:
+    """Runs one program in a process of its own. Every method may raise AttemptDied; once dead, it stays dead."""
+
+    def __init__(
+        self, server: ForkServer, program: Program, *, seed: int, call_seconds: float, total_seconds: float
+    ) -> None:
+        """Start the process and load the program. Raises AttemptRaised when loading raises."""
+        self.call_seconds = call_seconds
+        self.total_seconds = total_seconds
+        self.deadline = time.monotonic() + total_seconds
+        self.forgotten: list[int] = []
+        self.death: AttemptDied | None = None
+        self._printed = bytearray()
+        self._printed_bytes = 0
+        self.requests = 0
+        self._open: Spawned | None = server.spawn(program.imports, cpu_seconds=int(total_seconds) + 10)
+        self._open.data.setblocking(False)
+        os.set_blocking(self._open.output, False)
+        load = {"name": program.filename, "implements": program.implements, "seed": seed}
+        try:
+            self.request("load", load, program.source, seconds=LOAD_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def request(
+        self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None
+    ) -> tuple[int, dict[str, Any], Any]:
+        """Ask for one operation; return its number, the answer's meta and its value.
+
+        Raises AttemptRaised when the attempt's code raised, AttemptDied when the process is gone or must go.
+        """
+        if self.death is not None:
+            raise self.death
+        self.requests += 1
+        number = self.requests
+        forgotten, self.forgotten = self.forgotten, []
+        allowed = seconds or self.call_seconds
+        frame = wire.encode({**meta, "op": operation, "id": number, "free": forgotten}, value, keep_strides=True)
+        header, payload = self._exchange(frame, min(time.monotonic() + allowed, self.deadline), allowed)
+        try:
+            answer, result = wire.decode(header, payload)
+            if answer.get("id") != number or type(answer.get("ok")) is not bool:
+                raise wire.ProtocolError("an answer to a question that was not asked")
+            if not answer["ok"]:
+                raise self._raised(result)
+        except wire.ProtocolError as error:
+            self._die("protocol", f"the process answered with {printable(str(error))}")
+        return number, answer, result
+
+    def take_printed(self) -> str:
+        """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""
+        self._drain_output()
+        text = printable(self._printed.decode(errors="replace"))
+        self._printed.clear()
+        return text
+
+    def close(self) -> None:
+        """End the process, wait until it is gone. Safe to call twice."""
+        if self._open is not None:
+            self._bury()
+
+    def _raised(self, told: Any) -> AttemptRaised:
+        if type(told) is not dict:
+            raise wire.ProtocolError("an error of the wrong form")
+        types, message, lines = told.get("types"), told.get("message"), told.get("lines")
+        if type(types) is not list or not types or not all(type(t) is str for t in types):
+            raise wire.ProtocolError("an error of the wrong form")
+        if type(message) is not str or type(lines) is not str:
+            raise wire.ProtocolError("an error of the wrong form")
+        if types[0] == "RuntimeError" and any(sign in message for sign in NO_MEMORY):
+            self._die("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use")
+        return AttemptRaised(tuple(printable(t) for t in types), printable(message), printable(lines))
+
+    def _exchange(self, parts: list[Any], deadline: float, allowed: float) -> tuple[bytes, bytearray]:
+        """Send a frame and receive one, both at once and under one deadline: neither side can hold the other."""
+        assert self._open is not None
+        data, output = self._open.data, self._open.output
+        outgoing = _joined(parts)
+        incoming = _Incoming()
+        self._send(data, outgoing)
+        poll = select.poll()
+        poll.register(output, select.POLLIN)
+        poll.register(data, select.POLLIN | (select.POLLOUT if outgoing else 0))
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                if deadline >= self.deadline:
+                    self._die("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
+                self._die("timeout", f"a call took longer than the {allowed:g} s it may take")
+            for descriptor, events in poll.poll(left * 1000 + 1):
+                if descriptor == output:
+                    if not self._drain_output():
+                        poll.unregister(output)
+                    continue
+                if events & select.POLLOUT:
+                    self._send(data, outgoing)
+                    if not outgoing:
+                        poll.modify(data, select.POLLIN)
+                if events & ~select.POLLOUT and self._receive(data, incoming):
+                    return incoming.frame()
+
+    def _send(self, data: socket.socket, outgoing: list[memoryview]) -> None:
+        """Send what can be sent without waiting."""
+        try:
+            while outgoing:
+                sent = data.send(outgoing[0][:CHUNK])
+                outgoing[0] = outgoing[0][sent:]
+                if not outgoing[0]:
+                    outgoing.pop(0)
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            self._gone()
+
+    def _receive(self, data: socket.socket, incoming: _Incoming) -> bool:
+        try:
+            received = data.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionError:
+            received = b""
+        if not received:
+            self._gone()
+        try:
+            return incoming.take(received)
+        except wire.ProtocolError as error:
+            self._die("protocol", f"the process answered with {printable(str(error))}")
+
+    def _drain_output(self) -> bool:
+        """Take what the attempt has printed; return whether it may print more."""
+        if self._open is None:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self._open.output, CHUNK):
+                self._printed += chunk
+                del self._printed[:-OUTPUT_KEPT]
+                self._printed_bytes += len(chunk)
+                if self._printed_bytes > OUTPUT_MOST:
+                    self._die("flood", f"it printed more than {OUTPUT_MOST >> 20} MiB")
+            return False
+        return True
+
+    def _gone(self) -> NoReturn:
+        """The process closed its end: it crashed, exited, was killed, or only hung up. Find out which."""
+        code = self._bury(patience=HANG_UP_SECONDS).get("exit")
+        if code is None:
+            self._die("protocol", "the process closed its connection")
+        if code == -signal.SIGKILL:
+            self._die("crash", "the process was killed; most often the machine had no memory left for it")
+        if code == -signal.SIGXCPU:
+            self._die("timeout", "it used up its processor time")
+        if code < 0:
+            self._die("crash", f"the process crashed with {signal.Signals(-code).name}")
+        self._die("exit", f"the process ended by itself with exit code {code}")
+
+    def _die(self, how: str, detail: str) -> NoReturn:
+        self.close()
+        self.death = AttemptDied(how, detail)
+        raise self.death
+
+    def _bury(self, patience: float = 0.0) -> dict[str, Any]:
+        """Have the fork server kill the process and wait for its end; return how it ended by itself, if it did.
+
+        ``patience`` is how long it may take to end by itself first, in seconds.
+        """
+        assert self._open is not None
+        spawned, self._open = self._open, None
+        self.death = AttemptDied("exit", "the process was ended by the judge")
+        told: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            spawned.status.settimeout(patience or None)
+            if patience:
+                told = json.loads(spawned.status.recv(4096))
+        with contextlib.suppress(OSError):
+            spawned.status.settimeout(BURIAL_SECONDS)
+            spawned.status.sendall(b"k")
+            while spawned.status.recv(4096):
+                pass
+        for _ in range(OUTPUT_MOST // CHUNK):
+            try:
+                chunk = os.read(spawned.output, CHUNK)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            self._printed += chunk
+            del self._printed[:-OUTPUT_KEPT]
+        os.close(spawned.output)
+        spawned.data.close()
+        spawned.status.close()
+        return told
+
+
+def _joined(parts: list[Any]) -> list[memoryview]:
+    """Return the parts of a frame as what to send: small frames in one piece."""
+    if sum(len(part) for part in parts) <= CHUNK:
+        return [memoryview(b"".join(parts))]
+    return [memoryview(part) for part in parts]
+
+
+class _Incoming:
+    """A frame as it arrives: its lengths are checked before anything beyond its head is kept."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._header = self._whole = 0
+
+    def take(self, received: bytes) -> bool:
+        """Keep what was received; return whether the frame is whole. Raises ProtocolError."""
+        self._received += received
+        if not self._whole and len(self._received) >= wire.HEAD.size:
+            self._header, payload = wire.lengths(self._received[: wire.HEAD.size])
+            self._whole = wire.HEAD.size + self._header + payload
+        if self._whole and len(self._received) > self._whole:
+            raise wire.ProtocolError("more than one answer")
+        return len(self._received) == self._whole
+
+    def frame(self) -> tuple[bytes, bytearray]:
+        """Return header and payload of the whole frame."""
+        header_end = wire.HEAD.size + self._header
+        return bytes(self._received[wire.HEAD.size : header_end]), self._received[header_end:]

@@ -1,0 +1,113 @@
+"""Names the mistake: which known edit of the solution behaves as the attempt does.
+
+The failing property is run on its smallest case and on others, once with the attempt and once with each edited
+solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
+differs from the reference clearly in at least one, and is the only one that does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.core.errors import AttemptDied
+from groundup.core.plain import field_names, is_plain
+from groundup.core.technique import Technique
+from groundup.core.testing.compare import watching_gradients
+from groundup.core.testing.modules import current_module, module_from_source
+from groundup.grader.edits import Edit, load_edits
+from groundup.grader.local import traced
+
+SAME, CLEARLY = 1e-4, 1e-2  # relative: rounding stays below the first, another formula goes beyond the second
+
+
+@dataclass
+class Case:
+    """One example of one property, to be run again with any implementation."""
+
+    property: Callable[..., Any]
+    arguments: dict[str, Any]
+    fixtures: dict[str, Any]
+    error: Exception | None = None
+    printed: str = ""
+
+    def run(self, implementation: Any) -> None:
+        """Run the property on this case. Raises what the property raises."""
+        self.property(**{**self.fixtures, "impl": implementation, **self.arguments})
+
+    def trace(self, implementation: Any, like: Any) -> list[Any]:
+        """Return the answers and gradients that the property saw, up to where it failed."""
+        trace: list[Any] = []
+        with watching_gradients(trace.append), contextlib.suppress(Exception):  # where it fails is not compared
+            self.run(traced(implementation, trace.append, like))
+        return trace
+
+
+def diagnose(technique: Technique, failure: Case, others: Sequence[Case]) -> tuple[Edit, ...]:
+    """Return the one edit whose behaviour the attempt reproduces, or nothing."""
+    files = technique.files
+    solution = files.solution.read_text(encoding="utf-8")
+    reference = getattr(current_module(files.solution_module, files.solution), technique.implements)
+    cases = [failure, *others]
+    try:
+        attempt = [case.trace(failure.fixtures["impl"], reference) for case in cases]
+    except AttemptDied:
+        return ()
+    right = [case.trace(reference, reference) for case in cases]
+    matching: list[Edit] = []
+    for edit in load_edits(technique):
+        name = f"<{edit.id}>"
+        edited = getattr(module_from_source("edited", edit.apply(solution), name), technique.implements)
+        wrong: list[list[Any]] = []
+        for case, theirs in zip(cases, attempt, strict=True):
+            wrong.append(case.trace(edited, reference))
+            if distance(wrong[-1], theirs) > SAME:
+                break
+        else:
+            if any(distance(w, r) > CLEARLY for w, r in zip(wrong, right, strict=True)):
+                matching.append(edit)
+    return tuple(matching) if len(matching) == 1 else ()
+
+
+def distance(one: Any, other: Any) -> float:
+    """Return how far two plain values are apart, relative to their size; infinity where their form differs."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return _tensor_distance(one.detach(), other.detach())
+    if type(one) in (int, float) and type(other) in (int, float):
+        return _tensor_distance(torch.tensor(float(one)), torch.tensor(float(other)))
+    if type(one) is not type(other):
+        return math.inf
+    if type(one) in (list, tuple):
+        pairs = list(zip(one, other, strict=False))
+        # One trace may go on where the other's property has already failed: what both saw is compared.
+        return max((distance(a, b) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
+    if type(one) is dict:
+        if one.keys() != other.keys():
+            return math.inf
+        return max((distance(v, other[k]) for k, v in one.items()), default=0.0)
+    if is_plain(type(one)):
+        return max((distance(getattr(one, f), getattr(other, f)) for f in field_names(type(one))), default=0.0)
+    return 0.0 if one is other or one == other else math.inf
+
+
+def _tensor_distance(one: Tensor, other: Tensor) -> float:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return math.inf
+    if one.numel() == 0:
+        return 0.0
+    a, b = one.to(torch.float64), other.to(torch.float64)
+    if not torch.equal(a.isfinite(), b.isfinite()):
+        return math.inf
+    finite = a.isfinite()
+    if not torch.equal(a[~finite].nan_to_num(nan=0.5), b[~finite].nan_to_num(nan=0.5)):
+        return math.inf
+    if not finite.any():
+        return 0.0
+    size = max(float(a[finite].abs().max()), float(b[finite].abs().max()), 1e-12)
+    return float((a[finite] - b[finite]).abs().max()) / size

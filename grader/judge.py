@@ -1,0 +1,477 @@
+"""The judge: runs a technique's properties on an attempt and says what holds. Trusted; the attempt runs elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import torch
+from hypothesis.database import InMemoryExampleDatabase
+
+from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UsageProblem
+from groundup.core.technique import Technique, say
+from groundup.core.testing.compare import Mismatch
+from groundup.core.testing.literals import literal
+from groundup.core.testing.marks import Marks, marks_of
+from groundup.core.testing.modules import current_module, module_from_source
+from groundup.core.testing.pytest_plugin import properties_module
+from groundup.grader.attempt import AttemptProcess, Program
+from groundup.grader.diagnosis import Case, diagnose
+from groundup.grader.exercise import hole_states
+from groundup.grader.fork_server import ForkServer
+from groundup.grader.local import LocalAttempt
+from groundup.grader.proxy import proxy
+from groundup.grader.verdict import Attempt, Diagnosis, Outcome, PropertyResult, Status, Verdict
+
+EXAMPLES, THOROUGH_EXAMPLES = 25, 200
+STEPS = 20  # of one run of a state machine
+TOTAL_SECONDS, THOROUGH_SECONDS = 60.0, 300.0
+LONGEST_SOURCE = 1 << 20
+CASES_KEPT = 16
+INI = Path(__file__).with_name("judge.ini")
+PLUGINS_OFF = [
+    "cacheprovider",
+    "capture",
+    "debugging",
+    "doctest",
+    "faulthandler",
+    "junitxml",
+    "legacypath",
+    "logging",
+    "nose",
+    "pastebin",
+    "recwarn",
+    "setuponly",
+    "setupplan",
+    "stepwise",
+    "terminal",
+    "terminalprogress",
+    "threadexception",
+    "tmpdir",
+    "unittest",
+    "unraisableexception",
+    "warnings",
+]
+
+
+@dataclass(frozen=True)
+class Grading:
+    """A verdict and what is kept beside it: the source that was graded, and the failing cases as choices."""
+
+    verdict: Verdict
+    source: str
+    cases: dict[bytes, set[bytes]]
+
+
+class Judge:
+    """Grades attempts one after another, each in a fresh process forked from the same server."""
+
+    def __init__(self, server: ForkServer, lang: str = "en") -> None:
+        self.server, self.lang = server, lang
+
+    def grade(
+        self,
+        technique: Technique,
+        source: str,
+        path: str,
+        *,
+        seed: int | None = None,
+        thorough: bool = False,
+        cases: dict[bytes, set[bytes]] | None = None,
+    ) -> Grading:
+        """Grade ``source``, which is called ``path`` in the verdict.
+
+        ``cases`` are failing cases kept from earlier gradings; they are tried first. Raises PluginProblem when the
+        technique's own files are broken, EnvironmentProblem when no process can be started.
+        """
+        seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+        began = time.monotonic()
+        reference = _reference(technique)
+        process: AttemptProcess | None = None
+        problem: str | None = None
+        program = Program(source, Path(path).name, technique.implements, technique.imports)
+        try:
+            process = AttemptProcess(
+                self.server, program, seed=seed, call_seconds=technique.call_seconds,
+                total_seconds=THOROUGH_SECONDS if thorough else TOTAL_SECONDS,
+            )  # fmt: skip
+        except (AttemptRaised, AttemptDied) as error:
+            problem = _cannot_be_loaded(error)
+            run = PropertyRun(technique, None, reference, seed=seed, lang=self.lang, loading=error)
+        else:
+            with contextlib.closing(process):
+                run = PropertyRun(
+                    technique, Subject(proxy(process, technique.implements, reference), process), reference,
+                    seed=seed, lang=self.lang, examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases,
+                )  # fmt: skip
+                run.run()
+                found = diagnose(technique, run.failure, run.others) if run.failure else ()
+        results = run.results_in_order()
+        return Grading(
+            Verdict(
+                technique=technique.id,
+                version=technique.version,
+                passed=all(r.status == "held" for r in results),
+                outcome=_outcome(technique, source, results, problem),
+                score=_score(results),
+                seed=seed,
+                examples=run.examples,
+                seconds=round(time.monotonic() - began, 3),
+                containment="process",
+                attempt=Attempt(path=path, sha256=hashlib.sha256(source.encode()).hexdigest()),
+                holes=hole_states(technique, source, passed=all(r.status == "held" for r in results)),
+                properties=tuple(results),
+                diagnosis=tuple(
+                    Diagnosis(id=e.id, kind=e.kind, says=say(e.says, self.lang)) for e in (found if process else ())
+                ),
+                problem=problem,
+                environment=_environment(),
+            ),
+            source,
+            run.database.kept(),
+        )
+
+    def survives(self, technique: Technique, source: str, *, seed: int) -> list[str]:
+        """Return the properties that fail for trusted ``source``, run in this process: none means that it survives.
+
+        For authors: edits of a solution need no process of their own, and this is an order of magnitude faster.
+        """
+        local = LocalAttempt(module_from_source("edited", source, f"<edited {technique.file}>"), technique.implements)
+        run = PropertyRun(technique, Subject(local.impl, local), _reference(technique), seed=seed, lang=self.lang)
+        run.shrink = False
+        run.run()
+        return [r.id for r in run.results_in_order() if r.status != "held"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is judged: the ``impl`` that properties get, and who answers behind it."""
+
+    impl: Any
+    behind: AttemptProcess | LocalAttempt
+
+
+class Cases(InMemoryExampleDatabase):
+    """Hypothesis's failing choices of one technique. In memory while grading; the state keeps them with the verdict."""
+
+    def __init__(self, kept: dict[bytes, set[bytes]] | None = None) -> None:
+        super().__init__()
+        for key, values in (kept or {}).items():
+            for value in values:
+                self.save(key, value)
+
+    def kept(self) -> dict[bytes, set[bytes]]:
+        """Return what a later grading should try first: the smallest failing case of each property."""
+        return {key: set(values) for key, values in self.data.items() if values and not key.endswith(b".secondary")}
+
+
+class PropertyRun:
+    """One run of a technique's properties under pytest, as the plugin that pytest is given."""
+
+    def __init__(
+        self,
+        technique: Technique,
+        subject: Subject | None,
+        reference: Any,
+        *,
+        seed: int,
+        lang: str,
+        examples: int = EXAMPLES,
+        cases: dict[bytes, set[bytes]] | None = None,
+        loading: AttemptRaised | AttemptDied | None = None,
+    ) -> None:
+        self.technique, self.subject, self.the_reference = technique, subject, reference
+        self.seed, self.lang, self.examples, self.loading = seed, lang, examples, loading
+        self.database = Cases(cases)
+        self.shrink = True
+        self.results: dict[str, PropertyResult] = {}
+        self.failure: Case | None = None
+        self.others: list[Case] = []
+        self.problems: list[str] = []
+        self.stopped = loading is not None
+        files = technique.files
+        module = current_module(files.properties_module, files.properties)
+        self.properties: dict[str, Callable[..., Any]] = {
+            name: value for name, value in vars(module).items() if name.startswith("test_") and callable(value)
+        }
+        if not self.properties:
+            raise PluginProblem(f"{files.properties} declares no property: functions named test_<claim>")
+
+    def run(self) -> None:
+        """Run every property. Raises PluginProblem when they cannot be run at all."""
+        files = self.technique.files
+        arguments = [
+            str(files.properties), "-c", str(INI), "--rootdir", str(files.folder), "--noconftest",
+            "--import-mode=importlib", *(f"-pno:{name}" for name in PLUGINS_OFF),
+        ]  # fmt: skip
+        with _clean_environment(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = pytest.main(arguments, plugins=[self])
+        if self.problems:
+            raise PluginProblem(f"The properties of {self.technique.id} cannot be run: {self.problems[0]}")
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise PluginProblem(f"pytest could not run {files.properties}: exit code {int(code)}")
+
+    def results_in_order(self) -> list[PropertyResult]:
+        """Return one result for each property that the file declares: one that was not reported did not hold."""
+        return [
+            self.results.get(name) or self._result(name, self._unreported(), message=None) for name in self.properties
+        ]
+
+    def _unreported(self) -> Status:
+        if self.loading is None:
+            return "not_gradable"
+        return "died" if isinstance(self.loading, AttemptDied) else "not_reached"
+
+    # What pytest calls.
+
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module:
+        """Collect the properties under their canonical name."""
+        return properties_module(self.technique, module_path, parent)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what kept properties from being collected."""
+        if report.failed:
+            self.problems.append(str(report.longrepr).strip().splitlines()[-1])
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note a failure of pytest itself."""
+        self.problems.append(excinfo.exconly())
+
+    @pytest.fixture
+    def impl(self) -> Any:
+        """What is judged."""
+        assert self.subject is not None
+        return self.subject.impl
+
+    @pytest.fixture
+    def reference(self) -> Any:
+        """The solution's public class or function."""
+        return self.the_reference
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
+        """Run one property and note what became of it."""
+        name = pyfuncitem.originalname
+        marks = marks_of(pyfuncitem.obj)
+        unmet = [e for e in marks.after if e not in self.results or self.results[e].status != "held"]
+        if self.stopped or unmet:
+            self.results[name] = self._result(name, "not_reached")
+            return True
+        arguments = {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames}
+        self.results[name] = self._judge(name, pyfuncitem.obj, arguments)
+        return True
+
+    # Judging one property.
+
+    def _judge(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> PropertyResult:
+        assert self.subject is not None
+        if fixtures.get("impl") is not self.subject.impl:
+            return self._result(
+                name, "not_gradable", message="the property was not given the attempt: no fixture 'impl'"
+            )
+        watch = Watch(self.subject, fixtures)
+        asked = self.subject.behind.requests
+        try:
+            with self._watched(name, test, watch) as watched:
+                watched(**fixtures)
+        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+            raise
+        except AttemptDied as died:
+            self.stopped = True
+            case = {} if watch.last is None else _shown(watch.last.arguments)
+            return self._result(name, "died", counterexample=case, message=f"{died.how}: {died.detail}")
+        except BaseException as error:
+            return self._fell_short(name, error, watch)
+        if self.subject.behind.requests == asked:
+            return self._result(name, "not_gradable", message="the property never called the attempt")
+        return self._result(name, "held")
+
+    def _fell_short(self, name: str, error: BaseException, watch: Watch) -> PropertyResult:
+        if watch.failure is None:  # hypothesis itself, or the property before it called anything
+            if isinstance(error, hypothesis.errors.Flaky):
+                return self._result(name, "failed", message="the attempt answered the same case in two ways")
+            return self._result(name, "not_gradable", message=f"{type(error).__name__}: {error}"[:500])
+        case, cause = watch.failure, watch.failure.error
+        if isinstance(cause, AttemptRaised) and cause.types[0] == "NotImplementedError":
+            return self._result(name, "not_started", message=cause.message)
+        shown = _shown(case.arguments)
+        try:
+            case.run(self.the_reference)
+        except Exception as also:
+            return self._result(
+                name, "not_gradable", counterexample=shown,
+                message=f"the reference fails this case as well: {type(also).__name__}: {also}"[:500],
+            )  # fmt: skip
+        if self.failure is None:
+            self.failure, self.others = case, watch.others
+        told: dict[str, Any] = {}
+        if isinstance(cause, Mismatch):
+            told = {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": str(cause)}
+        elif isinstance(cause, AttemptRaised):
+            told = {"message": f"it raised {cause}", "where": cause.lines or None}
+        elif isinstance(cause, AssertionError):
+            told = {"message": str(cause) or None}
+        else:
+            told = {"message": f"the answer cannot be used: {type(cause).__name__}: {cause}"[:500]}
+        return self._result(name, "failed", counterexample=shown, printed=case.printed or None, **told)
+
+    @contextlib.contextmanager
+    def _watched(self, name: str, test: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
+        """Give the property the judge's settings, seed and cases, and have every example of it watched."""
+        if not hasattr(test, "hypothesis"):
+            yield watch.around(test)
+            return
+        handle, inner = test.hypothesis, test.hypothesis.inner_test
+        phases = [hypothesis.Phase.reuse, hypothesis.Phase.generate, *([hypothesis.Phase.shrink] * self.shrink)]
+        # The three attributes are what hypothesis.seed() and settings() set; the functions allow each only once.
+        test._hypothesis_internal_use_seed = _mix(self.seed, name)
+        test._hypothesis_internal_database_key = f"{self.technique.id}:{name}".encode()
+        test._hypothesis_internal_use_settings = hypothesis.settings(
+            max_examples=self.examples, stateful_step_count=STEPS, deadline=None, database=self.database,
+            phases=phases, suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
+            print_blob=False, verbosity=hypothesis.Verbosity.quiet,
+        )  # fmt: skip
+        handle.inner_test = watch.around(inner)
+        try:
+            yield test
+        finally:
+            handle.inner_test = inner
+
+    def _result(self, name: str, status: Status, **details: Any) -> PropertyResult:
+        marks: Marks = marks_of(self.properties[name])
+        return PropertyResult(
+            id=name.removeprefix("test_"), claim=say(marks.claim, self.lang), status=status,
+            points=marks.points, hole=marks.hole, **details,
+        )  # fmt: skip
+
+
+class Watch:
+    """Sees every example of one property: the last one, the last that failed, and some that were not shrunk."""
+
+    def __init__(self, subject: Subject, fixtures: dict[str, Any]) -> None:
+        self.subject, self.fixtures = subject, fixtures
+        self.last: Case | None = None
+        self.failure: Case | None = None
+        self.others: list[Case] = []
+
+    def around(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``inner``, watched."""
+
+        @functools.wraps(inner)
+        def watched(*args: Any, **kwargs: Any) -> None:
+            drawn = {k: v for k, v in kwargs.items() if k not in self.fixtures}
+            self.last = Case(inner, drawn, self.fixtures)
+            if self.failure is None and len(self.others) < CASES_KEPT:
+                self.others.append(self.last)
+            self.subject.behind.take_printed()
+            try:
+                inner(*args, **kwargs)
+            except hypothesis.errors.UnsatisfiedAssumption:
+                raise
+            except Exception as error:
+                self.last.error, self.last.printed = error, self.subject.behind.take_printed()
+                self.failure = self.last
+                raise
+
+        return watched
+
+
+def read_attempt(path: Path) -> str:
+    """Return the text of a learner's file. Raises UsageProblem that names what is wrong with it."""
+    try:
+        if not path.is_file():
+            raise UsageProblem(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
+        if path.stat().st_size > LONGEST_SOURCE:
+            raise UsageProblem(f"{path} is larger than {LONGEST_SOURCE >> 20} MiB: that is no attempt.")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _reference(technique: Technique) -> Any:
+    files = technique.files
+    try:
+        return getattr(current_module(files.solution_module, files.solution), technique.implements)
+    except Exception as error:
+        raise PluginProblem(f"The solution of {technique.id} cannot be loaded: {error}") from error
+
+
+def _cannot_be_loaded(error: AttemptRaised | AttemptDied) -> str:
+    if isinstance(error, AttemptDied):
+        return f"The file cannot be loaded: {error.how}: {error.detail}."
+    place = f" ({error.lines.splitlines()[-1]})" if error.lines else ""
+    return f"The file cannot be loaded: {error}{place}"
+
+
+def _outcome(technique: Technique, source: str, results: list[PropertyResult], problem: str | None) -> Outcome:
+    statuses = {r.status for r in results}
+    if "died" in statuses:
+        return "died"
+    if "not_gradable" in statuses:
+        return "not_gradable"
+    if statuses == {"held"}:
+        return "passed"
+    holes = hole_states(technique, source, passed=False)
+    started = problem is not None or "failed" in statuses or any(h.filled for h in holes)
+    return "fell_short" if started else "not_started"
+
+
+def _score(results: list[PropertyResult]) -> float:
+    """Return the points that held over all points, leaving out what could not be graded."""
+    counted = [r for r in results if r.status != "not_gradable"]
+    total = sum(r.points for r in counted)
+    return round(sum(r.points for r in counted if r.status == "held") / total, 4) if total else 0.0
+
+
+def _shown(arguments: dict[str, Any]) -> dict[str, str]:
+    return {name: literal(value) for name, value in arguments.items()}
+
+
+def _mix(seed: int, name: str) -> int:
+    """Return a seed for one property: the same for the same two, whatever else runs."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8])
+
+
+@functools.cache
+def _environment() -> dict[str, str]:
+    packages = ("groundup", "torch", "hypothesis", "pytest")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": str(torch.get_num_threads()),
+        **{name: version(name) for name in packages},
+    }
+
+
+@contextlib.contextmanager
+def _clean_environment() -> Iterator[None]:
+    """Hide the user's pytest and hypothesis settings, and every pytest plugin that is installed."""
+    hidden = {k: v for k, v in os.environ.items() if k.startswith(("PYTEST_", "HYPOTHESIS_"))}
+    for key in hidden:
+        del os.environ[key]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        for key in [k for k in os.environ if k.startswith(("PYTEST_", "HYPOTHESIS_"))]:
+            del os.environ[key]
+        os.environ.update(hidden)
+
+
+__all__ = ["Grading", "Judge", "read_attempt"]

@@ -1,0 +1,57 @@
+"""A trusted implementation in this process, its answers recorded: solutions, and edits of them."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+
+class LocalAttempt:
+    """Wraps the public class or function of a module. ``trace`` lists every answer, error and gradient in order."""
+
+    def __init__(self, module: types.ModuleType, name: str) -> None:
+        self.requests = 0
+        self.trace: list[Any] = []
+        self.impl = traced(getattr(module, name), self._note)
+
+    def _note(self, answer: Any) -> None:
+        self.requests += 1
+        self.trace.append(answer)
+
+    def take_printed(self) -> str:
+        """Return nothing: what trusted code prints is not captured."""
+        return ""
+
+
+def traced(implementation: Any, note: Callable[[Any], None], like: Any = None) -> Any:
+    """Return a stand-in for a class or function that notes every answer of it, and every error by its type's name.
+
+    ``implementation`` may itself be a proxy; ``like`` then says whether it stands for a class.
+    """
+
+    def answered(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                answer = function(*args, **kwargs)
+            except Exception as error:
+                note(getattr(error, "types", (type(error).__name__,))[0])
+                raise
+            note(answer)
+            return answer
+
+        return call
+
+    if not inspect.isclass(like or implementation):
+        return answered(implementation)
+
+    class Traced:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            note("constructed")
+            self._object = implementation(*args, **kwargs)
+
+        def __getattr__(self, name: str) -> Any:
+            return answered(getattr(self._object, name))
+
+    return Traced

@@ -1,0 +1,148 @@
+"""What the judge hands to properties as ``impl``: it looks like the attempt's class or function, and asks its process.
+
+Gradients cross the boundary: the answers of a call are outputs of an autograd function whose backward asks the
+attempt's process for a vector-Jacobian product.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.core.errors import AttemptDied
+from groundup.core.plain import field_names, is_plain
+from groundup.core.testing import Mismatch
+from groundup.grader.attempt import AttemptProcess
+from groundup.grader.worker.wire import tensors_in, with_tensors
+
+
+def proxy(process: AttemptProcess, name: str, reference: Any) -> Any:
+    """Return a stand-in for the attempt's public class or function; ``reference`` says which of the two it is."""
+    if inspect.isclass(reference):
+        return RemoteClass(process, name, reference)
+    return RemoteFunction(process, None, name, reference)
+
+
+class RemoteClass:
+    """Stands in for a class: calling it constructs an object in the attempt's process."""
+
+    def __init__(self, process: AttemptProcess, name: str, reference: type[Any]) -> None:
+        self._process, self._name, self._reference = process, name, reference
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RemoteObject:
+        """Construct an object in the attempt's process."""
+        number, _, _ = self._process.request("new", {"name": self._name}, (args, kwargs))
+        return RemoteObject(self._process, number, self._reference)
+
+
+class RemoteObject:
+    """Stands in for an object: its public methods are those of the reference's class."""
+
+    def __init__(self, process: AttemptProcess, number: int, reference: type[Any]) -> None:
+        self._process, self._number, self._reference = process, number, reference
+
+    def __getattr__(self, name: str) -> RemoteFunction:
+        method = None if name.startswith("_") else getattr(self._reference, name, None)
+        if not callable(method):
+            raise AttributeError(f"{self._reference.__name__} has no public method {name!r}")
+        return RemoteFunction(self._process, self, name, method)
+
+    def __del__(self) -> None:
+        self._process.forgotten.append(self._number)
+
+
+class RemoteFunction:
+    """Stands in for a function, or for a method of ``owner``, which it keeps alive."""
+
+    def __init__(
+        self, process: AttemptProcess, owner: RemoteObject | None, name: str, reference: Callable[..., Any]
+    ) -> None:
+        self._process, self._owner, self._name, self._reference = process, owner, name, reference
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it there. Raises AttemptRaised, AttemptDied, and Mismatch when an input was changed in place."""
+        inputs = tensors_in((args, kwargs))
+        grad = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
+        meta = {"of": None if self._owner is None else self._owner._number, "name": self._name, "grad": grad}
+        number, answer, result = self._process.request("call", meta, (args, kwargs))
+        changed = answer.get("changed")
+        if type(changed) is list and changed:
+            raise Mismatch(
+                f"the call changed its input {self._input_name(changed[0], args, kwargs)!r} in place",
+                "inputs left as they were",
+                "an input changed",
+            )
+        outputs = tensors_in(result)
+        if grad and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
+            attached = _Attach.apply(self._process, number, outputs, *inputs)  # type: ignore[no-untyped-call]
+            return with_tensors(result, iter(attached))
+        return result
+
+    def _input_name(self, index: Any, args: Any, kwargs: Any) -> str:
+        owner = () if self._owner is None else (None,)
+        try:
+            named: dict[str, Any] = dict(inspect.signature(self._reference).bind(*owner, *args, **kwargs).arguments)
+        except (TypeError, ValueError):
+            named = {**{f"argument {n}": v for n, v in enumerate(args, start=1)}, **kwargs}
+        names = [name for key, value in named.items() for name in _tensor_names(key, value)]
+        return names[index] if type(index) is int and 0 <= index < len(names) else "?"
+
+
+class _Attach(torch.autograd.Function):
+    """Identity on the answers of a call, whose backward asks for their vector-Jacobian product."""
+
+    @staticmethod
+    def forward(ctx: Any, process: AttemptProcess, number: int, outputs: list[Tensor], *inputs: Tensor) -> Any:
+        ctx.process, ctx.number, ctx.ticket = process, number, _Ticket(process, number)
+        ctx.wrt = [n for n, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
+        ctx.inputs = [(inputs[n].shape, inputs[n].dtype) for n in ctx.wrt]
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*[t for t in outputs if not _differentiable(t)])
+        return tuple(outputs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
+        which = [n for n, g in enumerate(cotangents) if g is not None]
+        given = [g for g in cotangents if g is not None]
+        _, _, grads = ctx.process.request("vjp", {"of": ctx.number, "wrt": ctx.wrt, "which": which}, given)
+        if type(grads) is not list or len(grads) != len(ctx.wrt):
+            raise AttemptDied("protocol", "the process answered with another number of gradients")
+        for grad, (shape, dtype) in zip(grads, ctx.inputs, strict=True):
+            if grad is not None and not (isinstance(grad, Tensor) and (grad.shape, grad.dtype) == (shape, dtype)):
+                raise AttemptDied("protocol", "the process answered with a gradient of another shape or dtype")
+        placed: list[Tensor | None] = [None] * len(ctx.needs_input_grad[3:])
+        for position, grad in zip(ctx.wrt, grads, strict=True):
+            placed[position] = grad
+        return (None, None, None, *placed)
+
+
+class _Ticket:
+    """Lets the attempt's process forget a call's graph when the judge's own is gone."""
+
+    def __init__(self, process: AttemptProcess, number: int) -> None:
+        self.process, self.number = process, number
+
+    def __del__(self) -> None:
+        self.process.forgotten.append(self.number)
+
+
+def _differentiable(tensor: Tensor) -> bool:
+    floating = tensor.is_floating_point() or tensor.is_complex()
+    return floating and bool(tensor.sent_with_grad)  # type: ignore[attr-defined]
+
+
+def _tensor_names(name: str, value: Any) -> list[str]:
+    if isinstance(value, Tensor):
+        return [name]
+    if type(value) is dict:
+        return [n for key, part in value.items() for n in _tensor_names(f"{name}[{key!r}]", part)]
+    if type(value) in (list, tuple):
+        return [n for i, part in enumerate(value) for n in _tensor_names(f"{name}[{i}]", part)]
+    if is_plain(type(value)):
+        return [n for f in field_names(type(value)) for n in _tensor_names(f"{name}.{f}", getattr(value, f))]
+    return []

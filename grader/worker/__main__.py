@@ -1,0 +1,145 @@
+"""The fork server: imports torch once, then forks a process for each attempt in milliseconds.
+
+``python -I -m groundup.grader.worker CONTROL_FD [--triton]``. It holds no secret: whatever it knows, every attempt can
+read. One thread, or forked children would hang on another thread's locks. A request is one JSON message with three
+descriptors: the data socket, the output pipe and the status socket. On the status socket the server says how the
+process ended; a byte or an end of file on it means: kill that process. When the judge is gone, so is everything here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from groundup.grader.worker.limits import adopt_orphans, children_of_this_process
+
+REQUEST_BYTES = 1 << 16
+
+
+def prepare(interpret_triton: bool) -> None:
+    """Import what every attempt needs, and run each kind of operation once so that nothing is loaded lazily later."""
+    import torch
+    import torch.fx.experimental.symbolic_shapes
+
+    import groundup.core.interfaces.rl
+    import groundup.grader.worker.serve  # noqa: F401
+
+    torch.set_num_threads(1)
+    x = torch.ones(4, 4, requires_grad=True)
+    (grad,) = torch.autograd.grad(torch.softmax(x @ x, -1).log().sum(), x)
+    assert grad.shape == x.shape
+    if interpret_triton:
+        importlib.import_module("triton.language")
+        importlib.import_module("triton.runtime.interpreter")
+
+
+class ForkServer:
+    """Forks, watches and buries the processes of attempts."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.status: dict[int, socket.socket] = {}
+        self.ready = selectors.DefaultSelector()
+        self.ready.register(control, selectors.EVENT_READ)
+        self.wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        os.set_blocking(wake_end, False)
+        self.ready.register(self.wake, selectors.EVENT_READ)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+
+    def serve(self) -> NoReturn:
+        """Serve until the judge closes its end."""
+        while True:
+            for key, _ in self.ready.select():
+                if key.fileobj is self.control:
+                    self.take_request()
+                elif key.fd == self.wake:
+                    os.read(self.wake, 4096)
+                    self.bury()
+                elif key.data in self.status:  # the judge wants it dead, or is dead itself
+                    self.ready.unregister(key.fileobj)
+                    self.kill(key.data)
+
+    def take_request(self) -> None:
+        """Fork the process that a request asks for."""
+        message, fds, _, _ = socket.recv_fds(self.control, REQUEST_BYTES, 3)
+        if not message:
+            for pid in list(self.status):
+                self.kill(pid)
+            os._exit(0)
+        data, output, status = fds
+        pid = os.fork()
+        if pid == 0:
+            self.become_attempt(data, output, json.loads(message))
+        os.close(data)
+        os.close(output)
+        self.status[pid] = socket.socket(fileno=status)
+        self.ready.register(self.status[pid], selectors.EVENT_READ, pid)
+
+    def become_attempt(self, data: int, output: int, job: dict[str, Any]) -> NoReturn:
+        """In the child: undo what belongs to the server, then serve calls."""
+        from groundup.grader.worker import serve
+
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            serve.run(data, output, job)
+        finally:
+            os._exit(71)
+
+    def kill(self, pid: int) -> None:
+        """Kill a process and its group. It is not reaped yet, so its number is still its own."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def bury(self) -> None:
+        """Reap what has ended, say how, and kill whatever it left behind."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                break
+            channel = self.status.pop(pid, None)
+            if channel is None:
+                continue
+            with contextlib.suppress(KeyError):
+                self.ready.unregister(channel)
+            ended = {
+                "exit": os.waitstatus_to_exitcode(status),
+                "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            }
+            with contextlib.suppress(OSError):
+                channel.sendall(json.dumps(ended).encode())
+            channel.close()
+        for pid in children_of_this_process():
+            if pid not in self.status:  # an orphan of an attempt: daemons end up here
+                self.kill(pid)
+
+
+def main() -> NoReturn:
+    """Prepare, say so, serve."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    adopt_orphans()
+    prepare(interpret_triton="--triton" in sys.argv)
+    server = ForkServer(control)
+    gc.collect()
+    gc.freeze()
+    control.sendall(b"ready")
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The attempt's process: loads its source and answers calls until it is killed.
+
+Everything here can be reached and changed by the attempt. Nothing that it says of itself is evidence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.util
+import os
+import socket
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.grader.worker import wire
+from groundup.grader.worker.imports import ImportRules
+from groundup.grader.worker.limits import die_with_parent, limit_this_process
+
+
+def run(data: int, output: int, job: dict[str, Any]) -> None:
+    """Become the attempt's process: descriptors, limits, then serve. Never returns."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    channel = socket.socket(fileno=os.dup2(data, 3))
+    os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+    sys.stdout = os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="replace", closefd=False)
+    os.setsid()
+    die_with_parent()
+    limit_this_process(job["cpu_seconds"])
+    sys.meta_path.insert(0, ImportRules(job["imports"]))
+    torch.set_num_threads(1)
+    try:
+        Server(channel).serve()
+    except BaseException:
+        os._exit(70)
+
+
+class Server:
+    """Holds the attempt's module, its objects, and the graphs of calls that may yet be differentiated."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.module: types.ModuleType | None = None
+        self.objects: dict[int, Any] = {}
+        self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self.operations: dict[str, Callable[[dict[str, Any], Any, dict[str, Any]], Any]] = {
+            "load": self.load, "new": self.new, "call": self.call, "vjp": self.vjp,
+        }  # fmt: skip
+
+    def serve(self) -> None:
+        """Answer requests, one at a time, for ever."""
+        while True:
+            header, payload = wire.lengths(self.receive(wire.HEAD.size))
+            meta, value = wire.decode(self.receive(header), self.receive(payload), trusted=True)
+            for number in meta["free"]:
+                self.graphs.pop(number, None)
+                self.objects.pop(number, None)
+            reply: dict[str, Any] = {"id": meta["id"], "ok": True}
+            try:
+                parts = wire.encode(reply, self.operations[meta["op"]](meta, value, reply))
+            except BaseException as error:
+                parts = wire.encode({"id": meta["id"], "ok": False}, _told(error))
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            self.channel.sendall(b"".join(parts))
+
+    def receive(self, size: int) -> bytearray:
+        """Return exactly ``size`` bytes; ends the process when the judge is gone."""
+        buffer = bytearray(size)
+        view = memoryview(buffer)
+        while view:
+            count = self.channel.recv_into(view, 0, socket.MSG_WAITALL)
+            if not count:
+                os._exit(0)
+            view = view[count:]
+        return buffer
+
+    def load(self, meta: dict[str, Any], source: str, reply: dict[str, Any]) -> None:
+        """Execute the attempt's source and see that it defines what is asked for."""
+        torch.manual_seed(meta["seed"])
+        loader = _Source(meta["name"], source)
+        spec = importlib.util.spec_from_loader("attempt", loader)
+        assert spec is not None
+        self.module = importlib.util.module_from_spec(spec)
+        self.module.__file__ = meta["name"]
+        sys.modules["attempt"] = self.module
+        loader.exec_module(self.module)
+        if not callable(getattr(self.module, meta["implements"], None)):
+            defined = [n for n, v in vars(self.module).items() if getattr(v, "__module__", None) == "attempt"]
+            there = f"it defines {', '.join(defined[:20])}" if defined else "it defines nothing"
+            raise NameError(f"the file must define {meta['implements']!r}; {there}")
+
+    def new(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> None:
+        """Construct an object of the attempt's class; it goes by the request's number."""
+        args, kwargs = value
+        self.objects[meta["id"]] = getattr(self.module, meta["name"])(*args, **kwargs)
+
+    def call(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> Any:
+        """Call the attempt's function, or a method of one of its objects."""
+        args, kwargs = value
+        owner = self.module if meta["of"] is None else self.objects[meta["of"]]
+        inputs = wire.tensors_in(value)
+        for tensor in inputs:
+            if tensor.sent_with_grad:  # type: ignore[attr-defined]
+                tensor.requires_grad_(True)
+        before = [tensor.detach().clone() for tensor in inputs]
+        with torch.set_grad_enabled(meta["grad"]):
+            result = getattr(owner, meta["name"])(*args, **kwargs)
+        reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not _same(a, b)]
+        if meta["grad"]:
+            self.graphs[meta["id"]] = (inputs, wire.tensors_in(result))
+        return result
+
+    def vjp(self, meta: dict[str, Any], cotangents: list[Tensor], reply: dict[str, Any]) -> list[Tensor | None]:
+        """Return the vector-Jacobian product of an earlier call: one gradient for each input in ``wrt``."""
+        inputs, outputs = self.graphs[meta["of"]]
+        pairs = [(outputs[n], g) for n, g in zip(meta["which"], cotangents, strict=True)]
+        grads = torch.autograd.grad(
+            [o for o, _ in pairs], [inputs[n] for n in meta["wrt"]], [g for _, g in pairs],
+            retain_graph=True, allow_unused=True,
+        )  # fmt: skip
+        return list(grads)
+
+
+class _Source(importlib.abc.InspectLoader):
+    """Loads from memory; keeping the source lets ``inspect`` and ``triton.jit`` read it."""
+
+    def __init__(self, filename: str, source: str) -> None:
+        self.filename, self.source = filename, source
+
+    def get_source(self, fullname: str) -> str:
+        return self.source
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return compile(self.source, self.filename, "exec", dont_inherit=True)
+
+    def is_package(self, fullname: str) -> bool:
+        return False
+
+
+def _same(before: Tensor, after: Tensor) -> bool:
+    after = after.detach()
+    if before.shape != after.shape or before.dtype != after.dtype:
+        return False
+    return torch.equal(before, after) or bool(((before == after) | (before.isnan() & after.isnan())).all())
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
+    try:
+        types_ = [t.__name__[:80] for t in type(error).__mro__[:12]]
+        message = str(error)[:2000]
+        if isinstance(error, SyntaxError):
+            lines = [f"line {error.lineno}: {(error.text or '').strip()}"]
+            message = str(error.msg)[:2000]
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [f for f in frames if f.filename == getattr(sys.modules.get("attempt"), "__file__", None)]
+            lines = [f"line {f.lineno}, in {f.name}: {f.line}" for f in own[-4:]]
+        return {"types": types_, "message": message, "lines": "\n".join(lines)[:2000]}
+    except BaseException:
+        return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}

@@ -1,0 +1,1 @@
+"""Alignment: making a language model prefer what people prefer."""
