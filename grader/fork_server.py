@@ -97,6 +97,8 @@ class ForkServer:
         if os.getpid() != self._owner:
             return
         self._control.close()
+        if not self._ready:
+            self._process.kill()  # still importing: it would only notice the closed end afterwards
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:

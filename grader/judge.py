@@ -144,16 +144,21 @@ class Judge:
             run.database.kept(),
         )
 
-    def survives(self, technique: Technique, source: str, *, seed: int) -> list[str]:
-        """Return the properties that fail for trusted ``source``, run in this process: none means that it survives.
+    def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
+        """Return the properties that find trusted ``source`` wrong, run in this process, each on its own.
 
         For authors: edits of a solution need no process of their own, and this is an order of magnitude faster.
         """
         local = LocalAttempt(module_from_source("edited", source, f"<edited {technique.file}>"), technique.implements)
         run = PropertyRun(technique, Subject(local.impl, local), _reference(technique), seed=seed, lang=self.lang)
-        run.shrink = False
+        run.for_author = True
         run.run()
-        return [r.id for r in run.results_in_order() if r.status != "held"]
+        return {r.id for r in run.results_in_order() if r.status == "failed"}
+
+    def property_names(self, technique: Technique) -> list[str]:
+        """Return the names of the technique's properties, in order."""
+        run = PropertyRun(technique, None, None, seed=0, lang=self.lang)
+        return [name.removeprefix("test_") for name in run.properties]
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ class PropertyRun:
         self.technique, self.subject, self.the_reference = technique, subject, reference
         self.seed, self.lang, self.examples, self.loading = seed, lang, examples, loading
         self.database = Cases(cases)
-        self.shrink = True
+        self.for_author = False  # neither shrink nor presuppose: which properties fail is all that is asked
         self.results: dict[str, PropertyResult] = {}
         self.failure: Case | None = None
         self.others: list[Case] = []
@@ -268,7 +273,7 @@ class PropertyRun:
         name = pyfuncitem.originalname
         marks = marks_of(pyfuncitem.obj)
         unmet = [e for e in marks.after if e not in self.results or self.results[e].status != "held"]
-        if self.stopped or unmet:
+        if self.stopped or (unmet and not self.for_author):
             self.results[name] = self._result(name, "not_reached")
             return True
         arguments = {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames}
@@ -336,7 +341,11 @@ class PropertyRun:
             yield watch.around(test)
             return
         handle, inner = test.hypothesis, test.hypothesis.inner_test
-        phases = [hypothesis.Phase.reuse, hypothesis.Phase.generate, *([hypothesis.Phase.shrink] * self.shrink)]
+        phases = [
+            hypothesis.Phase.reuse,
+            hypothesis.Phase.generate,
+            *([] if self.for_author else [hypothesis.Phase.shrink]),
+        ]
         # The three attributes are what hypothesis.seed() and settings() set; the functions allow each only once.
         test._hypothesis_internal_use_seed = _mix(self.seed, name)
         test._hypothesis_internal_database_key = f"{self.technique.id}:{name}".encode()
@@ -397,7 +406,7 @@ def read_attempt(path: Path) -> str:
             raise UsageProblem(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
         if path.stat().st_size > LONGEST_SOURCE:
             raise UsageProblem(f"{path} is larger than {LONGEST_SOURCE >> 20} MiB: that is no attempt.")
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
     except OSError as error:

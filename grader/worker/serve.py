@@ -136,7 +136,7 @@ class _Source(importlib.abc.InspectLoader):
     """Loads from memory; keeping the source lets ``inspect`` and ``triton.jit`` read it."""
 
     def __init__(self, filename: str, source: str) -> None:
-        self.filename, self.source = filename, source
+        self.filename, self.source = filename, source.removeprefix("\ufeff")
 
     def get_source(self, fullname: str) -> str:
         return self.source

@@ -1,4 +1,4 @@
-"""Processes that race each other or are killed, forked from one warm process: an import takes longer than what is tested.
+"""Processes that race each other or are killed, forked from one warm process, as an import takes longer than they live.
 
     state_soak.py race JOB HOW_MANY FOLDER          starts them all at once and waits for them
     state_soak.py kill JOB HOW_MANY FOLDER SEED     one after another, each killed at a random moment
@@ -142,13 +142,14 @@ def kill(job: str, how_many: int, folder: Path, seed: int) -> None:
         gate, go = os.pipe()
         begun, tell = os.pipe()
         child = start(job, folder, number, gate, tell)
+        os.close(tell)  # so that a child that fails is an end of file, not a wait
         os.write(go, b".")
         if job != "first":
             os.read(begun, 1)
         time.sleep(moments.uniform(0, 0.06))
         os.kill(child, signal.SIGKILL)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL, "a child ended by itself"
-        for end in (gate, go, begun, tell):
+        for end in (gate, go, begun):
             os.close(end)
 
 

@@ -1,0 +1,139 @@
+"""``learn doctor``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import click
+
+from groundup.cli.context import find_workspace, json_option, open_state, print_json, registry
+from groundup.core.errors import EXIT_BROKEN, GroundupError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one thing. ``state``: ok, lacking (something costs you), or broken (grading fails)."""
+
+    name: str
+    state: str
+    found: str
+    cost: str = ""
+
+
+@click.command("doctor", short_help="Check what this machine offers, and what each lack costs.")
+@json_option
+def command(as_json: bool) -> None:
+    """Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work."""
+    checks = (_python, _torch, _triton, _gpu, _gloo, _containment, _grading, _state, _plugins)
+    findings = []
+    for check in checks:
+        findings.append(_carefully(check))
+        if not as_json:
+            _show(findings[-1])
+    if as_json:
+        print_json([asdict(f) for f in findings])
+    raise SystemExit(EXIT_BROKEN if any(f.state == "broken" for f in findings) else 0)
+
+
+def _carefully(check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except (GroundupError, ImportError, OSError) as error:
+        return Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
+
+
+def _show(finding: Finding) -> None:
+    mark, colour = {"ok": ("✓", "green"), "lacking": ("–", "yellow"), "broken": ("✗", "red")}[finding.state]
+    click.echo(f"{click.style(mark, fg=colour)} {finding.name:<12} {finding.found}")
+    if finding.cost:
+        click.echo(f"{'':<15}{finding.cost}")
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _torch() -> Finding:
+    import torch
+
+    return Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+
+
+def _triton() -> Finding:
+    try:
+        return Finding("triton", "ok", f"{importlib.metadata.version('triton')}; without a GPU it interprets kernels")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            "triton", "lacking", "not installed", "Triton kernels cannot be graded here; it runs on Linux only."
+        )
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("gpu", "ok", torch.cuda.get_device_name(0))
+    return Finding(
+        "gpu", "lacking", "none", "Everything grades without one; kernels are interpreted, speed is not measured."
+    )
+
+
+def _gloo() -> Finding:
+    import torch.distributed
+
+    if torch.distributed.is_available() and torch.distributed.is_gloo_available():
+        return Finding("gloo", "ok", "available")
+    return Finding(
+        "gloo", "lacking", "not in this torch", "Labs of distributed techniques cannot run here; they still grade."
+    )
+
+
+def _containment() -> Finding:
+    bubblewrap = "bubblewrap is here" if shutil.which("bwrap") else "bubblewrap is not installed"
+    return Finding(
+        "containment",
+        "lacking",
+        f"process: own process, own session, limits on time, memory, files ({bubblewrap})",
+        "An attempt can read your files and use the network: grade only code that you trust as you trust your own.",
+    )
+
+
+def _grading() -> Finding:
+    from groundup.grader.attempt import AttemptProcess, Program
+    from groundup.grader.fork_server import ForkServer
+
+    program = Program("def one():\n    return 1\n", "one.py", "one")
+    seconds = []
+    with ForkServer() as server:
+        for _ in range(2):
+            began = time.monotonic()
+            process = AttemptProcess(server, program, seed=0, call_seconds=5, total_seconds=30)
+            _, _, answer = process.request("call", {"of": None, "name": "one", "grad": False}, ([], {}))
+            process.close()
+            seconds.append(time.monotonic() - began)
+            if answer != 1:
+                return Finding("grading", "broken", f"a process answered {answer!r} instead of 1")
+    cold, warm = seconds
+    return Finding("grading", "ok", f"a process starts in {cold:.2f} s cold, {warm * 1000:.0f} ms after that")
+
+
+def _state() -> Finding:
+    workspace = find_workspace()
+    if workspace is None:
+        return Finding("workspace", "ok", "none here; 'learn start day-4' makes one")
+    with open_state(workspace) as state:
+        count = sum(s.attempts for s in state.last_scores().values())
+    return Finding("workspace", "ok", f"{workspace.folder}, {count} gradings recorded")
+
+
+def _plugins() -> Finding:
+    known = registry()
+    if known.problems:
+        return Finding("plugins", "broken", "; ".join(map(str, known.problems)))
+    return Finding("plugins", "ok", f"{len(known.techniques)} techniques, {len(known.roadmaps)} roadmaps")

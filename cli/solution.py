@@ -1,0 +1,28 @@
+"""``learn solution``."""
+
+from __future__ import annotations
+
+import click
+
+from groundup.cli.context import TechniqueName, find_workspace, open_state, registry
+from groundup.core.errors import NoWorkspace, UsageProblem
+
+
+@click.command("solution", short_help="Show the reference solution.")
+@click.argument("technique", type=TechniqueName())
+@click.option("--give-up", is_flag=True, help="Show it before you have passed; this is recorded.")
+def command(technique: str, give_up: bool) -> None:
+    """Print the reference solution of TECHNIQUE, once you have passed it or give up."""
+    found = registry().technique(technique)
+    workspace = find_workspace()
+    if workspace is None:
+        raise NoWorkspace(f"There is no workspace here. 'learn start {found.name}' makes one.")
+    with open_state(workspace) as state:
+        passed = state.ever_passed(found.id)
+        if not passed and not give_up:
+            raise UsageProblem(
+                f"You have not passed {found.id} yet. 'learn hint {found.name}' helps; "
+                f"'learn solution {found.name} --give-up' shows it all the same, and is recorded."
+            )
+        state.note(found.id, "solution_shown" if passed else "gave_up")
+    click.echo(found.files.solution.read_text(encoding="utf-8"), nl=False)

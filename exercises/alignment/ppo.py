@@ -1,0 +1,80 @@
+"""Proximal policy optimisation: the clipped surrogate, a clipped critic, an entropy bonus and a KL penalty.
+
+Source: Schulman et al. 2017, arXiv:1707.06347, eq. 7 (surrogate) and eq. 9 (the sum). Value clipping: OpenAI baselines,
+ppo2/model.py. k3: Schulman 2020, "Approximating KL Divergence".   Axes: B sequences, T tokens.   Logarithms: nats.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from groundup.core.interfaces.rl import Loss, RLAlgorithm, RolloutBatch
+
+__all__ = ["PPO"]
+
+
+class PPO(RLAlgorithm[RolloutBatch]):
+    """The loss of one PPO update. It holds coefficients and nothing else: two calls never influence each other."""
+
+    def __init__(
+        self,
+        *,
+        clip: float = 0.2,
+        value_clip: float | None = 0.2,
+        value_coef: float = 0.5,
+        entropy_coef: float = 0.01,
+        kl_coef: float = 0.0,
+    ) -> None:
+        """Keep the coefficients.
+
+        ``clip`` bounds how far the probability ratio may move from 1 and still be rewarded for it. ``value_clip``
+        bounds how far a value may move from ``old_value``, in units of the return; None leaves the critic unclipped.
+        """
+        self.clip = clip
+        self.value_clip = value_clip
+        self.value_coef = value_coef
+        self.entropy_coef = entropy_coef
+        self.kl_coef = kl_coef
+
+    def loss(self, batch: RolloutBatch) -> Loss:
+        """Return policy_loss + value_coef * value_loss - entropy_coef * entropy + kl_coef * kl, and these as metrics.
+
+        Each term is a mean over all tokens of the batch whose ``mask`` is True, so that every token weighs the same,
+        however long its sequence. Without any such token the loss is 0, and so are its gradients. Gradient flows to
+        ``log_prob``, ``value`` and ``entropy``; everything else is a constant, and advantages are used as given.
+
+        Metrics: ``policy_loss``, ``value_loss``, ``entropy``, ``kl`` and ``clip_fraction``, the share of tokens with
+        |ratio - 1| > clip, whether or not the clip decides the loss there. All are scalars without gradient. They and
+        the loss have the dtype of ``log_prob``.
+        """
+        # HOLE 1/4: clipped surrogate; set ``ratio`` and ``policy``, both (B, T). ``ratio`` is the probability of the
+        # token under the policy being trained over that under the old one. ``policy`` is what to minimise: of the two
+        # negated products of advantage and ratio, one with the ratio as it is and one with the ratio clamped to
+        # [1 - clip, 1 + clip], each token takes the one that is worse for the policy.
+        raise NotImplementedError("hole 1/4: clipped surrogate")
+
+        # HOLE 2/4: critic's error; set ``value``, (B, T): half of the squared error of the value against the return.
+        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of a value that has
+        # moved from ``old_value`` by at most ``value_clip``, up or down.
+        raise NotImplementedError("hole 2/4: critic's error")
+
+        # HOLE 3/4: distance from the reference; set ``divergence``, (B, T): the k3 estimator of
+        # KL(policy || reference), exp(d) - d - 1 with d = log pi_ref - log pi, gradient included. Zeros where there is
+        # no ``ref_log_prob``.
+        raise NotImplementedError("hole 3/4: distance from the reference")
+
+        # HOLE 4/4: token means and their sum; set the scalars ``policy_loss``, ``value_loss``, ``entropy``, ``kl``,
+        # ``clip_fraction`` and ``loss`` as the docstring defines them: from ``policy``, ``value``, ``batch.entropy``,
+        # ``divergence`` and ``ratio``, over the tokens whose ``mask`` is True.
+        raise NotImplementedError("hole 4/4: token means and their sum")
+
+        metrics = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "kl": kl,
+            "clip_fraction": clip_fraction,
+        }
+        return Loss(loss=loss, metrics={name: metric.detach() for name, metric in metrics.items()})

@@ -1,0 +1,44 @@
+"""Generalised advantage estimation.
+
+Source: Schulman et al. 2016, arXiv:1506.02438, eq. 16.
+Axes: B trajectories, T steps.   Rewards and values in the environment's unit.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+__all__ = ["gae"]
+
+
+def gae(
+    reward: Float[Tensor, "B T"],
+    value: Float[Tensor, "B T+1"],
+    done: Bool[Tensor, "B T"],
+    *,
+    gamma: float,
+    lam: float,
+) -> Float[Tensor, "B T"]:
+    """Return A_t = delta_t + gamma * lam * A_{t+1}, episode by episode, from right to left.
+
+    The one-step error is delta_t = r_t + gamma * V(s_{t+1}) - V(s_t), with V = 0 after an episode's end.
+
+    ``reward[:, t]`` is what step t earned, ``value[:, t]`` the critic's V of the state in which it was taken, and
+    ``value[:, T]`` its V of the state after the last step.
+    ``done[:, t]`` says that step t ended its episode; step t + 1 then begins another, so a row may hold several.
+    Where ``done[:, T - 1]`` is False the row stops in mid-episode, and ``value[:, T]`` stands for the rest of it.
+    An episode that only a time limit cut off has no end of its own: the caller has added gamma * V(its final
+    observation) to the reward of that step and marked the step done, so there is nothing to do about it here.
+    ``gamma`` and ``lam`` lie in [0, 1].
+
+    The result is not normalised. It has the dtype of ``reward``, which ``value`` shares. T and B may be 0.
+    """
+    # HOLE 1/2: one-step errors; delta_t of every step, shape (B, T). Nothing is bootstrapped across an episode's end.
+    raise NotImplementedError("hole 1/2: one-step errors")
+
+    # HOLE 2/2: the backward recursion; fill `advantage`, shape (B, T), from the last step to the first.
+    # No advantage flows back across an episode's end.
+    raise NotImplementedError("hole 2/2: the backward recursion")
+    return advantage
