@@ -31,15 +31,14 @@ SAME, CLEARLY = 1e-4, 1e-2  # relative: rounding stays below the first, another 
 class Case:
     """One example of one property, to be run again with any implementation."""
 
-    property: Callable[..., Any]
+    run: Callable[[Any], None]
+    """Runs the property on this case with a given ``impl``. Raises what the property raises."""
+    impl: Any
+    """What it was first run with."""
     arguments: dict[str, Any]
-    fixtures: dict[str, Any]
+    """What was drawn, by name."""
     error: Exception | None = None
     printed: str = ""
-
-    def run(self, implementation: Any) -> None:
-        """Run the property on this case. Raises what the property raises."""
-        self.property(**{**self.fixtures, "impl": implementation, **self.arguments})
 
     def trace(self, implementation: Any, like: Any) -> list[Any]:
         """Return the answers and gradients that the property saw, up to where it failed."""
@@ -56,7 +55,7 @@ def diagnose(technique: Technique, failure: Case, others: Sequence[Case]) -> tup
     reference = getattr(current_module(files.solution_module, files.solution), technique.implements)
     cases = [failure, *others]
     try:
-        attempt = [case.trace(failure.fixtures["impl"], reference) for case in cases]
+        attempt = [case.trace(failure.impl, reference) for case in cases]
     except AttemptDied:
         return ()
     right = [case.trace(reference, reference) for case in cases]

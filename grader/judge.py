@@ -28,6 +28,7 @@ from groundup.core.testing.literals import literal
 from groundup.core.testing.marks import Marks, marks_of
 from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.pytest_plugin import properties_module
+from groundup.core.testing.stateful import ImplMachine, machine_test, run_again
 from groundup.grader.attempt import AttemptProcess, Program
 from groundup.grader.diagnosis import Case, diagnose
 from groundup.grader.exercise import hole_states
@@ -313,7 +314,7 @@ class PropertyRun:
         case, cause = watch.failure, watch.failure.error
         if isinstance(cause, AttemptRaised) and cause.types[0] == "NotImplementedError":
             return self._result(name, "not_started", message=cause.message)
-        shown = _shown(case.arguments)
+        shown = _shown(case.arguments) or _steps(error)
         try:
             case.run(self.the_reference)
         except Exception as also:
@@ -337,26 +338,32 @@ class PropertyRun:
     @contextlib.contextmanager
     def _watched(self, name: str, test: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
-        if not hasattr(test, "hypothesis"):
-            yield watch.around(test)
-            return
-        handle, inner = test.hypothesis, test.hypothesis.inner_test
         phases = [
             hypothesis.Phase.reuse,
             hypothesis.Phase.generate,
             *([] if self.for_author else [hypothesis.Phase.shrink]),
         ]
-        # The three attributes are what hypothesis.seed() and settings() set; the functions allow each only once.
-        test._hypothesis_internal_use_seed = _mix(self.seed, name)
-        test._hypothesis_internal_database_key = f"{self.technique.id}:{name}".encode()
-        test._hypothesis_internal_use_settings = hypothesis.settings(
+        settings = hypothesis.settings(
             max_examples=self.examples, stateful_step_count=STEPS, deadline=None, database=self.database,
             phases=phases, suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
-            print_blob=False, verbosity=hypothesis.Verbosity.quiet,
+            print_blob=False,
         )  # fmt: skip
-        handle.inner_test = watch.around(inner)
+        machine = getattr(test, "groundup_machine", None)
+        if machine is not None:
+            run: Any = machine_test(machine, watch.impl, settings)
+        elif hasattr(test, "hypothesis"):
+            run = test
+        else:
+            yield watch.around(test)
+            return
+        # The three attributes are what hypothesis.seed() and settings() set; the functions allow each only once.
+        run._hypothesis_internal_use_seed = _mix(self.seed, name)
+        run._hypothesis_internal_database_key = f"{self.technique.id}:{name}".encode()
+        run._hypothesis_internal_use_settings = settings
+        handle, inner = run.hypothesis, run.hypothesis.inner_test
+        handle.inner_test = watch.around(inner) if machine is None else watch.around_machine(inner, machine, settings)
         try:
-            yield test
+            yield run if machine is None else lambda **_fixtures: run()
         finally:
             handle.inner_test = inner
 
@@ -373,30 +380,53 @@ class Watch:
 
     def __init__(self, subject: Subject, fixtures: dict[str, Any]) -> None:
         self.subject, self.fixtures = subject, fixtures
+        self.impl = subject.impl
         self.last: Case | None = None
         self.failure: Case | None = None
         self.others: list[Case] = []
 
     def around(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``inner``, watched."""
+        """Return the body of an ordinary property, watched."""
 
         @functools.wraps(inner)
         def watched(*args: Any, **kwargs: Any) -> None:
             drawn = {k: v for k, v in kwargs.items() if k not in self.fixtures}
-            self.last = Case(inner, drawn, self.fixtures)
-            if self.failure is None and len(self.others) < CASES_KEPT:
-                self.others.append(self.last)
-            self.subject.behind.take_printed()
-            try:
+            with self._watching(Case(lambda impl: inner(**{**kwargs, "impl": impl}), self.impl, drawn)):
                 inner(*args, **kwargs)
-            except hypothesis.errors.UnsatisfiedAssumption:
-                raise
-            except Exception as error:
-                self.last.error, self.last.printed = error, self.subject.behind.take_printed()
-                self.failure = self.last
-                raise
 
         return watched
+
+    def around_machine(
+        self, inner: Callable[..., Any], machine: type[ImplMachine], settings: hypothesis.settings
+    ) -> Callable[..., Any]:
+        """Return the body of a state machine's property, watched. It is run again from the choices it drew."""
+
+        @functools.wraps(inner)
+        def watched(data: Any) -> None:
+            case = Case(lambda impl: None, self.impl, {})
+            try:
+                with self._watching(case):
+                    inner(data)
+            finally:
+                choices = data.conjecture_data.choices
+                case.run = lambda impl: run_again(machine, impl, choices, settings)
+
+        return watched
+
+    @contextlib.contextmanager
+    def _watching(self, case: Case) -> Iterator[None]:
+        self.last = case
+        if self.failure is None and len(self.others) < CASES_KEPT:
+            self.others.append(case)
+        self.subject.behind.take_printed()
+        try:
+            yield
+        except (hypothesis.errors.UnsatisfiedAssumption, hypothesis.errors.StopTest):
+            raise
+        except Exception as error:
+            case.error, case.printed = error, self.subject.behind.take_printed()
+            self.failure = case
+            raise
 
 
 def read_attempt(path: Path) -> str:
@@ -450,6 +480,13 @@ def _score(results: list[PropertyResult]) -> float:
 
 def _shown(arguments: dict[str, Any]) -> dict[str, str]:
     return {name: literal(value) for name, value in arguments.items()}
+
+
+def _steps(error: BaseException) -> dict[str, str] | None:
+    """Return the steps of a state machine's smallest failing run, from what hypothesis noted on its error."""
+    notes = [note for note in getattr(error, "__notes__", ()) if "(" in note and not note.startswith("Failing")]
+    steps = [n for n in notes[:-1] if not n.startswith("state = ")]
+    return {"steps": "\n".join(steps)} if steps else None
 
 
 def _mix(seed: int, name: str) -> int:

@@ -10,9 +10,11 @@ from groundup.core.testing.compare import (
     sum_tolerance,
 )
 from groundup.core.testing.marks import after, claim, hole, points
+from groundup.core.testing.stateful import ImplMachine, state_machine
 from groundup.core.testing.strategies import booleans, float_dtypes, tensors
 
 __all__ = [
+    "ImplMachine",
     "Mismatch",
     "Tolerance",
     "after",
@@ -25,6 +27,7 @@ __all__ = [
     "hole",
     "points",
     "rejects",
+    "state_machine",
     "sum_tolerance",
     "tensors",
 ]

@@ -41,7 +41,7 @@ FILES = {
     "tiny.py": """
 import os, sys
 def main():
-    print(f"cwd={os.getcwd()} args={sys.argv[1:]} stdin={sys.stdin.read()!r} home={os.environ.get('PYTHONHOME')}")
+    print(f"cwd={os.getcwd()} args={sys.argv[1:]} stdin={sys.stdin.read()!r} lock={os.path.exists('/dev/fd/9')}")
     return int(os.environ.get("TINY_EXIT", "0"))
 """,
     "tiny-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nGenerator: tiny\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
@@ -172,7 +172,7 @@ def test_the_first_use_sets_up_and_goes_on_to_the_command(machine: Machine) -> N
     elsewhere = machine.folder / "my work"
     elsewhere.mkdir()
     result = machine.learn("start", "day 7", stdin="answer", cwd=elsewhere)
-    assert result.stdout == f"cwd={elsewhere} args=['start', 'day 7'] stdin='answer' home=None\n"
+    assert result.stdout == f"cwd={elsewhere} args=['start', 'day 7'] stdin='answer' lock=False\n"
     assert result.returncode == 0
     assert re.findall(r"\d/3 [^ ]+", result.stderr) == ["1/3 making", "2/3 PyTorch", "3/3 installing"]
     assert "2.13.0+cpu, the CPU build" in result.stderr
@@ -188,7 +188,7 @@ def test_set_up_alone_runs_no_command(machine: Machine) -> None:
 
 def test_a_later_use_needs_neither_pip_nor_another_python(ready: Machine) -> None:
     result = ready.learn("list", PYTHON="/nowhere/python", PIP_FIND_LINKS="/nowhere")
-    assert (result.stdout, result.stderr) == (f"cwd={ready.clone} args=['list'] stdin='' home=None\n", "")
+    assert (result.stdout, result.stderr) == (f"cwd={ready.clone} args=['list'] stdin='' lock=False\n", "")
 
 
 def test_it_runs_through_relative_links_and_keeps_the_folder_it_was_called_from(ready: Machine) -> None:
@@ -209,7 +209,7 @@ def test_the_exit_code_is_the_commands(ready: Machine) -> None:
 def test_what_pythonpath_and_pythonhome_name_does_not_reach_the_command(ready: Machine) -> None:
     (ready.folder / "tiny.py").write_text("raise SystemExit('the wrong tiny')")
     result = ready.learn("list", PYTHONPATH=str(ready.folder), PYTHONHOME="/nowhere")
-    assert result.stdout.endswith("args=['list'] stdin='' home=None\n")
+    assert result.stdout.endswith("args=['list'] stdin='' lock=False\n")
 
 
 def test_another_pyproject_installs_into_the_venv_that_is_there(machine: Machine) -> None:
@@ -260,6 +260,22 @@ def test_a_set_up_that_was_stopped_is_repaired_by_the_next_use(machine: Machine,
     result = machine.learn("list")
     assert "its last set-up did not finish" in result.stderr
     assert result.returncode == 0
+
+
+def test_an_update_that_was_stopped_is_repaired_even_where_pyproject_is_again_the_old_one(machine: Machine) -> None:
+    machine.learn("--set-up")
+    (machine.clone / "pyproject.toml").write_text(PYPROJECT + "# changed\n")
+    building = machine.folder / "building"
+    with machine.start("list", BUILDING=str(building)) as process:
+        until(building)
+        os.killpg(process.pid, signal.SIGKILL)
+    (machine.clone / "pyproject.toml").write_text(PYPROJECT)
+    assert "its last set-up did not finish" in machine.learn("list").stderr
+
+
+def test_personal_settings_of_pip_that_install_elsewhere_do_no_harm(machine: Machine) -> None:
+    result = machine.learn("list", PIP_USER="1", PIP_TARGET=str(machine.folder / "target"))
+    assert (result.returncode, (machine.folder / "target").exists()) == (0, False)
 
 
 def test_of_two_first_uses_at_once_one_waits_for_the_other(machine: Machine) -> None:
@@ -334,6 +350,14 @@ def test_the_size_of_the_build_with_cuda_is_told_before_and_without_a_gpu_how_to
     assert "2.7 GB to download" in told
     assert told.index("2.7 GB") < told.index("3/3")
     assert ("LEARN_TORCH_INDEX=ADDRESS ./learn" in told) is not gpu
+
+
+def test_another_build_that_the_settings_of_pip_offer_is_taken_as_it_is(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.offer("2.13.0+cu130", "2.13.0")
+    told = machine.learn("--set-up").stderr
+    assert "PyTorch will be 2.13.0+cu130, as your settings of pip have it" in told
+    assert "GB" not in told
 
 
 def test_the_index_named_for_cpu_builds_is_asked_too(tmp_path: Path) -> None:

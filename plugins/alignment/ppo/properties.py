@@ -35,7 +35,7 @@ RULES = [
     if clip != value_clip
     for value_coef, entropy_coef, kl_coef in product((0.5, 0.75), (0.25, 0.5), (0.25, 1.5))
 ]
-SHAPES = ((1, 1), (1, 4), (3, 2), (2, 4), (3, 4))
+SHAPES = ((1, 1), (1, 6), (5, 2), (3, 5), (4, 4))
 
 # How large one token's term can be, with what is drawn below, and its slope before it is divided by N.
 SIZE = {"the loss": 40.0, "policy_loss": 10.0, "value_loss": 16.0, "entropy": 4.0, "kl": 8.0, "clip_fraction": 1.0}
@@ -56,9 +56,11 @@ def cases(**fixed: float) -> st.SearchStrategy[Case]:
 
 
 def rollout(drawn: Tensor) -> RolloutBatch:
-    """Make a batch from multiples of 1/8 in [-2, 2]; its ratios lie between 0.2 and 4.5, about a third inside the clip."""
+    """Make a batch from multiples of 1/8 in [-2, 2]; ratios lie between 0.2 and 4.5, about a third within the clip."""
     log_prob, advantage, value, returns, entropy, reference, mask, ratio, step = drawn
     log_prob = log_prob - 4
+    mask = mask < 1
+    mask[0, 0] = True  # a batch of padding alone has its own property
     return RolloutBatch(
         log_prob=log_prob,
         old_log_prob=log_prob - (ratio * ratio.abs() * 3).round() / 8,  # 0 and 1.5 nats are both drawn often
@@ -67,7 +69,7 @@ def rollout(drawn: Tensor) -> RolloutBatch:
         old_value=value - (step * 2).round() / 8,
         returns=returns,
         entropy=entropy + 2,
-        mask=mask < 1,
+        mask=mask,
         ref_log_prob=log_prob + reference,
     )
 
@@ -81,7 +83,8 @@ def rollout(drawn: Tensor) -> RolloutBatch:
 @given(case=cases())
 def test_policy_loss_is_the_clipped_surrogate(impl: Any, case: Case) -> None:
     def surrogate(token: Token) -> float:
-        clipped = min(max(ratio(token), 1 - case.rule["clip"]), 1 + case.rule["clip"])
+        clip: float = case.rule["clip"]
+        clipped = min(max(ratio(token), 1 - clip), 1 + clip)
         return max(-token["advantage"] * ratio(token), -token["advantage"] * clipped)
 
     check_metric(impl(**case.rule).loss(case.batch), "policy_loss", surrogate, case.batch)
@@ -140,7 +143,7 @@ EIGHTHS = [(a, b, 8 - a - b) for a in range(1, 7) for b in range(1, 8 - a)]
 @hole(3)
 @given(policy=st.sampled_from(EIGHTHS), shift=st.integers(1, len(EIGHTHS) - 1), dtype=float_dtypes())
 def test_kl_is_the_divergence_in_expectation(
-    impl: Any, policy: tuple[int, ...], shift: int, dtype: torch.dtype
+    impl: Any, policy: tuple[int, int, int], shift: int, dtype: torch.dtype
 ) -> None:
     reference = EIGHTHS[(EIGHTHS.index(policy) + shift) % len(EIGHTHS)]  # never the policy itself
     taken = [(math.log(p / 8), math.log(q / 8)) for p, q in zip(policy, reference, strict=True) for _ in range(p)]

@@ -1,0 +1,71 @@
+"""State machines as properties: an implementation with state, driven by drawn steps beside a model of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import torch
+from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
+from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
+
+from groundup.core.testing.literals import literal
+
+
+class ImplMachine(RuleBasedStateMachine):
+    """A hypothesis state machine that is given ``impl``: rules drive it and the model, invariants compare them."""
+
+    def __init__(self, impl: Any) -> None:
+        super().__init__()
+        self.impl = impl
+
+    def _pretty_print(self, value: Any) -> str:
+        """Print tensors as in any other counterexample."""
+        if isinstance(value, torch.Tensor):
+            return literal(value)
+        return str(super()._pretty_print(value))  # type: ignore[no-untyped-call]
+
+
+def state_machine(machine: type[ImplMachine]) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Make a property of a state machine: its claim is the function's, its steps are the machine's.
+
+    ::
+
+        @claim("Whatever is appended, forked and freed, every sequence reads back what was appended to it.")
+        @state_machine(AgainstADict)
+        def test_reads_back_what_was_appended(impl): ...
+    """
+
+    def decorate(test: Callable[[Any], None]) -> Callable[[Any], None]:
+        @functools.wraps(test)
+        def property(impl: Any) -> None:
+            machine_test(machine, impl)()
+
+        property.groundup_machine = machine  # type: ignore[attr-defined]
+        return property
+
+    return decorate
+
+
+def machine_test(
+    machine: type[ImplMachine], impl: Any, settings: hypothesis.settings | None = None
+) -> Callable[[], None]:
+    """Return the hypothesis test that runs ``machine`` on ``impl``."""
+    quiet = hypothesis.settings(deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+    test: Callable[[], None] = get_state_machine_test(
+        functools.partial(machine, impl),  # type: ignore[arg-type]
+        settings=settings or quiet,
+    )
+    return test
+
+
+def run_again(machine: type[ImplMachine], impl: Any, choices: Any, settings: hypothesis.settings) -> None:
+    """Run ``machine`` on ``impl`` with the steps that an earlier run drew. Raises what the run raises."""
+    kept = InMemoryExampleDatabase()
+    kept.save(b"case", choices_to_bytes(choices))
+    once = hypothesis.settings(settings, database=kept, phases=[hypothesis.Phase.reuse])
+    test: Any = machine_test(machine, impl, once)
+    test._hypothesis_internal_database_key = b"case"
+    test()
