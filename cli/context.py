@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pkgutil
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,12 +16,13 @@ from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from groundup.core.registry import Registry
-    from groundup.core.technique import Technique
+    from groundup.core.technique import Roadmap, Technique
     from groundup.grader.state import State
     from groundup.grader.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 DAYS = 14
+DEFAULT_ROADMAP = "fourteen-days"
 
 
 @functools.cache
@@ -26,10 +30,38 @@ def registry() -> Registry:
     """Return what the installed plugins declare; a broken plugin is reported once, on stderr."""
     from groundup.core.registry import Registry
 
-    found = Registry()
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not what the command reports
+        found = Registry()
     for problem in found.problems:
         click.echo(f"learn: {problem}", err=True)
     return found
+
+
+def technique_named(name: str) -> Technique:
+    """Return the technique called ``name``. Raises UnknownName, UsageProblem; a day's name is told from others."""
+    from groundup.core.errors import UnknownName, UsageProblem
+
+    try:
+        return registry().technique(name)
+    except UnknownName:
+        days = {d.name: d for r in registry().roadmaps.values() for d in r.days}
+        if name not in days:
+            raise
+    written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
+    told = f"It brings {' and '.join(written)}." if written else "None of its techniques is written yet."
+    raise UsageProblem(f"{name!r} is a day; a technique is wanted here. {told}")
+
+
+def roadmap_of(workspace: Workspace | None) -> Roadmap:
+    """Return the roadmap that the workspace follows. Raises UsageProblem when there is none of that name."""
+    from groundup.core.errors import UnknownName, UsageProblem
+
+    if workspace is None:
+        return registry().roadmap(DEFAULT_ROADMAP)
+    try:
+        return registry().roadmap(workspace.settings.roadmap)
+    except UnknownName as error:
+        raise UsageProblem(f"{workspace.folder / 'learn.toml'}: {error}") from error
 
 
 def find_workspace() -> Workspace | None:
@@ -41,6 +73,16 @@ def find_workspace() -> Workspace | None:
         return Workspace.find()
     except NoWorkspace:
         return None
+
+
+def workspace_for(technique: Technique) -> Workspace:
+    """Return the workspace of the current folder. Raises NoWorkspace with the command that makes one."""
+    from groundup.core.errors import NoWorkspace
+
+    workspace = find_workspace()
+    if workspace is None:
+        raise NoWorkspace(f"There is no workspace here. 'learn start {technique.name}' makes one.")
+    return workspace
 
 
 def open_state(workspace: Workspace) -> State:
@@ -58,6 +100,19 @@ def attempt_in(workspace: Workspace, technique: Technique) -> Path:
     if not path.is_file():
         raise UsageProblem(f"There is no {shown(path)} yet: 'learn start {technique.name}' puts the stub there.")
     return path
+
+
+def exercise_text(technique: Technique) -> str:
+    """Return the stub as it is handed out. Raises PluginProblem when the technique comes without one."""
+    from groundup.core.errors import PluginProblem
+
+    path = technique.files.exercise
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PluginProblem(
+            f"{technique.id} has no exercise: {path}: {error.strerror}. 'learn author stubs {technique.name}' writes it."
+        ) from error
 
 
 def shown(path: Path) -> str:
@@ -80,11 +135,33 @@ class TechniqueName(click.ParamType):  # type: ignore[type-arg]
         """Complete from the folders of the built-in plugins, and the days of the roadmap."""
         import groundup.plugins
 
-        names = [f"day-{n}" for n in range(1, DAYS + 1)] if self.days else []
-        for track in Path(groundup.plugins.__path__[0]).iterdir():
-            if (track / "__init__.py").exists():
-                names += [m.name.replace("_", "-") for m in pkgutil.iter_modules([str(track)])]
-        return [CompletionItem(n) for n in sorted(names) if n.startswith(incomplete)]
+        ids = []
+        for track in pkgutil.iter_modules(groundup.plugins.__path__):
+            if track.ispkg:
+                folder = Path(groundup.plugins.__path__[0], track.name)
+                ids += [f"{track.name}/{m.name}".replace("_", "-") for m in pkgutil.iter_modules([str(folder)])]
+        names = sorted(i.partition("/")[2] for i in ids)
+        if self.days:
+            names += [f"day-{n}" for n in range(1, DAYS + 1)]
+        found = [n for n in names if n.startswith(incomplete)] or [i for i in sorted(ids) if i.startswith(incomplete)]
+        return [CompletionItem(n) for n in found]
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]
+    """A whole number between two others."""
+
+    name = "number"
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or say which ones will do."""
+        if isinstance(value, int) or re.fullmatch(r"[+-]?[0-9]{1,30}", value, re.ASCII):
+            number = int(value)
+            if self.low <= number <= self.high:
+                return number
+        self.fail(f"{value!r} is not a whole number from {self.low} to {self.high}.", param, ctx)
 
 
 def lang_option(command: F) -> F:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import re
 import sys
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 # What 'learn --help' shows, in the order of a learner's day; 'a-b' lives in cli/a_b.py.
 COMMANDS = {
     "start": "Put a day's or a technique's stubs into your workspace.",
     "read": "Read a lesson.",
     "grade": "Grade your attempt, with evidence.",
+    "run": "Run a technique's lab with your own code.",
+    "quiz": "Answer questions on a technique, with numbers of their own each time.",
     "hint": "Get the next hint for a hole.",
     "reset": "Begin a technique anew; the old attempt is kept.",
     "solution": "Show the reference solution.",
@@ -42,8 +47,8 @@ def called() -> str:
 
 
 def spoken(text: str) -> str:
-    """Return ``text`` with every quoted 'learn ...' as this user would type it."""
-    return text.replace("'learn ", f"'{called()} ")
+    """Return ``text`` with every ``learn <command>``, quoted or on a line of its own, as this user would type it."""
+    return re.sub(rf"(?m)(^ *|')learn (?=(?:{'|'.join(COMMANDS)}|--help)\b)", rf"\g<1>{called()} ", text)
 
 
 class Problem(click.ClickException):
@@ -58,8 +63,24 @@ class Problem(click.ClickException):
         click.echo(f"learn: {spoken(self.message)}", err=True)
 
 
+class SpokenHelp(click.HelpFormatter):
+    """Help whose examples can be pasted."""
+
+    def getvalue(self) -> str:
+        """Return the help as this user would type it."""
+        return spoken(super().getvalue())
+
+
+class Spoken(click.Context):
+    """The context of a built-in command."""
+
+    formatter_class = SpokenHelp
+
+
 class Learn(click.Group):
     """The group of commands: each is imported when it is called, plugins' only when no built-in has the name."""
+
+    context_class = Spoken
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the built-in commands."""
@@ -68,8 +89,10 @@ class Learn(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command called ``cmd_name``, a plugin's if need be."""
         if cmd_name in COMMANDS:
-            return cast(click.Command, importlib.import_module(f"groundup.cli.{cmd_name.replace('-', '_')}").command)
-        return None if ctx.resilient_parsing else self._of_a_plugin(cmd_name)
+            module = importlib.import_module(f"groundup.cli.{cmd_name.replace('-', '_')}")
+            module.command.context_class = Spoken
+            return cast(click.Command, module.command)
+        return None if ctx.resilient_parsing else _of_a_plugin(cmd_name)  # completing imports no plugin
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,10 +100,17 @@ class Learn(click.Group):
         """Find the command, or say which one may have been meant."""
         from groundup.core.errors import UnknownName
 
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise UnknownName("command", name, COMMANDS, "'learn --help' lists them.")
-        return super().resolve_command(ctx, args)
+        command = self.get_command(ctx, args[0])
+        if command is not None:
+            return args[0], command, args[1:]
+        if args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        raise UnknownName("command", args[0], COMMANDS, "'learn --help' lists them.")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing it, or an option."""
+        names = [CompletionItem(n, help=h) for n, h in COMMANDS.items() if n.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -89,21 +119,19 @@ class Learn(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a problem of ours becomes its message and its exit code."""
-        from groundup.core.errors import GroundupError
+        from groundup.core.errors import EXIT_BROKEN, GroundupError
 
         try:
+            _need_a_folder()
             return super().invoke(ctx)
         except GroundupError as error:
             raise Problem(str(error), error.exit_code) from error
-
-    def _of_a_plugin(self, name: str) -> click.Command | None:
-        from groundup.cli.context import registry
-
-        for commands in registry().manager.hook.commands():
-            for command in commands:
-                if command.name == name:
-                    return cast(click.Command, command)
-        return None
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise Problem(f"{error.filename}: {error.strerror}.", EXIT_BROKEN) from error
 
 
 @click.group(
@@ -113,18 +141,60 @@ class Learn(click.Group):
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Without a command: where you stand."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
     if ctx.invoked_subcommand is None:
         ctx.invoke(importlib.import_module("groundup.cli.status").command)
 
 
 def main() -> None:
-    """Run ``learn``; Ctrl-C ends it with 130, as it ends other commands."""
+    """Run ``learn``; Ctrl-C ends it with 130, as it ends other commands. What nobody foresaw ends it with 3, not 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a mark that the terminal has no character for
     try:
-        code = cli.main(prog_name="learn", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("\nlearn: stopped.", err=True)
+        code = cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
+    except click.Abort:
+        click.echo(("\n" if sys.stderr.isatty() else "") + "learn: stopped.", err=True)  # after the terminal's ^C
         code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except Exception:
+        import traceback
+
+        from groundup.core.errors import EXIT_BROKEN
+
+        traceback.print_exc()
+        click.echo("learn: the fault is not your attempt's. Please report it, with the lines above.", err=True)
+        code = EXIT_BROKEN
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _need_a_folder() -> None:
+    from groundup.core.errors import UsageProblem
+
+    try:
+        os.getcwd()
+    except OSError:
+        raise UsageProblem("The folder that you are in is gone: go to another one.") from None
+
+
+def _of_a_plugin(name: str) -> click.Command | None:
+    """Return the command of that name that a plugin brings; a plugin that fails is told of, and the others go on."""
+    from groundup.cli.context import registry
+
+    manager = registry().manager
+    for plugin in manager.get_plugins():
+        commands = getattr(plugin, "commands", None)
+        if not hasattr(commands, "groundup_impl"):
+            continue
+        try:
+            found = [command for command in commands() if command.name == name]
+        except Exception as error:
+            told = f"plugin {manager.get_name(plugin)!r} failed to list its commands: {type(error).__name__}: {error}"
+            click.echo(f"learn: {told}", err=True)
+            continue
+        if found:
+            return found[0]
+    return None

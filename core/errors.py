@@ -6,6 +6,7 @@ GroundupError                      3   the base: never raised itself
 │   └── NoWorkspace                2   the command needs a workspace and there is none here
 ├── PluginProblem                  3   a plugin, or a file of one, is broken
 │   └── EditProblem                3   a misconception's edit does not fit its solution
+├── LabStopped                     1   the learner's code raised, or died, in the middle of a lab
 ├── EnvironmentProblem             3   the machine lacks something, or failed
 └── StateProblem                   3   the workspace's database cannot be read or written
 AttemptRaised                      .   the learner's code raised; an ordinary failing example for a property
@@ -53,6 +54,12 @@ class EditProblem(PluginProblem):
     """A misconception's edit does not match its solution exactly once."""
 
 
+class LabStopped(GroundupError):
+    """The learner's code raised, or its process died, in the middle of a lab."""
+
+    exit_code = EXIT_FELL_SHORT
+
+
 class EnvironmentProblem(GroundupError):
     """The machine lacks something that the command needs, or failed."""
 
@@ -78,9 +85,20 @@ class AttemptDied(BaseException):
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return up to three known names close to ``name``; for ``track/technique`` ids the last part counts too."""
+    """Return up to three known names close to ``name``; for ``track/technique`` ids the last part counts too.
+
+    One that differs in case and punctuation alone is what was meant, and stands alone.
+    """
     names = list(dict.fromkeys(known))
-    short = {n.rpartition("/")[2]: n for n in names}
-    close = difflib.get_close_matches(name, names, 3, 0.6)
-    close += [short[n] for n in difflib.get_close_matches(name.rpartition("/")[2], short, 3, 0.6)]
+    last = {n: n.rpartition("/")[2] for n in names}
+    same = [n for n in names if _letters(name) and _letters(name) in (_letters(n), _letters(last[n]))]
+    if same:
+        return same[:3]
+    close = difflib.get_close_matches(name.lower(), names, 3, 0.6)
+    near = difflib.get_close_matches(name.lower().rpartition("/")[2], last.values(), 3, 0.6)
+    close += [n for n in names if last[n] in near]
     return list(dict.fromkeys(close))[:3]
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -24,7 +25,10 @@ HANG_UP_SECONDS = 0.5
 OUTPUT_KEPT = 1 << 16
 OUTPUT_MOST = 64 << 20
 CHUNK = 1 << 18
-NO_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc")
+NO_MEMORY = {  # the interpreter's and numpy's error, torch's; one that an attempt raises itself has words of its own
+    "MemoryError": re.compile("^$|^Unable to allocate|std::bad_alloc"),
+    "RuntimeError": re.compile("can't allocate memory|not enough memory|std::bad_alloc"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class AttemptProcess:
         self, server: ForkServer, program: Program, *, seed: int, call_seconds: float, total_seconds: float
     ) -> None:
         """Start the process and load the program. Raises AttemptRaised when loading raises."""
+        self._server = server
         self.call_seconds = call_seconds
         self.total_seconds = total_seconds
         self.deadline = time.monotonic() + total_seconds
@@ -84,7 +89,7 @@ class AttemptProcess:
             if not answer["ok"]:
                 raise self._raised(result)
         except wire.ProtocolError as error:
-            self._die("protocol", f"the process answered with {printable(str(error))}")
+            self.end("protocol", f"the process answered with {printable(str(error))}")
         return number, answer, result
 
     def take_printed(self) -> str:
@@ -107,8 +112,8 @@ class AttemptProcess:
             raise wire.ProtocolError("an error of the wrong form")
         if type(message) is not str or type(lines) is not str:
             raise wire.ProtocolError("an error of the wrong form")
-        if types[0] == "RuntimeError" and any(sign in message for sign in NO_MEMORY):
-            self._die("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use")
+        if any(types[0] == kind and sign.search(message) for kind, sign in NO_MEMORY.items()):
+            self.end("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use")
         return AttemptRaised(tuple(printable(t) for t in types), printable(message), printable(lines))
 
     def _exchange(self, parts: list[Any], deadline: float, allowed: float) -> tuple[bytes, bytearray]:
@@ -125,8 +130,8 @@ class AttemptProcess:
             left = deadline - time.monotonic()
             if left <= 0:
                 if deadline >= self.deadline:
-                    self._die("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
-                self._die("timeout", f"a call took longer than the {allowed:g} s it may take")
+                    self.end("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
+                self.end("timeout", f"a call took longer than the {allowed:g} s it may take")
             for descriptor, events in poll.poll(left * 1000 + 1):
                 if descriptor == output:
                     if not self._drain_output():
@@ -164,7 +169,7 @@ class AttemptProcess:
         try:
             return incoming.take(received)
         except wire.ProtocolError as error:
-            self._die("protocol", f"the process answered with {printable(str(error))}")
+            self.end("protocol", f"the process answered with {printable(str(error))}")
 
     def _drain_output(self) -> bool:
         """Take what the attempt has printed; return whether it may print more."""
@@ -176,7 +181,7 @@ class AttemptProcess:
                 del self._printed[:-OUTPUT_KEPT]
                 self._printed_bytes += len(chunk)
                 if self._printed_bytes > OUTPUT_MOST:
-                    self._die("flood", f"it printed more than {OUTPUT_MOST >> 20} MiB")
+                    self.end("flood", f"it printed more than {OUTPUT_MOST >> 20} MiB")
             return False
         return True
 
@@ -184,16 +189,17 @@ class AttemptProcess:
         """The process closed its end: it crashed, exited, was killed, or only hung up. Find out which."""
         code = self._bury(patience=HANG_UP_SECONDS).get("exit")
         if code is None:
-            self._die("protocol", "the process closed its connection")
+            self.end("protocol", "the process closed its connection")
         if code == -signal.SIGKILL:
-            self._die("crash", "the process was killed; most often the machine had no memory left for it")
+            self.end("crash", "the process was killed; most often the machine had no memory left for it")
         if code == -signal.SIGXCPU:
-            self._die("timeout", "it used up its processor time")
+            self.end("timeout", "it used up its processor time")
         if code < 0:
-            self._die("crash", f"the process crashed with {signal.Signals(-code).name}")
-        self._die("exit", f"the process ended by itself with exit code {code}")
+            self.end("crash", f"the process crashed with {signal.Signals(-code).name}")
+        self.end("exit", f"the process ended by itself with exit code {code}")
 
-    def _die(self, how: str, detail: str) -> NoReturn:
+    def end(self, how: str, detail: str) -> NoReturn:
+        """End the process and say why: raises AttemptDied, now and for every later request."""
         self.close()
         self.death = AttemptDied(how, detail)
         raise self.death
@@ -206,16 +212,12 @@ class AttemptProcess:
         assert self._open is not None
         spawned, self._open = self._open, None
         self.death = AttemptDied("exit", "the process was ended by the judge")
-        told: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            spawned.status.settimeout(patience or None)
-            if patience:
-                told = json.loads(spawned.status.recv(4096))
-        with contextlib.suppress(OSError):
-            spawned.status.settimeout(BURIAL_SECONDS)
-            spawned.status.sendall(b"k")
-            while spawned.status.recv(4096):
-                pass
+        by_itself = _how_it_ended(spawned.status, patience) if patience else {}
+        if not by_itself:
+            with contextlib.suppress(OSError):
+                spawned.status.sendall(b"k")
+            if not _how_it_ended(spawned.status, BURIAL_SECONDS):
+                self._server.replace()
         for _ in range(OUTPUT_MOST // CHUNK):
             try:
                 chunk = os.read(spawned.output, CHUNK)
@@ -228,7 +230,17 @@ class AttemptProcess:
         os.close(spawned.output)
         spawned.data.close()
         spawned.status.close()
+        return by_itself
+
+
+def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
+    """Return what the fork server says of a process that has ended, or nothing when it says nothing in time."""
+    status.settimeout(seconds)
+    try:
+        told: dict[str, Any] = json.loads(status.recv(4096))
         return told
+    except (OSError, ValueError):
+        return {}
 
 
 def _joined(parts: list[Any]) -> list[memoryview]:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
-from groundup.core.errors import AttemptDied
+from groundup.core.errors import AttemptDied, PluginProblem
 from groundup.core.plain import field_names, is_plain
 from groundup.core.technique import Technique
 from groundup.core.testing.compare import watching_gradients
@@ -25,6 +26,8 @@ from groundup.grader.edits import Edit, load_edits
 from groundup.grader.local import traced
 
 SAME, CLEARLY = 1e-4, 1e-2  # relative: rounding stays below the first, another formula goes beyond the second
+
+FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's own is no Exception
 
 
 @dataclass
@@ -37,13 +40,13 @@ class Case:
     """What it was first run with."""
     arguments: dict[str, Any]
     """What was drawn, by name."""
-    error: Exception | None = None
+    error: BaseException | None = None
     printed: str = ""
 
     def trace(self, implementation: Any, like: Any) -> list[Any]:
         """Return the answers and gradients that the property saw, up to where it failed."""
         trace: list[Any] = []
-        with watching_gradients(trace.append), contextlib.suppress(Exception):  # where it fails is not compared
+        with watching_gradients(trace.append), contextlib.suppress(*FAILURES):  # where it fails is not compared
             self.run(traced(implementation, trace.append, like))
         return trace
 
@@ -61,8 +64,11 @@ def diagnose(technique: Technique, failure: Case, others: Sequence[Case]) -> tup
     right = [case.trace(reference, reference) for case in cases]
     matching: list[Edit] = []
     for edit in load_edits(technique):
-        name = f"<{edit.id}>"
-        edited = getattr(module_from_source("edited", edit.apply(solution), name), technique.implements)
+        try:
+            module = module_from_source("edited", edit.apply(solution), f"<{edit.id}>")
+        except Exception as error:
+            raise PluginProblem(f"{edit.kind} {edit.id!r} of {technique.id} cannot be loaded: {error}") from error
+        edited = getattr(module, technique.implements)
         wrong: list[list[Any]] = []
         for case, theirs in zip(cases, attempt, strict=True):
             wrong.append(case.trace(edited, reference))

@@ -36,14 +36,19 @@ class ForkServer:
         """Start the server; it gets ready while the caller goes on."""
         self.scratch = tempfile.mkdtemp(prefix="groundup-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._triton = triton
+        self._owner = os.getpid()
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         self._ready = False
-        self._owner = os.getpid()
         command = [sys.executable, "-I", "-m", "groundup.grader.worker", str(theirs.fileno())]
         self._process = subprocess.Popen(
-            [*command, "--triton"] if triton else command,
+            [*command, "--triton"] if self._triton else command,
             pass_fds=[theirs.fileno()],
-            env=_environment(self.scratch, triton),
+            env=_environment(self.scratch, self._triton),
             cwd=self.scratch,
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
@@ -92,10 +97,19 @@ class ForkServer:
             + (f"\n{said}" if said else "")
         )
 
+    def replace(self) -> None:
+        """Start anew when the server no longer answers: an attempt that is not contained may end it, or stop it."""
+        if not self._closed:
+            self._control.close()
+            self._process.kill()
+            self._process.wait()
+            self._start()
+
     def close(self) -> None:
         """End the server and everything that it started. Safe to call twice."""
         if os.getpid() != self._owner:
             return
+        self._closed = True
         self._control.close()
         if not self._ready:
             self._process.kill()  # still importing: it would only notice the closed end afterwards

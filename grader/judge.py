@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import random
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +20,10 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
+from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.database import InMemoryExampleDatabase
+from hypothesis.internal.conjecture import providers
+from hypothesis.strategies import DataObject
 
 from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UsageProblem
 from groundup.core.technique import Technique, say
@@ -30,17 +34,18 @@ from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.pytest_plugin import properties_module
 from groundup.core.testing.stateful import ImplMachine, machine_test, run_again
 from groundup.grader.attempt import AttemptProcess, Program
-from groundup.grader.diagnosis import Case, diagnose
+from groundup.grader.diagnosis import FAILURES, Case, diagnose
 from groundup.grader.exercise import hole_states
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.local import LocalAttempt
 from groundup.grader.proxy import proxy
+from groundup.grader.text import printable
 from groundup.grader.verdict import Attempt, Diagnosis, Outcome, PropertyResult, Status, Verdict
 
 EXAMPLES, THOROUGH_EXAMPLES = 25, 200
 STEPS = 20  # of one run of a state machine
 TOTAL_SECONDS, THOROUGH_SECONDS = 60.0, 300.0
-LONGEST_SOURCE = 1 << 20
+LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
 CASES_KEPT = 16
 INI = Path(__file__).with_name("judge.ini")
 PLUGINS_OFF = [
@@ -106,7 +111,7 @@ class Judge:
         program = Program(source, Path(path).name, technique.implements, technique.imports)
         try:
             process = AttemptProcess(
-                self.server, program, seed=seed, call_seconds=technique.call_seconds,
+                self.server, program, seed=_mix(seed, "attempt"), call_seconds=technique.call_seconds,
                 total_seconds=THOROUGH_SECONDS if thorough else TOTAL_SECONDS,
             )  # fmt: skip
         except (AttemptRaised, AttemptDied) as error:
@@ -207,9 +212,13 @@ class PropertyRun:
         self.failure: Case | None = None
         self.others: list[Case] = []
         self.problems: list[str] = []
+        self.interrupted = False
         self.stopped = loading is not None
         files = technique.files
-        module = current_module(files.properties_module, files.properties)
+        try:
+            module = current_module(files.properties_module, files.properties)
+        except (*FAILURES, pytest.skip.Exception) as error:
+            raise PluginProblem(f"{files.properties} cannot be loaded: {type(error).__name__}: {error}") from error
         self.properties: dict[str, Callable[..., Any]] = {
             name: value for name, value in vars(module).items() if name.startswith("test_") and callable(value)
         }
@@ -226,6 +235,8 @@ class PropertyRun:
         with _clean_environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = pytest.main(arguments, plugins=[self])
+        if self.interrupted:
+            raise KeyboardInterrupt
         if self.problems:
             raise PluginProblem(f"The properties of {self.technique.id} cannot be run: {self.problems[0]}")
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -253,9 +264,31 @@ class PropertyRun:
         if report.failed:
             self.problems.append(str(report.longrepr).strip().splitlines()[-1])
 
-    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note a failure of pytest itself."""
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note a test that would not be reported as a property, and run nothing then."""
+        if odd := [item.nodeid for item in items if getattr(item, "originalname", None) not in self.properties]:
+            self.problems.append(f"{odd[0]} is no function of the file named test_<claim>")
+            items.clear()
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+        """Note a failure of pytest itself, which then does not print it."""
         self.problems.append(excinfo.exconly())
+        return True
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note Ctrl-C, which pytest keeps to itself, or what else ended it."""
+        self.interrupted = excinfo.type is KeyboardInterrupt
+        self.problems.append(excinfo.exconly())
+
+    def pytest_runtest_makereport(self, item: pytest.Function, call: pytest.CallInfo[None]) -> None:
+        """Note why a property was not run: a fixture that does not exist, a mark that skips it."""
+        name = item.originalname
+        if call.excinfo is not None and name not in self.results:
+            error = call.excinfo.value
+            message = f"{call.excinfo.typename}: {error}"[:500]
+            if isinstance(error, pytest.FixtureLookupError):
+                message = f"there is no fixture {error.argname!r}"
+            self.results[name] = self._result(name, "not_gradable", message=message)
 
     @pytest.fixture
     def impl(self) -> Any:
@@ -272,6 +305,8 @@ class PropertyRun:
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
         """Run one property and note what became of it."""
         name = pyfuncitem.originalname
+        if name in self.results and self.results[name].status != "held":
+            return True  # a property with several parameters has failed with an earlier one
         marks = marks_of(pyfuncitem.obj)
         unmet = [e for e in marks.after if e not in self.results or self.results[e].status != "held"]
         if self.stopped or (unmet and not self.for_author):
@@ -290,34 +325,39 @@ class PropertyRun:
                 name, "not_gradable", message="the property was not given the attempt: no fixture 'impl'"
             )
         watch = Watch(self.subject, fixtures)
-        asked = self.subject.behind.requests
+        behind = self.subject.behind
+        asked = behind.requests
+        error: BaseException | None = None
         try:
             with self._watched(name, test, watch) as watched:
                 watched(**fixtures)
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
             raise
-        except AttemptDied as died:
+        except BaseException as raised:
+            error = raised
+        if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
             self.stopped = True
-            case = {} if watch.last is None else _shown(watch.last.arguments)
-            return self._result(name, "died", counterexample=case, message=f"{died.how}: {died.detail}")
-        except BaseException as error:
+            return self._result(
+                name, "died", message=f"{behind.death.how}: {behind.death.detail}",
+                counterexample={} if watch.last is None else _shown(watch.last.arguments),
+                printed=behind.take_printed() or None,
+            )  # fmt: skip
+        if error is not None:
             return self._fell_short(name, error, watch)
-        if self.subject.behind.requests == asked:
+        if behind.requests == asked:
             return self._result(name, "not_gradable", message="the property never called the attempt")
         return self._result(name, "held")
 
     def _fell_short(self, name: str, error: BaseException, watch: Watch) -> PropertyResult:
-        if watch.failure is None:  # hypothesis itself, or the property before it called anything
-            if isinstance(error, hypothesis.errors.Flaky):
-                return self._result(name, "failed", message="the attempt answered the same case in two ways")
+        if watch.failure is None:  # hypothesis itself, or pytest
             return self._result(name, "not_gradable", message=f"{type(error).__name__}: {error}"[:500])
         case, cause = watch.failure, watch.failure.error
-        if isinstance(cause, AttemptRaised) and cause.types[0] == "NotImplementedError":
+        if isinstance(cause, AttemptRaised) and _is_of_the_stub(cause):
             return self._result(name, "not_started", message=cause.message)
         shown = _shown(case.arguments) or _steps(error)
         try:
             case.run(self.the_reference)
-        except Exception as also:
+        except FAILURES as also:
             return self._result(
                 name, "not_gradable", counterexample=shown,
                 message=f"the reference fails this case as well: {type(also).__name__}: {also}"[:500],
@@ -327,18 +367,23 @@ class PropertyRun:
         told: dict[str, Any] = {}
         if isinstance(cause, Mismatch):
             told = {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": str(cause)}
+        elif isinstance(cause, AttemptRaised) and cause.types == ("NotPlainError",):
+            told = {"message": cause.message}
         elif isinstance(cause, AttemptRaised):
             told = {"message": f"it raised {cause}", "where": cause.lines or None}
-        elif isinstance(cause, AssertionError):
+        elif isinstance(cause, (AssertionError, pytest.fail.Exception)):
             told = {"message": str(cause) or None}
         else:
             told = {"message": f"the answer cannot be used: {type(cause).__name__}: {cause}"[:500]}
+        if isinstance(error, hypothesis.errors.Flaky):
+            told["message"] = f"the same case was answered in two ways, once wrong: {told['message'] or 'see above'}"
         return self._result(name, "failed", counterexample=shown, printed=case.printed or None, **told)
 
     @contextlib.contextmanager
     def _watched(self, name: str, test: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
         phases = [
+            hypothesis.Phase.explicit,
             hypothesis.Phase.reuse,
             hypothesis.Phase.generate,
             *([] if self.for_author else [hypothesis.Phase.shrink]),
@@ -346,7 +391,7 @@ class PropertyRun:
         settings = hypothesis.settings(
             max_examples=self.examples, stateful_step_count=STEPS, deadline=None, database=self.database,
             phases=phases, suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
-            print_blob=False,
+            print_blob=False, derandomize=False, backend="hypothesis",
         )  # fmt: skip
         machine = getattr(test, "groundup_machine", None)
         if machine is not None:
@@ -369,9 +414,10 @@ class PropertyRun:
 
     def _result(self, name: str, status: Status, **details: Any) -> PropertyResult:
         marks: Marks = marks_of(self.properties[name])
+        clean = {k: printable(v) if isinstance(v, str) else v for k, v in details.items()}  # answers hold any text
         return PropertyResult(
             id=name.removeprefix("test_"), claim=say(marks.claim, self.lang), status=status,
-            points=marks.points, hole=marks.hole, **details,
+            points=marks.points, hole=marks.hole, **clean,
         )  # fmt: skip
 
 
@@ -390,8 +436,14 @@ class Watch:
 
         @functools.wraps(inner)
         def watched(*args: Any, **kwargs: Any) -> None:
+            kwargs = {k: Draws(v) if isinstance(v, DataObject) else v for k, v in kwargs.items()}
             drawn = {k: v for k, v in kwargs.items() if k not in self.fixtures}
-            with self._watching(Case(lambda impl: inner(**{**kwargs, "impl": impl}), self.impl, drawn)):
+
+            def again(impl: Any) -> None:
+                with contextlib.suppress(NothingLeftToDraw):
+                    inner(**{k: v.again() if isinstance(v, Draws) else v for k, v in kwargs.items()} | {"impl": impl})
+
+            with self._watching(Case(again, self.impl, drawn)):
                 inner(*args, **kwargs)
 
         return watched
@@ -423,10 +475,34 @@ class Watch:
             yield
         except (hypothesis.errors.UnsatisfiedAssumption, hypothesis.errors.StopTest):
             raise
-        except Exception as error:
+        except FAILURES as error:
             case.error, case.printed = error, self.subject.behind.take_printed()
             self.failure = case
             raise
+
+
+class Draws:
+    """Stands in for hypothesis's ``data``, whose draws end with the example: keeps them, to run the case again."""
+
+    def __init__(self, data: DataObject | None, drawn: list[Any] | None = None) -> None:
+        self.data, self.drawn, self.at = data, [] if drawn is None else drawn, 0
+
+    def draw(self, strategy: Any, label: Any = None) -> Any:
+        """Draw a value, or return the one that was drawn at this point before."""
+        if self.at == len(self.drawn):
+            if self.data is None:
+                raise NothingLeftToDraw
+            self.drawn.append(self.data.draw(strategy, label))
+        self.at += 1
+        return self.drawn[self.at - 1]
+
+    def again(self) -> Draws:
+        """Return the same draws, from the first one on."""
+        return Draws(None, self.drawn)
+
+
+class NothingLeftToDraw(BaseException):
+    """The case goes on beyond the point where it first ended: nobody knows what would be drawn there."""
 
 
 def read_attempt(path: Path) -> str:
@@ -435,7 +511,7 @@ def read_attempt(path: Path) -> str:
         if not path.is_file():
             raise UsageProblem(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
         if path.stat().st_size > LONGEST_SOURCE:
-            raise UsageProblem(f"{path} is larger than {LONGEST_SOURCE >> 20} MiB: that is no attempt.")
+            raise UsageProblem(f"{path} is larger than {LONGEST_SOURCE >> 10} KiB: that is no attempt.")
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
@@ -456,6 +532,11 @@ def _cannot_be_loaded(error: AttemptRaised | AttemptDied) -> str:
         return f"The file cannot be loaded: {error.how}: {error.detail}."
     place = f" ({error.lines.splitlines()[-1]})" if error.lines else ""
     return f"The file cannot be loaded: {error}{place}"
+
+
+def _is_of_the_stub(error: AttemptRaised) -> bool:
+    """Whether an empty hole raised this. Torch raises NotImplementedError too, with words of its own."""
+    return error.types[0] == "NotImplementedError" and (not error.message or error.message.startswith("hole "))
 
 
 def _outcome(technique: Technique, source: str, results: list[PropertyResult], problem: str | None) -> Outcome:
@@ -479,7 +560,11 @@ def _score(results: list[PropertyResult]) -> float:
 
 
 def _shown(arguments: dict[str, Any]) -> dict[str, str]:
-    return {name: literal(value) for name, value in arguments.items()}
+    shown: dict[str, str] = {}
+    for name, value in arguments.items():
+        drawn = {f"{name} {n}": v for n, v in enumerate(value.drawn, 1)} if isinstance(value, Draws) else {name: value}
+        shown |= {k: literal(v) for k, v in drawn.items()}
+    return shown
 
 
 def _steps(error: BaseException) -> dict[str, str] | None:
@@ -490,8 +575,8 @@ def _steps(error: BaseException) -> dict[str, str] | None:
 
 
 def _mix(seed: int, name: str) -> int:
-    """Return a seed for one property: the same for the same two, whatever else runs."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8])
+    """Return a seed for one use: the same for the same two, whatever else runs; neither tells ``seed``."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]) >> 1
 
 
 @functools.cache
@@ -513,11 +598,31 @@ def _clean_environment() -> Iterator[None]:
         del os.environ[key]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        yield
+        with _same_draws_everywhere(), tempfile.TemporaryDirectory(prefix="groundup-") as folder:
+            set_hypothesis_home_dir(folder)
+            yield
     finally:
+        set_hypothesis_home_dir(None)
         for key in [k for k in os.environ if k.startswith(("PYTEST_", "HYPOTHESIS_"))]:
             del os.environ[key]
         os.environ.update(hidden)
+
+
+@contextlib.contextmanager
+def _same_draws_everywhere() -> Iterator[None]:
+    """Have a seed draw the same cases whatever modules are loaded.
+
+    Hypothesis also draws constants that it reads in the source of every module outside site-packages: with an editable
+    installation those are this project's, and of other techniques graded before.
+    """
+    from_modules = providers._get_local_constants
+    providers._get_local_constants = providers.Constants  # type: ignore[attr-defined]
+    providers.CONSTANTS_CACHE.cache.clear()
+    try:
+        yield
+    finally:
+        providers._get_local_constants = from_modules
+        providers.CONSTANTS_CACHE.cache.clear()
 
 
 __all__ = ["Grading", "Judge", "read_attempt"]

@@ -13,6 +13,7 @@ class LocalAttempt:
 
     def __init__(self, module: types.ModuleType, name: str) -> None:
         self.requests = 0
+        self.death: None = None
         self.trace: list[Any] = []
         self.impl = traced(getattr(module, name), self._note)
 

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.core.errors import AttemptDied
 from groundup.core.plain import field_names, is_plain
 from groundup.core.testing import Mismatch
 from groundup.grader.attempt import AttemptProcess
@@ -46,7 +45,9 @@ class RemoteObject:
         self._process, self._number, self._reference = process, number, reference
 
     def __getattr__(self, name: str) -> RemoteFunction:
-        method = None if name.startswith("_") else getattr(self._reference, name, None)
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = getattr(self._reference, name, None)
         if not callable(method):
             raise AttributeError(f"{self._reference.__name__} has no public method {name!r}")
         return RemoteFunction(self._process, self, name, method)
@@ -66,9 +67,12 @@ class RemoteFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it there. Raises AttemptRaised, AttemptDied, and Mismatch when an input was changed in place."""
         inputs = tensors_in((args, kwargs))
-        grad = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-        meta = {"of": None if self._owner is None else self._owner._number, "name": self._name, "grad": grad}
+        grad = torch.is_grad_enabled()
+        keep = grad and any(t.requires_grad for t in inputs)
+        owner = None if self._owner is None else self._owner._number
+        meta = {"of": owner, "name": self._name, "grad": grad, "keep": keep}
         number, answer, result = self._process.request("call", meta, (args, kwargs))
+        ticket = _Ticket(self._process, number) if keep else None
         changed = answer.get("changed")
         if type(changed) is list and changed:
             raise Mismatch(
@@ -77,8 +81,8 @@ class RemoteFunction:
                 "an input changed",
             )
         outputs = tensors_in(result)
-        if grad and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
-            attached = _Attach.apply(self._process, number, outputs, *inputs)  # type: ignore[no-untyped-call]
+        if ticket and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
+            attached = _Attach.apply(ticket, outputs, *inputs)  # type: ignore[no-untyped-call]
             return with_tensors(result, iter(attached))
         return result
 
@@ -96,9 +100,9 @@ class _Attach(torch.autograd.Function):
     """Identity on the answers of a call, whose backward asks for their vector-Jacobian product."""
 
     @staticmethod
-    def forward(ctx: Any, process: AttemptProcess, number: int, outputs: list[Tensor], *inputs: Tensor) -> Any:
-        ctx.process, ctx.number, ctx.ticket = process, number, _Ticket(process, number)
-        ctx.wrt = [n for n, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
+    def forward(ctx: Any, ticket: _Ticket, outputs: list[Tensor], *inputs: Tensor) -> Any:
+        ctx.ticket = ticket
+        ctx.wrt = [n for n, needed in enumerate(ctx.needs_input_grad[2:]) if needed]
         ctx.inputs = [(inputs[n].shape, inputs[n].dtype) for n in ctx.wrt]
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*[t for t in outputs if not _differentiable(t)])
@@ -109,20 +113,21 @@ class _Attach(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
         which = [n for n, g in enumerate(cotangents) if g is not None]
         given = [g for g in cotangents if g is not None]
-        _, _, grads = ctx.process.request("vjp", {"of": ctx.number, "wrt": ctx.wrt, "which": which}, given)
+        process: AttemptProcess = ctx.ticket.process
+        _, _, grads = process.request("vjp", {"of": ctx.ticket.number, "wrt": ctx.wrt, "which": which}, given)
         if type(grads) is not list or len(grads) != len(ctx.wrt):
-            raise AttemptDied("protocol", "the process answered with another number of gradients")
+            process.end("protocol", "the process answered with another number of gradients")
         for grad, (shape, dtype) in zip(grads, ctx.inputs, strict=True):
             if grad is not None and not (isinstance(grad, Tensor) and (grad.shape, grad.dtype) == (shape, dtype)):
-                raise AttemptDied("protocol", "the process answered with a gradient of another shape or dtype")
-        placed: list[Tensor | None] = [None] * len(ctx.needs_input_grad[3:])
+                process.end("protocol", "the process answered with a gradient of another shape or dtype")
+        placed: list[Tensor | None] = [None] * len(ctx.needs_input_grad[2:])
         for position, grad in zip(ctx.wrt, grads, strict=True):
             placed[position] = grad
-        return (None, None, None, *placed)
+        return (None, None, *placed)
 
 
 class _Ticket:
-    """Lets the attempt's process forget a call's graph when the judge's own is gone."""
+    """A call whose graph the attempt's process keeps. When nothing here needs it any more, it is forgotten there."""
 
     def __init__(self, process: AttemptProcess, number: int) -> None:
         self.process, self.number = process, number

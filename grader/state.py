@@ -1,4 +1,4 @@
-"""What a workspace remembers: verdicts, what the learner asked for, and the failing cases to try first.
+"""What a workspace remembers: verdicts, quizzes, what the learner asked for, and the failing cases to try first.
 
 One database: SQLite in the workspace, or whatever SQLAlchemy URL its settings name. What a method was asked to write
 is on disk when it returns. Nothing here deletes a verdict, or a database that cannot be read.
@@ -25,9 +25,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from groundup.core.errors import StateProblem
 from groundup.grader.verdict import Outcome, Verdict
 
-__all__ = ["Event", "EventKind", "Standing", "State"]
+__all__ = ["Event", "EventKind", "LabRecord", "QuizAnswer", "QuizRecord", "Standing", "State"]
 
 EventKind = Literal["started", "hint", "reset", "gave_up", "solution_shown"]
+QuizStatus = Literal["open", "finished", "given_up"]
 
 MIGRATIONS: list[Callable[[sa.Connection], None]] = []
 """``MIGRATIONS[n]`` brings a database from schema version n + 1 to n + 2. A new database starts at the newest."""
@@ -95,6 +96,89 @@ _cases = sa.Table(
     sa.Column("value", sa.LargeBinary, nullable=False),  # read as a set; not every database can index bytes this long
     sa.Index("cases_by_technique", "learner", "technique"),
 )
+
+_labs = sa.Table(
+    "labs",
+    _tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("at", _UTC, nullable=False),
+    sa.Column("runs", sa.Text, nullable=False),  # ASCII JSON: what each contestant measured
+    sa.Column("picture", sa.LargeBinary, nullable=False),  # PNG
+    sa.Index("labs_by_technique", "learner", "technique"),
+)
+
+
+_quizzes = sa.Table(
+    "quizzes",
+    _tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("seed", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),  # of the quiz file: another one asks other questions
+    sa.Column("questions", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(40), nullable=False),
+    sa.Column("began_at", _UTC, nullable=False),
+    sa.Column("ended_at", _UTC, nullable=True),
+    sa.Index("quizzes_by_technique", "learner", "technique"),
+)
+
+_quiz_answers = sa.Table(
+    "quiz_answers",
+    _tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("quiz", sa.Integer, sa.ForeignKey("quizzes.id"), nullable=False),
+    sa.Column("question", sa.String(200), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),  # ASCII JSON
+    sa.Column("is_right", sa.Boolean, nullable=False),
+    sa.Column("at", _UTC, nullable=False),
+    sa.UniqueConstraint("quiz", "question"),
+)
+
+
+@dataclass(frozen=True)
+class LabRecord:
+    """One run of a lab: what each contestant measured, and their curves as a PNG."""
+
+    technique: str
+    at: datetime
+    runs: list[dict[str, Any]]
+    picture: bytes
+
+
+@dataclass(frozen=True)
+class QuizAnswer:
+    """One answer of a quiz."""
+
+    question: str
+    answer: Any
+    right: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class QuizRecord:
+    """One time that a learner sat a quiz."""
+
+    number: int
+    technique: str
+    seed: int
+    sha256: str
+    """Of the quiz file; with the seed it tells what was asked."""
+    questions: int
+    """How many the quiz has; those without an answer count as not right."""
+    status: QuizStatus
+    began_at: datetime
+    ended_at: datetime | None
+    answers: tuple[QuizAnswer, ...]
+    """In the order in which they were given."""
+
+    @property
+    def right(self) -> int:
+        """How many answers are right."""
+        return sum(a.right for a in self.answers)
 
 
 @dataclass(frozen=True)
@@ -251,6 +335,85 @@ class State:
         with self._transaction() as connection:
             return connection.execute(hints).scalar_one()
 
+    def record_lab(self, technique: str, runs: list[dict[str, Any]], picture: bytes) -> None:
+        """Keep what a lab measured (``LabRun`` as JSON, one for each contestant) and its picture."""
+        mine = {"learner": self._learner, "technique": technique, "at": _now()}
+        with self._transaction(writes=True) as connection:
+            connection.execute(sa.insert(_labs).values(mine | {"runs": json.dumps(runs), "picture": picture}))
+
+    def labs(self, technique: str) -> list[LabRecord]:
+        """Return the technique's recorded labs, newest first."""
+        c = _labs.c
+        kept = sa.select(c.technique, c.at, c.runs, c.picture).where(self._mine(_labs, technique)).order_by(c.id.desc())
+        with self._transaction() as connection:
+            return [LabRecord(t, at, json.loads(runs), bytes(png)) for t, at, runs, png in connection.execute(kept)]
+
+    def begin_quiz(self, technique: str, seed: int, sha256: str, questions: int) -> int:
+        """Keep that a quiz has begun, and return its number. One of the technique that was open is given up."""
+        c = _quizzes.c
+        still_open = sa.update(_quizzes).where(self._mine(_quizzes, technique), c.status == "open")
+        with self._transaction(writes=True) as connection:
+            connection.execute(still_open.values(status="given_up", ended_at=_now()))
+            return self._new_quiz(connection, technique, seed, sha256, questions, "open")
+
+    def answer_quiz(self, number: int, question: str, answer: Any, right: bool) -> None:
+        """Keep an answer, unless the question has one already: the first counts."""
+        c = _quiz_answers.c
+        there = sa.select(c.id).where(c.quiz == number, c.question == question)
+        with self._transaction(writes=True) as connection:
+            if connection.execute(there).first() is None:
+                connection.execute(sa.insert(_quiz_answers).values(_answer_row(number, question, answer, right)))
+
+    def finish_quiz(self, number: int) -> None:
+        """Keep that every question of the quiz was answered."""
+        with self._transaction(writes=True) as connection:
+            this = sa.update(_quizzes).where(_quizzes.c.id == number)
+            connection.execute(this.values(status="finished", ended_at=_now()))
+
+    def record_quiz(
+        self, technique: str, seed: int, sha256: str, questions: int, answers: Mapping[str, tuple[Any, bool]]
+    ) -> int:
+        """Keep a quiz that was answered at once, and return its number. One that is open stays so.
+
+        ``answers`` holds, by question, the answer and whether it is right.
+        """
+        with self._transaction(writes=True) as connection:
+            number = self._new_quiz(connection, technique, seed, sha256, questions, "finished")
+            rows = [_answer_row(number, question, *answer) for question, answer in answers.items()]
+            if rows:
+                connection.execute(sa.insert(_quiz_answers), rows)
+        return number
+
+    def quizzes(self, technique: str | None = None) -> list[QuizRecord]:
+        """Return the quizzes on ``technique``, or on all, newest first."""
+        c, a = _quizzes.c, _quiz_answers.c
+        columns = (c.id, c.technique, c.seed, c.sha256, c.questions, c.status, c.began_at, c.ended_at)
+        sat = sa.select(*columns).where(self._mine(_quizzes, technique)).order_by(c.id.desc())
+        given = sa.select(a.quiz, a.question, a.answer, a.is_right, a.at).join(_quizzes).order_by(a.id)
+        answers: defaultdict[int, list[QuizAnswer]] = defaultdict(list)
+        with self._transaction() as connection:
+            for quiz, question, answer, right, at in connection.execute(given.where(self._mine(_quizzes, technique))):
+                answers[quiz].append(QuizAnswer(question, json.loads(answer), right, at))
+            return [
+                QuizRecord(n, name, int(seed), sha256, questions, status, began, ended, tuple(answers[n]))
+                for n, name, seed, sha256, questions, status, began, ended in connection.execute(sat)
+            ]
+
+    def _new_quiz(
+        self, connection: sa.Connection, technique: str, seed: int, sha256: str, questions: int, status: QuizStatus
+    ) -> int:
+        row = {
+            "learner": self._learner,
+            "technique": technique,
+            "seed": str(seed),
+            "sha256": sha256,
+            "questions": questions,
+            "status": status,
+            "began_at": _now(),
+            "ended_at": None if status == "open" else _now(),
+        }
+        return cast("Sequence[int]", connection.execute(sa.insert(_quizzes).values(row)).inserted_primary_key)[0]
+
     def _mine(self, table: sa.Table, technique: str | None = None) -> sa.ColumnElement[bool]:
         mine = table.c.learner == self._learner
         return mine if technique is None else sa.and_(mine, table.c.technique == technique)
@@ -263,9 +426,10 @@ class State:
             try:
                 yield _verdict(text)
             except (ValueError, TypeError, LookupError) as error:
+                reason = str(error).partition("\n")[0]
                 self.problems[number] = StateProblem(
                     f"Verdict {number} in {self._where} was given by another Groundup and cannot be read by this one. "
-                    f"It is kept; updating Groundup may help. ({error})"
+                    f"It is kept; updating Groundup may help. ({reason})"
                 )
 
     def _open(self, database: Path | str) -> sa.Engine:
@@ -350,6 +514,10 @@ class State:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _answer_row(number: int, question: str, answer: Any, right: bool) -> dict[str, Any]:
+    return {"quiz": number, "question": question, "answer": json.dumps(answer), "is_right": right, "at": _now()}
 
 
 def _verdict(text: str) -> Verdict:

@@ -17,6 +17,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from typing import Any, NoReturn
 
 from groundup.grader.worker.limits import adopt_orphans, children_of_this_process
@@ -55,12 +56,13 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
 
-    def serve(self) -> NoReturn:
+    def serve(self) -> None:
         """Serve until the judge closes its end."""
         while True:
             for key, _ in self.ready.select():
                 if key.fileobj is self.control:
-                    self.take_request()
+                    if not self.take_request():
+                        return
                 elif key.fd == self.wake:
                     os.read(self.wake, 4096)
                     self.bury()
@@ -68,13 +70,11 @@ class ForkServer:
                     self.ready.unregister(key.fileobj)
                     self.kill(key.data)
 
-    def take_request(self) -> None:
-        """Fork the process that a request asks for."""
+    def take_request(self) -> bool:
+        """Fork the process that a request asks for; return whether there was one."""
         message, fds, _, _ = socket.recv_fds(self.control, REQUEST_BYTES, 3)
         if not message:
-            for pid in list(self.status):
-                self.kill(pid)
-            os._exit(0)
+            return False
         data, output, status = fds
         pid = os.fork()
         if pid == 0:
@@ -83,6 +83,7 @@ class ForkServer:
         os.close(output)
         self.status[pid] = socket.socket(fileno=status)
         self.ready.register(self.status[pid], selectors.EVENT_READ, pid)
+        return True
 
     def become_attempt(self, data: int, output: int, job: dict[str, Any]) -> NoReturn:
         """In the child: undo what belongs to the server, then serve calls."""
@@ -128,6 +129,17 @@ class ForkServer:
             if pid not in self.status:  # an orphan of an attempt: daemons end up here
                 self.kill(pid)
 
+    def leave(self) -> NoReturn:
+        """Kill every attempt and whatever it left behind, then end."""
+        left = {*self.status, *children_of_this_process()}
+        while left:
+            for pid in left:
+                self.kill(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.wait()
+            left = set(children_of_this_process())  # an orphan arrives here when its parent dies
+        os._exit(0)
+
 
 def main() -> NoReturn:
     """Prepare, say so, serve."""
@@ -137,8 +149,12 @@ def main() -> NoReturn:
     server = ForkServer(control)
     gc.collect()
     gc.freeze()
-    control.sendall(b"ready")
-    server.serve()
+    try:
+        control.sendall(b"ready")
+        server.serve()
+    except Exception:
+        traceback.print_exc()
+    server.leave()
 
 
 if __name__ == "__main__":

@@ -7,35 +7,47 @@ import importlib.machinery
 import sys
 import types
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.importlib import MetaPathFinderProtocol
 
 LIBRARIES = frozenset({"torch", "numpy", "triton", "jaxtyping", "typing_extensions"})
 # What these import in turn, some of it only when first needed.
 THEIR_NEEDS = frozenset(
-    {"filelock", "fsspec", "functorch", "jinja2", "markupsafe", "mpmath", "networkx", "setuptools", "sympy"}
-    | {"torchgen", "wadler_lindig"}
+    {"_distutils_hack", "filelock", "fsspec", "functorch", "jinja2", "markupsafe", "mpmath", "networkx", "setuptools"}
+    | {"sympy", "torchgen", "wadler_lindig"}
+    | {"backports", "jaraco", "more_itertools", "packaging", "platformdirs", "wheel"}  # what setuptools brings along
 )
 OURS = ("groundup.core.interfaces", "groundup.core.plain", "groundup.core.communicator")
 
 
 class ImportRules(importlib.abc.MetaPathFinder):
-    """Refuses every other import, with a sentence. Goes first on ``sys.meta_path``; finds nothing itself."""
+    """Takes the place of the finders on ``sys.meta_path``: to an attempt, what it may not import is not there.
 
-    def __init__(self, further: Iterable[str]) -> None:
-        self.further = frozenset(further)
+    It finds nothing rather than raise: libraries ask whether an optional module is installed, and go on without it.
+    """
+
+    def __init__(self, further: Iterable[str], finders: Iterable[MetaPathFinderProtocol]) -> None:
+        self.further, self.finders = frozenset(further), tuple(finders)
+
+    def allows(self, name: str) -> bool:
+        """Whether an attempt may import the module ``name``."""
+        top = name.partition(".")[0]
+        if top == "groundup":
+            return any(name == ours or name.startswith(ours + ".") or ours.startswith(name + ".") for ours in OURS)
+        # _sysconfigdata_...: the standard library's too, under a name that each platform makes up
+        standard = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
+        return standard or top in LIBRARIES | THEIR_NEEDS | self.further
+
+    def refusal(self, name: str) -> str:
+        """Return what to tell who tried to import ``name``."""
+        told = ", ".join(sorted({"torch", "numpy", "triton", "jaxtyping"} | self.further))
+        return f"an attempt cannot import {name!r}; it has the standard library, {told} and groundup.core.interfaces"
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Raise ModuleNotFoundError for what an attempt may not import."""
-        top = name.partition(".")[0]
-        if top == "groundup":
-            allowed = any(name == ours or name.startswith(ours + ".") or ours.startswith(name + ".") for ours in OURS)
-        else:
-            allowed = top in sys.stdlib_module_names or top in LIBRARIES | THEIR_NEEDS | self.further
-        if not allowed:
-            told = ", ".join(sorted({"torch", "numpy", "triton", "jaxtyping"} | self.further))
-            raise ModuleNotFoundError(
-                f"an attempt cannot import {name!r}; it has the standard library, {told} and groundup.core.interfaces",
-                name=name,
-            )
-        return None
+        """Return where the module is found, or None where there is none or it is refused."""
+        found = (finder.find_spec(name, path, target) for finder in self.finders if self.allows(name))
+        return next((spec for spec in found if spec is not None), None)

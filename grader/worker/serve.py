@@ -36,10 +36,11 @@ def run(data: int, output: int, job: dict[str, Any]) -> None:
     os.setsid()
     die_with_parent()
     limit_this_process(job["cpu_seconds"])
-    sys.meta_path.insert(0, ImportRules(job["imports"]))
+    rules = ImportRules(job["imports"], sys.meta_path)
+    sys.meta_path[:] = [rules]
     torch.set_num_threads(1)
     try:
-        Server(channel).serve()
+        Server(channel, rules).serve()
     except BaseException:
         os._exit(70)
 
@@ -47,8 +48,8 @@ def run(data: int, output: int, job: dict[str, Any]) -> None:
 class Server:
     """Holds the attempt's module, its objects, and the graphs of calls that may yet be differentiated."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        self.channel = channel
+    def __init__(self, channel: socket.socket, rules: ImportRules) -> None:
+        self.channel, self.rules = channel, rules
         self.module: types.ModuleType | None = None
         self.objects: dict[int, Any] = {}
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
@@ -66,13 +67,45 @@ class Server:
                 self.objects.pop(number, None)
             reply: dict[str, Any] = {"id": meta["id"], "ok": True}
             try:
-                parts = wire.encode(reply, self.operations[meta["op"]](meta, value, reply))
+                parts = self.answer(meta, value, reply)
             except BaseException as error:
-                parts = wire.encode({"id": meta["id"], "ok": False}, _told(error))
+                parts = wire.encode({"id": meta["id"], "ok": False}, self.told(error))
             with contextlib.suppress(Exception):
                 sys.stdout.flush()
                 sys.stderr.flush()
             self.channel.sendall(b"".join(parts))
+
+    def answer(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> list[Any]:
+        """Do what is asked and return the frame that answers it. Raises what the attempt's code raises."""
+        result = self.operations[meta["op"]](meta, value, reply)
+        try:
+            return wire.encode(reply, result)
+        except wire.NotPlainError as error:
+            told = {
+                "types": ["NotPlainError"],  # alone: whoever expects a TypeError of the attempt's means another one
+                "message": f"the answer holds {error}, which cannot leave the attempt's process: return tensors, "
+                "numbers, text, lists, tuples, or dicts whose keys are text",
+                "lines": "",
+            }
+            return wire.encode({"id": meta["id"], "ok": False}, told)
+
+    def told(self, error: BaseException) -> dict[str, Any]:
+        """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
+        try:
+            types_ = [_text(t.__name__, 80) for t in type(error).__mro__[:12]]
+            message = _text(str(error), 2000)
+            if isinstance(error, ModuleNotFoundError) and error.name and not self.rules.allows(error.name):
+                message = self.rules.refusal(_text(error.name, 200))
+            if isinstance(error, SyntaxError):
+                message = _text(str(error.msg), 2000)
+                lines = [f"line {error.lineno}: {(error.text or '').strip()}"] if error.lineno else []
+            else:
+                frames = traceback.extract_tb(error.__traceback__)
+                own = [f for f in frames if f.filename == getattr(self.module, "__file__", None)]
+                lines = [f"line {f.lineno}, in {f.name}: {f.line}" for f in own[-4:]]
+            return {"types": types_, "message": message, "lines": _text("\n".join(lines), 2000)}
+        except BaseException:
+            return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}
 
     def receive(self, size: int) -> bytearray:
         """Return exactly ``size`` bytes; ends the process when the judge is gone."""
@@ -117,7 +150,7 @@ class Server:
         with torch.set_grad_enabled(meta["grad"]):
             result = getattr(owner, meta["name"])(*args, **kwargs)
         reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not _same(a, b)]
-        if meta["grad"]:
+        if meta["keep"]:
             self.graphs[meta["id"]] = (inputs, wire.tensors_in(result))
         return result
 
@@ -155,18 +188,6 @@ def _same(before: Tensor, after: Tensor) -> bool:
     return torch.equal(before, after) or bool(((before == after) | (before.isnan() & after.isnan())).all())
 
 
-def _told(error: BaseException) -> dict[str, Any]:
-    """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
-    try:
-        types_ = [t.__name__[:80] for t in type(error).__mro__[:12]]
-        message = str(error)[:2000]
-        if isinstance(error, SyntaxError):
-            lines = [f"line {error.lineno}: {(error.text or '').strip()}"]
-            message = str(error.msg)[:2000]
-        else:
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [f for f in frames if f.filename == getattr(sys.modules.get("attempt"), "__file__", None)]
-            lines = [f"line {f.lineno}, in {f.name}: {f.line}" for f in own[-4:]]
-        return {"types": types_, "message": message, "lines": "\n".join(lines)[:2000]}
-    except BaseException:
-        return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}
+def _text(text: str, longest: int) -> str:
+    """Return ``text`` as an exact string, whatever an attempt's subclass of it does when it is cut."""
+    return str.__str__(text)[:longest]

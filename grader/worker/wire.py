@@ -44,7 +44,7 @@ class ProtocolError(Exception):
 
 
 class NotPlainError(TypeError):
-    """A value that is not plain data, so that it cannot cross."""
+    """A value that cannot cross, for the part of it that the message names: not plain data, or too much of it."""
 
 
 def encode(meta: dict[str, Any], value: Any, *, keep_strides: bool = False) -> list[Any]:
@@ -56,7 +56,7 @@ def encode(meta: dict[str, Any], value: Any, *, keep_strides: bool = False) -> l
     tree = writer.write(value, 0)
     header = json.dumps({"meta": meta, "value": tree, "tensors": writer.specs}).encode()
     if len(header) > MAX_HEADER:
-        raise NotPlainError(f"the value is too long: {len(header)} bytes of description, at most {MAX_HEADER}")
+        raise NotPlainError(f"a description of {len(header)} bytes, more than {MAX_HEADER}")
     return [HEAD.pack(MAGIC, len(header), writer.size), header, *writer.chunks]
 
 
@@ -76,12 +76,15 @@ def decode(header: bytes | bytearray, payload: bytearray, *, trusted: bool = Fal
     Raises ProtocolError for anything else than what :func:`encode` writes.
     """
     try:
-        frame = json.loads(header)
+        frame = json.loads(str(header, "ascii"))
         meta, tree, specs = frame["meta"], frame["value"], frame["tensors"]
         if type(meta) is not dict or type(specs) is not list or len(specs) > MAX_NODES:
             raise ProtocolError("a header of the wrong form")
         reader = _Reader(list(_tensors(specs, payload, trusted)), trusted)
-        return meta, reader.read(tree, 0)
+        value = reader.read(tree, 0)
+        if reader.used != len(specs):
+            raise ProtocolError("a tensor that is no part of the value")
+        return meta, value
     except ProtocolError:
         raise
     except Exception as error:  # RecursionError, KeyError, ValueError ...: all are the sender's doing
@@ -98,17 +101,17 @@ class _Writer:
     def write(self, value: Any, depth: int) -> Any:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            raise NotPlainError(f"the value has more than {MAX_DEPTH} levels or {MAX_NODES} parts")
+            raise NotPlainError(f"more than {MAX_DEPTH} levels or {MAX_NODES} parts")
         kind = type(value)
         if value is None or kind in (bool, float):
             return value
         if kind is int:
-            if not -(1 << 63) <= value < 1 << 63:
+            if not _is_int64(value):
                 raise NotPlainError("an integer beyond 64 bits")
             return value
         if kind is str:
             if len(value) > MAX_TEXT:
-                raise NotPlainError(f"a text of {len(value)} characters, at most {MAX_TEXT}")
+                raise NotPlainError(f"a text of {len(value)} characters, more than {MAX_TEXT}")
             return value
         if isinstance(value, Tensor):
             return self.write_tensor(value)
@@ -118,62 +121,77 @@ class _Writer:
             if not all(type(k) is str for k in value):
                 raise NotPlainError("a dict whose keys are not all strings")
             return ["dict", *([k, self.write(v, depth + 1)] for k, v in value.items())]
-        if kind is torch.dtype:
+        if kind is torch.dtype and str(value).removeprefix("torch.") in DTYPES:
             return ["dtype", str(value).removeprefix("torch.")]
         if is_plain(kind):
             return ["plain", plain_name(kind), *(self.write(getattr(value, f), depth + 1) for f in field_names(kind))]
-        raise NotPlainError(f"a value of type {kind.__qualname__}"[:200])
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        raise NotPlainError(f"a value of type {module}{kind.__qualname__}"[:200])
 
     def write_tensor(self, tensor: Tensor) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
-            tensor_, needs_grad = tensor.detach().as_subclass(Tensor), bool(tensor.requires_grad)
-            name = str(tensor_.dtype).removeprefix("torch.")
-            if tensor_.layout is not torch.strided or tensor_.is_meta or name not in DTYPES:
-                raise NotPlainError(f"a tensor of layout {tensor_.layout} and dtype {tensor_.dtype}")
-            flat = tensor_.resolve_conj().resolve_neg().cpu()
-            strides = None
+            name = str(tensor.dtype).removeprefix("torch.")
+            if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_nested or name not in DTYPES:
+                kind = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+                raise NotPlainError(f"a {kind} tensor of {tensor.dtype} on {tensor.device}")
+            needs_grad = bool(tensor.requires_grad)
+            flat = tensor.detach().as_subclass(Tensor).resolve_conj().resolve_neg().cpu()
+            shape, strides = list(flat.shape), None
             if self.keep_strides and flat.numel() and not flat.is_contiguous():
                 strides = list(flat.stride())
-                flat = flat.as_strided((_extent(flat.shape, strides),), (1,))
-            # A single element counts as contiguous whatever its strides are; only a copy has them plain.
-            data = flat.clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8)
-            self.size += data.numel()
+            if len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
+                raise NotPlainError(f"a tensor of shape {shape}"[:200])
+            extent = _extent(shape, strides)
+            self.size += extent * flat.element_size()
             if self.size > MAX_PAYLOAD:
                 raise NotPlainError(f"more than {MAX_PAYLOAD >> 20} MiB of tensors")
-            self.specs.append([name, list(tensor_.shape), strides, needs_grad])
-            if data.numel():
-                self.chunks.append(memoryview(data.numpy().data))
+            # A single element counts as contiguous whatever its strides are; only a copy has them plain.
+            data = flat.clone(memory_format=torch.contiguous_format) if strides is None else _spread(flat, extent)
+            self.specs.append([name, shape, strides, needs_grad])
+            if extent:
+                self.chunks.append(memoryview(data.reshape(-1).view(torch.uint8).numpy().data))
         return ["tensor", len(self.specs) - 1]
 
 
 class _Reader:
     def __init__(self, tensors: list[Tensor], trusted: bool) -> None:
         self.tensors, self.trusted = tensors, trusted
-        self.used: set[int] = set()
-        self.nodes = 0
+        self.used = self.nodes = 0
 
     def read(self, tree: Any, depth: int) -> Any:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise ProtocolError("a value too deep or too long")
-        if tree is None or type(tree) in (bool, int, float, str):
+        if tree is None or type(tree) in (bool, float, str) or (type(tree) is int and _is_int64(tree)):
             return tree
+        if type(tree) is not list:
+            raise ProtocolError("a value of the wrong form")
         tag, *rest = tree
         if tag == "list":
             return [self.read(v, depth + 1) for v in rest]
         if tag == "tuple":
             return tuple(self.read(v, depth + 1) for v in rest)
-        if tag == "dict" and all(type(pair[0]) is str for pair in rest):
-            return {key: self.read(v, depth + 1) for key, v in rest}
-        if tag == "dtype":
+        if tag == "dict":
+            return self.read_dict(rest, depth)
+        if tag == "dtype" and len(rest) == 1:
             return DTYPES[rest[0]]
         if tag == "plain":
             cls = plain_type(rest[0], imports=self.trusted)
+            if len(rest) - 1 != len(field_names(cls)):
+                raise ProtocolError(f"{len(rest) - 1} fields of {cls.__qualname__}, which has {len(field_names(cls))}")
             return cls(*(self.read(v, depth + 1) for v in rest[1:]))
-        if tag == "tensor" and type(rest[0]) is int and 0 <= rest[0] < len(self.tensors) and rest[0] not in self.used:
-            self.used.add(rest[0])
-            return self.tensors[rest[0]]
+        if tag == "tensor" and rest == [self.used]:  # each once, in the order in which they are listed
+            self.used += 1
+            return self.tensors[self.used - 1]
         raise ProtocolError("a tag that does not exist")
+
+    def read_dict(self, pairs: list[Any], depth: int) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        for pair in pairs:
+            if type(pair) is not list or len(pair) != 2 or type(pair[0]) is not str or pair[0] in value:
+                raise ProtocolError("a dict whose keys are not all different strings")
+            value[pair[0]] = self.read(pair[1], depth + 1)
+        return value
 
 
 def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Tensor]:
@@ -182,8 +200,8 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
         dtype = DTYPES[name]
         if type(shape) is not list or len(shape) > MAX_DIMENSIONS or not all(_is_size(s) for s in shape):
             raise ProtocolError("a shape of the wrong form")
-        if strides is not None and not trusted:
-            raise ProtocolError("strides in an answer")
+        if (strides is not None and not trusted) or type(needs_grad) is not bool:
+            raise ProtocolError("strides in an answer" if strides is not None else "a flag that is no boolean")
         count = _extent(shape, strides)
         size = count * dtype.itemsize
         if offset + size > len(payload):
@@ -195,7 +213,7 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
         else:
             flat = torch.empty(0, dtype=dtype)
         tensor = flat.reshape(shape) if strides is None else flat.as_strided(shape, strides)
-        tensor.sent_with_grad = needs_grad is True  # type: ignore[attr-defined]
+        tensor.sent_with_grad = needs_grad  # type: ignore[attr-defined]
         yield tensor
         offset += size
     if offset != len(payload):
@@ -206,12 +224,24 @@ def _is_size(size: Any) -> bool:
     return type(size) is int and 0 <= size < 1 << 31
 
 
+def _is_int64(number: int) -> bool:
+    return -(1 << 63) <= number < 1 << 63
+
+
 def _extent(shape: Sequence[int], strides: list[int] | None) -> int:
     """How many elements of memory a tensor of that shape and those strides spans."""
     count = math.prod(shape)
     if strides is None or count == 0:
         return count
     return 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+
+
+def _spread(tensor: Tensor, extent: int) -> Tensor:
+    """Return the memory that ``tensor`` spans, zero wherever no element of it lies: what else is there stays here."""
+    memory = torch.zeros(extent, dtype=tensor.dtype)
+    once = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())
+    memory.as_strided(tensor.shape, tensor.stride())[once].copy_(tensor[once])
+    return memory
 
 
 def tensors_in(value: Any) -> list[Tensor]:

@@ -59,8 +59,8 @@ class PPO(RLAlgorithm[RolloutBatch]):
         # END HOLE
 
         # HOLE 2/4: critic's error; set ``value``, (B, T): half of the squared error of the value against the return.
-        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of a value that has
-        # moved from ``old_value`` by at most ``value_clip``, up or down.
+        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value kept
+        # within ``value_clip`` of ``old_value``.
         value = 0.5 * (batch.value - batch.returns) ** 2  # (B, T)
         if self.value_clip is not None:
             moved = (batch.value - batch.old_value).clamp(-self.value_clip, self.value_clip)  # (B, T)

@@ -500,7 +500,7 @@ def test_a_database_that_is_held_for_too_long_is_named(tmp_path: Path, monkeypat
 
 
 def test_processes_that_start_at_once_in_an_empty_folder_lose_nothing(tmp_path: Path) -> None:
-    for number in range(5):
+    for number in range(3):
         folder = tmp_path / str(number)
         reported = [what for _, what in soak("race", "record_ten", 8, folder)]
         assert len(set(reported)) == 80

@@ -42,6 +42,8 @@ FILES = {
 import os, sys
 def main():
     print(f"cwd={os.getcwd()} args={sys.argv[1:]} stdin={sys.stdin.read()!r} lock={os.path.exists('/dev/fd/9')}")
+    if sys.argv[1:] == ["called"]:
+        print(os.environ["LEARN_COMMAND"])
     return int(os.environ.get("TINY_EXIT", "0"))
 """,
     "tiny-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nGenerator: tiny\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
@@ -122,7 +124,7 @@ class Machine:
                 wheel.writestr(f"{info}/RECORD", "")
 
     def start(
-        self, *args: str, cwd: Path | None = None, script: Path | None = None, **more: str
+        self, *args: str, cwd: Path | None = None, script: Path | str | None = None, **more: str
     ) -> subprocess.Popen[str]:
         """Start ``./learn`` in a process group of its own."""
         return subprocess.Popen(
@@ -139,13 +141,13 @@ class Machine:
     def learn(self, *args: str, stdin: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
         """Run ``./learn`` to its end."""
         with self.start(*args, **options) as process:
-            out, err = process.communicate(stdin, timeout=60)
+            out, err = process.communicate(stdin, timeout=300)
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
 def until(path: Path) -> None:
     """Wait for ``path`` to be there."""
-    for _ in range(1500):
+    for _ in range(6000):
         if path.exists():
             return
         time.sleep(0.02)
@@ -197,9 +199,16 @@ def test_it_runs_through_relative_links_and_keeps_the_folder_it_was_called_from(
     (links / "near").symlink_to("../clone/learn")
     (links / "far").symlink_to("near")
     for script in ("links/far", "clone/../links/near"):
-        assert ready.learn(script=Path(script), cwd=ready.folder).stdout.startswith(f"cwd={ready.folder} args=[]")
-    on_path = ready.learn(script=Path("far"), PATH=f"{links}:{ready.environment['PATH']}", cwd=links)
+        assert ready.learn(script=script, cwd=ready.folder).stdout.startswith(f"cwd={ready.folder} args=[]")
+    on_path = ready.learn(script="far", PATH=f"{links}:{ready.environment['PATH']}", cwd=links)
     assert on_path.stdout.startswith(f"cwd={links} args=[]")
+
+
+def test_messages_can_name_the_command_as_it_was_called(ready: Machine) -> None:
+    path = f"{ready.clone}:{ready.environment['PATH']}"
+    assert ready.learn("called", script="./learn").stdout.endswith("\n./learn\n")
+    assert ready.learn("called", script="clone/learn", cwd=ready.folder).stdout.endswith("\nclone/learn\n")
+    assert ready.learn("called", script="learn", cwd=ready.folder, PATH=path).stdout.endswith("\nlearn\n")
 
 
 def test_the_exit_code_is_the_commands(ready: Machine) -> None:
@@ -254,7 +263,7 @@ def test_a_set_up_that_was_stopped_is_repaired_by_the_next_use(machine: Machine,
     with machine.start("list", BUILDING=str(building)) as process:
         until(building)
         os.killpg(process.pid, number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == code
     assert not (machine.venv / "installed.toml").exists()
     result = machine.learn("list")
@@ -286,7 +295,7 @@ def test_of_two_first_uses_at_once_one_waits_for_the_other(machine: Machine) -> 
             assert second.stderr is not None
             waiting = second.stderr.readline()
             building.unlink()
-            outputs = first.communicate(timeout=60), second.communicate(timeout=60)
+            outputs = first.communicate(timeout=300), second.communicate(timeout=300)
     assert "another ./learn is setting up this clone" in waiting
     assert (first.returncode, second.returncode) == (0, 0)
     assert "args=['first']" in outputs[0][0]
@@ -392,6 +401,14 @@ def test_the_script_takes_the_pythons_that_pyproject_allows() -> None:
         "a newer torch may have builds for a newer Python: see ./learn"
     )
     assert "(3, 11) <= sys.version_info[:2] <= (3, 14)" in script
+
+
+@pytest.mark.soak
+def test_an_activated_venv_is_not_made_anew_with_its_own_python(machine: Machine) -> None:
+    machine.learn("--set-up")
+    (machine.venv / "installed.toml").rename(machine.venv / "unfinished.toml")
+    result = machine.learn("list", PYTHON="", PATH=f"{machine.venv}/bin:{machine.environment['PATH']}")
+    assert (result.returncode, "making .venv anew" in result.stderr) == (0, True)
 
 
 @pytest.mark.soak

@@ -159,14 +159,14 @@ def test_kl_is_the_divergence_in_expectation(
     "二者一致时，或没有参考策略时，惩罚为零。",
 )
 @hole(3)
-@given(case=cases(), reference=st.sampled_from(["apart", "apart", "equal", "none"]))
-def test_kl_pulls_the_policy_back(impl: Any, case: Case, reference: str) -> None:
-    ref_log_prob = {"apart": case.batch.ref_log_prob, "equal": case.batch.log_prob, "none": None}[reference]
+@given(case=cases(), relation=st.sampled_from(["apart", "apart", "equal", "none"]))
+def test_kl_pulls_the_policy_back(impl: Any, case: Case, relation: str) -> None:
+    ref_log_prob = {"apart": case.batch.ref_log_prob, "equal": case.batch.log_prob, "none": None}[relation]
     silent = torch.zeros_like(case.batch.advantage)  # takes the surrogate's gradient away
     batch = trained(replace(case.batch, ref_log_prob=ref_log_prob, advantage=silent))
 
     def away(token: Token) -> float:
-        return token["ref_log_prob"] - token["log_prob"] if reference == "apart" else 0.0
+        return token["ref_log_prob"] - token["log_prob"] if relation == "apart" else 0.0
 
     got = impl(**case.rule).loss(batch)
     check_metric(got, "kl", lambda token: math.exp(away(token)) - away(token) - 1, batch)

@@ -27,7 +27,7 @@ DTYPES = (torch.float32, torch.float64)
 SHAPES = ((1, 1), (1, 2), (2, 2), (1, 4), (2, 3), (3, 4))
 GAMMAS = (0.5, 0.8, 0.9)  # neither 0 nor 1, where a factor lost or doubled would not show
 LAMS = (0.25, 0.6, 0.95)  # nor a gamma, nor 1/2: swapped for it, or for 1 - lambda, it would not show
-LARGEST = 6.0  # one-step error: |reward| + |next value| + |value|, each up to 2
+LARGEST = 24.0  # one-step error: |reward| + |next value| + |value|, each up to 8
 HUGE = 32.0  # times what is drawn, for whatever must not matter
 
 
@@ -52,18 +52,20 @@ def rollouts(
     gammas: Sequence[float] = GAMMAS,
     lams: Sequence[float] = LAMS,
 ) -> st.SearchStrategy[Rollout]:
-    """Draw rewards and values from -2 to 2; every other step ends its episode."""
+    """Draw rewards and values from -8 to 8; every other step ends its episode."""
     return st.one_of(
-        st.builds(
-            Rollout,
-            reward=tensors((batch, steps), dtype=dtype),
-            value=tensors((batch, steps + 1), dtype=dtype),
-            done=booleans((batch, steps)),
-            gamma=st.sampled_from(gammas),
-            lam=st.sampled_from(lams),
-        )
-        for batch, steps in shapes
-        for dtype in DTYPES
+        [
+            st.builds(
+                Rollout,
+                reward=tensors((batch, steps), dtype=dtype, low=-8, high=8),
+                value=tensors((batch, steps + 1), dtype=dtype, low=-8, high=8),
+                done=booleans((batch, steps)),
+                gamma=st.sampled_from(gammas),
+                lam=st.sampled_from(lams),
+            )
+            for batch, steps in shapes
+            for dtype in DTYPES
+        ]
     )
 
 
@@ -76,7 +78,10 @@ class Shaped(NamedTuple):
 
 def shaped_rollouts() -> st.SearchStrategy[Shaped]:
     return st.one_of(
-        st.builds(Shaped, rollouts(shapes=((batch, steps),)), tensors((batch, steps + 1))) for batch, steps in SHAPES
+        [
+            st.builds(Shaped, rollouts(shapes=[(batch, steps)]), tensors((batch, steps + 1), low=-8, high=8))
+            for batch, steps in SHAPES
+        ]
     )
 
 
@@ -90,7 +95,7 @@ class Parted(NamedTuple):
 def parted_rollouts() -> st.SearchStrategy[Parted]:
     places = ((1, 2, 1), (1, 3, 1), (1, 3, 2), (2, 3, 1), (2, 4, 2))
     return st.one_of(
-        rollouts(shapes=((batch, length),)).map(partial(parted, steps=steps)) for batch, length, steps in places
+        [rollouts(shapes=[(batch, length)]).map(partial(parted, steps=steps)) for batch, length, steps in places]
     )
 
 
@@ -256,7 +261,7 @@ def test_it_equals_the_reference(impl: Any, reference: Any, rollout: Rollout) ->
 def run(impl: Any, rollout: Rollout) -> Tensor:
     """Return what ``impl`` makes of ``rollout``: one number a step, in the dtype of its rewards."""
     reward, value, done, gamma, lam = rollout
-    result = impl(reward, value, done, gamma=gamma, lam=lam)
+    result: Tensor = impl(reward, value, done, gamma=gamma, lam=lam)
     got = (tuple(result.shape), result.dtype) if isinstance(result, Tensor) else type(result).__name__
     if got != (tuple(reward.shape), reward.dtype):
         raise Mismatch("the result has another shape or dtype", f"{(tuple(reward.shape), reward.dtype)}", f"{got}")

@@ -1,0 +1,99 @@
+"""Text laid out for a terminal: columns and wrapped lines, in which a Chinese character takes two places."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import click
+
+from groundup.cli.main import called
+
+WIDEST = 100
+NARROWEST = 30
+GAP = 2
+# A line may break at spaces, and on either side of a wide character; but no line begins with closing punctuation.
+CLOSING = "，。、；：！？）》」』】〕”’…"
+OPENING = "（《「『【〔“‘"
+
+
+def line_width() -> int:
+    """Return how wide lines may be: as the terminal is, up to 100 places; 100 where there is no terminal."""
+    return min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns))
+
+
+def width(text: str) -> int:
+    """Return how many places ``text`` takes on a terminal, colours left out."""
+    return sum(_places(character) for character in click.unstyle(text))
+
+
+def padded(text: str, places: int) -> str:
+    """Return ``text`` filled up with spaces to ``places``."""
+    return text + " " * (places - width(text))
+
+
+def wrapped(text: str, *, first: str = "", rest: str | None = None, places: int | None = None) -> str:
+    """Return ``text`` as lines of at most ``places``: the first begins with ``first``, the others with ``rest``.
+
+    ``rest`` is by default as wide as ``first``. A word that is wider than a line is left whole: it may be a path.
+    """
+    rest = " " * width(first) if rest is None else rest
+    places = places or line_width()
+    lines, line, used = [], first, width(first)
+    begins = True
+    for piece in _pieces(text):
+        space = "" if begins else piece[: len(piece) - len(piece.lstrip(" "))]
+        word = piece.strip(" ")
+        if not begins and used + width(space + word) > places:
+            lines.append(line.rstrip())
+            line, used, space = rest, width(rest), ""
+        line, used = line + space + word, used + width(space + word)
+        begins = False
+    return "\n".join([*lines, line.rstrip()])
+
+
+def table(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> Iterator[str]:
+    """Yield the lines of a table: every column but the last as wide as its widest cell, the last one wrapped.
+
+    Where that leaves the last column no room, its cells go below the others.
+    """
+    wide = [max(map(width, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
+    left = len(indent) + sum(wide) + GAP * len(wide)
+    room = line_width() - left
+    beside = room >= NARROWEST or room >= max((width(row[-1]) for row in rows), default=0)
+    for row in rows:
+        head = indent + (" " * GAP).join(padded(cell, places) for cell, places in zip(row, wide, strict=False))
+        if beside and row[-1]:
+            yield wrapped(row[-1], first=head + " " * GAP, rest=" " * left)
+            continue
+        yield head.rstrip()
+        if row[-1]:
+            yield wrapped(row[-1], first=indent + " " * 4)
+
+
+def show_next(*steps: tuple[str, str]) -> None:
+    """Print what to type next: commands without their ``learn``, and what each is for."""
+    click.echo("\nNext")
+    for line in table([(f"{called()} {command}", purpose) for command, purpose in steps]):
+        click.echo(line)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the parts of ``text`` between which a line may break, each with the spaces before it."""
+    for word in re.findall(r" *[^ ]+", text.replace("\n", " ")):
+        start = 0
+        for at in range(len(word) - len(word.lstrip(" ")) + 1, len(word)):
+            before, after = word[at - 1], word[at]
+            wide = _places(before) == 2 or _places(after) == 2
+            if wide and after not in CLOSING and before not in OPENING:
+                yield word[start:at]
+                start = at
+        yield word[start:]
+
+
+def _places(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

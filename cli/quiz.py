@@ -1,0 +1,269 @@
+"""``learn quiz``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from groundup.cli.context import (
+    TechniqueName,
+    WholeNumber,
+    find_workspace,
+    json_option,
+    lang_option,
+    language,
+    open_state,
+    print_json,
+    registry,
+    shown,
+    technique_named,
+)
+from groundup.cli.layout import wrapped
+from groundup.cli.main import called
+from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
+from groundup.core.technique import say
+
+if TYPE_CHECKING:
+    from groundup.core.question import Asked
+    from groundup.core.technique import Technique
+    from groundup.grader.quiz import Quiz, Review, Reviewed, Sitting
+    from groundup.grader.state import State
+    from groundup.grader.workspace import Workspace
+
+STOPPED = 130  # what a shell reports of a command ended by Ctrl-C
+
+SAYS = {
+    "head": {"en": "{total} questions, seed {seed}.", "zh": "共 {total} 题，种子 {seed}。"},
+    "kept": {"en": "Answers are kept in {where}.", "zh": "答案保存在 {where}。"},
+    "not_kept": {
+        "en": "There is no workspace here, so nothing is recorded.",
+        "zh": "这里没有工作区，因此不做任何记录。",
+    },
+    "resumed": {
+        "en": "You go on where you stopped: {answered} of {total} are answered. '{again}' begins anew.",
+        "zh": "从上次停下的地方继续：已答 {answered}/{total} 题。'{again}' 可重新开始。",
+    },
+    "changed": {
+        "en": "The quiz has changed since you began it, so it begins anew.",
+        "zh": "你上次开始之后题目有改动，因此重新开始。",
+    },
+    "answer": {"en": "Your answer ({expects})", "zh": "你的答案（{expects}）"},
+    "again": {"en": "That does not count.", "zh": "这次不算。"},
+    "nothing": {"en": "Nothing was typed.", "zh": "没有输入内容。"},
+    "right": {"en": "Right: {answer}", "zh": "正确：{answer}"},
+    "wrong": {"en": "Not right. The answer is {answer}", "zh": "不正确。答案是 {answer}"},
+    "unanswered": {"en": "Not answered. The answer is {answer}", "zh": "没有作答。答案是 {answer}"},
+    "given": {"en": "You said {answer}", "zh": "你的回答是 {answer}"},
+    "source": {"en": "Source: {source}", "zh": "出处：{source}"},
+    "section": {"en": "the lesson, '{section}'", "zh": "课文“{section}”一节"},
+    "stopped": {
+        "en": "Stopped with {answered} of {total} answered; those are kept. '{command}' goes on from there.",
+        "zh": "已停止，答了 {answered}/{total} 题，答案都已保存。'{command}' 从这里继续。",
+    },
+    "lost": {
+        "en": "Stopped with {answered} of {total} answered. Without a workspace nothing is kept.",
+        "zh": "已停止，答了 {answered}/{total} 题。没有工作区，答案没有保存。",
+    },
+    "score": {"en": "{right} of {total} right.", "zh": "{total} 题答对 {right} 题。"},
+    "recorded": {"en": "Recorded in {where}, seed {seed}.", "zh": "已记录在 {where}，种子 {seed}。"},
+    "study": {"en": "To read again ({command}):", "zh": "建议重读（{command}）："},
+    "numbers": {"en": "question {numbers}", "zh": "第 {numbers} 题"},
+}
+
+
+@click.command("quiz", short_help="Answer questions on a technique, with numbers of their own each time.")
+@click.argument("technique", type=TechniqueName())
+@click.option("--answers", "file", type=click.File("rb"), metavar="FILE", help="Answer from a YAML or JSON file.")
+@click.option("--sheet", is_flag=True, help="Print the questions as such a file, to be filled in.")
+@click.option("--seed", type=WholeNumber(0, 2**63 - 1), metavar="N", help="Draw the numbers of an earlier quiz again.")
+@click.option("--fresh", is_flag=True, help="Begin anew, even where a quiz is half finished.")
+@json_option
+@lang_option
+def command(
+    technique: str,
+    file: IO[bytes] | None,
+    sheet: bool,
+    seed: int | None,
+    fresh: bool,
+    as_json: bool,
+    lang: str | None,
+) -> None:
+    """Answer questions on TECHNIQUE, one at a time, and be told why after each.
+
+    \b
+    Options are shuffled and numbers drawn anew each time. Each answer is kept the moment it
+    is given: stop with Ctrl-C whenever you like, and the same command goes on from there.
+    What cannot be an answer is asked again and does not count.
+
+    \b
+    learn quiz kv-cache
+    learn quiz kv-cache --seed 7                   the same numbers and the same order again
+    learn quiz kv-cache --sheet > answers.yaml     all questions, to be answered in a file
+    learn quiz kv-cache --answers answers.yaml
+
+    \b
+    Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.
+    """
+    if sheet and (file or as_json or fresh):
+        raise UsageProblem("--sheet goes with --seed and --lang only.")
+    from groundup.grader.quiz import Sitting, answer_sheet, read_answers
+
+    found, lang, workspace = technique_named(technique), language(lang), find_workspace()
+    quiz = _quiz_on(found)
+    if sheet:
+        click.echo(answer_sheet(quiz, secrets.randbelow(10**6) if seed is None else seed, lang), nl=False)
+        return
+    with ExitStack() as stack:
+        state = stack.enter_context(open_state(workspace)) if workspace else None
+        if file:
+            seed, answers = read_answers(file.name, file.read(), quiz, seed)
+            sitting = Sitting.hand_in(quiz, seed, answers, state)
+            if not as_json:
+                for number, reviewed in enumerate(sitting.review(lang).questions, start=1):
+                    click.echo(f"\n{_heading(number, len(quiz.questions), reviewed.text)}")
+                    _show_outcome(reviewed, lang)
+        else:
+            sitting = _sit(quiz, found, workspace, state, seed, fresh, lang, as_json)
+    review = sitting.review(lang)
+    if as_json:
+        print_json(review.model_dump(mode="json"))
+    elif review.finished:
+        _show_summary(review, found, workspace, lang)
+    if not review.finished:
+        raise SystemExit(STOPPED)
+    raise SystemExit(EXIT_HELD if review.right == review.total else EXIT_FELL_SHORT)
+
+
+def _quiz_on(technique: Technique) -> Quiz:
+    from groundup.grader.quiz import question_kinds, read_quiz
+
+    if not technique.files.quiz.is_file():
+        there = [t.name for t in registry().techniques.values() if t.files.quiz.is_file()]
+        raise UsageProblem(f"There is no quiz on {technique.id} yet. There are quizzes on {', '.join(sorted(there))}.")
+    kinds, problems = question_kinds(registry())
+    for problem in problems:
+        click.echo(f"learn: {problem}", err=True)
+    return read_quiz(technique, kinds)
+
+
+def _sit(
+    quiz: Quiz,
+    technique: Technique,
+    workspace: Workspace | None,
+    state: State | None,
+    seed: int | None,
+    fresh: bool,
+    lang: str,
+    as_json: bool,
+) -> Sitting:
+    """Ask what is still open, until all is answered or the learner stops. With ``as_json`` on stderr."""
+    from groundup.grader.quiz import Sitting
+
+    half = next((r for r in state.quizzes(technique.id) if r.status == "open"), None) if state and not fresh else None
+    changed = half is not None and half.sha256 != quiz.sha256
+    if half and not changed and seed in (None, half.seed):
+        sitting = Sitting.resume(quiz, half, state)
+    else:
+        half = None
+        sitting = Sitting.begin(quiz, seed, state)
+    total = len(quiz.questions)
+    where = shown(workspace.folder) if workspace else ""
+    head = [
+        _say("head", lang, total=total, seed=sitting.seed),
+        _say("kept" if state else "not_kept", lang, where=where),
+    ]
+    if changed:
+        head.append(_say("changed", lang))
+    if half:
+        again = f"{called()} quiz {technique.name} --fresh"
+        head.append(_say("resumed", lang, answered=len(sitting.answers), total=total, again=again))
+    click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}", err=as_json)
+    click.echo(wrapped(" ".join(head)), err=as_json)
+    try:
+        for number, question in sitting.open_questions:
+            click.echo(f"\n{_heading(number, total, say(question.text, lang))}", err=as_json)
+            _ask(sitting, question, lang, as_json)
+    except click.Abort:
+        again = f"{called()} quiz {technique.name}"
+        told = _say("stopped" if state else "lost", lang, answered=len(sitting.answers), total=total, command=again)
+        click.echo(f"\n\n{wrapped(told)}", err=True)
+    else:
+        sitting.finish()
+    return sitting
+
+
+def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool) -> None:
+    from groundup.core.question import NotAnAnswer
+
+    choices = question.choices()
+    if choices:
+        click.echo(err=as_json)
+    for letter, text in choices.items():
+        click.echo(wrapped(say(text, lang), first=f"  {letter}  "), err=as_json)
+    click.echo(err=as_json)
+    prompt = _say("answer", lang, expects=say(question.expects(), lang))
+    while True:
+        typed: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=as_json)
+        try:
+            if not typed.strip():
+                raise NotAnAnswer(SAYS["nothing"]["en"], SAYS["nothing"]["zh"])
+            answer = question.read(typed)
+        except NotAnAnswer as reason:
+            click.echo(wrapped(f"{say(reason.says, lang)} {_say('again', lang)}", first="  "), err=as_json)
+        else:
+            break
+    sitting.answer(question, answer)
+    reviewed = next(r for r in sitting.review(lang).questions if r.id == question.id)
+    _show_outcome(reviewed, lang, err=as_json)
+
+
+def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
+    """Print whether the answer was right, what is right and why, and who says so."""
+    right = reviewed.right_answer or ""
+    click.echo(err=err)
+    if reviewed.right:
+        click.echo(wrapped(_say("right", lang, answer=right), first=click.style("  ✓ ", fg="green")), err=err)
+    else:
+        key = "wrong" if reviewed.answered else "unanswered"
+        click.echo(wrapped(_say(key, lang, answer=right), first=click.style("  ✗ ", fg="red")), err=err)
+        if reviewed.answered:
+            click.echo(wrapped(_say("given", lang, answer=reviewed.answered), first="    "), err=err)
+    for line in (reviewed.explanation or "").strip().splitlines():
+        click.echo(wrapped(line, first="    ") if line.strip() else "", err=err)
+    click.echo(wrapped(_say("source", lang, source="; ".join(_sources(reviewed, lang))), first="    "), err=err)
+
+
+def _sources(reviewed: Reviewed, lang: str) -> Iterator[str]:
+    source = reviewed.source
+    if source:
+        yield ", ".join(part for part in (source.title, source.where, source.url) if part)
+    if reviewed.section:
+        yield _say("section", lang, section=reviewed.section)
+
+
+def _show_summary(review: Review, technique: Technique, workspace: Workspace | None, lang: str) -> None:
+    score = _say("score", lang, right=review.right, total=review.total)
+    where = shown(workspace.folder) if workspace else ""
+    kept = _say("recorded" if review.recorded else "not_kept", lang, where=where, seed=review.seed)
+    colour = "green" if review.right == review.total else "yellow"
+    click.echo(f"\n{click.style(score, fg=colour, bold=True)} {kept}")
+    if review.study:
+        click.echo(_say("study", lang, command=f"{called()} read {technique.name}"))
+    for section in review.study:
+        wrong = [str(n) for n, r in enumerate(review.questions, 1) if r.section == section and not r.right]
+        click.echo(wrapped(f"{section}  ({_say('numbers', lang, numbers=', '.join(wrong))})", first="  "))
+
+
+def _heading(number: int, total: int, text: str) -> str:
+    first, *more = text.strip().splitlines()
+    label = f"{number}/{total}  "
+    lines = [wrapped(first, first=click.style(label, bold=True))]
+    return "\n".join([*lines, *(wrapped(line, first=" " * len(label)) if line.strip() else "" for line in more)])
+
+
+def _say(key: str, lang: str, **values: object) -> str:
+    return say(SAYS[key], lang).format(**values)

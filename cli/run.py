@@ -1,0 +1,222 @@
+"""``learn run``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from groundup.cli.context import (
+    TechniqueName,
+    find_workspace,
+    json_option,
+    lang_option,
+    language,
+    open_state,
+    print_json,
+    registry,
+    shown,
+)
+from groundup.cli.main import called
+from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
+from groundup.core.technique import say
+
+if TYPE_CHECKING:
+    from groundup.core.lab import Lab
+    from groundup.core.technique import Technique
+    from groundup.grader.lab import LabRun, Points, Watcher
+    from groundup.grader.workspace import Workspace
+
+REFRESH_SECONDS = 0.2
+
+
+@click.command("run", short_help="Run a technique's lab with your own code.")
+@click.argument("technique", type=TechniqueName(), required=False)
+@click.option("--reference", is_flag=True, help="Run it with the reference alone.")
+@click.option("--all", "everything", is_flag=True, help="Run every lab.")
+@click.option("--quick", is_flag=True, help="Stop after a few seconds: does it run at all?")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picture.")
+@json_option
+@lang_option
+def command(
+    technique: str | None,
+    reference: bool,
+    everything: bool,
+    quick: bool,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    lang: str | None,
+) -> None:
+    """Run the lab of TECHNIQUE: a closed loop with your own implementation, the reference beside it.
+
+    \b
+    learn run ppo               yours and the reference
+    learn run ppo --reference   the reference alone
+    learn run --all --quick     every lab, a few seconds each
+
+    The lab measures what the technique is known for, shows the published figure beside it, and says whether it
+    reached its mark. The picture lands in your workspace.
+    """
+    if everything == (technique is not None):
+        raise UsageProblem("Name a technique, as in 'learn run ppo', or give --all.")
+    from groundup.grader.lab import has_lab
+
+    workspace = find_workspace()
+    if technique:
+        chosen = [registry().technique(technique)]
+        if not has_lab(chosen[0]):
+            raise UsageProblem(f"{chosen[0].id} has no lab. These do: {', '.join(_with_labs())}.")
+        if not reference and (workspace is None or not workspace.attempt_path(chosen[0]).is_file()):
+            raise UsageProblem(
+                f"You have no attempt at {chosen[0].id} here. 'learn start {chosen[0].name}' puts its stub there; "
+                f"'learn run {chosen[0].name} --reference' runs the lab with the reference."
+            )
+    else:
+        chosen = [registry().technique(name) for name in _with_labs()]
+    runs = [r for t in chosen for r in _run(t, workspace, reference, quick, seed, out, language(lang), as_json)]
+    if as_json:
+        print_json([r.model_dump(mode="json") for r in runs])
+    missed = [r for r in runs if r.outcome.mark and not r.outcome.mark.reached and not quick]
+    raise SystemExit(EXIT_FELL_SHORT if missed else 0)
+
+
+def _with_labs() -> list[str]:
+    from groundup.grader.lab import has_lab
+
+    return [t.name for t in registry().techniques.values() if has_lab(t)]
+
+
+def _run(
+    technique: Technique,
+    workspace: Workspace | None,
+    reference: bool,
+    quick: bool,
+    seed: int,
+    out: Path | None,
+    lang: str,
+    as_json: bool,
+) -> list[LabRun]:
+    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.lab import load_lab, picture, run_lab
+
+    with ForkServer() as server:
+        lab, _ = load_lab(technique)
+        sources = {} if reference else _attempts(workspace, lab)
+        if not as_json:
+            click.echo(click.style(say(lab.title, lang), bold=True))
+            for identity in lab.uses if sources else ():
+                whose = "your attempt" if identity in sources else "the reference: you have no attempt at it"
+                click.echo(f"  {identity:<28} {whose}")
+        runs: list[LabRun] = []
+        for contestant in ("yours", "reference") if sources else ("reference",):
+            with _screen(lab, contestant, runs, lang, quiet=as_json) as watch:
+                used = sources if contestant == "yours" else {}
+                runs.append(run_lab(technique, registry(), server, used, seed=seed, quick=quick, watch=watch))
+    drawn = picture(lab, runs)
+    folder = out or (workspace.folder / "runs" if workspace else Path("runs"))
+    path = _write(folder, technique.name, drawn)
+    if workspace:
+        with open_state(workspace) as state:
+            state.record_lab(technique.id, [run.model_dump(mode="json") for run in runs], drawn)
+    if not as_json:
+        _report(technique, runs, path, lang, quick)
+    return runs
+
+
+def _attempts(workspace: Workspace | None, lab: Lab) -> dict[str, str]:
+    from groundup.grader.judge import read_attempt
+
+    if workspace is None:
+        return {}
+    paths = {i: workspace.attempt_path(registry().technique(i)) for i in lab.uses}
+    return {i: read_attempt(path) for i, path in paths.items() if path.is_file()}
+
+
+def _write(folder: Path, name: str, data: bytes) -> Path:
+    """Write the picture under a name that is not taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        path = folder / f"{name}-{number}.png"
+        with contextlib.suppress(FileExistsError), path.open("xb") as file:
+            file.write(data)
+            return path
+    raise UsageProblem(f"{folder} holds 9999 pictures of {name}: move some away.")
+
+
+@contextlib.contextmanager
+def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet: bool) -> Iterator[Watcher]:
+    """Show a progress bar and the curve as it grows, on a terminal; elsewhere nothing until it is done."""
+    if quiet or not sys.stdout.isatty():
+        yield lambda done, points: None
+        return
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    console = Console()
+    bar = Progress(
+        TextColumn(f"{contestant:<10}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()
+    )
+    task = bar.add_task(contestant, total=1.0)
+    drawn = 0.0
+    with Live(bar, console=console, auto_refresh=False) as live:
+
+        def watch(done: float, points: Points) -> None:
+            nonlocal drawn
+            if time.monotonic() - drawn < REFRESH_SECONDS and done < 1.0:
+                return
+            drawn = time.monotonic()
+            bar.update(task, completed=done)
+            plot = Text.from_ansi(_plot(lab, contestant, before, points, min(console.width, 90), lang))
+            live.update(Group(plot, bar), refresh=True)
+
+        yield watch
+
+
+def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, width: int, lang: str) -> str:
+    import plotext
+
+    from groundup.grader.lab import curves
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(width, 16)
+    plotext.xlabel(say(lab.x, lang))
+    plotext.title(say(lab.y, lang))
+    if lab.logarithmic:
+        plotext.yscale("log")
+    earlier = [(name, pairs, "dot") for name, pairs in curves(before)]
+    now = [(contestant if len(points) == 1 else f"{contestant}: {n}", p, "braille") for n, p in points.items()]
+    for name, pairs, marker in (*earlier, *now):
+        plotext.plot([x for x, _ in pairs], [y for _, y in pairs], label=name, marker=marker)
+    return str(plotext.build())
+
+
+def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, quick: bool) -> None:
+    click.echo()
+    names = [say(f.name, lang) for f in runs[0].outcome.figures]
+    click.echo("  " + f"{'':<48}" + "".join(f"{r.contestant:>14}" for r in runs))
+    for number, name in enumerate(names):
+        values = [r.outcome.figures[number] for r in runs]
+        click.echo(f"  {name:<48}" + "".join(f"{v.value:>14,.4g}" for v in values) + f"  {values[0].unit}".rstrip())
+        if values[0].published:
+            click.echo(f"      published: {values[0].published}")
+    for run in runs:
+        if run.outcome.mark and not quick:
+            mark = (
+                click.style("✓ reached", fg="green") if run.outcome.mark.reached else click.style("✗ missed", fg="red")
+            )
+            click.echo(f"\n  {run.contestant}: {mark}  {say(run.outcome.mark.says, lang)}")
+    if quick:
+        click.echo("\n  A quick run: it shows that the loop runs, not what it reaches.")
+    click.echo(f"\n  Picture: {shown(path)}")
+    if runs[0].contestant == "yours":
+        click.echo(f"  Next: {called()} status")

@@ -1,0 +1,1 @@
+"""Inference: serving a trained model, quickly and within its memory."""

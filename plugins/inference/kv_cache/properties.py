@@ -1,0 +1,479 @@
+"""What holds of every right contiguous key-value cache.
+
+Tokens are numbered. Token n holds n, n + 1/8, n + 2/8 ... as its keys and the same below zero as its values, so that a
+number found in the wrong place says which token it came from. What a cache should hold is then a dict of lists of ints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule
+from torch import Tensor
+
+from groundup.core.interfaces.kv_cache import CacheFullError
+from groundup.core.testing import (
+    ImplMachine,
+    Mismatch,
+    after,
+    assert_close,
+    assert_equal,
+    claim,
+    hole,
+    rejects,
+    state_machine,
+    sum_tolerance,
+    tensors,
+)
+from groundup.core.testing.strategies import LAYOUTS, laid_out
+
+NAMES = (3, 9, 27, 45)  # equal modulo 2 and modulo 3: a number taken for a slot meets itself again
+TOKENS = 31  # of different numbers; each of theirs is exact in bfloat16, the narrowest dtype here
+
+
+class Shape(NamedTuple):
+    """How a cache is constructed. ``layers`` holds (heads, head size) of each."""
+
+    layers: tuple[tuple[int, int], ...] = ((2, 3),)
+    capacity: int = 6
+    sequences: int = 3
+    dtype: torch.dtype = torch.float32
+
+
+ONE_LAYER = Shape()
+TWO_LAYERS = Shape(((1, 2), (3, 1)), dtype=torch.float16)
+THREE_LAYERS = Shape(((2, 1), (1, 3), (2, 2)), dtype=torch.bfloat16)
+SHAPES = (ONE_LAYER, TWO_LAYERS, THREE_LAYERS)
+
+
+class Watched:
+    """A cache, and beside it the numbers of the tokens that each layer of each open sequence should hold."""
+
+    def __init__(self, impl: Any, shape: Shape) -> None:
+        self.shape, self.appended = shape, 0
+        self.cache = impl(**shape._asdict())
+        self.held: dict[int, list[list[int]]] = {}
+
+    @property
+    def layers(self) -> range:
+        return range(len(self.shape.layers))
+
+    def begin(self, sequence: int, *prompt: Sequence[int]) -> None:
+        assert_equal(self.cache.begin(sequence, *prompt), 0, what="how many tokens a new sequence holds already")
+        self.held[sequence] = [[] for _ in self.layers]
+
+    def append(self, sequence: int, layer: int, count: int, layout: str = "contiguous") -> None:
+        numbers = self.next(count)
+        self.cache.append(sequence, layer, *self.tensors(layer, numbers, layout))
+        self.held[sequence][layer] += numbers
+
+    def forward(self, sequence: int, count: int) -> None:
+        """Append as one forward pass does: one layer after the other."""
+        for layer in self.layers:
+            self.append(sequence, layer, count)
+
+    def fork(self, parent: int, child: int) -> None:
+        self.cache.fork(parent, child)
+        self.held[child] = [list(numbers) for numbers in self.held[parent]]
+
+    def free(self, sequence: int, *ids: Sequence[int]) -> None:
+        self.cache.free(sequence, *ids)
+        del self.held[sequence]
+
+    def next(self, count: int) -> list[int]:
+        """Return the numbers of new tokens; after TOKENS of them they begin anew."""
+        numbers = [n % TOKENS + 1 for n in range(self.appended, self.appended + count)]
+        self.appended += count
+        return numbers
+
+    def tensors(self, layer: int, numbers: Sequence[int], layout: str = "contiguous") -> tuple[Tensor, Tensor]:
+        """Return the keys and values of the tokens of these numbers, (G, T, D) each."""
+        heads, size = self.shape.layers[layer]
+        coordinate = torch.arange(heads * size, dtype=torch.float64).reshape(heads, 1, size) / 8
+        key = (torch.tensor(numbers, dtype=torch.float64)[:, None] + coordinate).to(self.shape.dtype)
+        return laid_out(key, layout), laid_out(-key, layout)
+
+    def check(self, sequence: int, layer: int) -> None:
+        """Check that one layer reads back what it should hold, in the cache's dtype."""
+        got, expected = self.cache.read(sequence, layer), self.tensors(layer, self.held[sequence][layer])
+        if not isinstance(got, tuple) or len(got) != 2:
+            raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
+        for name, ours, theirs in zip(("keys", "values"), expected, got, strict=True):
+            assert_equal(theirs, ours, what=f"the {name} of sequence {sequence}, layer {layer},")
+
+    def check_all(self) -> None:
+        for sequence in self.held:
+            for layer in self.layers:
+                self.check(sequence, layer)
+
+    def check_usage(self) -> None:
+        """Check the count of bytes, number by number of every key and value."""
+        numbers = [2 * heads * size for heads, size in self.shape.layers]  # of one token: key and value
+        byte = torch.empty(0, dtype=self.shape.dtype).element_size()
+        used = sum(len(self.held[s][layer]) * numbers[layer] for s in self.held for layer in self.layers)
+        slot = self.shape.capacity * sum(numbers)
+        expected = {
+            "used": used * byte,
+            "reserved": len(self.held) * slot * byte,
+            "total": self.shape.sequences * slot * byte,
+        }
+        assert_equal(self.cache.usage(), expected, what="the usage")
+
+    def check_unchanged(self) -> None:
+        self.check_all()
+        self.check_usage()
+
+
+@claim(
+    "However a sequence is cut into a prefill and decoding steps, it reads back the same: every token, oldest first.",
+    zh="无论一个序列怎样切分成预填充和逐步解码，读回来的都一样：每个词元都在，最早的在前。",
+)
+@hole(2)
+@given(
+    shape=st.sampled_from(SHAPES),
+    parts=st.sampled_from([(3, 1, 1), (1, 1, 1), (0, 2, 1), (2, 0, 3), (5,), (1, 5)]),
+    layout=st.sampled_from(LAYOUTS),
+)
+def test_prefill_then_decode_equals_one_append(impl: Any, shape: Shape, parts: Sequence[int], layout: str) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(9)
+    for part in parts:
+        for layer in watched.layers:
+            watched.append(9, layer, part, layout)
+    watched.check_all()
+
+
+@claim(
+    "Each layer has a shape and a length of its own, and reads its new tokens before the next layer is given any.",
+    zh="每一层有自己的形状和长度；一层的新词元立即可读，不必等下一层也写入。",
+)
+@hole(3)
+@given(shape=st.sampled_from((TWO_LAYERS, THREE_LAYERS)), parts=st.sampled_from([(2, 1), (1, 2), (1, 1)]))
+def test_layers_grow_one_after_another(impl: Any, shape: Shape, parts: Sequence[int]) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(9)
+    for part in parts:
+        for layer in watched.layers:
+            watched.append(9, layer, part)
+            watched.check_all()
+
+
+@claim(
+    "A layer that was given nothing, or no tokens, reads back empty; a token of zeros is a token like any other.",
+    zh="没有写入过，或只写入了零个词元的层，读回来是空的；全为零的词元也是词元。",
+)
+@hole(3)
+@given(shape=st.sampled_from(SHAPES), zeros=st.integers(1, 2))
+def test_nothing_is_empty_and_zeros_are_not(impl: Any, shape: Shape, zeros: int) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(9)
+    watched.append(9, 0, 0)
+    watched.check_all()
+    nothing = torch.zeros_like(watched.tensors(0, range(zeros))[0])
+    watched.cache.append(9, 0, nothing, nothing)
+    for name, got in zip(("keys", "values"), watched.cache.read(9, 0), strict=True):
+        assert_equal(got, nothing, what=f"the {name} of {zeros} tokens of zeros")
+
+
+class Decoded(NamedTuple):
+    """Queries, keys and values of one layer, (G, T, D) each, and how many tokens are prefilled."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    prefill: int
+
+
+def decoded() -> st.SearchStrategy[Decoded]:
+    return st.one_of(
+        st.builds(Decoded, *[tensors((heads, tokens, 2), dtype=dtype)] * 3, st.integers(1, 2))
+        for heads, tokens in ((1, 3), (2, 4))
+        for dtype in (torch.float32, torch.float64)
+    )
+
+
+@claim(
+    "A decoder that reads its past from the cache computes, token by token, what attention over the whole sequence "
+    "gives.",
+    zh="解码器从缓存读取过去，逐个词元算出的结果，与在整个序列上做注意力相同。",
+)
+@hole(3)
+@after(test_prefill_then_decode_equals_one_append)
+@given(case=decoded())
+def test_decoding_equals_attention_over_the_whole_sequence(impl: Any, case: Decoded) -> None:
+    query, key, value, prefill = case
+    heads, tokens, size = key.shape
+    cache = impl(layers=[(heads, size)], capacity=tokens, sequences=1, dtype=key.dtype)
+    cache.begin(9)
+    for first, stop in [(0, prefill), *((t, t + 1) for t in range(prefill, tokens))]:
+        cache.append(9, 0, key[:, first:stop], value[:, first:stop])
+        newest = query[:, stop - 1]  # sees all that is in the cache, itself included
+        got, expected = attention(newest, *cache.read(9, 0)), attention(newest, key[:, :stop], value[:, :stop])
+        tolerance = sum_tolerance(expected.dtype, tokens, size=2.0)
+        assert_close(got, expected, dtype=expected.dtype, tolerance=tolerance, what=f"the output of token {stop - 1}")
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return one token's attention, (G, D), head by head in Python's floats."""
+    heads = []
+    for q, keys, values in zip(query.tolist(), key.tolist(), value.tolist(), strict=True):
+        weights = [math.exp(sum(a * b for a, b in zip(q, k, strict=True)) / math.sqrt(len(q))) for k in keys]
+        mixed = [sum(w * x for w, x in zip(weights, column, strict=True)) for column in zip(*values, strict=True)]
+        heads.append([x / sum(weights) for x in mixed])
+    return torch.tensor(heads, dtype=torch.float64)
+
+
+@claim(
+    "No sequence sees another's tokens, in whatever order they grow and whatever numbers they go by.",
+    zh="任何序列都看不到别的序列的词元，无论它们以什么顺序增长、用什么编号。",
+)
+@hole(1)
+@given(turns=st.permutations(NAMES[:3]))
+def test_sequences_do_not_mix(impl: Any, turns: list[int]) -> None:
+    watched = Watched(impl, ONE_LAYER)
+    for sequence in NAMES[:3]:
+        watched.begin(sequence)
+    for turn, sequence in enumerate([*turns, *reversed(turns)]):
+        watched.append(sequence, 0, 1 + turn % 3)
+    watched.check_all()
+
+
+@claim(
+    "Exactly as many tokens fit as the capacity says, in each sequence. One too many raises CacheFullError, and then "
+    "nothing has changed: what is left can still be filled.",
+    zh="每个序列恰好能放下容量那么多的词元。多一个就抛出 CacheFullError，此后一切不变：剩下的位置仍可写入。",
+)
+@hole(2)
+@given(
+    shape=st.sampled_from((ONE_LAYER._replace(capacity=4), TWO_LAYERS._replace(capacity=3))),
+    held=st.integers(0, 3),
+)
+def test_the_capacity_is_exact_and_one_too_many_changes_nothing(impl: Any, shape: Shape, held: int) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(3)
+    watched.begin(9)
+    watched.forward(3, 1)
+    watched.forward(9, held)
+    room, last = shape.capacity - held, watched.layers[-1]
+    with rejects(CacheFullError, what=f"appending {room + 1} tokens where {room} fit"):
+        watched.cache.append(9, last, *watched.tensors(last, watched.next(room + 1)))
+    watched.check_unchanged()
+    watched.append(9, last, room)
+    watched.check_all()
+
+
+@claim(
+    "A fork begins with all that its parent holds, and neither sees what is appended to the other, or misses the other "
+    "once it is freed.",
+    zh="分叉出的序列一开始拥有父序列的全部内容；此后双方看不到对方新写入的词元，一方释放也不影响另一方。",
+)
+@hole(4)
+@given(
+    shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)),
+    held=st.integers(1, 2),
+    uneven=st.booleans(),
+    parent_first=st.booleans(),
+)
+def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: int, uneven: bool, parent_first: bool) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(9)
+    watched.forward(9, held)
+    if uneven:  # in the midst of a forward pass
+        watched.append(9, 0, 1)
+    watched.fork(9, 3)
+    first, second = (9, 3) if parent_first else (3, 9)
+    watched.forward(first, 1)
+    watched.forward(second, 2)
+    watched.check_all()
+    watched.free(first)
+    watched.check_all()
+
+
+@claim(
+    "As many sequences can be open as were asked for. Freeing one makes room for exactly one, which begins empty, and "
+    "leaves the others alone.",
+    zh="能同时打开的序列数正好是要求的数目。释放一个就恰好腾出一个位置，新序列从空开始，其余序列不受影响。",
+)
+@hole(1)
+@given(
+    shape=st.sampled_from((ONE_LAYER, TWO_LAYERS._replace(sequences=2))),
+    freed=st.integers(0, 1),
+    again=st.booleans(),
+)
+def test_freeing_makes_room_for_one_empty_sequence(impl: Any, shape: Shape, freed: int, again: bool) -> None:
+    watched, ids = Watched(impl, shape), [7, 8]
+    for sequence in NAMES[: shape.sequences]:
+        watched.begin(sequence, ids)
+        watched.forward(sequence, 2)
+    watched.free(NAMES[freed], ids)
+    new = NAMES[freed] if again else 45
+    watched.begin(new, ids)  # a known prompt; this cache shares no prefixes
+    with rejects(CacheFullError, what=f"opening {shape.sequences + 1} sequences where {shape.sequences} fit"):
+        watched.cache.begin(8)
+    watched.check_unchanged()
+    watched.forward(new, 1)
+    watched.check_all()
+
+
+CLOSED = {  # what to ask of a sequence that is not open
+    "append": lambda watched, closed: watched.cache.append(closed, 0, *watched.tensors(0, [1])),
+    "read": lambda watched, closed: watched.cache.read(closed, 0),
+    "fork": lambda watched, closed: watched.cache.fork(closed, 27),
+    "free": lambda watched, closed: watched.cache.free(closed),
+}
+
+
+@claim(
+    "A sequence that was never opened, or was freed, cannot be appended to, read, forked or freed: KeyError, and "
+    "nothing has changed.",
+    zh="从未打开或已经释放的序列不能写入、读取、分叉或释放：抛出 KeyError，且一切不变。",
+)
+@given(call=st.sampled_from(sorted(CLOSED)), freed=st.booleans())
+def test_a_closed_sequence_is_unknown(impl: Any, call: str, freed: bool) -> None:
+    watched = Watched(impl, TWO_LAYERS)
+    watched.begin(9)
+    watched.forward(9, 2)
+    if freed:
+        watched.begin(3)
+        watched.forward(3, 1)
+        watched.free(3)
+    with rejects(KeyError, what=f"{call} with a sequence that is not open"):
+        CLOSED[call](watched, 3)
+    watched.check_unchanged()
+
+
+@claim(
+    "A number in use cannot be opened again, by begin or by fork: ValueError. A fork needs a vacant slot: "
+    "CacheFullError. Nothing has changed then.",
+    zh="正在使用的编号不能再次打开，begin 和 fork 都一样：抛出 ValueError。"
+    "分叉需要空闲的槽：否则抛出 CacheFullError。此后一切不变。",
+)
+@given(call=st.sampled_from(["begin an open one", "fork onto an open one", "fork without a vacant slot"]))
+def test_opening_needs_a_free_number_and_a_vacant_slot(impl: Any, call: str) -> None:
+    full = call == "fork without a vacant slot"
+    watched = Watched(impl, TWO_LAYERS._replace(sequences=2 if full else 3))
+    for sequence in (9, 3):
+        watched.begin(sequence)
+        watched.forward(sequence, 2)
+    with rejects(CacheFullError if full else ValueError, what=call):
+        if call == "begin an open one":
+            watched.cache.begin(9)
+        else:
+            watched.cache.fork(9, 27 if full else 3)
+    watched.check_unchanged()
+
+
+WRONG = {  # what not to append, made of keys and values of two tokens for two heads of size 3
+    "one head where there are two": lambda key, value: (key[:1], value[:1]),
+    "no axis of heads": lambda key, value: (key[0], value[0]),
+    "an axis of sequences": lambda key, value: (key[None], value[None]),
+    "a smaller head": lambda key, value: (key[..., :1], value[..., :1]),
+    "values of a smaller head": lambda key, value: (key, value[..., :1]),
+    "tokens where the heads should be": lambda key, value: (key.mT, value.mT),
+    "two keys and one value": lambda key, value: (key, value[:, :1]),
+    "another dtype": lambda key, value: (key.to(torch.float64), value.to(torch.float64)),
+    "values of another dtype": lambda key, value: (key, value.to(torch.float16)),
+}
+
+
+@claim(
+    "Keys and values of another shape or dtype than the layer's are refused with ValueError, not broadcast or cast, "
+    "and nothing has changed.",
+    zh="形状或 dtype 与该层不符的键和值会被拒绝并抛出 ValueError，既不广播也不转换，且一切不变。",
+)
+@given(wrong=st.sampled_from(sorted(WRONG)))
+def test_what_does_not_fit_the_layer_is_refused(impl: Any, wrong: str) -> None:
+    watched = Watched(impl, ONE_LAYER)
+    watched.begin(9)
+    watched.forward(9, 1)
+    with rejects(ValueError, what=wrong):
+        watched.cache.append(9, 0, *WRONG[wrong](*watched.tensors(0, watched.next(2))))
+    watched.check_unchanged()
+
+
+@claim(
+    "Used are the bytes of the tokens held, key and value, layer by layer; reserved those of the open sequences' "
+    "slots; total those of all slots. Opening, appending, forking and freeing count at once.",
+    zh="used 是各层持有的词元的键和值所占的字节，reserved 是已打开序列的槽所占的字节，total 是所有槽的字节；"
+    "打开、写入、分叉、释放都立即计入。",
+)
+@hole(5)
+@given(
+    shape=st.sampled_from((TWO_LAYERS, THREE_LAYERS)),
+    dtype=st.sampled_from((torch.float16, torch.float32, torch.float64)),
+)
+def test_usage_counts_bytes(impl: Any, shape: Shape, dtype: torch.dtype) -> None:
+    watched = Watched(impl, shape._replace(dtype=dtype))
+    watched.begin(3)
+    watched.check_usage()
+    watched.forward(3, 2)
+    watched.append(3, watched.layers[-1], 1)  # the others follow later in the forward pass
+    watched.check_usage()
+    watched.fork(3, 9)
+    watched.check_usage()
+    watched.free(3)
+    watched.check_usage()
+
+
+class AgainstADict(ImplMachine):
+    """Makes any call at any time. What the dict has no sequence or no room for must be refused; all else must work."""
+
+    @initialize(shape=st.sampled_from((ONE_LAYER._replace(capacity=4, sequences=2), TWO_LAYERS._replace(capacity=3))))
+    def construct(self, shape: Shape) -> None:
+        self.watched = Watched(self.impl, shape)
+
+    @rule(sequence=st.sampled_from(NAMES))
+    def begin(self, sequence: int) -> None:
+        with self.unless(*self.cannot_open(sequence)):
+            self.watched.begin(sequence)
+
+    @rule(sequence=st.sampled_from(NAMES), layer=st.integers(0, 1), count=st.integers(0, 4))
+    def append(self, sequence: int, layer: int, count: int) -> None:
+        layer %= len(self.watched.layers)
+        held = self.watched.held.get(sequence)
+        too_many = held is not None and len(held[layer]) + count > self.watched.shape.capacity
+        with self.unless((KeyError, held is None), (CacheFullError, too_many)):
+            self.watched.append(sequence, layer, count)
+
+    @rule(parent=st.sampled_from(NAMES), child=st.sampled_from(NAMES))
+    def fork(self, parent: int, child: int) -> None:
+        with self.unless((KeyError, parent not in self.watched.held), *self.cannot_open(child)):
+            self.watched.fork(parent, child)
+
+    @rule(sequence=st.sampled_from(NAMES))
+    def free(self, sequence: int) -> None:
+        with self.unless((KeyError, sequence not in self.watched.held)):
+            self.watched.free(sequence)
+
+    @rule()
+    def read_everything(self) -> None:
+        self.watched.check_all()
+
+    @invariant()
+    def counts_every_byte(self) -> None:
+        self.watched.check_usage()
+
+    def cannot_open(self, sequence: int) -> list[tuple[type[Exception], bool]]:
+        full = len(self.watched.held) == self.watched.shape.sequences
+        return [(ValueError, sequence in self.watched.held), (CacheFullError, full)]
+
+    def unless(self, *refusals: tuple[type[Exception], bool]) -> AbstractContextManager[None]:
+        """Return what a call is made within: where a refusal is due, any that is due will do."""
+        due = [error for error, is_due in refusals if is_due]
+        return rejects(*due, what="the last step") if due else nullcontext()
+
+
+@claim(
+    "Whatever is opened, appended, forked and freed, in any order: every open sequence reads back what was appended to "
+    "it, every byte is counted, and what cannot be done is refused.",
+    zh="无论以什么顺序打开、写入、分叉、释放：每个打开的序列都读回写入它的内容，每个字节都计入，做不到的调用都被拒绝。",
+)
+@after(test_prefill_then_decode_equals_one_append)
+@state_machine(AgainstADict)
+def test_any_order_of_calls_agrees_with_a_dict(impl: Any) -> None: ...
