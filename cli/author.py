@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundup.cli.context import TechniqueName, json_option, print_json, registry, shown
+from groundup.cli.context import TechniqueName, WholeNumber, json_option, print_json, registry, shown, technique_named
+from groundup.cli.layout import padded, width, wrapped
+from groundup.cli.main import spoken
 from groundup.core.errors import EXIT_BROKEN
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
+    from groundup.grader.author import Finding
 
 
 @click.group("author", short_help="Check and generate the files of techniques.")
@@ -18,21 +21,25 @@ def command() -> None:
     """Tools for those who write techniques."""
 
 
-@command.command("check")
+@command.command("check", short_help="Prove techniques sound.")
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Seeds for each rule.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first of them.")
+@click.option(
+    "--seeds", metavar="N", type=WholeNumber(1, 10_000), default=3, show_default=True, help="How many seeds to try."
+)
+@click.option(
+    "--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="The first of them."
+)
 @json_option
 def check(techniques: tuple[str, ...], seeds: int, seed: int, as_json: bool) -> None:
-    """Prove TECHNIQUES sound, or all of them: one line for each rule.
+    """Prove TECHNIQUES sound, or all of them: one line for each rule. Exit code 3 when one is broken.
 
     \b
     manifest        every hole has its hints; the lesson is there
-    exercise        the checked-in exercise is what the solution generates
+    exercise        the exercise on disk is what the solution generates
     stub            the stub ends 'not started'
     solution        the solution passes with every seed
     misconceptions  every misconception is found out with every seed
-    cheats          zeros, flipped signs, other dtypes, changed inputs ... are found out
+    cheats          zeros, flipped signs, changed inputs ... are found out
     properties      every property finds something out
     """
     from groundup.grader.fork_server import ForkServer
@@ -42,32 +49,36 @@ def check(techniques: tuple[str, ...], seeds: int, seed: int, as_json: bool) -> 
         from groundup.grader.author import Check
         from groundup.grader.judge import Judge
 
-        rows, sound = [], True
+        findings = []
+        places = max(map(width, (t.id for t in chosen)), default=0)
         for technique in chosen:
             for finding in Check(Judge(server), technique, seeds=seeds, first_seed=seed).findings():
-                sound = sound and not finding.problems
-                rows.append(vars(finding))
+                findings.append(finding)
                 if not as_json:
-                    mark = click.style("✗", fg="red") if finding.problems else click.style("✓", fg="green")
-                    click.echo(f"{mark} {finding.technique:<28} {finding.rule:<16} {finding.detail}".rstrip())
-                    for problem in finding.problems:
-                        click.echo(f"    {problem}")
+                    _show(finding, places)
+    sound = not any(f.problems for f in findings)
     if as_json:
-        print_json({"sound": sound, "findings": rows})
+        print_json({"sound": sound, "findings": [vars(f) for f in findings]})
     raise SystemExit(0 if sound else EXIT_BROKEN)
 
 
-@command.command("stubs")
+@command.command("stubs", short_help="Generate exercises from solutions.")
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
 def stubs(techniques: tuple[str, ...]) -> None:
-    """Generate the exercises of TECHNIQUES, or of all, from their solutions."""
+    """Generate the exercises of TECHNIQUES, or of all of them, from their solutions."""
     from groundup.grader.author import write_stub
 
     for technique in _chosen(techniques):
         changed = write_stub(technique)
-        click.echo(f"{shown(technique.files.exercise)}  {'written' if changed else 'as it was'}")
+        click.echo(f"{shown(technique.files.exercise)}: {'written' if changed else 'as it was'}")
 
 
 def _chosen(names: tuple[str, ...]) -> list[Technique]:
-    known = registry()
-    return [known.technique(n) for n in names] if names else list(known.techniques.values())
+    return [technique_named(n) for n in dict.fromkeys(names)] if names else list(registry().techniques.values())
+
+
+def _show(finding: Finding, places: int) -> None:
+    mark = click.style("✗", fg="red") if finding.problems else click.style("✓", fg="green")
+    click.echo(f"{mark} {padded(finding.technique, places)}  {finding.rule:<14}  {finding.detail}".rstrip())
+    for problem in finding.problems:
+        click.echo(wrapped(spoken(problem), first="    "))

@@ -11,12 +11,12 @@ from groundup.cli.main import cli
 @click.command("completion", short_help="Print the shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print a completion script for SHELL.
+    """Print a completion script for SHELL: bash, zsh or fish.
 
     \b
-    bash: learn completion bash >> ~/.bashrc
-    zsh:  learn completion zsh >> ~/.zshrc
-    fish: learn completion fish > ~/.config/fish/completions/learn.fish
+    learn completion bash >> ~/.bashrc
+    learn completion zsh >> ~/.zshrc
+    learn completion fish > ~/.config/fish/completions/learn.fish
     """
     completion = get_completion_class(shell)
     assert completion is not None

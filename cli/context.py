@@ -111,7 +111,8 @@ def exercise_text(technique: Technique) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise PluginProblem(
-            f"{technique.id} has no exercise: {path}: {error.strerror}. 'learn author stubs {technique.name}' writes it."
+            f"The exercise of {technique.id} cannot be read: {path}: {error.strerror}. "
+            f"'learn author stubs {technique.name}' writes it."
         ) from error
 
 

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 import click
 
 from groundup.cli.context import find_workspace, json_option, open_state, print_json, registry
-from groundup.core.errors import EXIT_BROKEN, GroundupError
+from groundup.cli.layout import wrapped
+from groundup.cli.main import spoken
+from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,17 @@ def command(as_json: bool) -> None:
 def _carefully(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except (GroundupError, ImportError, OSError) as error:
+    except GroundupError as error:
+        return Finding(check.__name__.strip("_"), "broken", str(error))
+    except (Exception, AttemptDied) as error:  # whatever it is, the other checks go on
         return Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
 
 
 def _show(finding: Finding) -> None:
     mark, colour = {"ok": ("✓", "green"), "lacking": ("–", "yellow"), "broken": ("✗", "red")}[finding.state]
-    click.echo(f"{click.style(mark, fg=colour)} {finding.name:<12} {finding.found}")
+    click.echo(wrapped(spoken(finding.found), first=f"{click.style(mark, fg=colour)} {finding.name:<12} "))
     if finding.cost:
-        click.echo(f"{'':<15}{finding.cost}")
+        click.echo(wrapped(finding.cost, first=" " * 15))
 
 
 def _python() -> Finding:
@@ -107,6 +111,10 @@ def _containment() -> Finding:
 def _grading() -> Finding:
     from groundup.grader.attempt import AttemptProcess, Program
     from groundup.grader.fork_server import ForkServer
+    from groundup.grader.proxy import proxy
+
+    def one() -> int:
+        return 1
 
     program = Program("def one():\n    return 1\n", "one.py", "one")
     seconds = []
@@ -114,13 +122,13 @@ def _grading() -> Finding:
         for _ in range(2):
             began = time.monotonic()
             process = AttemptProcess(server, program, seed=0, call_seconds=5, total_seconds=30)
-            _, _, answer = process.request("call", {"of": None, "name": "one", "grad": False}, ([], {}))
+            answer = proxy(process, "one", one)()
             process.close()
             seconds.append(time.monotonic() - began)
             if answer != 1:
                 return Finding("grading", "broken", f"a process answered {answer!r} instead of 1")
     cold, warm = seconds
-    return Finding("grading", "ok", f"a process starts in {cold:.2f} s cold, {warm * 1000:.0f} ms after that")
+    return Finding("grading", "ok", f"a process starts in {cold:.1f} s cold, {warm * 1000:.0f} ms after that")
 
 
 def _state() -> Finding:
@@ -129,11 +137,16 @@ def _state() -> Finding:
         return Finding("workspace", "ok", "none here; 'learn start day-4' makes one")
     with open_state(workspace) as state:
         count = sum(s.attempts for s in state.last_scores().values())
-    return Finding("workspace", "ok", f"{workspace.folder}, {count} gradings recorded")
+    return Finding("workspace", "ok", f"{workspace.folder}, {_counted(count, 'grading')} recorded")
 
 
 def _plugins() -> Finding:
     known = registry()
     if known.problems:
         return Finding("plugins", "broken", "; ".join(map(str, known.problems)))
-    return Finding("plugins", "ok", f"{len(known.techniques)} techniques, {len(known.roadmaps)} roadmaps")
+    found = f"{_counted(len(known.techniques), 'technique')}, {_counted(len(known.roadmaps), 'roadmap')}"
+    return Finding("plugins", "ok", found)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -24,6 +24,7 @@ from groundup.cli.context import (
     shown,
     technique_named,
 )
+from groundup.cli.main import spoken
 from groundup.core.errors import (
     EXIT_BROKEN,
     EXIT_FELL_SHORT,
@@ -51,9 +52,7 @@ if TYPE_CHECKING:
     help="Grade FILE; needs no workspace, records nothing.",
 )
 @click.option("--all", "everything", is_flag=True, help="Grade every technique that you have started.")
-@click.option(
-    "--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="Draw the cases of an earlier grading again."
-)
+@click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="Draw the cases of an earlier grading again.")
 @click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
 @json_option
 @lang_option
@@ -94,32 +93,102 @@ def command(
         raise UsageProblem("Name a technique, as in 'learn grade ppo', or give --all.")
     from groundup.grader.fork_server import ForkServer
 
-    with ForkServer() as server:  # starts while the judge's own imports go on here
+    verdicts, codes = [], [EXIT_HELD]
+    with ForkServer() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here
         workspace = None if file else find_workspace()
         techniques = _techniques(technique, file, workspace)
+        state = stack.enter_context(open_state(workspace)) if workspace else None
         from groundup.grader.judge import Judge
 
         judge = Judge(server, language(lang))
-        with contextlib.ExitStack() as stack:
-            state = stack.enter_context(open_state(workspace)) if workspace else None
-            graded = _Grading(judge, workspace, state, file, seed, thorough, quiet=as_json, alone=not everything)
-            verdicts, code = graded.all(techniques)
+        for number, chosen in enumerate(techniques):
+            try:
+                path = file or attempt_in(workspace, chosen)  # type: ignore[arg-type]
+                verdict = _graded(judge, state, chosen, path, seed, thorough)
+            except GroundupError as problem:
+                if not everything:
+                    raise
+                click.echo(f"learn: {chosen.id}: {spoken(str(problem))}", err=True)
+                codes.append(problem.exit_code)
+                continue
+            verdicts.append(verdict)
+            codes.append(_exit_code(verdict))
+            if not as_json:
+                _show(verdict, chosen, judge.lang, first=number == 0, file=file, alone=not everything)
     if as_json:
-        shown_as = [v.model_dump(mode="json") for v in verdicts]
-        print_json(shown_as if everything else shown_as[0])
-    raise SystemExit(code)
+        data = [v.model_dump(mode="json") for v in verdicts]
+        print_json(data if everything else data[0])
+    raise SystemExit(max(codes))
 
 
 def _techniques(name: str | None, file: Path | None, workspace: Workspace | None) -> list[Technique]:
+    """Return what is to be graded; of all that is started, what others build on comes first."""
     technique = technique_named(name) if name else None
-    if technique and file:
+    if technique and (file or workspace):
         return [technique]
     if workspace is None:
         makes = f"'learn start {technique.name if technique else 'day-4'}' makes one"
         raise NoWorkspace(f"There is no workspace here. {makes}" + ("; or give --attempt FILE." if technique else "."))
-    if technique:
-        return [technique]
     started = [t for t in registry().techniques.values() if workspace.attempt_path(t).is_file()]
     if not started:
         raise UsageProblem("You have started nothing yet: 'learn start day-4' puts the first stubs there.")
-    return registry().with_prerequisites(started)
+    return [t for t in registry().with_prerequisites(started) if t in started]
+
+
+def _graded(
+    judge: Judge, state: State | None, technique: Technique, path: Path, seed: int | None, thorough: bool
+) -> Verdict:
+    """Grade one attempt and have the verdict on disk before anyone is told of it."""
+    from groundup.grader.judge import read_attempt
+
+    source = read_attempt(path)
+    with _saying(f"grading {technique.id} ..."):
+        cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
+        grading = judge.grade(technique, source, shown(path), seed=seed, thorough=thorough, cases=cases)
+        if state:
+            state.record(grading.verdict, grading.source, grading.cases)
+    _tell_observers(grading.verdict)
+    return grading.verdict
+
+
+def _show(verdict: Verdict, technique: Technique, lang: str, *, first: bool, file: Path | None, alone: bool) -> None:
+    from groundup.cli.show import show_next_steps, show_verdict
+
+    if not first:
+        click.echo()
+    show_verdict(verdict, technique, lang)
+    if alone:
+        show_next_steps(verdict, technique, str(file) if file else None)
+
+
+def _tell_observers(verdict: Verdict) -> None:
+    manager = registry().manager
+    for plugin in manager.get_plugins():
+        observer: Any = getattr(plugin, "verdict_given", None)
+        if not hasattr(observer, "groundup_impl"):
+            continue
+        try:
+            with contextlib.redirect_stdout(sys.stderr):  # stdout is the verdict's
+                observer(verdict=verdict.model_dump(mode="json"))
+        except (Exception, SystemExit) as error:
+            told = f"plugin {manager.get_name(plugin)!r} failed on the verdict: {type(error).__name__}: {error}"
+            click.echo(f"learn: {told}", err=True)
+
+
+@contextlib.contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Say what goes on, on a terminal, for as long as it does."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield
+        return
+    click.echo(what, nl=False, err=True)
+    try:
+        yield
+    finally:
+        click.echo("\r" + " " * len(what) + "\r", nl=False, err=True)
+
+
+def _exit_code(verdict: Verdict) -> int:
+    if verdict.outcome == "not_gradable":
+        return EXIT_BROKEN
+    return EXIT_HELD if verdict.passed else EXIT_FELL_SHORT

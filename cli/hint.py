@@ -2,55 +2,67 @@
 
 from __future__ import annotations
 
-import textwrap
+from typing import TYPE_CHECKING
 
 import click
 
-from groundup.cli.context import TechniqueName, attempt_in, find_workspace, lang_option, language, open_state, registry
-from groundup.cli.main import called
-from groundup.core.errors import NoWorkspace, UsageProblem
-from groundup.core.technique import say
+from groundup.cli.context import (
+    TechniqueName,
+    attempt_in,
+    lang_option,
+    language,
+    open_state,
+    technique_named,
+    workspace_for,
+)
+from groundup.cli.layout import show_next, wrapped
+from groundup.core.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
+    from groundup.grader.state import State
+    from groundup.grader.verdict import HoleState
 
 
 @click.command("hint", short_help="Get the next hint for a hole.")
 @click.argument("technique", type=TechniqueName())
-@click.argument("hole", type=click.IntRange(min=1), required=False)
+@click.argument("hole", type=int, required=False)
 @lang_option
 def command(technique: str, hole: int | None, lang: str | None) -> None:
     """Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.
 
     Without HOLE it is the first one that is still empty, or else the one that your last grading points to.
     """
-    from groundup.cli.show import first_hole
+    from groundup.core.technique import say
     from groundup.grader.exercise import hole_states
 
-    found = registry().technique(technique)
-    workspace = find_workspace()
-    if workspace is None:
-        raise NoWorkspace(f"There is no workspace here. 'learn start {found.name}' makes one.")
-    if hole is not None and hole > len(found.holes):
-        raise UsageProblem(f"{found.id} has {len(found.holes)} holes; there is no hole {hole}.")
+    found = technique_named(technique)
+    workspace = workspace_for(found)
+    count = len(found.holes)
+    if hole is not None and not 1 <= hole <= count:
+        have = f"{count} holes, numbered 1 to {count}" if count > 1 else "one hole, number 1"
+        raise UsageProblem(f"{found.id} has {have}; there is no hole {hole}.")
     attempt = attempt_in(workspace, found).read_text(encoding="utf-8", errors="replace")
     holes = hole_states(found, attempt, passed=False)
     with open_state(workspace) as state:
-        if hole is None:
-            hole = next((h.number for h in holes if not h.filled), None)
-        if hole is None:
-            latest = next(iter(state.verdicts(found.id)), None)
-            hole = (first_hole(latest) if latest else None) or 1
+        hole = hole or _hole_to_look_at(found, holes, state)
         given = {e.detail for e in state.events(found.id) if e.kind == "hint"}
         hints = found.holes[hole - 1].hints
         number = next((n for n in range(1, len(hints) + 1) if f"{hole}.{n}" not in given), len(hints))
         state.note(found.id, "hint", f"{hole}.{number}")
-    click.echo(f"{click.style(found.id, bold=True)}, hole {hole}: {holes[hole - 1].title}\n")
-    for shown_before in hints[: number - 1]:
-        click.echo(textwrap.fill(say(shown_before, language(lang)), 100, initial_indent="  ", subsequent_indent="  "))
-        click.echo()
-    click.echo(textwrap.fill(say(hints[number - 1], language(lang)), 100, initial_indent="  ", subsequent_indent="  "))
+    click.echo(f"{click.style(found.id, bold=True)}, hole {hole}: {holes[hole - 1].title}")
+    for shown in hints[:number]:
+        click.echo("\n" + wrapped(say(shown, language(lang)), first="  "))
     more = len(hints) - number
-    rest = (
-        f"{more} more: {called()} hint {found.name} {hole}"
-        if more
-        else f"The last one. The lesson: {called()} read {found.name}"
-    )
-    click.echo(f"\nHint {number} of {len(hints)}. {rest}")
+    click.echo(f"\nHint {number} of {len(hints)}." + ("" if more else " There are no more for this hole."))
+    further = [(f"hint {found.name} {hole}", "one step further")] if more else []
+    show_next(*further, (f"read {found.name}", "the lesson"), (f"grade {found.name}", "what holds"))
+
+
+def _hole_to_look_at(technique: Technique, holes: tuple[HoleState, ...], state: State) -> int:
+    """Return the first hole that is empty, else the one that the latest verdict points to, else the first."""
+    from groundup.cli.show import first_hole
+
+    empty = next((h.number for h in holes if not h.filled), None)
+    latest = next(iter(state.verdicts(technique.id)), None)
+    return empty or (latest and first_hole(latest)) or 1

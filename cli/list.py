@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from groundup.cli.context import find_workspace, json_option, lang_option, language, open_state, print_json, registry
-from groundup.cli.main import called
-from groundup.cli.show import standing
-from groundup.core.technique import Technique, say
+from groundup.cli.layout import padded, show_next, table, width
+
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
 
 
 @click.command("list", short_help="List days, tracks and techniques.")
@@ -24,40 +27,52 @@ def command(as_json: bool, lang: str | None) -> None:
     if as_json:
         print_json(_as_data(tracks, lang))
         return
-    standings = _standings()
+    _show_roadmaps(_standings(), lang)
+    _show_tracks(tracks, lang)
+    show_next(("start day-4", "begin a day"), ("start ppo", "begin one technique"))
+
+
+def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:
+    from groundup.core.technique import say
+
     for roadmap in registry().roadmaps.values():
         click.echo(click.style(roadmap.id, bold=True) + f"  {say(roadmap.title, lang)}\n")
+        places = max(width(i) for d in roadmap.days for i in (*d.techniques, ""))
         for day in roadmap.days:
             click.echo(f"  {day.name:<8}{say(day.title, lang)}")
             for identity in day.techniques:
-                word = standings.get(identity) or standing(registry(), identity, None, False, False)
-                click.echo(f"          {identity:<38} {word}".rstrip())
+                word = standings.get(identity, "")
+                if identity not in registry().techniques:
+                    word = click.style("not written yet", dim=True)
+                click.echo(f"          {padded(identity, places)}  {word}".rstrip())
         click.echo()
-    click.echo(click.style("tracks", bold=True) + "\n")
+
+
+def _show_tracks(tracks: Mapping[str, list[Technique]], lang: str) -> None:
+    from groundup.core.technique import say
+
+    click.echo(click.style("tracks", bold=True))
     for track, techniques in tracks.items():
-        click.echo(f"  {track}")
-        for technique in techniques:
-            click.echo(f"          {technique.name:<22} {say(technique.summary, lang)}")
-    click.echo(f"\n{called()} start day-4 begins a day; {called()} start ppo begins one technique.")
+        click.echo(f"\n  {track}")
+        for line in table([(t.name, say(t.summary, lang)) for t in techniques], indent=" " * 10):
+            click.echo(line)
 
 
 def _standings() -> dict[str, str]:
+    from groundup.cli.show import standing
+
     workspace = find_workspace()
     if workspace is None:
         return {}
     with open_state(workspace) as state:
         scores = state.last_scores()
-    found: dict[str, str] = {}
-    for technique in registry().techniques.values():
-        score = scores.get(technique.id)
-        started = workspace.attempt_path(technique).exists()
-        found[technique.id] = standing(
-            registry(), technique.id, score.score if score else None, bool(score and score.ever_passed), started
-        )
-    return found
+    techniques = registry().techniques.values()
+    return {t.id: standing(t, scores.get(t.id), workspace.attempt_path(t).exists()) for t in techniques}
 
 
-def _as_data(tracks: dict[str, list[Technique]], lang: str) -> dict[str, object]:
+def _as_data(tracks: Mapping[str, list[Technique]], lang: str) -> dict[str, object]:
+    from groundup.core.technique import say
+
     written = registry().techniques
     return {
         "roadmaps": [

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -175,7 +176,7 @@ def _need_a_folder() -> None:
     from groundup.core.errors import UsageProblem
 
     try:
-        os.getcwd()
+        Path.cwd()
     except OSError:
         raise UsageProblem("The folder that you are in is gone: go to another one.") from None
 
@@ -186,7 +187,7 @@ def _of_a_plugin(name: str) -> click.Command | None:
 
     manager = registry().manager
     for plugin in manager.get_plugins():
-        commands = getattr(plugin, "commands", None)
+        commands: Any = getattr(plugin, "commands", None)
         if not hasattr(commands, "groundup_impl"):
             continue
         try:
@@ -196,5 +197,5 @@ def _of_a_plugin(name: str) -> click.Command | None:
             click.echo(f"learn: {told}", err=True)
             continue
         if found:
-            return found[0]
+            return cast(click.Command, found[0])
     return None

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from groundup.cli.context import TechniqueName, lang_option, language, registry
+from groundup.cli.context import TechniqueName, lang_option, language, technique_named
 from groundup.core.errors import PluginProblem
 
 WIDEST = 100
@@ -17,7 +17,7 @@ WIDEST = 100
 @lang_option
 def command(technique: str, lang: str | None) -> None:
     """Read the lesson of TECHNIQUE in the terminal; piped, it comes as the Markdown that it is."""
-    found = registry().technique(technique)
+    found = technique_named(technique)
     lesson = found.files.lesson(language(lang))
     if not lesson.is_file():
         raise PluginProblem(f"{found.id} has no lesson: expected it at {lesson}")

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import click
 
-from groundup.cli.context import TechniqueName, find_workspace, open_state, registry, shown
-from groundup.core.errors import NoWorkspace
+from groundup.cli.context import (
+    TechniqueName,
+    attempt_in,
+    exercise_text,
+    open_state,
+    shown,
+    technique_named,
+    workspace_for,
+)
 
 
 @click.command("reset", short_help="Begin a technique anew; the old attempt is kept.")
 @click.argument("technique", type=TechniqueName())
 def command(technique: str) -> None:
     """Put the stub of TECHNIQUE back. Your attempt is kept beside it under a number: ppo.1.py, ppo.2.py ..."""
-    found = registry().technique(technique)
-    workspace = find_workspace()
-    if workspace is None:
-        raise NoWorkspace(f"There is no workspace here. 'learn start {found.name}' makes one.")
-    kept = workspace.reset(found, found.files.exercise.read_text(encoding="utf-8"))
+    found = technique_named(technique)
+    workspace = workspace_for(found)
+    attempt, stub = attempt_in(workspace, found), exercise_text(found)
+    if attempt.read_bytes() == stub.encode():
+        click.echo(f"{shown(attempt)} is the stub already.")
+        return
+    kept = workspace.reset(found, stub)
     with open_state(workspace) as state:
         state.note(found.id, "reset", kept.name if kept else "")
-    click.echo(f"{shown(workspace.attempt_path(found))} is the stub again.")
+    click.echo(f"{shown(attempt)} is the stub again.")
     if kept:
         click.echo(f"Your attempt is kept as {shown(kept)}.")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from groundup.grader.verdict import PropertyResult, Verdict
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
+DIAGNOSIS = {"misconception": "This is what {} does.", "convention": "A convention that others use: {}."}
 CONTAINMENT = {"process": "a process of its own, not jailed"}
 PRINTED_LINES = 20
 THOROUGH = 200  # examples
@@ -34,8 +35,7 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
         _show_properties(verdict.properties)
     for found in verdict.diagnosis:
         name = click.style(found.id, bold=True)
-        told = f"This is what {name} does." if found.kind == "misconception" else f"A convention that others use: {name}."
-        click.echo(f"  {told}")
+        click.echo("  " + DIAGNOSIS[found.kind].format(name))
         click.echo(wrapped(found.says, first="    ") + "\n")
     click.echo(wrapped(_summary(verdict), first="  "))
     click.echo(wrapped(_circumstances(verdict), first="  "))
@@ -57,7 +57,7 @@ def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) ->
     if not file:
         steps.append((f"hint {name} {hole}", f"a hint for hole {hole}") if hole else (f"hint {name}", "a hint"))
     steps.append((f"read {name}", "the lesson"))
-    if verdict.outcome != "not_started" and not verdict.problem:
+    if any(p.status in ("failed", "died") for p in verdict.properties) and not verdict.problem:
         steps.append((f"grade {name} {where}{again}", "the same cases again"))
     show_next(*steps)
 
@@ -73,11 +73,13 @@ def _show_properties(properties: tuple[PropertyResult, ...]) -> None:
             detailed = result.status != "not_gradable"  # one smallest case is enough to work on
             for line in _details(result):
                 click.echo("      " + line)
-    waiting = {status: sum(p.status == status for p in properties) for status in ("not_started", "not_reached")}
-    if waiting["not_started"]:
-        click.echo(f"  · {_counted(waiting['not_started'])} not started: a hole is still empty there")
-    if waiting["not_reached"]:
-        click.echo(f"  · {_counted(waiting['not_reached'])} not reached: something else has to hold first")
+    waits = {"not_started": "a hole is still empty there", "not_reached": "something else has to hold first"}
+    if any(p.status == "died" for p in properties):
+        waits["not_reached"] = "the attempt died before"
+    for status, why in waits.items():
+        if count := sum(p.status == status for p in properties):
+            how_many = "1 property" if count == 1 else f"{count} properties"
+            click.echo(f"  · {how_many} {status.replace('_', ' ')}: {why}")
     click.echo()
 
 
@@ -113,10 +115,6 @@ def _cut(line: str) -> str:
     return line if len(line) <= longest else f"{line[:longest]} ... ({len(line) - longest} more characters)"
 
 
-def _counted(number: int) -> str:
-    return f"{number} {'property' if number == 1 else 'properties'}"
-
-
 def _summary(verdict: Verdict) -> str:
     total = len(verdict.properties)
     head = {
@@ -124,7 +122,7 @@ def _summary(verdict: Verdict) -> str:
         "fell_short": click.style(f"{verdict.held} of {total} properties hold", fg="yellow", bold=True),
         "not_started": click.style("Not started: every hole is still empty.", bold=True),
         "died": click.style(f"The attempt died; {verdict.held} of {total} properties had held", fg="red", bold=True),
-        "not_gradable": click.style("Not gradable: this is not your fault, and does not count.", fg="magenta", bold=True),
+        "not_gradable": click.style("Not gradable: not your fault; it does not count.", fg="magenta", bold=True),
     }[verdict.outcome]
     if verdict.outcome in ("fell_short", "died"):
         head += f": score {verdict.score:.0%}."

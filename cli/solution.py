@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from groundup.cli.context import TechniqueName, find_workspace, open_state, registry
-from groundup.core.errors import NoWorkspace, UsageProblem
+from groundup.cli.context import TechniqueName, open_state, technique_named, workspace_for
+from groundup.core.errors import UsageProblem
 
 
 @click.command("solution", short_help="Show the reference solution.")
@@ -13,11 +13,8 @@ from groundup.core.errors import NoWorkspace, UsageProblem
 @click.option("--give-up", is_flag=True, help="Show it before you have passed; this is recorded.")
 def command(technique: str, give_up: bool) -> None:
     """Print the reference solution of TECHNIQUE, once you have passed it or give up."""
-    found = registry().technique(technique)
-    workspace = find_workspace()
-    if workspace is None:
-        raise NoWorkspace(f"There is no workspace here. 'learn start {found.name}' makes one.")
-    with open_state(workspace) as state:
+    found = technique_named(technique)
+    with open_state(workspace_for(found)) as state:
         passed = state.ever_passed(found.id)
         if not passed and not give_up:
             raise UsageProblem(

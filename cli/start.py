@@ -20,7 +20,6 @@ from groundup.cli.context import (
     shown,
 )
 from groundup.cli.layout import show_next, table
-from groundup.cli.main import called
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -14,13 +15,12 @@ from groundup.cli.context import (
     open_state,
     print_json,
     registry,
-    shown,
+    roadmap_of,
 )
-from groundup.cli.main import called
-from groundup.cli.show import standing
-from groundup.core.technique import say
+from groundup.cli.layout import padded, show_next, width, wrapped
 
 if TYPE_CHECKING:
+    from groundup.core.technique import Day, Technique
     from groundup.grader.state import Standing
     from groundup.grader.workspace import Workspace
 
@@ -35,9 +35,13 @@ def command(as_json: bool = False, lang: str | None = None) -> None:
         if as_json:
             print_json({"workspace": None, "techniques": []})
             return
-        click.echo("Groundup: learn LLM systems by building every mechanism yourself.\n")
-        click.echo(f"You have no workspace here yet. {called()} start day-4 makes one and puts the first stubs there.")
-        click.echo(f"{called()} list shows the fourteen days; {called()} --help shows the commands.")
+        click.echo("Groundup: learn LLM systems by building every mechanism yourself.")
+        click.echo("You have no workspace here yet.")
+        show_next(
+            ("start day-4", "make one, with the first stubs"),
+            ("list", "the fourteen days"),
+            ("--help", "the commands"),
+        )
         return
     with open_state(workspace) as state:
         standings = state.last_scores()
@@ -47,41 +51,58 @@ def command(as_json: bool = False, lang: str | None = None) -> None:
     _show(workspace, standings, language(lang))
 
 
-def _show(workspace: Workspace, standings: dict[str, Standing], lang: str) -> None:
-    started = [t for t in registry().techniques.values() if workspace.attempt_path(t).exists()]
-    passed = [t for t in registry().techniques.values() if t.id in standings and standings[t.id].ever_passed]
-    roadmap = registry().roadmap(workspace.settings.roadmap)
-    click.echo(f"{shown(workspace.folder)}  {len(passed)} of {len(registry().techniques)} techniques passed\n")
-    for day in roadmap.days:
-        written = [i for i in day.techniques if i in registry().techniques]
-        done = [i for i in written if i in standings and standings[i].ever_passed]
-        mark = click.style("✓", fg="green") if written and len(done) == len(day.techniques) else " "
-        suffix = "" if written or not day.techniques else "  (not written yet)"
-        click.echo(f"  {mark} {day.name:<8}{say(day.title, lang)}{suffix}")
-        for identity in written:
-            technique = registry().techniques[identity]
-            row = standings.get(identity)
-            word = standing(registry(), identity, row.score if row else None, identity in done, technique in started)
-            detail = f", {row.attempts} graded" if row else ""
-            click.echo(f"              {identity:<28} {word}{detail}".rstrip())
+def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) -> None:
+    from groundup.core.technique import say
+
+    techniques = registry().techniques
+    started = [t for t in techniques.values() if workspace.attempt_path(t).exists()]
+    passed = [t for t in techniques.values() if t.id in standings and standings[t.id].ever_passed]
+    roadmap = roadmap_of(workspace)
     outside = [t for t in started if not any(t.id in d.techniques for d in roadmap.days)]
-    for technique in outside:
-        row = standings.get(technique.id)
-        word = standing(registry(), technique.id, row.score if row else None, technique in passed, True)
-        click.echo(f"    {'elective':<8}{technique.id:<32} {word}")
-    unfinished = next((t for t in registry().with_prerequisites(started) if t not in passed), None)
-    ahead = next(
-        (d for d in roadmap.days if any(i in registry().techniques and i not in standings for i in d.techniques)), None
-    )
+    click.echo(f"{workspace.folder}: {len(passed)} of {len(techniques)} techniques passed\n")
+    places = max(map(width, techniques), default=0)
+    for day in roadmap.days:
+        written = [techniques[i] for i in day.techniques if i in techniques]
+        done = written and len(written) == len(day.techniques) and all(t in passed for t in written)
+        unwritten = click.style("  (not written yet)", dim=True) if day.techniques and not written else ""
+        click.echo(f"  {click.style('✓', fg='green') if done else ' '} {day.name:<8}{say(day.title, lang)}{unwritten}")
+        for technique in written:
+            _show_technique(technique, standings.get(technique.id), technique in started, places)
+    if outside:
+        click.echo("    beside the roadmap")
+        for technique in outside:
+            _show_technique(technique, standings.get(technique.id), True, places)
+    _show_next(started, passed, roadmap.days)
+
+
+def _show_technique(technique: Technique, row: Standing | None, started: bool, places: int) -> None:
+    from groundup.cli.show import standing
+
+    word = standing(technique, row, started)
+    count = row.attempts if row else 0
+    graded = f" ({'graded once' if count == 1 else f'graded {count} times'})" if count else ""
+    indent = " " * 12
+    if not word + graded:
+        click.echo(indent + technique.id)
+        return
+    click.echo(wrapped(word + graded, first=indent + padded(technique.id, places) + "  ", rest=indent + "  "))
+
+
+def _show_next(started: list[Technique], passed: list[Technique], days: tuple[Day, ...]) -> None:
+    techniques = registry().techniques
+    unfinished = next((t for t in registry().with_prerequisites(started) if t in started and t not in passed), None)
+    touched = [*started, *passed]
+    ahead = next((d for d in days if any(i in techniques and techniques[i] not in touched for i in d.techniques)), None)
     if unfinished:
-        click.echo(f"\nNext: {called()} grade {unfinished.name}")
+        name = unfinished.name
+        show_next((f"read {name}", "the lesson"), (f"grade {name}", "what holds of your attempt"))
     elif ahead:
-        click.echo(f"\nNext: {called()} start {ahead.name}")
+        show_next((f"start {ahead.name}", "the next stubs"))
     else:
         click.echo("\nEverything that is written is passed.")
 
 
-def _as_data(workspace: Workspace, standings: dict[str, Standing]) -> dict[str, object]:
+def _as_data(workspace: Workspace, standings: Mapping[str, Standing]) -> dict[str, object]:
     return {
         "workspace": str(workspace.folder),
         "techniques": [

@@ -63,6 +63,8 @@ def read_yaml(text: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "this cannot be read"
+        if "mapping values" in problem:
+            problem += "; a text with a colon in it goes in quotes"
         raise Malformed(mark.line + 1 if mark else 1, f"not YAML: {problem}") from error
     return Document(value, lines)
 

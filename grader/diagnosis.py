@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,40 +45,66 @@ class Case:
     printed: str = ""
 
     def trace(self, implementation: Any, like: Any) -> list[Any]:
-        """Return the answers and gradients that the property saw, up to where it failed."""
+        """Return the answers and gradients that the property saw, up to where it failed; where is not compared."""
         trace: list[Any] = []
-        with watching_gradients(trace.append), contextlib.suppress(*FAILURES):  # where it fails is not compared
+        with watching_gradients(trace.append), warnings.catch_warnings(), contextlib.suppress(*FAILURES):
+            warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
             self.run(traced(implementation, trace.append, like))
         return trace
 
 
-def diagnose(technique: Technique, failure: Case, others: Sequence[Case]) -> tuple[Edit, ...]:
-    """Return the one edit whose behaviour the attempt reproduces, or nothing."""
-    files = technique.files
-    solution = files.solution.read_text(encoding="utf-8")
-    reference = getattr(current_module(files.solution_module, files.solution), technique.implements)
-    cases = [failure, *others]
+def diagnose(
+    technique: Technique, failure: Case, others: Sequence[Case], further: Sequence[Case] = ()
+) -> tuple[Edit, ...]:
+    """Return the one edit whose behaviour the attempt reproduces, or nothing.
+
+    ``others`` are cases of the failing property; ``further``, cases of other properties, are asked only where several
+    edits match on those. Raises PluginProblem for an edit that cannot be loaded.
+    """
+    comparison = _Comparison(technique, failure.impl)
     try:
-        attempt = [case.trace(failure.impl, reference) for case in cases]
+        matching = comparison.matching(load_edits(technique), [failure, *others])
+        if len(matching) > 1:
+            matching = comparison.matching(matching, further)
     except AttemptDied:
         return ()
-    right = [case.trace(reference, reference) for case in cases]
-    matching: list[Edit] = []
-    for edit in load_edits(technique):
-        try:
-            module = module_from_source("edited", edit.apply(solution), f"<{edit.id}>")
-        except Exception as error:
-            raise PluginProblem(f"{edit.kind} {edit.id!r} of {technique.id} cannot be loaded: {error}") from error
-        edited = getattr(module, technique.implements)
-        wrong: list[list[Any]] = []
-        for case, theirs in zip(cases, attempt, strict=True):
-            wrong.append(case.trace(edited, reference))
-            if distance(wrong[-1], theirs) > SAME:
-                break
-        else:
-            if any(distance(w, r) > CLEARLY for w, r in zip(wrong, right, strict=True)):
-                matching.append(edit)
     return tuple(matching) if len(matching) == 1 else ()
+
+
+class _Comparison:
+    """Compares one attempt with edited solutions, case by case."""
+
+    def __init__(self, technique: Technique, attempt: Any) -> None:
+        files = technique.files
+        self.technique, self.attempt = technique, attempt
+        self.solution = files.solution.read_text(encoding="utf-8")
+        self.reference = getattr(current_module(files.solution_module, files.solution), technique.implements)
+
+    def matching(self, edits: Sequence[Edit], cases: Sequence[Case]) -> list[Edit]:
+        """Return the edits that answer as the attempt does in every case, and not as the reference does in some."""
+        attempt = [case.trace(self.attempt, self.reference) for case in cases]
+        right = [case.trace(self.reference, self.reference) for case in cases]
+        found: list[Edit] = []
+        for edit in edits:
+            edited = self.edited(edit)
+            wrong: list[list[Any]] = []
+            for case, theirs in zip(cases, attempt, strict=True):
+                wrong.append(case.trace(edited, self.reference))
+                if distance(wrong[-1], theirs) > SAME:
+                    break
+            else:
+                if any(distance(w, r) > CLEARLY for w, r in zip(wrong, right, strict=True)):
+                    found.append(edit)
+        return found
+
+    def edited(self, edit: Edit) -> Any:
+        """Return the solution's class or function with ``edit`` made. Raises PluginProblem."""
+        try:
+            module = module_from_source("edited", edit.apply(self.solution), f"<{edit.id}>")
+        except Exception as error:
+            problem = f"{edit.kind} {edit.id!r} of {self.technique.id} cannot be loaded: {error}"
+            raise PluginProblem(problem) from error
+        return getattr(module, self.technique.implements)
 
 
 def distance(one: Any, other: Any) -> float:

@@ -59,6 +59,8 @@ class ForkServer:
 
     def spawn(self, imports: Iterable[str], cpu_seconds: int) -> Spawned:
         """Fork a process for one attempt. Raises EnvironmentProblem when the server does not answer."""
+        if self._ready and self._process.poll() is not None:
+            self.replace()
         self._wait_until_ready()
         data, their_data = socket.socketpair()
         status, their_status = socket.socketpair()
@@ -98,7 +100,7 @@ class ForkServer:
         )
 
     def replace(self) -> None:
-        """Start anew when the server no longer answers: an attempt that is not contained may end it, or stop it."""
+        """Start anew where the server no longer answers: an attempt that is not contained may end it, or stop it."""
         if not self._closed:
             self._control.close()
             self._process.kill()

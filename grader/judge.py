@@ -46,7 +46,8 @@ EXAMPLES, THOROUGH_EXAMPLES = 25, 200
 STEPS = 20  # of one run of a state machine
 TOTAL_SECONDS, THOROUGH_SECONDS = 60.0, 300.0
 LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
-CASES_KEPT = 16
+CASES_KEPT = 16  # of the failing property, to compare with known mistakes
+FURTHER_CASES = 4  # of each property, where that leaves several
 INI = Path(__file__).with_name("judge.ini")
 PLUGINS_OFF = [
     "cacheprovider",
@@ -124,7 +125,7 @@ class Judge:
                     seed=seed, lang=self.lang, examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases,
                 )  # fmt: skip
                 run.run()
-                found = diagnose(technique, run.failure, run.others) if run.failure else ()
+                found = diagnose(technique, run.failure, run.others, run.further) if run.failure else ()
         results = run.results_in_order()
         return Grading(
             Verdict(
@@ -211,6 +212,7 @@ class PropertyRun:
         self.results: dict[str, PropertyResult] = {}
         self.failure: Case | None = None
         self.others: list[Case] = []
+        self.further: list[Case] = []
         self.problems: list[str] = []
         self.interrupted = False
         self.stopped = loading is not None
@@ -335,6 +337,7 @@ class PropertyRun:
             raise
         except BaseException as raised:
             error = raised
+        self.further += watch.others[:FURTHER_CASES]
         if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
             self.stopped = True
             return self._result(

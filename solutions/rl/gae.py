@@ -21,7 +21,7 @@ def gae(
     gamma: float,
     lam: float,
 ) -> Float[Tensor, "B T"]:
-    """Return A_t = delta_t + gamma * lam * A_{t+1}, with the one-step error delta_t = r_t + gamma * V(s_{t+1}) - V(s_t).
+    """Return A_t = delta_t + gamma * lam * A_{t+1}, where delta_t = r_t + gamma * V(s_{t+1}) - V(s_t).
 
     After an episode's end there is nothing: V and A are 0. After the last step of a row A is 0, but V need not be.
 
