@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import unicodedata
@@ -40,18 +41,25 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None, places: int 
     ``rest`` is by default as wide as ``first``. A word that is wider than a line is left whole: it may be a path.
     """
     rest = " " * width(first) if rest is None else rest
-    places = places or line_width()
-    lines, line, used = [], first, width(first)
-    begins = True
+    text = text.replace("\n", " ").strip(" ")
+    starts = [0, *line_starts(text, places or line_width(), first=width(first), rest=width(rest)), len(text)]
+    lines = [text[start:end].strip(" ") for start, end in itertools.pairwise(starts)]
+    return "\n".join(
+        (rest if number else first).rstrip() if not line else (rest if number else first) + line
+        for number, line in enumerate(lines)
+    )
+
+
+def line_starts(text: str, places: int, *, first: int = 0, rest: int = 0) -> Iterator[int]:
+    """Yield where each line of ``text`` but the first begins, for lines that have taken ``first``, ``rest`` places."""
+    used, at = first, 0
     for piece in _pieces(text):
-        space = "" if begins else piece[: len(piece) - len(piece.lstrip(" "))]
-        word = piece.strip(" ")
-        if not begins and used + width(space + word) > places:
-            lines.append(line.rstrip())
-            line, used, space = rest, width(rest), ""
-        line, used = line + space + word, used + width(space + word)
-        begins = False
-    return "\n".join([*lines, line.rstrip()])
+        taken = width(piece)
+        if at and used + taken > places:
+            spaces = len(piece) - len(piece.lstrip(" "))
+            yield at + spaces
+            used, taken = rest, taken - spaces
+        used, at = used + taken, at + len(piece)
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> Iterator[str]:
@@ -82,7 +90,7 @@ def show_next(*steps: tuple[str, str]) -> None:
 
 def _pieces(text: str) -> Iterator[str]:
     """Yield the parts of ``text`` between which a line may break, each with the spaces before it."""
-    for word in re.findall(r" *[^ ]+", text.replace("\n", " ")):
+    for word in re.findall(r" *[^ ]+", text):
         start = 0
         for at in range(len(word) - len(word.lstrip(" ")) + 1, len(word)):
             before, after = word[at - 1], word[at]

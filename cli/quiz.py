@@ -19,7 +19,6 @@ from groundup.cli.context import (
     open_state,
     print_json,
     registry,
-    shown,
     technique_named,
 )
 from groundup.cli.layout import wrapped
@@ -32,13 +31,12 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
     from groundup.grader.quiz import Quiz, Review, Reviewed, Sitting
     from groundup.grader.state import State
-    from groundup.grader.workspace import Workspace
 
 STOPPED = 130  # what a shell reports of a command ended by Ctrl-C
 
 SAYS = {
     "head": {"en": "{total} questions, seed {seed}.", "zh": "共 {total} 题，种子 {seed}。"},
-    "kept": {"en": "Answers are kept in {where}.", "zh": "答案保存在 {where}。"},
+    "kept": {"en": "Answers are kept in your workspace.", "zh": "答案保存在你的工作区里。"},
     "not_kept": {
         "en": "There is no workspace here, so nothing is recorded.",
         "zh": "这里没有工作区，因此不做任何记录。",
@@ -50,6 +48,10 @@ SAYS = {
     "changed": {
         "en": "The quiz has changed since you began it, so it begins anew.",
         "zh": "你上次开始之后题目有改动，因此重新开始。",
+    },
+    "given_up": {
+        "en": "The half-finished one of seed {seed} is given up.",
+        "zh": "种子为 {seed} 的那次做到一半，现已放弃。",
     },
     "answer": {"en": "Your answer ({expects})", "zh": "你的答案（{expects}）"},
     "again": {"en": "That does not count.", "zh": "这次不算。"},
@@ -69,7 +71,7 @@ SAYS = {
         "zh": "已停止，答了 {answered}/{total} 题。没有工作区，答案没有保存。",
     },
     "score": {"en": "{right} of {total} right.", "zh": "{total} 题答对 {right} 题。"},
-    "recorded": {"en": "Recorded in {where}, seed {seed}.", "zh": "已记录在 {where}，种子 {seed}。"},
+    "recorded": {"en": "Recorded in your workspace, seed {seed}.", "zh": "已记录在你的工作区，种子 {seed}。"},
     "study": {"en": "To read again ({command}):", "zh": "建议重读（{command}）："},
     "numbers": {"en": "question {numbers}", "zh": "第 {numbers} 题"},
 }
@@ -127,12 +129,12 @@ def command(
                     click.echo(f"\n{_heading(number, len(quiz.questions), reviewed.text)}")
                     _show_outcome(reviewed, lang)
         else:
-            sitting = _sit(quiz, found, workspace, state, seed, fresh, lang, as_json)
+            sitting = _sit(quiz, found, state, seed, fresh, lang, as_json)
     review = sitting.review(lang)
     if as_json:
         print_json(review.model_dump(mode="json"))
     elif review.finished:
-        _show_summary(review, found, workspace, lang)
+        _show_summary(review, found, lang)
     if not review.finished:
         raise SystemExit(STOPPED)
     raise SystemExit(EXIT_HELD if review.right == review.total else EXIT_FELL_SHORT)
@@ -153,7 +155,6 @@ def _quiz_on(technique: Technique) -> Quiz:
 def _sit(
     quiz: Quiz,
     technique: Technique,
-    workspace: Workspace | None,
     state: State | None,
     seed: int | None,
     fresh: bool,
@@ -165,29 +166,22 @@ def _sit(
 
     half = next((r for r in state.quizzes(technique.id) if r.status == "open"), None) if state and not fresh else None
     changed = half is not None and half.sha256 != quiz.sha256
-    if half and not changed and seed in (None, half.seed):
-        sitting = Sitting.resume(quiz, half, state)
-    else:
-        half = None
-        sitting = Sitting.begin(quiz, seed, state)
+    resumed = half is not None and not changed and seed in (None, half.seed)
+    sitting = Sitting.resume(quiz, half, state) if half and resumed else Sitting.begin(quiz, seed, state)
     total = len(quiz.questions)
-    where = shown(workspace.folder) if workspace else ""
-    head = [
-        _say("head", lang, total=total, seed=sitting.seed),
-        _say("kept" if state else "not_kept", lang, where=where),
-    ]
-    if changed:
-        head.append(_say("changed", lang))
-    if half:
+    head = [_say("head", lang, total=total, seed=sitting.seed), _say("kept" if state else "not_kept", lang)]
+    if half and not resumed:
+        head.append(_say("changed" if changed else "given_up", lang, seed=half.seed))
+    if resumed:
         again = f"{called()} quiz {technique.name} --fresh"
         head.append(_say("resumed", lang, answered=len(sitting.answers), total=total, again=again))
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}", err=as_json)
-    click.echo(wrapped(" ".join(head)), err=as_json)
+    click.echo(wrapped(("" if lang == "zh" else " ").join(head)), err=as_json)
     try:
         for number, question in sitting.open_questions:
             click.echo(f"\n{_heading(number, total, say(question.text, lang))}", err=as_json)
             _ask(sitting, question, lang, as_json)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         again = f"{called()} quiz {technique.name}"
         told = _say("stopped" if state else "lost", lang, answered=len(sitting.answers), total=total, command=again)
         click.echo(f"\n\n{wrapped(told)}", err=True)
@@ -245,10 +239,9 @@ def _sources(reviewed: Reviewed, lang: str) -> Iterator[str]:
         yield _say("section", lang, section=reviewed.section)
 
 
-def _show_summary(review: Review, technique: Technique, workspace: Workspace | None, lang: str) -> None:
+def _show_summary(review: Review, technique: Technique, lang: str) -> None:
     score = _say("score", lang, right=review.right, total=review.total)
-    where = shown(workspace.folder) if workspace else ""
-    kept = _say("recorded" if review.recorded else "not_kept", lang, where=where, seed=review.seed)
+    kept = _say("recorded" if review.recorded else "not_kept", lang, seed=review.seed)
     colour = "green" if review.right == review.total else "yellow"
     click.echo(f"\n{click.style(score, fg=colour, bold=True)} {kept}")
     if review.study:

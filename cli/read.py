@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from groundup.cli.context import TechniqueName, lang_option, language, technique_named
+from groundup.cli.layout import line_starts, line_width
 from groundup.core.errors import PluginProblem
 
-WIDEST = 100
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+UNJOINED = re.compile(r"(^```.*?^```$|^#[^\n]*\n)", re.MULTILINE | re.DOTALL)  # code and headings
+WIDE, QUOTE = r"[\u3000-\u9fff\uff00-\uffef]", r"[\u2014\u2018\u2019\u201c\u201d\u2026]"
+BETWEEN_WIDE = re.compile(rf"(?<={WIDE})\n(?={WIDE}|{QUOTE})|(?<={QUOTE})\n(?={WIDE})")
 
 
 @click.command("read", short_help="Read a lesson.")
@@ -19,17 +28,43 @@ def command(technique: str, lang: str | None) -> None:
     """Read the lesson of TECHNIQUE in the terminal; piped, it comes as the Markdown that it is."""
     found = technique_named(technique)
     lesson = found.files.lesson(language(lang))
-    if not lesson.is_file():
-        raise PluginProblem(f"{found.id} has no lesson: expected it at {lesson}")
-    text = lesson.read_text(encoding="utf-8")
+    try:
+        text = lesson.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PluginProblem(f"The lesson of {found.id} cannot be read: {lesson}: {error.strerror}.") from error
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
-    from rich.console import Console
-    from rich.markdown import Markdown
+    shown = rendered(text)
+    if shown.count("\n") < shutil.get_terminal_size().lines:
+        click.echo(shown, nl=False)
+    else:
+        click.echo_via_pager(shown)
 
-    console = Console()
-    console.width = min(console.width, WIDEST)
+
+def rendered(text: str) -> str:
+    """Return Markdown as a terminal shows it."""
+    from rich.console import Console
+    from rich.markdown import Markdown, Paragraph
+
+    class Flowing(Paragraph):
+        """A paragraph whose Chinese fills its lines, too: rich itself breaks at spaces alone."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for line in self.text.divide(line_starts(self.text.plain, options.max_width)):
+                line.rstrip()
+                yield line
+
+    class Lesson(Markdown):
+        elements = Markdown.elements | {"paragraph_open": Flowing}
+
+    console = Console(width=line_width(), force_terminal=True)
     with console.capture() as capture:
-        console.print(Markdown(text, code_theme="ansi_dark"))
-    click.echo_via_pager(capture.get())
+        console.print(Lesson(joined(text), code_theme="ansi_dark"))
+    return re.sub(r" +$", "", capture.get(), flags=re.MULTILINE)
+
+
+def joined(text: str) -> str:
+    """Return Markdown without the line ends inside Chinese sentences: there they would be shown as gaps."""
+    parts = UNJOINED.split(text)
+    return "".join(part if part.startswith(("```", "#")) else BETWEEN_WIDE.sub("", part) for part in parts)

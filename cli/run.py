@@ -206,9 +206,9 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
     click.echo("  " + f"{'':<48}" + "".join(f"{r.contestant:>14}" for r in runs))
     for number, name in enumerate(names):
         values = [r.outcome.figures[number] for r in runs]
-        click.echo(f"  {name:<48}" + "".join(f"{v.value:>14,.4g}" for v in values) + f"  {values[0].unit}".rstrip())
+        click.echo(f"  {name:<48}" + "".join(f"{_number(v.value):>14}" for v in values) + f"  {values[0].unit}".rstrip())
         if values[0].published:
-            click.echo(f"      published: {values[0].published}")
+            click.echo(f"      {values[0].published}")
     for run in runs:
         if run.outcome.mark and not quick:
             mark = (
@@ -220,3 +220,7 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
     click.echo(f"\n  Picture: {shown(path)}")
     if runs[0].contestant == "yours":
         click.echo(f"  Next: {called()} status")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"

@@ -373,8 +373,7 @@ class Numeric(_Measured, Asked):
         if self.unit and unit.casefold() in (word.casefold() for word in self.unit.values()):
             return number
         raise NotAnAnswer(
-            f"{_quoted(unit)} is not understood: give {'a number of ' + say(self.unit) if self.unit else 'the number'}"
-            " alone.",
+            f"{_quoted(unit)} is not understood here: give the number alone.",
             f"看不懂 {_quoted(unit)}：请只给数字。",
         )
 

@@ -142,6 +142,7 @@ def _environment(scratch: str, triton: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "TORCH_COMPILE_DISABLE": "1",  # run eagerly: compiling takes longer than a call may, a compiler and large files
     }
     if triton:
         environment |= {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(Path(scratch) / "triton")}

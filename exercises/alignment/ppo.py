@@ -56,8 +56,8 @@ class PPO(RLAlgorithm[RolloutBatch]):
         raise NotImplementedError("hole 1/4: clipped surrogate")
 
         # HOLE 2/4: critic's error; set ``value``, (B, T): half of the squared error of the value against the return.
-        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of a value that has
-        # moved from ``old_value`` by at most ``value_clip``, up or down.
+        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value kept
+        # within ``value_clip`` of ``old_value``.
         raise NotImplementedError("hole 2/4: critic's error")
 
         # HOLE 3/4: distance from the reference; set ``divergence``, (B, T): the k3 estimator of

@@ -21,9 +21,9 @@ def gae(
     gamma: float,
     lam: float,
 ) -> Float[Tensor, "B T"]:
-    """Return A_t = delta_t + gamma * lam * A_{t+1}, episode by episode, from right to left.
+    """Return A_t = delta_t + gamma * lam * A_{t+1}, where delta_t = r_t + gamma * V(s_{t+1}) - V(s_t).
 
-    The one-step error is delta_t = r_t + gamma * V(s_{t+1}) - V(s_t), with V = 0 after an episode's end.
+    After an episode's end there is nothing: V and A are 0. After the last step of a row A is 0, but V need not be.
 
     ``reward[:, t]`` is what step t earned, ``value[:, t]`` the critic's V of the state in which it was taken, and
     ``value[:, T]`` its V of the state after the last step.
@@ -33,7 +33,7 @@ def gae(
     observation) to the reward of that step and marked the step done, so there is nothing to do about it here.
     ``gamma`` and ``lam`` lie in [0, 1].
 
-    The result is not normalised. It has the dtype of ``reward``, which ``value`` shares. T and B may be 0.
+    The result is not normalised. It is computed in the dtype of ``reward``, which ``value`` shares. T and B may be 0.
     """
     # HOLE 1/2: one-step errors; delta_t of every step, shape (B, T). Nothing is bootstrapped across an episode's end.
     raise NotImplementedError("hole 1/2: one-step errors")

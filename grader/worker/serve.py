@@ -9,6 +9,7 @@ import contextlib
 import importlib.abc
 import importlib.util
 import os
+import random
 import socket
 import sys
 import traceback
@@ -16,6 +17,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -121,6 +123,8 @@ class Server:
     def load(self, meta: dict[str, Any], source: str, reply: dict[str, Any]) -> None:
         """Execute the attempt's source and see that it defines what is asked for."""
         torch.manual_seed(meta["seed"])
+        random.seed(meta["seed"])  # it took a fresh one when the process was forked
+        numpy.random.seed(meta["seed"] % (1 << 32))
         loader = _Source(meta["name"], source)
         spec = importlib.util.spec_from_loader("attempt", loader)
         assert spec is not None

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,12 +20,13 @@ from groundup.grader.proxy import proxy
 Start = Callable[..., AttemptProcess]
 Soon = Callable[..., bool]
 JUDGE = """
-import os, sys
-from groundup.grader.attempt import AttemptProcess, Program
+import sys
 from groundup.grader.fork_server import ForkServer
-from groundup.grader.proxy import proxy
 
 with ForkServer() as server:
+    from groundup.grader.attempt import AttemptProcess, Program
+    from groundup.grader.proxy import proxy
+
     print(server._process.pid, server.scratch, flush=True)
     process = AttemptProcess(server, Program(sys.argv[1], "f.py", "f"), seed=0, call_seconds=30, total_seconds=30)
     pids = proxy(process, "f", lambda x: None)(0)
@@ -209,31 +209,20 @@ def test_nothing_of_the_users_environment_reaches_an_attempt(monkeypatch: pytest
     assert not any("seen" in text for text in [*environment.values(), *path])
 
 
-def test_a_hundred_attempts_leave_no_descriptor_open(server: ForkServer, start: Start, soon: Soon) -> None:
-    def one_attempt(source: Any) -> None:
-        process = start(source)
-        with pytest.raises(AttemptDied) if "_exit" in source else proxied(process):
-            proxy(process, "f", lambda x: None)(1)
+def test_attempts_that_live_and_die_leave_no_descriptor_open(server: ForkServer, start: Start, soon: Soon) -> None:
+    def live_and_die() -> None:
+        process = start("import os\ndef f(x): return x or os._exit(1)")
+        assert proxy(process, "f", lambda x: None)(1) == 1
         process.close()
+        process = start("import os\ndef f(x): return x or os._exit(1)")
+        with pytest.raises(AttemptDied, match="exit code 1"):
+            proxy(process, "f", lambda x: None)(0)
 
-    sources = ["def f(x): return x", "import os\ndef f(x): os._exit(1)"]
-    for source in sources:
-        one_attempt(source)
+    live_and_die()
     before = descriptors(os.getpid()), descriptors(server._process.pid)
-    for n in range(100):
-        one_attempt(sources[n % 2])
+    for _ in range(10):
+        live_and_die()
     assert soon(lambda: (descriptors(os.getpid()), descriptors(server._process.pid)) == before)
-
-
-class proxied:  # noqa: N801
-    """A block in which nothing is expected to be raised."""
-
-    def __init__(self, process: AttemptProcess) -> None:
-        self.process = process
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 KERNEL = """

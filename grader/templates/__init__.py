@@ -1,0 +1,1 @@
+"""What a brief looks like: its templates, and its texts in every language."""

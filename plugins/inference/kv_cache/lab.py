@@ -1,0 +1,144 @@
+"""Decoding with and without the cache: the same tokens, linear instead of quadratic work.
+
+A small decoder with random weights writes greedily. Without a cache every step runs the whole text through the model
+again; with it, one token.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+
+LAYERS, HEADS, SIZE, VOCABULARY = 2, 4, 16, 97
+WIDTH = HEADS * SIZE
+PROMPT, LENGTH, QUICK_LENGTH = 8, 384, 64
+MEASURED_EVERY = 8
+
+LAB = Lab(
+    title={"en": "Decoding with and without a cache", "zh": "有缓存与无缓存的解码"},
+    uses=("inference/kv-cache",),
+    x={"en": "tokens written", "zh": "已写出的词元数"},
+    y={"en": "milliseconds for a token", "zh": "每个词元的毫秒数"},
+)
+
+
+@torch.no_grad()
+def run(bench: Bench) -> Outcome:
+    """Write the same text twice, timing every token, and count what each way pushed through the model."""
+    torch.manual_seed(bench.seed)
+    model = Decoder()
+    prompt = torch.randint(VOCABULARY, (PROMPT,)).tolist()
+    length = QUICK_LENGTH if bench.quick else LENGTH
+    cache = bench.impl("inference/kv-cache")(
+        layers=[(HEADS, SIZE)] * LAYERS, capacity=PROMPT + length, sequences=1, dtype=torch.float32
+    )
+    cached, plain = Writer(model, prompt, cache), Writer(model, prompt, None)
+    for written in range(1, length + 1):
+        times = cached.write(), plain.write()
+        if written % MEASURED_EVERY == 0:
+            bench.point("with the cache", written, times[0])
+            bench.point("without", written, times[1])
+            bench.progress(written / length)
+    ratio = plain.pushed / cached.pushed
+    return Outcome(
+        figures=(
+            Figure(
+                name={"en": "tokens through the model without the cache", "zh": "无缓存时送入模型的词元数"},
+                value=plain.pushed,
+                published=f"by arithmetic: n * prompt + n (n - 1) / 2 = {without_cache(length):,}",
+            ),
+            Figure(
+                name={"en": "tokens through the model with it", "zh": "有缓存时送入模型的词元数"}, value=cached.pushed
+            ),
+            Figure(name={"en": "work saved, times", "zh": "节省的工作量（倍）"}, value=ratio),
+            Figure(
+                name={"en": "bytes kept at the end", "zh": "最后保留的字节数"},
+                value=cache.usage()["used"],
+                unit="B",
+                published=f"by arithmetic: 2 * layers * heads * size * 4 B * tokens = {kept_bytes(cached):,} B",
+            ),
+        ),
+        mark=Mark(
+            says={
+                "en": "Both ways write the same tokens, and the cache keeps exactly the bytes that the formula says.",
+                "zh": "两种方式写出相同的词元，并且缓存保留的字节数与公式完全一致。",
+            },
+            reached=cached.tokens == plain.tokens and cache.usage()["used"] == kept_bytes(cached),
+        ),
+    )
+
+
+def without_cache(length: int) -> int:
+    """Return how many tokens go through the model when every step begins with the prompt."""
+    return length * PROMPT + length * (length - 1) // 2
+
+
+def kept_bytes(writer: Writer) -> int:
+    """Return what the cache should hold: the last token written has not been through the model yet."""
+    return 2 * LAYERS * HEADS * SIZE * 4 * (len(writer.tokens) - 1)
+
+
+class Decoder:
+    """A transformer decoder: embeddings, pre-norm attention and MLP blocks, tied output."""
+
+    def __init__(self) -> None:
+        def weights(*shape: int) -> Tensor:
+            return torch.randn(shape) * shape[-2] ** -0.5
+
+        self.embedding = torch.randn(VOCABULARY, WIDTH)
+        self.position = torch.randn(PROMPT + LENGTH, WIDTH)
+        self.query_key_value = [weights(WIDTH, 3 * WIDTH) for _ in range(LAYERS)]
+        self.out = [weights(WIDTH, WIDTH) for _ in range(LAYERS)]
+        self.up = [weights(WIDTH, 4 * WIDTH) for _ in range(LAYERS)]
+        self.down = [weights(4 * WIDTH, WIDTH) for _ in range(LAYERS)]
+
+    def forward(self, tokens: Tensor, start: int, cache: Any) -> Tensor:
+        """Return the logits after the last of T ``tokens``, which stand at position ``start`` and on."""
+        x = self.embedding[tokens] + self.position[start : start + len(tokens)]  # (T, W)
+        for layer in range(LAYERS):
+            split = (normed(x) @ self.query_key_value[layer]).reshape(len(tokens), 3, HEADS, SIZE)
+            query, key, value = split.permute(1, 2, 0, 3)  # (H, T, D) each
+            if cache is not None:
+                cache.append(0, layer, key, value)
+                key, value = cache.read(0, layer)  # (H, S, D)
+            x = x + attend(query, key, value).transpose(0, 1).reshape(len(tokens), WIDTH) @ self.out[layer]
+            x = x + torch.relu(normed(x) @ self.up[layer]) @ self.down[layer]
+        return normed(x[-1]) @ self.embedding.T  # (V,)
+
+
+def normed(x: Tensor) -> Tensor:
+    """Return ``x`` with the root of its mean square scaled to 1."""
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return causal attention; the last query stands where the last key does."""
+    queries, keys = query.shape[1], key.shape[1]
+    seen = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+    score = (query @ key.mT) * SIZE**-0.5
+    return torch.softmax(score.masked_fill(~seen, float("-inf")), -1) @ value
+
+
+class Writer:
+    """Writes one text, and counts the tokens that it pushed through the model for it."""
+
+    def __init__(self, model: Decoder, prompt: list[int], cache: Any) -> None:
+        self.model, self.tokens, self.cache = model, list(prompt), cache
+        self.done = self.pushed = 0
+        if cache is not None:
+            cache.begin(0, prompt)
+
+    def write(self) -> float:
+        """Write one token; return how long that took, in milliseconds."""
+        began = time.perf_counter()
+        start = self.done if self.cache is not None else 0
+        logits = self.model.forward(torch.tensor(self.tokens[start:]), start, self.cache)
+        self.done = len(self.tokens)
+        self.pushed += self.done - start
+        self.tokens.append(int(logits.argmax()))
+        return (time.perf_counter() - began) * 1000
