@@ -178,6 +178,13 @@ def language(lang: str | None) -> str:
     return workspace.settings.lang if workspace else "en"
 
 
+def say(text: dict[str, str], lang: str) -> str:
+    """Return ``text`` in ``lang``, or in English where it has no translation. Here, so that help needs no manifest."""
+    from groundup.core.technique import say as in_core
+
+    return in_core(text, lang)
+
+
 def json_option(command: F) -> F:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)

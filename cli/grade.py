@@ -141,10 +141,11 @@ def _graded(
     """Grade one attempt and have the verdict on disk before anyone is told of it."""
     from groundup.grader.judge import read_attempt
 
-    source = read_attempt(path)
+    name = shown(path)
+    source = read_attempt(Path(name))
     with _saying(f"grading {technique.id} ..."):
         cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
-        grading = judge.grade(technique, source, shown(path), seed=seed, thorough=thorough, cases=cases)
+        grading = judge.grade(technique, source, name, seed=seed, thorough=thorough, cases=cases)
         if state:
             state.record(grading.verdict, grading.source, grading.cases)
     _tell_observers(grading.verdict)
@@ -162,8 +163,7 @@ def _show(verdict: Verdict, technique: Technique, lang: str, *, first: bool, fil
 
 
 def _tell_observers(verdict: Verdict) -> None:
-    manager = registry().manager
-    for plugin in manager.get_plugins():
+    for name, plugin in registry().manager.list_name_plugin():
         observer: Any = getattr(plugin, "verdict_given", None)
         if not hasattr(observer, "groundup_impl"):
             continue
@@ -171,7 +171,7 @@ def _tell_observers(verdict: Verdict) -> None:
             with contextlib.redirect_stdout(sys.stderr):  # stdout is the verdict's
                 observer(verdict=verdict.model_dump(mode="json"))
         except (Exception, SystemExit) as error:
-            told = f"plugin {manager.get_name(plugin)!r} failed on the verdict: {type(error).__name__}: {error}"
+            told = f"plugin {name!r} failed on the verdict: {type(error).__name__}: {error}"
             click.echo(f"learn: {told}", err=True)
 
 

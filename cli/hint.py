@@ -12,6 +12,7 @@ from groundup.cli.context import (
     lang_option,
     language,
     open_state,
+    say,
     technique_named,
     workspace_for,
 )
@@ -33,7 +34,6 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
 
     Without HOLE it is the first one that is still empty, or else the one that your last grading points to.
     """
-    from groundup.core.technique import say
     from groundup.grader.exercise import hole_states
 
     found = technique_named(technique)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundup.cli.context import find_workspace, json_option, lang_option, language, open_state, print_json, registry
+from groundup.cli.context import (
+    find_workspace,
+    json_option,
+    lang_option,
+    language,
+    open_state,
+    print_json,
+    registry,
+    say,
+)
 from groundup.cli.layout import padded, show_next, table, width
 
 if TYPE_CHECKING:
@@ -33,8 +42,6 @@ def command(as_json: bool, lang: str | None) -> None:
 
 
 def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:
-    from groundup.core.technique import say
-
     for roadmap in registry().roadmaps.values():
         click.echo(click.style(roadmap.id, bold=True) + f"  {say(roadmap.title, lang)}\n")
         places = max(width(i) for d in roadmap.days for i in (*d.techniques, ""))
@@ -44,17 +51,15 @@ def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:
                 word = standings.get(identity, "")
                 if identity not in registry().techniques:
                     word = click.style("not written yet", dim=True)
-                click.echo(f"          {padded(identity, places)}  {word}".rstrip())
+                click.echo(f"      {padded(identity, places)}  {word}".rstrip())
         click.echo()
 
 
 def _show_tracks(tracks: Mapping[str, list[Technique]], lang: str) -> None:
-    from groundup.core.technique import say
-
     click.echo(click.style("tracks", bold=True))
     for track, techniques in tracks.items():
         click.echo(f"\n  {track}")
-        for line in table([(t.name, say(t.summary, lang)) for t in techniques], indent=" " * 10):
+        for line in table([(t.name, say(t.summary, lang)) for t in techniques], indent=" " * 6):
             click.echo(line)
 
 
@@ -71,8 +76,6 @@ def _standings() -> dict[str, str]:
 
 
 def _as_data(tracks: Mapping[str, list[Technique]], lang: str) -> dict[str, object]:
-    from groundup.core.technique import say
-
     written = registry().techniques
     return {
         "roadmaps": [

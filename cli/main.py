@@ -20,6 +20,7 @@ COMMANDS = {
     "grade": "Grade your attempt, with evidence.",
     "run": "Run a technique's lab with your own code.",
     "quiz": "Answer questions on a technique, with numbers of their own each time.",
+    "brief": "Export what you have proved, with its evidence.",
     "hint": "Get the next hint for a hole.",
     "reset": "Begin a technique anew; the old attempt is kept.",
     "solution": "Show the reference solution.",
@@ -186,14 +187,14 @@ def _of_a_plugin(name: str) -> click.Command | None:
     from groundup.cli.context import registry
 
     manager = registry().manager
-    for plugin in manager.get_plugins():
+    for plugin_name, plugin in manager.list_name_plugin():
         commands: Any = getattr(plugin, "commands", None)
         if not hasattr(commands, "groundup_impl"):
             continue
         try:
             found = [command for command in commands() if command.name == name]
         except Exception as error:
-            told = f"plugin {manager.get_name(plugin)!r} failed to list its commands: {type(error).__name__}: {error}"
+            told = f"plugin {plugin_name!r} failed to list its commands: {type(error).__name__}: {error}"
             click.echo(f"learn: {told}", err=True)
             continue
         if found:

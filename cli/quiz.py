@@ -19,12 +19,12 @@ from groundup.cli.context import (
     open_state,
     print_json,
     registry,
+    say,
     technique_named,
 )
 from groundup.cli.layout import wrapped
 from groundup.cli.main import called
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
-from groundup.core.technique import say
 
 if TYPE_CHECKING:
     from groundup.core.question import Asked
@@ -73,7 +73,8 @@ SAYS = {
     "score": {"en": "{right} of {total} right.", "zh": "{total} 题答对 {right} 题。"},
     "recorded": {"en": "Recorded in your workspace, seed {seed}.", "zh": "已记录在你的工作区，种子 {seed}。"},
     "study": {"en": "To read again ({command}):", "zh": "建议重读（{command}）："},
-    "numbers": {"en": "question {numbers}", "zh": "第 {numbers} 题"},
+    "number": {"en": "{section}  (question {numbers})", "zh": "{section}（第 {numbers} 题）"},
+    "numbers": {"en": "{section}  (questions {numbers})", "zh": "{section}（第 {numbers} 题）"},
 }
 
 
@@ -112,6 +113,8 @@ def command(
     """
     if sheet and (file or as_json or fresh):
         raise UsageProblem("--sheet goes with --seed and --lang only.")
+    if file and fresh:
+        raise UsageProblem("--fresh is for a quiz that is asked here; --answers begins anew by itself.")
     from groundup.grader.quiz import Sitting, answer_sheet, read_answers
 
     found, lang, workspace = technique_named(technique), language(lang), find_workspace()
@@ -248,7 +251,8 @@ def _show_summary(review: Review, technique: Technique, lang: str) -> None:
         click.echo(_say("study", lang, command=f"{called()} read {technique.name}"))
     for section in review.study:
         wrong = [str(n) for n, r in enumerate(review.questions, 1) if r.section == section and not r.right]
-        click.echo(wrapped(f"{section}  ({_say('numbers', lang, numbers=', '.join(wrong))})", first="  "))
+        key = "number" if len(wrong) == 1 else "numbers"
+        click.echo(wrapped(_say(key, lang, section=section, numbers=", ".join(wrong)), first="  "))
 
 
 def _heading(number: int, total: int, text: str) -> str:

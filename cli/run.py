@@ -20,11 +20,11 @@ from groundup.cli.context import (
     open_state,
     print_json,
     registry,
+    say,
     shown,
 )
 from groundup.cli.main import called
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
-from groundup.core.technique import say
 
 if TYPE_CHECKING:
     from groundup.core.lab import Lab
@@ -206,7 +206,8 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
     click.echo("  " + f"{'':<48}" + "".join(f"{r.contestant:>14}" for r in runs))
     for number, name in enumerate(names):
         values = [r.outcome.figures[number] for r in runs]
-        click.echo(f"  {name:<48}" + "".join(f"{_number(v.value):>14}" for v in values) + f"  {values[0].unit}".rstrip())
+        columns = "".join(f"{_number(v.value):>14}" for v in values)
+        click.echo(f"  {name:<48}{columns}  {values[0].unit}".rstrip())
         if values[0].published:
             click.echo(f"      {values[0].published}")
     for run in runs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from groundup.cli.context import say
 from groundup.cli.layout import line_width, show_next, wrapped
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ THOROUGH = 200  # examples
 
 def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
     """Print the verdict: what was graded, what holds, the smallest case that fails and the mistake's name."""
-    from groundup.core.technique import say
-
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}")
     click.echo(verdict.attempt.path)
     click.echo(f"sha256 {verdict.attempt.sha256}\n")

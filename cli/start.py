@@ -17,6 +17,7 @@ from groundup.cli.context import (
     open_state,
     registry,
     roadmap_of,
+    say,
     shown,
 )
 from groundup.cli.layout import show_next, table
@@ -43,7 +44,6 @@ def command(name: str, lang: str | None) -> None:
     learn start day-7
     learn start ppo
     """
-    from groundup.core.technique import say
     from groundup.grader.workspace import Workspace
 
     workspace = find_workspace()

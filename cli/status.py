@@ -16,6 +16,7 @@ from groundup.cli.context import (
     print_json,
     registry,
     roadmap_of,
+    say,
 )
 from groundup.cli.layout import padded, show_next, width, wrapped
 
@@ -52,8 +53,6 @@ def command(as_json: bool = False, lang: str | None = None) -> None:
 
 
 def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) -> None:
-    from groundup.core.technique import say
-
     techniques = registry().techniques
     started = [t for t in techniques.values() if workspace.attempt_path(t).exists()]
     passed = [t for t in techniques.values() if t.id in standings and standings[t.id].ever_passed]

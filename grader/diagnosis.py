@@ -99,8 +99,9 @@ class _Comparison:
 
     def edited(self, edit: Edit) -> Any:
         """Return the solution's class or function with ``edit`` made. Raises PluginProblem."""
+        source = edit.apply(self.solution, str(self.technique.files.solution))
         try:
-            module = module_from_source("edited", edit.apply(self.solution), f"<{edit.id}>")
+            module = module_from_source("edited", source, f"<{edit.id}>")
         except Exception as error:
             problem = f"{edit.kind} {edit.id!r} of {self.technique.id} cannot be loaded: {error}"
             raise PluginProblem(problem) from error
@@ -133,6 +134,8 @@ def _tensor_distance(one: Tensor, other: Tensor) -> float:
         return math.inf
     if one.numel() == 0:
         return 0.0
+    if one.is_complex():
+        one, other = torch.view_as_real(one), torch.view_as_real(other)
     a, b = one.to(torch.float64), other.to(torch.float64)
     if not torch.equal(a.isfinite(), b.isfinite()):
         return math.inf

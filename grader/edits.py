@@ -124,13 +124,15 @@ def _matches(function: ast.AST, old: str, who: str) -> list[tuple[ast.expr | ast
         wanted = ast.parse(textwrap.dedent(old).strip()).body
     except SyntaxError as error:
         raise EditProblem(f"{who}: {old!r} is no Python: {error.msg}") from error
+    if not wanted:
+        raise EditProblem(f"{who}: {old!r} holds no code")
     if len(wanted) == 1 and isinstance(wanted[0], ast.Expr):
         shape = ast.dump(wanted[0].value)
         return [(n, n) for n in ast.walk(function) if isinstance(n, ast.expr) and ast.dump(n) == shape]
     shapes = [ast.dump(statement) for statement in wanted]
     found: list[tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]] = []
     for node in ast.walk(function):
-        for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
+        for body in (getattr(node, block, None) for block in ("body", "orelse", "finalbody")):
             if isinstance(body, list):
                 for at in range(len(body) - len(shapes) + 1):
                     run = body[at : at + len(shapes)]

@@ -10,6 +10,7 @@ from groundup.core.technique import Technique
 from groundup.grader.verdict import HoleState
 
 _OPEN = re.compile(r"^(?P<indent>\s*)# HOLE (?P<number>\d+)/(?P<total>\d+): (?P<text>.+)$")
+_ALMOST = re.compile(r"^\s*# HOLE\b")
 _CLOSE = re.compile(r"^\s*# END HOLE\s*$")
 _EMPTY = re.compile(r"^\s*raise NotImplementedError\(\s*[\"']hole (?P<number>\d+)/\d+", re.MULTILINE)
 
@@ -34,6 +35,8 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
     while at < len(lines):
         mark = _OPEN.match(lines[at])
         if mark is None:
+            if _ALMOST.match(lines[at]):
+                raise PluginProblem(f"{name}, line {at + 1}: expected '# HOLE number/total: what to write'")
             if _CLOSE.match(lines[at]):
                 raise PluginProblem(f"{name}, line {at + 1}: '# END HOLE' without a hole before it")
             at += 1
@@ -49,6 +52,8 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
             at += 1
         if at == len(lines):
             raise PluginProblem(f"{name}, line {opened + 1}: a hole without '# END HOLE'")
+        if at == first:
+            raise PluginProblem(f"{name}, line {opened + 1}: a hole with nothing in it")
         title = mark["text"].partition(";")[0].strip().rstrip(".")
         found.append(HoleText(int(mark["number"]), int(mark["total"]), title, mark["indent"], first, at))
         at += 1

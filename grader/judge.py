@@ -88,6 +88,7 @@ class Judge:
 
     def __init__(self, server: ForkServer, lang: str = "en") -> None:
         self.server, self.lang = server, lang
+        torch.set_num_threads(1)  # as in attempts: threads gain nothing here, and stall one another on a busy machine
 
     def grade(
         self,
@@ -125,7 +126,8 @@ class Judge:
                     seed=seed, lang=self.lang, examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases,
                 )  # fmt: skip
                 run.run()
-                found = diagnose(technique, run.failure, run.others, run.further) if run.failure else ()
+                with _clean_environment():
+                    found = diagnose(technique, run.failure, run.others, run.further) if run.failure else ()
         results = run.results_in_order()
         return Grading(
             Verdict(

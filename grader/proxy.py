@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -51,6 +51,9 @@ class RemoteObject:
         if not callable(method):
             raise AttributeError(f"{self._reference.__name__} has no public method {name!r}")
         return RemoteFunction(self._process, self, name, method)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"a {self._reference.__name__} cannot be copied: it lives in another process")
 
     def __del__(self) -> None:
         self._process.forgotten.append(self._number)
@@ -109,8 +112,9 @@ class _Attach(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
+        if torch.is_grad_enabled():  # create_graph=True: what came of it would count as a constant
+            raise RuntimeError("a gradient cannot be differentiated again across the attempt's process")
         which = [n for n, g in enumerate(cotangents) if g is not None]
         given = [g for g in cotangents if g is not None]
         process: AttemptProcess = ctx.ticket.process

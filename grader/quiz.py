@@ -15,14 +15,35 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from groundup.core.choice_question import Multiple, Ordering, Single
 from groundup.core.errors import PluginProblem, UsageProblem, nearest
 from groundup.core.marked_yaml import Document, Malformed, read_yaml
-from groundup.core.question import KINDS, Answer, Asked, FieldProblem, NotAnAnswer, Question
+from groundup.core.number_question import Numeric, Parametric
+from groundup.core.question import Answer, Asked, FieldProblem, NotAnAnswer, Question
 from groundup.core.registry import Registry
 from groundup.core.technique import Source, Technique, say
 from groundup.grader.state import QuizRecord, State
 
-__all__ = ["Quiz", "Review", "Reviewed", "Sitting", "answer_sheet", "question_kinds", "read_answers", "read_quiz"]
+__all__ = [
+    "KINDS",
+    "Quiz",
+    "Review",
+    "Reviewed",
+    "Sitting",
+    "answer_sheet",
+    "question_kinds",
+    "read_answers",
+    "read_quiz",
+]
+
+KINDS: dict[str, type[Question]] = {
+    "single": Single,
+    "multiple": Multiple,
+    "numeric": Numeric,
+    "ordering": Ordering,
+    "parametric": Parametric,
+}
+"""The kinds that come with Groundup, by the name that a quiz file gives them."""
 
 SEEDS = 1_000_000  # a fresh seed is below this: short enough to type
 LARGEST_FILE = 1_000_000  # bytes of an answers file
@@ -39,7 +60,7 @@ class Quiz:
 
     def drawn(self, seed: int) -> tuple[Asked, ...]:
         """Return the questions as ``seed`` draws them; each draws for itself, whatever stands before it."""
-        return tuple(question.draw(Random(f"{seed}/{question.id}")) for question in self.questions)
+        return tuple(question.draw(Random(seed)) for question in self.questions)
 
 
 class Reviewed(BaseModel):
@@ -288,7 +309,7 @@ def _check_questions(document: Document, kinds: Kinds, questions: list[Question]
             continue
         if question.id in (*seen, "seed"):
             told = (
-                f"also on line {seen[question.id]}" if question.id in seen else "is what an answers file calls its seed"
+                f"is on line {seen[question.id]}, too" if question.id in seen else "means the seed to an answers file"
             )
             yield document.line([*path, "id"]), f"{_field(path)}.id: {question.id!r} {told}; choose another"
         seen.setdefault(question.id, document.line([*path, "id"]))

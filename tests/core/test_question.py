@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from groundup.core.question import FieldProblem, Multiple, NotAnAnswer, Numeric, Ordering, Parametric, Single
+from groundup.core.choice_question import Multiple, Ordering, Single
+from groundup.core.number_question import Numeric, Parametric
+from groundup.core.question import FieldProblem, NotAnAnswer
 
 COMMON = {
     "id": "a-question",
@@ -65,6 +67,7 @@ def place_of(error: ValidationError) -> tuple[str | int, ...]:
         (single, {"answer": "betta"}, ("answer",), "'betta' is not among the options alpha, beta"),
         (single, {"options": {"alpha": "x"}}, ("options",), "at least 2"),
         (single, {"options": {"a": "x", "bb": "y"}, "answer": "bb"}, ("options", "a", "[key]"), "pattern"),
+        (single, {"options": {"ab": "x", "bb": "y", "cd": "z"}, "answer": "cd"}, ("options", "ab"), "read as letters"),
         (single, {"options": {"alpha": "Same  text", "beta": "same text"}}, ("options", "beta"), "the same as 'alpha'"),
         (
             single,
@@ -81,7 +84,7 @@ def place_of(error: ValidationError) -> tuple[str | int, ...]:
         (multiple, {"answer": []}, ("answer",), "at least 1"),
         (multiple, {"answer": ["alpha", "omega"]}, ("answer", 1), "'omega' is not among"),
         (multiple, {"answer": ["alpha", "alpha"]}, ("answer", 1), "twice"),
-        (ordering, {"options": {"aa": "x", "bb": "y"}}, ("options",), "at least 3"),
+        (ordering, {"options": {"one": "x", "two": "y"}}, ("options",), "at least 3"),
         (ordering, {"order": ["alpha", "beta"]}, ("order",), "right order"),
         (numeric, {"tolerance": {}}, ("tolerance",), "relative: 0.02"),
         (numeric, {"tolerance": {"relative": 2}}, ("tolerance", "relative"), "less than 1"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
@@ -87,6 +88,7 @@ source = "nobody in particular"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForkServer]:
+    torch.set_num_threads(1)  # as the judge does
     with ForkServer() as started:
         yield started
 
@@ -124,6 +126,7 @@ class Author:
     """Writes techniques of a third party, each a package of its own, found by a registry of its own."""
 
     numbers = itertools.count()
+    manifest = MANIFEST
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

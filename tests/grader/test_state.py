@@ -263,6 +263,89 @@ def test_learners_who_share_a_database_see_their_own_rows_only(database: Path | 
         assert alan.source(a_verdict("ada").attempt.sha256) is None
 
 
+# Quizzes
+
+
+def begun(state: State, technique: str = "rl/gae", seed: int = 7) -> int:
+    return state.begin_quiz(technique, seed, "0" * 64, 3)
+
+
+def test_a_quiz_comes_back_with_its_answers_in_the_order_given(state: State) -> None:
+    before = datetime.now(UTC)
+    number = begun(state, seed=2**63 - 1)
+    given: list[tuple[str, Any, bool]] = [("size", 1.7, True), ("colour", "grün", False), ("all", ["b", "a"], True)]
+    for answer in given:
+        state.answer_quiz(number, *answer)
+    (quiz,) = state.quizzes("rl/gae")
+    assert (quiz.number, quiz.technique, quiz.seed, quiz.sha256) == (number, "rl/gae", 2**63 - 1, "0" * 64)
+    assert (quiz.questions, quiz.status, quiz.right, quiz.ended_at) == (3, "open", 2, None)
+    assert [(a.question, a.answer, a.right) for a in quiz.answers] == given
+    assert before <= quiz.began_at <= quiz.answers[0].at <= quiz.answers[2].at <= datetime.now(UTC)
+
+
+def test_an_answer_is_there_for_the_next_command(database: Path | str) -> None:
+    with State(database) as state:
+        number = begun(state)
+        state.answer_quiz(number, "size", 1.7, True)
+    with State(database) as state:
+        assert [a.question for a in state.quizzes()[0].answers] == ["size"]
+        state.answer_quiz(number, "colour", "red", False)
+        state.finish_quiz(number)
+        (quiz,) = state.quizzes()
+        assert (quiz.status, len(quiz.answers)) == ("finished", 2)
+        assert quiz.ended_at is not None
+
+
+def test_the_first_answer_to_a_question_counts(state: State) -> None:
+    number = begun(state)
+    state.answer_quiz(number, "size", 1.0, False)
+    state.answer_quiz(number, "size", 1.7, True)
+    assert [(a.answer, a.right) for a in state.quizzes()[0].answers] == [(1.0, False)]
+
+
+def test_a_quiz_begun_gives_up_the_open_one_of_its_technique_only(state: State) -> None:
+    finished = begun(state)
+    state.finish_quiz(finished)
+    for technique in ("rl/ppo", "rl/gae", "rl/gae"):
+        begun(state, technique)
+    assert [(q.technique, q.status) for q in state.quizzes()] == [
+        ("rl/gae", "open"),
+        ("rl/gae", "given_up"),
+        ("rl/ppo", "open"),
+        ("rl/gae", "finished"),
+    ]
+    assert [q.ended_at is None for q in state.quizzes("rl/gae")] == [True, False, False]
+
+
+def test_a_quiz_answered_at_once_is_finished_and_leaves_the_open_one_open(state: State) -> None:
+    half = begun(state)
+    number = state.record_quiz("rl/gae", 8, "1" * 64, 4, {"size": (1.7, True), "colour": ("red", False)})
+    whole, still_open = state.quizzes("rl/gae")
+    assert (whole.number, whole.status, whole.questions, whole.right) == (number, "finished", 4, 1)
+    assert (still_open.number, still_open.status) == (half, "open")
+    assert state.record_quiz("rl/gae", 8, "1" * 64, 4, {}) > number
+
+
+def test_a_quiz_answered_at_once_is_kept_whole_or_not_at_all(state: State) -> None:
+    def break_off(*call: Any) -> None:
+        if "INSERT INTO quiz_answers" in call[2]:
+            raise KeyboardInterrupt
+
+    sa.event.listen(state._engine, "before_cursor_execute", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        state.record_quiz("rl/gae", 8, "1" * 64, 4, {"size": (1.7, True)})
+    assert state.quizzes() == []
+
+
+def test_learners_who_share_a_database_sit_their_own_quizzes(database: Path | str) -> None:
+    with State(database, "ada") as ada, State(database, "alan") as alan:
+        hers, his = begun(ada), begun(alan)
+        ada.answer_quiz(hers, "size", 1.7, True)
+        begun(alan)
+        assert [(q.status, q.right) for q in ada.quizzes()] == [("open", 1)]
+        assert [(q.number == his, q.status) for q in alan.quizzes()] == [(False, "open"), (True, "given_up")]
+
+
 # Rows and tables of other versions
 
 

@@ -272,7 +272,7 @@ def test_plain_answers_arrive_with_their_types(ask: Ask, answer: str, type_: typ
 
 
 def test_a_function_to_be_compiled_runs_eagerly(ask: Ask) -> None:
-    source = "import torch\n@torch.compile(fullgraph=True)\ndef f(x):\n    print('here')\n    return 2 * x"
+    source = "import torch\n@torch.compile\ndef f(x):\n    print('here')\n    return 2 * x"
     assert torch.equal(ask(source, X), 2 * X)
 
 

@@ -65,7 +65,7 @@ class Watched:
         return range(len(self.shape.layers))
 
     def begin(self, sequence: int, *prompt: Sequence[int]) -> None:
-        assert_equal(self.cache.begin(sequence, *prompt), 0, what="how many tokens a new sequence holds already")
+        assert_equal(self.cache.begin(sequence, *prompt), 0, what=f"the answer of begin({sequence})")
         self.held[sequence] = [[] for _ in self.layers]
 
     def append(self, sequence: int, layer: int, count: int, layout: str = "contiguous") -> None:
@@ -104,8 +104,8 @@ class Watched:
         got, expected = self.cache.read(sequence, layer), self.tensors(layer, self.held[sequence][layer])
         if not isinstance(got, tuple) or len(got) != 2:
             raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
-        for name, ours, theirs in zip(("keys", "values"), expected, got, strict=True):
-            assert_equal(theirs, ours, what=f"the {name} of sequence {sequence}, layer {layer},")
+        for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
+            assert_equal(theirs, ours, what=f"the {name} tensor of read({sequence}, {layer})")
 
     def check_all(self) -> None:
         for sequence in self.held:
@@ -177,8 +177,8 @@ def test_nothing_is_empty_and_zeros_are_not(impl: Any, shape: Shape, zeros: int)
     watched.check_all()
     nothing = torch.zeros_like(watched.tensors(0, range(zeros))[0])
     watched.cache.append(9, 0, nothing, nothing)
-    for name, got in zip(("keys", "values"), watched.cache.read(9, 0), strict=True):
-        assert_equal(got, nothing, what=f"the {name} of {zeros} tokens of zeros")
+    for name, got in zip(("key", "value"), watched.cache.read(9, 0), strict=True):
+        assert_equal(got, nothing, what=f"the {name} tensor of {zeros} tokens of zeros")
 
 
 class Decoded(NamedTuple):
@@ -192,9 +192,11 @@ class Decoded(NamedTuple):
 
 def decoded() -> st.SearchStrategy[Decoded]:
     return st.one_of(
-        st.builds(Decoded, *[tensors((heads, tokens, 2), dtype=dtype)] * 3, st.integers(1, 2))
-        for heads, tokens in ((1, 3), (2, 4))
-        for dtype in (torch.float32, torch.float64)
+        [
+            st.builds(Decoded, *[tensors((heads, tokens, 2), dtype=dtype)] * 3, st.integers(1, 2))
+            for heads, tokens in ((1, 3), (2, 4))
+            for dtype in (torch.float32, torch.float64)
+        ]
     )
 
 

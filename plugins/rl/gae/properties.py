@@ -25,8 +25,8 @@ from groundup.core.testing import (
 
 DTYPES = (torch.float32, torch.float64)
 SHAPES = ((1, 1), (1, 2), (2, 2), (1, 4), (2, 3), (3, 4))
-GAMMAS = (0.5, 0.8, 0.9)  # neither 0 nor 1, where a factor lost or doubled would not show
-LAMS = (0.25, 0.6, 0.95)  # nor a gamma, nor 1/2: swapped for it, or for 1 - lambda, it would not show
+GAMMAS = (0.5, 0.75, 0.875)  # neither 0 nor 1, where a factor lost or doubled would not show
+LAMS = (0.25, 0.625, 0.9375)  # nor a gamma, nor 1/2: swapped for it, or for 1 - lambda, it would not show
 LARGEST = 24.0  # one-step error: |reward| + |next value| + |value|, each up to 8
 HUGE = 32.0  # times what is drawn, for whatever must not matter
 
@@ -191,7 +191,7 @@ def test_a_reward_fades_with_its_distance(impl: Any, case: Pulse) -> None:
 )
 @hole(2)
 @after(test_lambda_zero_is_the_one_step_error)
-@given(rollout=rollouts(gammas=(0.5, 0.8, 1.0), lams=(1.0,)))
+@given(rollout=rollouts(gammas=(0.5, 0.75, 1.0), lams=(1.0,)))
 def test_lambda_one_is_the_return_minus_the_value(impl: Any, rollout: Rollout) -> None:
     check(run(impl, rollout), slowly(rollout, lambda row, t: k_step(row, t, horizon(row, t))))
 
@@ -242,13 +242,25 @@ def test_nothing_in_nothing_out(impl: Any, shape: tuple[int, int], dtype: torch.
     zh="几百步相等的误差，累加后仍是等比级数。",
 )
 @hole(2)
-@given(dtype=float_dtypes(), lam=st.sampled_from((0.25, 0.95)))
+@given(dtype=float_dtypes(), lam=st.sampled_from((0.25, 0.9375)))
 def test_long_rows_stay_exact(impl: Any, dtype: torch.dtype, lam: float) -> None:
     # Scaling every error by (gamma * lambda)^t and back, as one may to vectorise the sum, underflows here.
     reward, value, gamma = torch.ones((1, 150), dtype=dtype), torch.zeros((1, 151), dtype=dtype), 0.5
     fade, steps_left = gamma * lam, torch.arange(150, 0, -1, dtype=torch.float64)[None]
     advantage = run(impl, Rollout(reward, value, torch.zeros((1, 150), dtype=torch.bool), gamma, lam))
     check(advantage, (1 - fade**steps_left) / (1 - fade), size=1.0)
+
+
+@claim(
+    "In float64 nothing is rounded to float32, gamma and lambda included.",
+    zh="float64 时，任何数都不会被舍入成 float32，包括 gamma 和 lambda。",
+)
+@given(gamma=st.sampled_from((0.1, 0.8, 0.99)), lam=st.sampled_from((0.3, 0.95)))  # none of them is a float32
+def test_float64_is_carried_through(impl: Any, gamma: float, lam: float) -> None:
+    reward, value = torch.tensor([[0.0, 1.0]], dtype=torch.float64), torch.zeros((1, 3), dtype=torch.float64)
+    value[0, 2] = 1.0
+    rollout = Rollout(reward, value, torch.tensor([[False, False]]), gamma, lam)
+    check(run(impl, rollout), torch.tensor([[gamma * lam * (1 + gamma), 1 + gamma]], dtype=torch.float64))
 
 
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")

@@ -1,0 +1,146 @@
+"""``learn brief``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from groundup.cli.context import (
+    find_workspace,
+    json_option,
+    lang_option,
+    language,
+    open_state,
+    registry,
+    roadmap_of,
+    say,
+    shown,
+)
+from groundup.cli.layout import show_next
+from groundup.cli.main import spoken
+from groundup.core.errors import NoWorkspace, UsageProblem
+
+if TYPE_CHECKING:
+    from groundup.grader.brief import Brief
+    from groundup.grader.brief_page import Format
+    from groundup.grader.workspace import Workspace
+
+SAYS = {
+    "nothing": {
+        "en": "Nothing is proved yet: a brief quotes gradings, labs and quizzes, and there are none here.",
+        "zh": "目前还没有任何证明：简报引用评判、实验和测验的记录，而这里还没有。",
+    },
+    "read": {"en": "the lesson", "zh": "课文"},
+    "grade": {"en": "what holds of your attempt", "zh": "看看你的作答哪些命题成立"},
+    "start": {"en": "the first stubs", "zh": "最初的练习框架"},
+}
+
+
+@click.command("brief", short_help="Export what you have proved, with its evidence.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "html"]),
+    help="Markdown or HTML. Default: as the name in --out ends, else md.",
+)
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it to FILE instead of printing it.")
+@json_option
+@lang_option
+def command(form: Format | None, out: Path | None, as_json: bool, lang: str | None) -> None:
+    """Export a technical summary of what you have proved, for a portfolio or an instructor.
+
+    \b
+    For each technique: your best verdict with its claims, digest, seed and
+    environment, every score, hints and giving up, your code, the lab's plot
+    and the quizzes. It quotes what is recorded: grade first.
+
+    \b
+    learn brief                     Markdown, here
+    learn brief --out brief.html    one file, to be read or printed
+    learn brief --out brief.md      with your files and plots in brief.files/
+
+    A file that 'learn brief' wrote, and nobody changed since, is replaced; any other is left alone.
+    """
+    if as_json and (form or out):
+        raise UsageProblem("--json prints the data of the brief: leave out --format and --out.")
+    form = _form(form, out)
+    from groundup.grader.brief import gather
+
+    workspace = find_workspace()
+    if workspace is None:
+        raise NoWorkspace("There is no workspace here. 'learn start day-4' makes one.")
+    lang = language(lang)
+    with open_state(workspace) as state:
+        brief, problems = gather(state, registry(), roadmap_of(workspace), lang, workspace.settings.learner)
+    for problem in problems:
+        click.echo(f"learn: {spoken(str(problem))}", err=True)
+    if as_json:
+        _print(_as_json(brief))
+    elif brief.proofs and out:
+        _write(brief, form, out)
+    elif brief.proofs:
+        from groundup.grader.brief_page import page
+
+        _print(page(brief, form))
+    elif out:
+        step = _first_steps(workspace, lang)[0][0]
+        raise UsageProblem(f"{say(SAYS['nothing'], lang)} {out} was not written. Next: 'learn {step}'.")
+    else:
+        click.echo(say(SAYS["nothing"], lang))
+        show_next(*_first_steps(workspace, lang))
+
+
+def _form(form: Format | None, out: Path | None) -> Format:
+    """Return the format that is asked for, or that the name of the file stands for."""
+    from groundup.grader.brief_page import SUFFIXES
+
+    if out is None:
+        return form or "md"
+    named = SUFFIXES.get(out.suffix.lower())
+    if form and named and form != named:
+        raise UsageProblem(f"{out} is the name of a {named} file, and --format says {form}: leave out one of the two.")
+    if not (form or named):
+        raise UsageProblem(f"{out} does not tell its format: name a file in .md or .html, or give --format.")
+    return form or named or "md"
+
+
+def _write(brief: Brief, form: Format, out: Path) -> None:
+    from groundup.grader.brief_page import beside, page, write_page
+
+    folder = f"{out.stem}.files"
+    files = beside(brief) if form == "md" else {}
+    text = page(brief, form, folder)
+    write_page(out, text, folder, files)
+    count = len(brief.proofs)
+    told = f"Wrote {shown(out)}: {count} {'technique' if count == 1 else 'techniques'}, {_size(len(text.encode()))}"
+    if files:
+        told += f"; its attempts and plots are in {shown(out.parent / folder)}/"
+    click.echo(f"{told}.")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024:.0f} KiB" if count >= 1024 else f"{count} bytes"
+
+
+def _as_json(brief: Brief) -> str:
+    import json
+
+    return json.dumps(brief.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+
+
+def _print(text: str) -> None:
+    """Print the same bytes whatever the terminal's encoding is."""
+    click.get_binary_stream("stdout").write(text.encode("utf-8", "replace"))
+
+
+def _first_steps(workspace: Workspace, lang: str) -> list[tuple[str, str]]:
+    """Return what to type first: a started technique is to be graded, else the first day is to be started."""
+    techniques = registry().techniques
+    started = [t for t in techniques.values() if workspace.attempt_path(t).is_file()]
+    first = next((t for t in registry().with_prerequisites(started) if t in started), None)
+    if first:
+        return [(f"read {first.name}", say(SAYS["read"], lang)), (f"grade {first.name}", say(SAYS["grade"], lang))]
+    days = [d.name for d in roadmap_of(workspace).days if any(i in techniques for i in d.techniques)]
+    return [(f"start {days[0]}", say(SAYS["start"], lang))] if days else [("list", "")]

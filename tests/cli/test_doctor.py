@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from groundup.cli import doctor
+from groundup.core.errors import AttemptDied, EnvironmentProblem
+
+pytestmark = pytest.mark.usefixtures("grading")
+
+NAMES = ["python", "torch", "triton", "gpu", "gloo", "containment", "grading", "workspace", "plugins"]
+
+
+def findings(learn: Any, code: int = 0) -> dict[str, dict[str, str]]:
+    result = learn("doctor", "--json")
+    assert result.exit_code == code
+    return {f["name"]: f for f in json.loads(result.stdout)}
+
+
+def test_every_thing_is_looked_at_and_each_lack_has_its_cost(learn: Any, toy: Path) -> None:
+    found = findings(learn)
+    assert list(found) == NAMES
+    for finding in found.values():
+        assert finding["state"] in ("ok", "lacking")
+        assert finding["found"]
+        assert (finding["state"] == "lacking") == bool(finding["cost"])
+    assert found["torch"]["found"].startswith(torch.__version__)
+
+
+def test_the_terminal_shows_what_the_data_says(learn: Any, toy: Path) -> None:
+    text = " ".join(learn("doctor").stdout.split())
+    for finding in findings(learn).values():
+        assert finding["name"] in text
+        assert finding["cost"] in text
+    assert "✗" not in text
+
+
+def test_a_missing_triton_costs_something_and_breaks_nothing(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert findings(learn)["triton"]["cost"] == "Triton kernels cannot be graded here; it runs on Linux only."
+
+
+def test_bubblewrap_is_looked_for(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert "bubblewrap is not installed" in findings(learn)["containment"]["found"]
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert "bubblewrap is here" in findings(learn)["containment"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (EnvironmentProblem("No process can be started."), "No process can be started."),
+        (AttemptDied("crash", "the process crashed"), "AttemptDied: crash: the process crashed"),
+        (RuntimeError("odd"), "RuntimeError: odd"),
+    ],
+)
+def test_whatever_breaks_one_check_the_others_go_on(
+    learn: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException, says: str
+) -> None:
+    def _grading() -> doctor.Finding:
+        raise error
+
+    monkeypatch.setattr(doctor, "_grading", _grading)
+    found = findings(learn, code=3)
+    assert list(found) == NAMES
+    assert (found["grading"]["state"], found["grading"]["found"]) == ("broken", says)
+    assert f"✗ grading      {says}\n" in learn("doctor").stdout
+
+
+def test_a_broken_plugin_is_found(learn: Any, plugins: Any) -> None:
+    plugins.install("import nothing_of_that_name\n")
+    found = findings(learn, code=3)["plugins"]
+    assert found["state"] == "broken"
+    assert "nothing_of_that_name" in found["found"]
+
+
+def test_gradings_are_counted(learn: Any, toy: Path, here: Path) -> None:
+    assert findings(learn)["workspace"]["found"] == "none here; 'learn start day-4' makes one"
+    learn("start", "scale")
+    learn("grade", "scale")
+    assert findings(learn)["workspace"]["found"] == f"{here / 'workspace'}, 1 grading recorded"
+
+
+def test_a_damaged_database_is_found(learn: Any, toy: Path, here: Path) -> None:
+    learn("start", "scale")
+    (here / "workspace" / ".learn" / "learn.db").write_bytes(b"no database" * 100)
+    assert findings(learn, code=3)["state"]["state"] == "broken"

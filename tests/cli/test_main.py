@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from groundup.cli import main as main_module
+from groundup.cli.main import COMMANDS, cli, main, spoken
+
+HEAVY = ["torch", "numpy", "pytest", "hypothesis", "pydantic", "sqlalchemy", "rich", "groundup.plugins.rl"]
+LOADED = """
+import os, sys
+sys.argv = ["learn", *{arguments!r}]
+os.environ.update({environment!r})
+from groundup.cli.main import main
+try:
+    main()
+finally:
+    print("loaded:", *[m for m in {heavy!r} if m in sys.modules], file=sys.stderr)
+"""
+
+
+def loaded(arguments: list[str], environment: dict[str, str] | None = None) -> list[str]:
+    """Return what heavy modules a command has imported by its end."""
+    code = LOADED.format(arguments=arguments, environment=environment or {}, heavy=HEAVY)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode in (0, 1), ended.stderr
+    return ended.stderr.splitlines()[-1].split()[1:]
+
+
+# What is not imported
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert loaded(["--help"]) == []
+
+
+def test_the_help_of_every_command_imports_nothing_heavy() -> None:
+    code = f"""
+import sys
+from click.testing import CliRunner
+from groundup.cli.main import COMMANDS, cli
+for name in COMMANDS:
+    assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0, name
+    print(name, *[m for m in {HEAVY!r} if m in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == list(COMMANDS)
+
+
+@pytest.mark.parametrize("words", ["learn st", "learn start ", "learn grade --", "learn no-such-command "])
+def test_completing_imports_nothing_heavy(words: str) -> None:
+    environment = {"_LEARN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    assert loaded([], environment) == []
+
+
+@pytest.mark.parametrize("command", ["list", "status"])
+def test_looking_around_imports_no_torch(command: str, learn: Any) -> None:
+    learn("start", "gae")
+    found = loaded([command])
+    assert {"torch", "numpy", "pytest", "hypothesis"}.isdisjoint(found)
+    assert "groundup.plugins.rl" in found  # else this would say nothing
+
+
+# Help
+
+
+def test_help_teaches_the_first_steps_and_the_exit_codes() -> None:
+    text = CliRunner().invoke(cli, ["--help"]).output
+    assert "'learn start day-4'" in text
+    assert "Exit codes  0  all held, or done" in text
+    for name, help in COMMANDS.items():
+        assert f"  {name} " in text
+        assert help in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_the_list_says_of_it(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.short_help == COMMANDS[name]
+    assert command.help
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_there_under_both_names(option: str) -> None:
+    assert CliRunner().invoke(cli, ["start", option]).exit_code == 0
+
+
+def test_help_shows_commands_as_this_user_calls_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEARN_COMMAND", "./learn")
+    text = CliRunner().invoke(cli, ["start", "--help"], prog_name="./learn").output
+    assert text.startswith("Usage: ./learn start ")
+    assert "\n  ./learn start day-7\n" in text
+
+
+def test_only_commands_are_spoken_as_this_user_calls_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEARN_COMMAND", "./learn")
+    assert spoken("Try 'learn grade ppo'.") == "Try './learn grade ppo'."
+    assert spoken("  learn --help  the commands") == "  ./learn --help  the commands"
+    assert spoken("learn by doing; to learn list comprehensions") == "learn by doing; to learn list comprehensions"
+
+
+# Without a command
+
+
+def test_learn_alone_welcomes_who_has_no_workspace(learn: Any, here: Path) -> None:
+    result = learn()
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "Groundup: learn LLM systems by building every mechanism yourself.\n"
+        "You have no workspace here yet.\n"
+        "\n"
+        "Next\n"
+        "  learn start day-4  make one, with the first stubs\n"
+        "  learn list         the fourteen days\n"
+        "  learn --help       the commands\n"
+    )
+    assert list(here.iterdir()) == []
+
+
+def test_learn_alone_shows_where_you_stand(learn: Any, toy: Path) -> None:
+    learn("start", "scale")
+    assert learn().stdout == learn("status").stdout
+    assert "toys/scale" in learn().stdout
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["strat"], "learn: No command 'strat'. Did you mean 'start' or 'status'?\n"),
+        (["frobnicate"], "learn: No command 'frobnicate'. 'learn --help' lists them.\n"),
+        (["--nonsense"], "No such option"),
+        (["start"], "Missing argument 'DAY|TECHNIQUE'"),
+    ],
+)
+def test_what_is_not_understood_ends_with_2_and_the_next_step(learn: Any, arguments: list[str], says: str) -> None:
+    result = learn(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert says in result.stderr
+
+
+def test_a_folder_that_is_gone_is_told_in_a_sentence(learn: Any, here: Path) -> None:
+    here.rmdir()
+    result = learn("status")
+    assert (result.exit_code, result.stderr) == (2, "learn: The folder that you are in is gone: go to another one.\n")
+
+
+def test_a_file_that_cannot_be_used_is_named(learn: Any, here: Path, toy: Path) -> None:
+    (toy / "solution.py").unlink()
+    learn("start", "scale")
+    result = learn("solution", "scale", "--give-up")
+    assert result.exit_code == 3
+    assert result.stderr == f"learn: {toy / 'solution.py'}: No such file or directory.\n"
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int | str | None:
+    """Return how ``learn status`` ends when it raises ``error``."""
+
+    def raises() -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["learn", "status"])
+    monkeypatch.setattr(main_module, "_need_a_folder", raises)
+    with pytest.raises(SystemExit) as exit:
+        main()
+    return exit.value.code
+
+
+def test_ctrl_c_ends_with_130_and_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr() == ("", "learn: stopped.\n")
+
+
+def test_what_nobody_foresaw_is_no_verdict_on_an_attempt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(monkeypatch, ZeroDivisionError("ours")) == 3  # 1 would say that an attempt fell short
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: ours" in err
+    assert "the fault is not your attempt's" in err
+
+
+# Colours
+
+
+@pytest.mark.parametrize(("color", "environment", "coloured"), [(True, {}, True), (False, {}, False),
+                                                                 (True, {"NO_COLOR": "1"}, False)])  # fmt: skip
+def test_colours_are_for_terminals_that_want_them(
+    learn: Any, color: bool, environment: dict[str, str], coloured: bool
+) -> None:
+    result = learn("list", color=color, env=environment)
+    assert ("\x1b[" in result.stdout) == coloured
+
+
+def test_a_terminal_without_the_marks_gets_something_else(command: Callable[..., subprocess.Popen[str]]) -> None:
+    process = command("list", "--lang", "zh", PYTHONIOENCODING="latin-1")
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "fourteen-days  ???\n" in out
+
+
+# Plugins
+
+
+COMMAND = """
+import click
+from groundup.core.hookspecs import hookimpl
+
+
+@click.command("greet")
+@click.argument("name")
+def greet(name):
+    click.echo(f"hello {name}")
+
+
+@hookimpl
+def commands():
+    return [greet]
+"""
+FAILING = "from groundup.core.hookspecs import hookimpl\n\n\n@hookimpl\ndef commands():\n    raise OSError('no')\n"
+
+
+def test_a_plugin_brings_a_command(learn: Any, plugins: Any) -> None:
+    plugins.install(COMMAND)
+    result = learn("greet", "you")
+    assert (result.exit_code, result.output) == (0, "hello you\n")
+
+
+def test_a_plugin_that_fails_to_list_its_commands_stops_no_other(learn: Any, plugins: Any) -> None:
+    plugins.install(FAILING)
+    plugins.install(COMMAND)
+    result = learn("greet", "you")
+    assert (result.exit_code, result.stdout) == (0, "hello you\n")
+    assert result.stderr == f"learn: plugin {plugins.packages[0]!r} failed to list its commands: OSError: no\n"
+
+
+def test_no_plugin_takes_the_place_of_a_built_in_command(learn: Any, plugins: Any) -> None:
+    plugins.install(COMMAND.replace('"greet"', '"list"'))
+    assert learn("list").stdout.startswith("fourteen-days")
+
+
+def test_a_broken_plugin_is_reported_and_the_others_go_on(learn: Any, plugins: Any, toy: Path) -> None:
+    plugins.install("import nothing_of_that_name\n")
+    plugins.install("from groundup.core.hookspecs import hookimpl\n\n\n@hookimpl\ndef techniqus():\n    return []\n")
+    result = learn("list", "--json")
+    assert result.exit_code == 0
+    assert [t["id"] for t in json.loads(result.stdout)["tracks"]["toys"]] == ["toys/scale"]
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"learn: Plugin {plugins.packages[1]!r} cannot be imported: ModuleNotFoundError")
+    assert second.startswith(f"learn: Plugin {plugins.packages[2]!r} is broken: ")
+    assert "techniqus" in second

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+from click.testing import CliRunner, Result
+
+from groundup.cli import context
+from groundup.cli.main import cli
+from groundup.core.question import Asked
+from groundup.grader.quiz import Quiz, read_quiz
+from groundup.grader.state import QuizRecord, State
+
+SEED = 11
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace, and the folder that commands run in."""
+    (tmp_path / "learn.toml").write_text('lang = "en"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEARN_COMMAND", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def gae() -> Quiz:
+    return read_quiz(context.registry().technique("gae"))
+
+
+def learn(*args: str, typed: list[str] | None = None) -> Result:
+    return CliRunner().invoke(cli, ["quiz", *args], input="".join(f"{line}\n" for line in typed or []))
+
+
+def typed(question: Asked, right: bool = True) -> str:
+    """What one would type for ``question``: letters for options, a number otherwise."""
+    letters = {str(text): letter for letter, text in question.choices().items()}
+    answer = question.right_answer()
+    if not letters:
+        return str(answer if right else float(str(answer)) + 1000)
+    options = getattr(question, "options")  # noqa: B009
+    right_letters = "".join(letters[str(options[key])] for key in ([answer] if isinstance(answer, str) else answer))
+    return right_letters if right else next(a for a in ("A", "B", "".join(letters.values())) if a != right_letters)
+
+
+def answers(seed: int = SEED, wrong: tuple[int, ...] = ()) -> list[str]:
+    """A right answer to every question of the quiz on gae, but for those with a number in ``wrong``."""
+    return [typed(q, right=n not in wrong) for n, q in enumerate(gae().drawn(seed), start=1)]
+
+
+def records(folder: Path) -> list[QuizRecord]:
+    with State(folder / ".learn" / "learn.db") as state:
+        return state.quizzes()
+
+
+# Asked one by one
+
+
+def test_a_quiz_that_is_all_right_says_so_and_ends_with_0(folder: Path) -> None:
+    result = learn("gae", "--seed", str(SEED), typed=answers())
+    assert result.exit_code == 0, result.output
+    total = len(gae().questions)
+    assert f"{total} of {total} right. Recorded in your workspace, seed {SEED}." in result.output
+    assert result.output.count("✓ Right: ") == total
+    assert "To read again" not in result.output
+    (record,) = records(folder)
+    assert (record.status, record.technique, record.seed, record.right, record.questions) == (
+        "finished",
+        "rl/gae",
+        SEED,
+        total,
+        total,
+    )
+
+
+def test_a_wrong_answer_is_told_with_the_right_one_why_and_who_says_so(folder: Path) -> None:
+    result = learn("gae", "--seed", str(SEED), typed=answers(wrong=(1, 11)))
+    assert result.exit_code == 1
+    assert result.output.count("✗ Not right. The answer is ") == 2
+    first = result.output[result.output.index("1/14") : result.output.index("2/14")]
+    question = gae().drawn(SEED)[0]
+    assert f"The answer is {question.shown(question.right_answer(), 'en')}" in first
+    assert "delta_t = r_t + gamma * V(s_t+1) - V(s_t)" in first
+    assert "https://arxiv.org/abs/1506.02438" in re.sub(r"\s+", " ", first)
+    summary = result.output[result.output.index("12 of 14 right.") :]
+    assert "To read again (learn read gae):" in summary
+    assert "A worked example  (question 1)" in summary
+    assert "Traps  (question 11)" in summary
+
+
+def test_nonsense_is_asked_again_with_the_reason_and_does_not_count(folder: Path) -> None:
+    given = answers()
+    nonsense = ["", "   ", "lots", "1.7 GB", "nan"]
+    result = learn("gae", "--seed", str(SEED), typed=[*nonsense, given[0], given[1], given[2], "Z", "AB", *given[3:]])
+    assert result.exit_code == 0, result.output
+    for reason in (
+        "Nothing was typed. That does not count.",
+        "'lots' is no number such as 1.7 or 1.7e9. That does not count.",
+        "'GB' is not understood here: give the number alone. That does not count.",
+        "'nan' is no number",
+        "'Z' is none of A to D. That does not count.",
+        "Only one of them is right: give one letter. That does not count.",
+    ):
+        assert reason in re.sub(r"\s+", " ", result.output)
+    assert records(folder)[0].right == len(given)
+
+
+def test_a_quiz_that_ends_half_way_goes_on_where_it_stopped(folder: Path) -> None:
+    given = answers(wrong=(2,))
+    first = learn("gae", "--seed", str(SEED), typed=given[:3])
+    assert first.exit_code == 130
+    assert "Stopped with 3 of 14 answered; those are kept. 'learn quiz gae' goes on from there." in first.output
+    assert "of 14 right" not in first.output
+    assert [(r.status, len(r.answers)) for r in records(folder)] == [("open", 3)]
+    again = learn("gae", typed=given[3:])
+    assert again.exit_code == 1
+    assert "You go on where you stopped: 3 of 14 are answered." in re.sub(r"\s+", " ", again.output)
+    assert "\n3/14" not in again.output
+    asked = gae().drawn(SEED)[3]
+    assert f"4/14  {asked.text['en'][:60]}" in again.output
+    assert f"13 of 14 right. Recorded in your workspace, seed {SEED}." in again.output
+    assert "A worked example" not in again.output
+    assert "Where an episode ends  (question 2)" in again.output
+    (record,) = records(folder)
+    assert (record.status, record.right) == ("finished", 13)
+
+
+def test_a_quiz_that_is_finished_is_not_resumed(folder: Path) -> None:
+    assert learn("gae", "--seed", str(SEED), typed=answers()).exit_code == 0
+    assert "You go on" not in learn("gae").output
+    assert [r.status for r in records(folder)] == ["open", "finished"]
+
+
+@pytest.mark.parametrize("again", [["--fresh"], ["--seed", "12"], ["--fresh", "--seed", "12"]])
+def test_fresh_or_another_seed_begins_anew(folder: Path, again: list[str]) -> None:
+    learn("gae", "--seed", str(SEED), typed=answers()[:3])
+    result = learn("gae", *again)
+    assert "\n1/14" in result.output
+    assert [(r.status, len(r.answers)) for r in records(folder)] == [("open", 0), ("given_up", 3)]
+
+
+def test_the_same_seed_resumes_too(folder: Path) -> None:
+    learn("gae", "--seed", str(SEED), typed=answers()[:3])
+    assert "\n4/14" in learn("gae", "--seed", str(SEED)).output
+    assert len(records(folder)) == 1
+
+
+def test_a_quiz_with_every_answer_but_no_end_is_ended(folder: Path) -> None:
+    quiz = gae()
+    with State(folder / ".learn" / "learn.db") as state:
+        number = state.begin_quiz("rl/gae", SEED, quiz.sha256, len(quiz.questions))
+        for question in quiz.drawn(SEED):
+            state.answer_quiz(number, question.id, question.right_answer(), True)
+    result = learn("gae")
+    assert result.exit_code == 0
+    assert "14 of 14 right." in result.output
+    assert [r.status for r in records(folder)] == ["finished"]
+
+
+def test_a_quiz_whose_file_has_changed_begins_anew(folder: Path) -> None:
+    with State(folder / ".learn" / "learn.db") as state:
+        number = state.begin_quiz("rl/gae", SEED, "0" * 64, 3)
+        state.answer_quiz(number, "one-step-error", 1.0, False)
+    result = learn("gae")
+    assert "The quiz has changed since you began it, so it begins anew." in re.sub(r"\s+", " ", result.output)
+    assert "\n1/14" in result.output
+
+
+def test_the_same_seed_asks_the_same_and_another_asks_something_else(nowhere: Path) -> None:
+    def asked(seed: int) -> str:
+        result = learn("gae", "--seed", str(seed), typed=answers(seed))
+        return result.output.replace(f"seed {seed}", "")
+
+    assert asked(SEED) == asked(SEED)
+    assert asked(SEED) != asked(SEED + 1)
+    orders = {tuple(gae().drawn(seed)[3].choices()["A"].values()) for seed in range(20)}
+    assert len(orders) == 4
+
+
+def test_without_a_workspace_it_works_and_says_that_nothing_is_recorded(nowhere: Path) -> None:
+    result = learn("gae", "--seed", str(SEED), typed=answers())
+    assert result.exit_code == 0
+    assert result.output.count("There is no workspace here, so nothing is recorded.") == 2
+    assert list(nowhere.iterdir()) == []
+    stopped = learn("gae", typed=["1"])
+    assert stopped.exit_code == 130
+    assert "Without a workspace nothing is kept." in stopped.output
+
+
+def test_a_seed_of_its_own_is_drawn_each_time(nowhere: Path) -> None:
+    seeds = {re.search(r"seed (\d+)\.", learn("gae").output)[1] for _ in range(5)}  # type: ignore[index]
+    assert len(seeds) > 1
+
+
+def test_it_speaks_chinese(folder: Path) -> None:
+    result = learn("gae", "--lang", "zh", "--seed", str(SEED), typed=["不知道", *answers(wrong=(1,))])
+    assert result.exit_code == 1
+    for text in (
+        "共 14 题",
+        "答案保存在你的工作区里",
+        "不是像 1.7",
+        "这次不算",
+        "不正确。答案是",
+        "出处：",
+        "建议重读",
+    ):
+        assert text in result.output
+    assert "14 题答对 13 题。" in result.output
+    assert "一个算例（第 1 题）" in result.output
+    assert not re.search(r"\b(Your|answer is|Right|Source|question)\b", result.output)
+
+
+# As data
+
+
+def test_json_is_the_review_and_the_questions_go_to_stderr(folder: Path) -> None:
+    result = learn("gae", "--json", "--seed", str(SEED), typed=answers(wrong=(4,)))
+    assert result.exit_code == 1
+    review = json.loads(result.stdout)
+    assert (review["technique"], review["seed"], review["right"], review["total"]) == ("rl/gae", SEED, 13, 14)
+    assert (review["recorded"], review["finished"], review["study"]) == (True, True, ["The formula"])
+    fourth = review["questions"][3]
+    assert (fourth["id"], fourth["kind"], fourth["right"], len(fourth["choices"])) == ("lambda-one", "single", False, 4)
+    assert fourth["right_answer"].endswith("The discounted return from step t on, minus V(s_t)")
+    assert fourth["source"]["where"] == "eq. 18"
+    assert "Your answer" in result.stderr
+
+
+def test_json_of_a_quiz_that_stopped_holds_no_answer_of_open_questions(folder: Path) -> None:
+    result = learn("gae", "--json", "--seed", str(SEED), typed=answers()[:2])
+    assert result.exit_code == 130
+    review = json.loads(result.stdout)
+    assert (review["answered"], review["finished"], review["right"]) == (2, False, 2)
+    assert [q["right_answer"] is None for q in review["questions"]] == [False] * 2 + [True] * 12
+    assert [q["explanation"] is None for q in review["questions"]] == [False] * 2 + [True] * 12
+
+
+# From a file
+
+
+def file_of(folder: Path, wrong: tuple[int, ...] = (), **changes: object) -> str:
+    given = {q.id: a for q, a in zip(gae().questions, answers(wrong=wrong), strict=True)}
+    file = folder / "answers.json"
+    file.write_text(json.dumps({"seed": SEED, **given, **changes}))
+    return str(file)
+
+
+def test_answers_in_a_file_are_judged_and_recorded(folder: Path) -> None:
+    result = learn("gae", "--answers", file_of(folder))
+    assert result.exit_code == 0, result.output
+    assert f"14 of 14 right. Recorded in your workspace, seed {SEED}." in result.output
+    assert "Your answer" not in result.output
+    assert [(r.status, r.seed, r.right) for r in records(folder)] == [("finished", SEED, 14)]
+    result = learn("gae", "--answers", file_of(folder, wrong=(2, 3)), "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["right"] == 12
+
+
+def test_a_question_without_an_answer_is_not_right_and_told_as_such(nowhere: Path) -> None:
+    result = learn("gae", "--answers", file_of(nowhere, **{"two-steps": None}))
+    assert result.exit_code == 1
+    assert result.output.count("Not answered. The answer is ") == 1
+    assert "13 of 14 right." in result.output
+
+
+def test_bad_answers_end_with_2_and_file_line_and_question(folder: Path) -> None:
+    (folder / "mine.yaml").write_text(f"seed: {SEED}\none-step-error: many\n\nlambda-on: A\n")
+    result = learn("gae", "--answers", "mine.yaml")
+    assert result.exit_code == 2
+    assert "mine.yaml:2: one-step-error: 'many' is no number" in result.stderr
+    assert "mine.yaml:4: lambda-on: no such question; did you mean 'lambda-one'?" in result.stderr
+    assert result.stdout == ""
+    assert not (folder / ".learn" / "learn.db").exists() or records(folder) == []
+    assert learn("gae", "--answers", "nowhere.yaml").exit_code == 2
+
+
+def test_a_sheet_can_be_filled_in(folder: Path) -> None:
+    sheet = learn("gae", "--sheet", "--seed", str(SEED))
+    assert sheet.exit_code == 0
+    right = dict(zip((f"{q.id}:" for q in gae().questions), answers(), strict=True))
+    lines = [f"{line} {right[line]}" if line in right else line for line in sheet.output.splitlines()]
+    (folder / "sheet.yaml").write_text("\n".join(lines))
+    result = learn("gae", "--answers", "sheet.yaml")
+    assert result.exit_code == 0, result.output
+    assert records(folder)[0].seed == SEED
+
+
+@pytest.mark.parametrize("options", [["--sheet", "--json"], ["--sheet", "--fresh"], ["--answers", "a.yaml", "--fresh"]])
+def test_options_that_do_not_go_together_are_told(nowhere: Path, options: list[str]) -> None:
+    (nowhere / "a.yaml").write_text("")
+    assert learn("gae", *options).exit_code == 2
+
+
+# Names
+
+
+def test_a_technique_of_no_such_name_is_told_with_the_one_that_was_meant(nowhere: Path) -> None:
+    result = learn("kv-cach")
+    assert result.exit_code == 2
+    assert "Did you mean 'inference/kv-cache'?" in result.stderr
+
+
+def test_a_technique_without_a_quiz_is_told_with_those_that_have_one(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    technique = context.registry().technique("gae")
+    monkeypatch.setattr(technique.files, "quiz", nowhere / "none.yaml")
+    result = learn("gae")
+    assert result.exit_code == 2
+    assert "There is no quiz on rl/gae yet. There are quizzes on kv-cache, ppo." in result.stderr
+
+
+def test_a_broken_quiz_file_ends_with_3_and_its_place(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "broken.yaml").write_text("questions:\n  - id: x\n")
+    monkeypatch.setattr(context.registry().technique("gae").files, "quiz", nowhere / "broken.yaml")
+    result = learn("gae")
+    assert result.exit_code == 3
+    assert "broken.yaml:2: questions[1].kind: no kind" in result.stderr
+
+
+# Killed
+
+
+def test_a_kill_in_mid_quiz_loses_no_answer_that_was_acknowledged(folder: Path) -> None:
+    given = answers(wrong=(2,))
+    for killed in range(4):
+        learner = subprocess.Popen(
+            [sys.executable, "-c", "from groundup.cli.main import main; main()", "quiz", "gae", "--seed", str(SEED)],
+            cwd=folder,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert learner.stdin
+        assert learner.stdout
+        acknowledged = 0
+        with learner:
+            for answer in given[2 * killed : 2 * killed + 2]:
+                learner.stdin.write(answer + "\n")
+                learner.stdin.flush()
+                acknowledged += until_acknowledged(learner.stdout)
+            learner.send_signal(signal.SIGKILL)
+        assert learner.returncode == -signal.SIGKILL
+        (record,) = records(folder)
+        assert (record.status, len(record.answers)) == ("open", 2 * killed + acknowledged)
+    assert learn("gae", typed=given[8:]).exit_code == 1
+    assert [(r.status, r.right) for r in records(folder)] == [("finished", 13)]
+
+
+def until_acknowledged(output: IO[str]) -> bool:
+    """Read until an answer has been judged. False where the output ends before that."""
+    return any(re.search("[✓✗] ", line) for line in output)
+
+
+def test_it_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['learn', 'quiz', 'gae', '--sheet'];"
+        "from groundup.cli.main import cli; cli.main(standalone_mode=False);"
+        "print(sorted({'torch', 'numpy', 'pytest', 'hypothesis'} & set(sys.modules)), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.strip() == "[]"

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundup.core.registry import Registry
+from groundup.grader.state import State
+from groundup.grader.verdict import Attempt, Verdict
+
+TECHNIQUES = Registry().techniques
+
+
+def files(folder: Path) -> list[str]:
+    """Return the Python files below ``folder``."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.py"))
+
+
+def pass_(here: Path, technique: str) -> None:
+    """Have the workspace remember a pass."""
+    verdict = Verdict(
+        technique=technique,
+        version=1,
+        passed=True,
+        outcome="passed",
+        score=1.0,
+        seed=0,
+        examples=25,
+        seconds=0.1,
+        containment="process",
+        attempt=Attempt(path="x.py", sha256="0" * 64),
+        holes=(),
+        properties=(),
+    )
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        state.record(verdict, "", {})
+
+
+def test_a_first_start_makes_the_workspace_and_says_so(learn: Any, here: Path, toy: Path) -> None:
+    result = learn("start", "scale")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "Made a workspace in workspace/: open that folder in your editor.\n"
+        "\n"
+        "  toys/scale  workspace/toys/scale.py  new\n"
+        "\n"
+        "Next\n"
+        "  learn read scale   the lesson\n"
+        "  learn grade scale  what holds; fill the 2 holes in workspace/toys/scale.py first\n"
+    )
+    assert (here / "workspace" / "learn.toml").is_file()
+
+
+def test_the_stub_is_the_exercise_byte_for_byte(learn: Any, here: Path) -> None:
+    learn("start", "gae")
+    put = here / "workspace" / "rl" / "gae.py"
+    assert put.read_bytes() == TECHNIQUES["rl/gae"].files.exercise.read_bytes()
+
+
+def test_a_days_techniques_come_with_what_they_build_on(learn: Any, here: Path) -> None:
+    result = learn("start", "day-7")
+    assert result.exit_code == 0
+    assert files(here / "workspace") == ["alignment/ppo.py", "rl/gae.py"]
+    lines = result.stdout.splitlines()
+    assert "  alignment/kl-control                              not written yet" in lines
+    assert "  rl/gae                workspace/rl/gae.py         new; ppo builds on it" in lines
+    assert "  alignment/ppo         workspace/alignment/ppo.py  new" in lines
+    assert "  learn read gae   the lesson" in lines  # it comes first
+
+
+def test_what_is_passed_does_not_come_along(learn: Any, here: Path) -> None:
+    learn("start", "day-14")
+    learn("start", "gae")
+    (here / "workspace" / "rl" / "gae.py").unlink()
+    pass_(here, "rl/gae")
+    result = learn("start", "ppo")
+    assert files(here / "workspace") == ["alignment/ppo.py"]
+    assert "  learn read ppo   the lesson" in result.stdout.splitlines()
+
+
+def test_what_is_passed_comes_back_when_asked_for(learn: Any, here: Path) -> None:
+    learn("start", "gae")
+    pass_(here, "rl/gae")
+    assert "rl/gae  workspace/rl/gae.py  passed already" in learn("start", "gae").stdout
+
+
+def test_an_attempt_is_never_written_over(learn: Any, here: Path) -> None:
+    learn("start", "day-7")
+    attempts = {p: b"# mine\r\n" for p in (here / "workspace").rglob("*.py")}
+    for path, text in attempts.items():
+        path.write_bytes(text)
+    for name in ("day-7", "day-4", "ppo", "alignment/ppo", "gae"):
+        result = learn("start", name)
+        assert result.exit_code == 0
+        assert "there already, left as it is" in result.stdout
+    assert {p: p.read_bytes() for p in (here / "workspace").rglob("*.py")} == attempts
+    assert len(attempts) == 2
+
+
+def test_a_start_is_remembered_once(learn: Any, here: Path, toy: Path) -> None:
+    learn("start", "scale")
+    learn("start", "scale")
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        assert [e.kind for e in state.events("toys/scale")] == ["started"]
+
+
+@pytest.mark.parametrize("name", ["day-1", "day-14"])
+def test_a_day_that_brings_nothing_makes_no_workspace(learn: Any, here: Path, name: str) -> None:
+    result = learn("start", name)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{name}  ")
+    assert result.stdout.endswith("\n\nNext\n  learn list  what there is\n")
+    assert list(here.iterdir()) == []
+
+
+def test_the_last_day_looks_back(learn: Any, toy: Path) -> None:
+    learn("start", "scale")
+    result = learn("start", "day-14")
+    assert "This day brings no new technique." in result.stdout
+    assert "  learn grade --all  everything that you have started\n" in result.stdout
+
+
+def test_what_is_not_written_is_shown_as_such(learn: Any) -> None:
+    result = learn("start", "day-3")
+    assert [line.split() for line in result.stdout.splitlines() if "not written yet" in line] == [
+        ["rl/policy-gradient", "not", "written", "yet"],
+        ["rl/advantage", "not", "written", "yet"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("day-15", "Roadmap 'fourteen-days' has 14 days, day-1 to day-14; no 'day-15'."),
+        ("day-0", "Roadmap 'fourteen-days' has 14 days, day-1 to day-14; no 'day-0'."),
+        ("7", "No day or technique '7'. Did you mean 'day-7'?"),
+        ("day7", "No day or technique 'day7'. Did you mean 'day-7'?"),
+        ("Day-7", "No day or technique 'Day-7'. Did you mean 'day-7'?"),
+        ("PPO", "No day or technique 'PPO'. Did you mean 'alignment/ppo'?"),
+        ("alignment/pp0", "No day or technique 'alignment/pp0'. Did you mean 'alignment/ppo'?"),
+        ("rl_gae", "No day or technique 'rl_gae'. Did you mean 'rl/gae'?"),
+        ("mdp", "Technique 'mdp' (day-1 of fourteen-days) is not written yet. 'learn list' shows what there is."),
+        ("tokenizer", "No day or technique 'tokenizer'. 'learn list' shows what there is."),
+        ("", "No day or technique ''. 'learn list' shows what there is."),
+    ],
+)
+def test_a_name_that_is_none_gets_the_next_step_and_makes_nothing(learn: Any, here: Path, name: str, says: str) -> None:
+    result = learn("start", name)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"learn: {says}\n")
+    assert list(here.iterdir()) == []
+
+
+def test_the_workspace_is_found_from_inside_it(
+    learn: Any, here: Path, monkeypatch: pytest.MonkeyPatch, toy: Path
+) -> None:
+    learn("start", "gae")
+    monkeypatch.chdir(here / "workspace" / "rl")
+    result = learn("start", "scale")
+    assert "Made a workspace" not in result.stdout
+    assert files(here / "workspace") == ["rl/gae.py", "toys/scale.py"]
+    assert not (here / "workspace" / "rl" / "workspace").exists()
+
+
+def test_titles_come_in_the_language_asked_for(learn: Any) -> None:
+    assert learn("start", "day-7", "--lang", "zh").stdout.splitlines()[2] == "day-7  近端策略优化"
+    assert learn("start", "day-7").stdout.splitlines()[0] == "day-7  Proximal policy optimisation"
+
+
+def test_a_roadmap_of_another_name_is_told_with_its_file(learn: Any, here: Path, toy: Path) -> None:
+    learn("start", "scale")
+    settings = here / "workspace" / "learn.toml"
+    settings.write_text('roadmap = "fourteen-day"\n')
+    for command in (["start", "scale"], ["status"]):
+        result = learn(*command)
+        assert result.exit_code == 2
+        says = f"learn: {settings}: No roadmap 'fourteen-day'. Did you mean 'fourteen-days'?\n"
+        assert result.stderr == says
+
+
+def test_a_technique_without_its_exercise_is_the_plugins_fault(learn: Any, toy: Path) -> None:
+    (toy / "exercise.py").unlink()
+    result = learn("start", "scale")
+    assert result.exit_code == 3
+    assert "'learn author stubs scale' writes it." in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_named(learn: Any, here: Path, toy: Path) -> None:
+    here.chmod(0o500)
+    result = learn("start", "scale")
+    here.chmod(0o700)
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"learn: Cannot write {here / 'workspace'}: Permission denied")
+
+
+def test_columns_align_however_long_the_names(learn: Any, plugins: Any) -> None:
+    plugins.technique("a-long-name-of-a-toy")
+    plugins.technique("short", requires=["toys/a-long-name-of-a-toy"])
+    lines = learn("start", "short").stdout.splitlines()
+    rows = [line for line in lines if line.startswith("  toys/")]
+    assert len(rows) == 2
+    assert rows[0].index("workspace/") == rows[1].index("workspace/")
+    assert rows[0].index("new") == rows[1].index("new")

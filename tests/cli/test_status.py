@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from groundup.core.registry import Registry
+
+pytestmark = pytest.mark.usefixtures("toy", "grading")
+
+DAYS = Registry().roadmap("fourteen-days").days
+
+
+@pytest.fixture
+def attempt(learn: Any, here: Path) -> Path:
+    learn("start", "scale")
+    return here / "workspace" / "toys" / "scale.py"
+
+
+def row(text: str, name: str) -> str:
+    """Return what stands behind ``name``."""
+    return next(line.split(name, 1)[1] for line in click.unstyle(text).splitlines() if name in line).strip()
+
+
+def test_all_days_are_named_by_status_and_by_list(learn: Any, attempt: Path) -> None:
+    for command in ("status", "list"):
+        text = learn(command).stdout
+        for day in DAYS:
+            assert row(text, f"{day.name} ").startswith(day.title["en"])
+    assert "day-4   广义优势估计" in learn("status", "--lang", "zh").stdout
+    assert "day-4   广义优势估计" in learn("list", "--lang", "zh").stdout
+
+
+def test_what_is_not_written_is_shown_as_such(learn: Any, attempt: Path) -> None:
+    assert row(learn("status").stdout, "day-1 ").endswith("(not written yet)")
+    assert row(learn("list").stdout, "rl/mdp ") == "not written yet"
+    assert row(learn("list").stdout + "rl/gae \n", "rl/gae ") == ""
+
+
+def test_a_stub_that_was_graded_is_started_rather_than_at_nought_percent(learn: Any, attempt: Path) -> None:
+    assert row(learn("status").stdout, "toys/scale") == "started"
+    learn("grade", "scale")
+    assert row(learn("status").stdout, "toys/scale") == "started (graded once)"
+    learn("grade", "scale")
+    assert row(learn("status").stdout, "toys/scale") == "started (graded 2 times)"
+
+
+def test_a_standing_follows_the_verdicts(learn: Any, attempt: Path, toy: Path) -> None:
+    right = (toy / "solution.py").read_text()
+    for source, says in (
+        (right.replace("x * factor", "x * factor * factor"), "33% (graded once)"),
+        (right, "passed (graded 2 times)"),
+        (right.replace("x * factor", "x + factor"), "passed; the latest 0% (graded 3 times)"),
+    ):
+        attempt.write_text(source)
+        learn("grade", "scale")
+        assert row(learn("status").stdout, "toys/scale") == says
+    assert "1 of" in learn("status").stdout.splitlines()[0]
+
+
+def test_what_is_beside_the_roadmap_has_its_own_heading(learn: Any, attempt: Path) -> None:
+    lines = learn("status").stdout.splitlines()
+    assert lines[lines.index("    beside the roadmap") + 1].split() == ["toys/scale", "started"]
+
+
+def test_the_next_step_is_what_was_begun_else_the_next_day(learn: Any, attempt: Path, toy: Path) -> None:
+    assert learn("status").stdout.endswith(
+        "Next\n  learn read scale   the lesson\n  learn grade scale  what holds of your attempt\n"
+    )
+    attempt.write_text((toy / "solution.py").read_text())
+    learn("grade", "scale")
+    assert learn("status").stdout.endswith("Next\n  learn start day-4  the next stubs\n")
+
+
+def test_status_as_data(learn: Any, attempt: Path, here: Path) -> None:
+    learn("grade", "scale")
+    data = json.loads(learn("status", "--json").stdout)
+    assert data["workspace"] == str(here / "workspace")
+    assert next(t for t in data["techniques"] if t["id"] == "toys/scale") == {
+        "id": "toys/scale",
+        "started": True,
+        "passed": False,
+        "passed_version": None,
+        "version": 1,
+        "score": 0.0,
+        "outcome": "not_started",
+        "graded": 1,
+    }
+
+
+def test_status_as_data_without_a_workspace(learn: Any) -> None:
+    assert json.loads(learn("status", "--json").stdout) == {"workspace": None, "techniques": []}
+
+
+def test_a_workspace_that_cannot_be_read_is_told_with_its_file(learn: Any, attempt: Path, here: Path) -> None:
+    (here / "workspace" / "learn.toml").write_text('lnag = "zh"\n')
+    result = learn("status")
+    assert result.exit_code == 2
+    assert "learn.toml: no setting 'lnag'. Did you mean 'lang'?" in result.stderr
+
+
+# list
+
+
+def test_every_technique_is_listed_by_its_track_with_its_summary(learn: Any) -> None:
+    text = learn("list").stdout
+    tracks = text[text.index("\ntracks\n") :]
+    assert "\n  toys\n      scale  Numbers times a factor.\n" in tracks
+    assert "\n  rl\n      gae" in tracks
+
+
+def test_list_needs_no_workspace_and_makes_none(learn: Any, here: Path) -> None:
+    assert learn("list").exit_code == 0
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("columns", ["60", "100"])
+def test_the_list_fits_the_terminal(learn: Any, monkeypatch: pytest.MonkeyPatch, lang: str, columns: str) -> None:
+    from groundup.cli.layout import width
+
+    monkeypatch.setenv("COLUMNS", columns)
+    assert max(map(width, learn("list", "--lang", lang).stdout.splitlines())) <= int(columns)
+
+
+def test_list_shows_where_you_stand(learn: Any, here: Path) -> None:
+    learn("start", "gae")
+    assert row(learn("list").stdout, "rl/gae ") == "started"
+
+
+def test_list_as_data(learn: Any) -> None:
+    data = json.loads(learn("list", "--json", "--lang", "zh").stdout)
+    (roadmap,) = data["roadmaps"]
+    assert [day["name"] for day in roadmap["days"]] == [f"day-{n}" for n in range(1, 15)]
+    assert roadmap["days"][0]["techniques"] == [{"id": "rl/mdp", "written": False}]
+    assert roadmap["days"][3]["techniques"] == [{"id": "rl/gae", "written": True}]
+    assert data["tracks"]["toys"] == [{"id": "toys/scale", "version": 1, "title": "缩放", "summary": "数乘以系数。"}]
