@@ -132,7 +132,7 @@ def _as_json(brief: Brief) -> str:
 
 def _print(text: str) -> None:
     """Print the same bytes whatever the terminal's encoding is."""
-    click.get_binary_stream("stdout").write(text.encode("utf-8", "replace"))
+    click.echo(text.encode("utf-8", "replace"), nl=False)
 
 
 def _first_steps(workspace: Workspace, lang: str) -> list[tuple[str, str]]:

@@ -52,6 +52,9 @@ class Registry:
                     )
                 if technique.id in self.techniques:
                     raise ValueError(f"{technique.id} is already declared by {self.techniques[technique.id].package}")
+                if sum(t.id == technique.id for t in techniques) > 1:
+                    raise ValueError(f"{technique.id} is declared twice")
+                _ = technique.files  # raises for a package that is not there
             for roadmap in roadmaps:
                 if roadmap.id in self.roadmaps:
                     raise ValueError(f"roadmap {roadmap.id} is already declared")

@@ -216,7 +216,7 @@ def _proof(
 ) -> Proof:
     technique = registry.techniques.get(identity)
     counting = [v for v in verdicts if v.outcome not in ("not_gradable", "not_started")]
-    best = max(counting, key=lambda v: (v.passed, v.score), default=None)  # of equals the first, which is the newest
+    best = max(counting, key=lambda v: v.score, default=None)  # of equals the first, which is the newest
     gave_up = next((e.at for e in state.events(identity) if e.kind == "gave_up"), None)
     return Proof(
         technique=identity,
@@ -354,11 +354,12 @@ def _lab(records: list[LabRecord], lang: str, problems: list[GroundupError]) -> 
         try:
             runs = {run.contestant: run for run in map(_Run.model_validate, record.runs)}
         except ValidationError as error:
-            told = f"{len(error.errors())} fields differ"
+            first = error.errors()[0]
+            told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
             problems.append(
                 StateProblem(
-                    f"A lab of {record.technique} ({record.at:%Y-%m-%d %H:%M} UTC) was recorded by another Groundup and "
-                    f"cannot be read by this one; the brief goes without it. Updating Groundup may help. ({told})"
+                    f"A lab of {record.technique} ({record.at:%Y-%m-%d %H:%M} UTC) was recorded by another Groundup "
+                    f"and cannot be read by this one; the brief goes without it. Updating Groundup may help. ({told})"
                 )
             )
             continue

@@ -14,7 +14,7 @@ import secrets
 import shlex
 import tomllib
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -31,6 +31,7 @@ from groundup.core.errors import EnvironmentProblem, UsageProblem
 from groundup.core.technique import say
 from groundup.grader.brief import THOROUGH, Brief, Code, Grading, Proof
 from groundup.grader.text import printable
+from groundup.grader.verdict import PropertyResult
 
 __all__ = ["SUFFIXES", "Format", "beside", "page", "texts", "write_page"]
 
@@ -39,6 +40,7 @@ SUFFIXES: dict[str, Format] = {".md": "md", ".markdown": "md", ".html": "html", 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = re.compile(rb"<!-- Written by 'learn brief'; sha256 of the rest: ([0-9a-f]{64}) -->\n")
 BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # a list, a heading, or the line under one
+LONGEST_CASE = 4000  # characters
 BARS = "▁▂▃▄▅▆▇█"
 OUTCOMES = {"held": "✓", "failed": "✗", "died": "✗"}
 SPARK_STEP, SPARK_HEIGHT, SPARK_WIDEST, SPARK_EDGE = 14.0, 36.0, 560.0, 4.0
@@ -191,6 +193,8 @@ def _environment(form: Format) -> jinja2.Environment:
         "scores": lambda history: ", ".join(_percent(g.score) for g in history if _counts(g)),
         "again": lambda proof, command: command(proof),
         "assigned": _assigned,
+        "differing": _differing,
+        "short": _short,
         "diff": _diff,
         "fenced": _fenced,
         "ticked": _ticked,
@@ -218,6 +222,18 @@ def _labelled(values: Mapping[str, str]) -> str:
 def _assigned(counterexample: Mapping[str, str]) -> str:
     """Return a case as lines to paste; a state machine's steps are lines already."""
     return "\n".join(v if "\n" in v or n == "steps" else f"{n} = {v}" for n, v in counterexample.items())
+
+
+def _differing(result: PropertyResult, t: Callable[..., str]) -> str:
+    """Return what was expected, what came instead, and where the two first differ."""
+    told = {"expected": result.expected, "got": result.got, "at": result.where}
+    return "\n".join(t(key) + t("colon") + _short(text, t) for key, text in told.items() if text is not None)
+
+
+def _short(text: str, t: Callable[..., str]) -> str:
+    """Return text of an attempt or of a case without what is beyond all reading."""
+    more = len(text) - LONGEST_CASE
+    return f"{text[:LONGEST_CASE]}\n{t('left_out', count=more)}" if more > 0 else text
 
 
 def _bars(history: Sequence[Grading]) -> str:

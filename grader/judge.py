@@ -23,6 +23,7 @@ import torch
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.internal.conjecture import providers
+from hypothesis.reporting import with_reporter
 from hypothesis.strategies import DataObject
 
 from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UsageProblem
@@ -236,7 +237,7 @@ class PropertyRun:
             str(files.properties), "-c", str(INI), "--rootdir", str(files.folder), "--noconftest",
             "--import-mode=importlib", *(f"-pno:{name}" for name in PLUGINS_OFF),
         ]  # fmt: skip
-        with _clean_environment(), warnings.catch_warnings():
+        with _clean_environment(), warnings.catch_warnings(), with_reporter(lambda _: None):
             warnings.simplefilter("ignore")
             code = pytest.main(arguments, plugins=[self])
         if self.interrupted:
@@ -248,14 +249,12 @@ class PropertyRun:
 
     def results_in_order(self) -> list[PropertyResult]:
         """Return one result for each property that the file declares: one that was not reported did not hold."""
-        return [
-            self.results.get(name) or self._result(name, self._unreported(), message=None) for name in self.properties
-        ]
+        return [self.results.get(name) or self._unreported(name) for name in self.properties]
 
-    def _unreported(self) -> Status:
+    def _unreported(self, name: str) -> PropertyResult:
         if self.loading is None:
-            return "not_gradable"
-        return "died" if isinstance(self.loading, AttemptDied) else "not_reached"
+            return self._result(name, "not_gradable", message="pytest did not run it")
+        return self._result(name, "died" if isinstance(self.loading, AttemptDied) else "not_reached")
 
     # What pytest calls.
 
@@ -348,12 +347,12 @@ class PropertyRun:
                 printed=behind.take_printed() or None,
             )  # fmt: skip
         if error is not None:
-            return self._fell_short(name, error, watch)
+            return self._fell_short(name, test, error, watch)
         if behind.requests == asked:
             return self._result(name, "not_gradable", message="the property never called the attempt")
         return self._result(name, "held")
 
-    def _fell_short(self, name: str, error: BaseException, watch: Watch) -> PropertyResult:
+    def _fell_short(self, name: str, test: Callable[..., Any], error: BaseException, watch: Watch) -> PropertyResult:
         if watch.failure is None:  # hypothesis itself, or pytest
             return self._result(name, "not_gradable", message=f"{type(error).__name__}: {error}"[:500])
         case, cause = watch.failure, watch.failure.error
@@ -368,7 +367,7 @@ class PropertyRun:
                 message=f"the reference fails this case as well: {type(also).__name__}: {also}"[:500],
             )  # fmt: skip
         if self.failure is None:
-            self.failure, self.others = case, watch.others
+            self.failure, self.others = case, [] if self.for_author else self._unshrunk(name, test, watch.fixtures)
         told: dict[str, Any] = {}
         if isinstance(cause, Mismatch):
             told = {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": str(cause)}
@@ -384,17 +383,28 @@ class PropertyRun:
             told["message"] = f"the same case was answered in two ways, once wrong: {told['message'] or 'see above'}"
         return self._result(name, "failed", counterexample=shown, printed=case.printed or None, **told)
 
+    def _unshrunk(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> list[Case]:
+        """Return cases as they are drawn: those that the property draws for the reference, which fails none of them."""
+        files = self.technique.files
+        local = LocalAttempt(current_module(files.solution_module, files.solution), self.technique.implements)
+        given = fixtures | {"impl": local.impl}
+        watch = Watch(Subject(local.impl, local), given)
+        with contextlib.suppress(Exception), self._watched(name, test, watch, judging=False) as watched:
+            watched(**given)
+        return watch.others
+
     @contextlib.contextmanager
-    def _watched(self, name: str, test: Any, watch: Watch) -> Iterator[Callable[..., Any]]:
+    def _watched(self, name: str, test: Any, watch: Watch, *, judging: bool = True) -> Iterator[Callable[..., Any]]:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
         phases = [
             hypothesis.Phase.explicit,
-            hypothesis.Phase.reuse,
+            *([hypothesis.Phase.reuse] if judging else []),
             hypothesis.Phase.generate,
-            *([] if self.for_author else [hypothesis.Phase.shrink]),
+            *([hypothesis.Phase.shrink] if judging and not self.for_author else []),
         ]
         settings = hypothesis.settings(
-            max_examples=self.examples, stateful_step_count=STEPS, deadline=None, database=self.database,
+            max_examples=self.examples if judging else CASES_KEPT, stateful_step_count=STEPS, deadline=None,
+            database=self.database if judging else None,
             phases=phases, suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
             print_blob=False, derandomize=False, backend="hypothesis",
         )  # fmt: skip

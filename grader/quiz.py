@@ -60,7 +60,7 @@ class Quiz:
 
     def drawn(self, seed: int) -> tuple[Asked, ...]:
         """Return the questions as ``seed`` draws them; each draws for itself, whatever stands before it."""
-        return tuple(question.draw(Random(seed)) for question in self.questions)
+        return tuple(question.draw(Random(f"{seed}/{question.id}")) for question in self.questions)
 
 
 class Reviewed(BaseModel):

@@ -36,7 +36,8 @@ def tensors(
 
     Raises ValueError for a range with more than 256 steps.
     """
-    steps = torch.arange(math.ceil(low / STEP), math.floor(high / STEP) + 1, dtype=torch.float64) * STEP
+    first, last = math.ceil(low / STEP), math.floor(high / STEP)
+    steps = torch.arange(first, max(first, last + 1), dtype=torch.float64) * STEP
     if not 0 < len(steps) <= 256:
         raise ValueError(f"[{low}, {high}] holds {len(steps)} multiples of 1/8; a tensor draws from 1 to 256")
     grid = steps[torch.argsort(steps.abs(), stable=True)].to(dtype)

@@ -38,7 +38,7 @@ def techniques():
             requires={requires},
             call_seconds=60,
             holes=(
-                Hole(hints=({"en": "Which dtype?", "zh": "什么类型？"}, "That of x.", "torch.tensor(by, dtype=x.dtype)")),
+                Hole(hints=({"en": "Which dtype?", "zh": "什么类型？"}, "That of x.", "x.dtype")),
                 Hole(hints=("Multiply.",)),
             ),
             sources=(Source(title="A toy", url="https://example.org/toy"),),
@@ -65,10 +65,6 @@ STUB = SOLUTION.replace(
     "    factor = torch.tensor(by, dtype=x.dtype)\n    # END HOLE",
     '    raise NotImplementedError("hole 1/2: the factor")',
 ).replace("    result = x * factor\n    # END HOLE", '    raise NotImplementedError("hole 2/2: the product")')
-HALF = SOLUTION.replace(
-    "    result = x * factor\n    # END HOLE", '    raise NotImplementedError("hole 2/2: the product")'
-)
-WRONG = SOLUTION.replace("x * factor", "x * factor * factor")
 PROPERTIES = """
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ from groundup.grader.state import State
 
 pytestmark = pytest.mark.usefixtures("toy")
 
-FIRST, SECOND, THIRD = "Which dtype?", "That of x.", "torch.tensor(by, dtype=x.dtype)"
+FIRST, SECOND, THIRD = "Which dtype?", "That of x.", "x.dtype"
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_what_is_passed_comes_back_when_asked_for(learn: Any, here: Path) -> Non
 
 def test_an_attempt_is_never_written_over(learn: Any, here: Path) -> None:
     learn("start", "day-7")
-    attempts = {p: b"# mine\r\n" for p in (here / "workspace").rglob("*.py")}
+    attempts = dict.fromkeys((here / "workspace").rglob("*.py"), b"# mine\r\n")
     for path, text in attempts.items():
         path.write_bytes(text)
     for name in ("day-7", "day-4", "ppo", "alignment/ppo", "gae"):

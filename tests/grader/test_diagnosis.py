@@ -138,8 +138,9 @@ says = "this is right"
 
 
 def test_an_edit_that_behaves_like_the_reference_is_never_named(judge: Judge, author: Any) -> None:
-    source = "def mean(x, weight): return (x * weight).sum() / weight.sum() + 1e-3"
-    assert named(judge, author.technique(misconceptions=IDLE), source) == []
+    exactly = "@given(x=X)\ndef test_a(impl, reference, x): assert_equal(impl(x, ONES), reference(x, ONES))"
+    source = "def mean(x, weight): return (x * weight).sum() / weight.sum() * (1 + 1e-6)"
+    assert named(judge, author.technique(exactly, misconceptions=IDLE), source) == []
 
 
 RULE = """

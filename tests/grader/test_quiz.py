@@ -232,6 +232,13 @@ def test_a_question_is_drawn_alike_whatever_stands_before_it(quiz: Quiz) -> None
     assert [q.text for q in shorter.drawn(3)] == [q.text for q in quiz.drawn(3)[1:]]
 
 
+def test_two_questions_are_not_shuffled_alike(quiz: Quiz) -> None:
+    twin = quiz.questions[0].model_copy(update={"id": "hue"})
+    pairs = [Quiz(quiz.technique, (quiz.questions[0], twin), "").drawn(seed) for seed in range(60)]
+    alike = sum(list(one.choices().values()) == list(other.choices().values()) for one, other in pairs)
+    assert 1 <= alike <= 25  # one in six, where there are six orders
+
+
 # Sittings
 
 

@@ -384,6 +384,8 @@ def test_a_frame_that_breaks_the_format_is_a_protocol_error(frame: tuple[bytes, 
 
 
 def test_a_refused_frame_says_what_is_wrong_in_one_short_line() -> None:
+    with pytest.raises(ProtocolError, match="fewer tensor bytes than announced"):
+        wire.decode(*frame(["tensor", 0], [ONE], b"\0" * 3))
     for bad in (frame(["unknown"]), frame(["tensor", 0]), frame(["plain", "x" * 1000]), frame(10**400)):
         with pytest.raises(ProtocolError) as raised:
             wire.decode(*bad)
