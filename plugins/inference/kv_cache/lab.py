@@ -111,7 +111,8 @@ class Decoder:
                 key, value = cache.read(0, layer)  # (H, S, D)
             x = x + attend(query, key, value).transpose(0, 1).reshape(len(tokens), WIDTH) @ self.out[layer]
             x = x + torch.relu(normed(x) @ self.up[layer]) @ self.down[layer]
-        return normed(x[-1]) @ self.embedding.T  # (V,)
+        logits: Tensor = normed(x[-1]) @ self.embedding.T  # (V,)
+        return logits
 
 
 def normed(x: Tensor) -> Tensor:
