@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from groundup.core.errors import GroundupError
+from groundup.core.errors import AttemptDied, GroundupError
 from groundup.core.technique import Technique
-from groundup.core.testing.modules import current_module
-from groundup.grader.cheats import NAMES, cheat
+from groundup.core.testing.modules import current_module, module_from_source
+from groundup.grader.attempt import AttemptProcess, Program
+from groundup.grader.cheats import CALLS, NAMES, cheat
 from groundup.grader.edits import load_edits
 from groundup.grader.exercise import holes, stub
-from groundup.grader.judge import Judge
+from groundup.grader.judge import TOTAL_SECONDS, Judge, PropertyRun, Subject
+from groundup.grader.local import LocalAttempt
+from groundup.grader.proxy import proxy
+from groundup.grader.verdict import PropertyResult
+from groundup.grader.worker.wire import tensors_in
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class Check:
     def __init__(self, judge: Judge, technique: Technique, *, seeds: int = 3, first_seed: int = 0) -> None:
         self.judge, self.technique = judge, technique
         self.seeds = range(first_seed, first_seed + seeds)
-        self.kills: dict[str, set[str]] = {}
-        """For each edit or cheat, the properties that found it out."""
+        self.killers: set[str] = set()
+        """The properties that found out a misconception."""
 
     def findings(self) -> Iterator[Finding]:
         """Try every rule; a rule that cannot be tried is a finding too."""
@@ -55,6 +62,8 @@ class Check:
                 detail, problems = getattr(self, rule)()
             except GroundupError as error:
                 detail, problems = "", [str(error)]
+            except (Exception, AttemptDied) as error:  # whatever a plugin's file may raise
+                detail, problems = "", [f"{type(error).__name__}: {error}"]
             yield Finding(self.technique.id, rule, tuple(problems), detail)
 
     @property
@@ -76,19 +85,19 @@ class Check:
         return f"{marked} holes", problems
 
     def exercise(self) -> tuple[str, list[str]]:
-        """The checked-in exercise is what the solution generates."""
+        """The exercise on disk is what the solution generates."""
         path = self.technique.files.exercise
-        if not path.is_file() or path.read_text(encoding="utf-8") != stub(self.solution_text):
+        if not path.is_file() or path.read_text(encoding="utf-8") != self._stub():
             return "", [f"{path} is not what the solution makes: 'learn author stubs {self.technique.name}' writes it"]
         return "", []
 
     def stub(self) -> tuple[str, list[str]]:
         """The stub ends as 'not started'."""
-        verdict = self.judge.grade(self.technique, stub(self.solution_text), "stub.py", seed=self.seeds[0]).verdict
-        wrong = [p.id for p in verdict.properties if p.status not in ("not_started", "not_reached")]
-        if verdict.outcome != "not_started" or wrong:
-            return "", [f"the stub ends as {verdict.outcome!r}; these do not need a hole filled: {', '.join(wrong)}"]
-        return "", []
+        verdict = self.judge.grade(self.technique, self._stub(), "stub.py", seed=self.seeds[0]).verdict
+        if verdict.problem:
+            return "", [f"the stub ends as {verdict.outcome!r}: {verdict.problem}"]
+        wrong = [p for p in verdict.properties if p.status not in ("not_started", "not_reached")]
+        return "", [f"{p.id} needs no hole filled: on the stub it {_ended(p)}" for p in wrong]
 
     def solution(self) -> tuple[str, list[str]]:
         """The solution passes, whatever the seed."""
@@ -97,9 +106,9 @@ class Check:
         for seed in self.seeds:
             verdict = self.judge.grade(self.technique, self.solution_text, "solution.py", seed=seed).verdict
             slowest = max(slowest, verdict.seconds)
-            problems += [
-                f"seed {seed}: {p.id}: {p.message or p.status}" for p in verdict.properties if p.status != "held"
-            ]
+            if verdict.problem:
+                return "", [verdict.problem]
+            problems += [f"seed {seed}: {p.id} {_ended(p)}" for p in verdict.properties if p.status != "held"]
         return f"{len(self.seeds)} seeds, slowest {slowest:.2f} s", problems
 
     def misconceptions(self) -> tuple[str, list[str]]:
@@ -108,10 +117,12 @@ class Check:
         edits = load_edits(self.technique)
         for edit in edits:
             source = edit.apply(self.solution_text, str(self.technique.files.solution))
+            if edit.kind == "convention":
+                continue  # it must fit its solution; whether it passes is the exercise's choice
             for seed in self.seeds:
                 found = self.judge.killers(self.technique, source, seed=seed)
-                self.kills.setdefault(edit.id, set()).update(found)
-                if not found and edit.kind == "misconception":
+                self.killers |= found
+                if not found:
                     problems.append(f"{edit.id} passes with seed {seed}: add or sharpen a property")
         count = sum(e.kind == "misconception" for e in edits)
         return f"{count} misconceptions, {len(edits) - count} conventions, {len(self.seeds)} seeds", problems
@@ -120,17 +131,51 @@ class Check:
         """What is wrong for every technique is found out, in a process of its own."""
         files = self.technique.files
         reference = getattr(current_module(files.solution_module, files.solution), self.technique.implements)
+        names = CALLS if self._answers_hold_no_float(reference) else NAMES
         problems = []
-        for name in NAMES:
+        for name in names:
             source = cheat(self.technique, self.solution_text, reference, name)
-            verdict = self.judge.grade(self.technique, source, "cheat.py", seed=self.seeds[0]).verdict
-            self.kills[name] = {p.id for p in verdict.properties if p.status in ("failed", "died")}
-            if not self.kills[name]:
-                problems.append(f"the cheat {name!r} ends as {verdict.outcome!r} with every property held")
-        return f"{len(NAMES)} cheats", problems
+            if not self._found_out(source, reference):
+                problems.append(f"the cheat {name!r} passes with seed {self.seeds[0]}: add or sharpen a property")
+        return f"{len(names)} cheats", problems
 
     def properties(self) -> tuple[str, list[str]]:
-        """Every property finds out something. Comes last: it reads what the rules before it saw."""
+        """Every property finds out a misconception. Comes last: it reads what the rule of misconceptions saw."""
         names = self.judge.property_names(self.technique)
-        idle = [name for name in names if not any(name in killed for killed in self.kills.values())]
-        return f"{len(names)} properties", [f"{name} finds nothing out: sharpen it, or drop it" for name in idle]
+        idle = [name for name in names if name not in self.killers]
+        return f"{len(names)} properties", [
+            f"{name} finds no misconception out: sharpen it, name what it is for, or drop it" for name in idle
+        ]
+
+    def _stub(self) -> str:
+        return stub(self.solution_text, str(self.technique.files.solution))
+
+    def _found_out(self, source: str, reference: Any) -> bool:
+        """Whether a property fails on ``source``, which runs apart; nothing is shrunk or diagnosed."""
+        technique, seed = self.technique, self.seeds[0]
+        program = Program(source, "cheat.py", technique.implements, technique.imports)
+        with contextlib.closing(
+            AttemptProcess(
+                self.judge.server, program, seed=seed, call_seconds=technique.call_seconds, total_seconds=TOTAL_SECONDS
+            )
+        ) as process:
+            subject = Subject(proxy(process, technique.implements, reference), process)
+            run = self._run(subject, reference)
+        return any(r.status in ("failed", "died") for r in run.results_in_order())
+
+    def _answers_hold_no_float(self, reference: Any) -> bool:
+        """Whether spoiling the floats of an answer would change nothing."""
+        module = module_from_source("edited", self.solution_text, f"<{self.technique.file}>")
+        local = LocalAttempt(module, self.technique.implements)
+        self._run(Subject(local.impl, local), reference)
+        return not any(x.is_floating_point() for answer in local.trace for x in tensors_in(answer))
+
+    def _run(self, subject: Subject, reference: Any) -> PropertyRun:
+        run = PropertyRun(self.technique, subject, reference, seed=self.seeds[0], lang=self.judge.lang)
+        run.for_author = True
+        run.run()
+        return run
+
+
+def _ended(result: PropertyResult) -> str:
+    return f"ended as {result.status.replace('_', ' ')!r}" + (f": {result.message}" if result.message else "")

@@ -217,7 +217,7 @@ def _proof(
     technique = registry.techniques.get(identity)
     counting = [v for v in verdicts if v.outcome not in ("not_gradable", "not_started")]
     best = max(counting, key=lambda v: (v.passed, v.score), default=None)  # of equals the first, which is the newest
-    gave_up = next((e.at for e in state.events(identity) if e.kind in ("gave_up", "solution_shown")), None)
+    gave_up = next((e.at for e in state.events(identity) if e.kind == "gave_up"), None)
     return Proof(
         technique=identity,
         called=_called(identity, registry),

@@ -216,7 +216,7 @@ def _percent(score: float) -> str:
 
 
 def _labelled(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _assigned(counterexample: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
@@ -234,7 +235,7 @@ def hostile_house(house: House) -> Brief:
 def test_a_pass_is_quoted_before_a_later_failure(house: House) -> None:
     house.technique()
     passed = house.grade(seed=1)
-    house.grade(seed=2, passed=False, score=0.9)
+    house.grade(seed=2, passed=False, score=1.0)  # what failed is worth no points
     assert house.brief().proofs[0].verdict == passed
 
 
@@ -564,6 +565,8 @@ def test_every_quiz_is_listed_and_the_best_finished_one_counts(house: House) -> 
         (3, "open", 1, 1, ()),
     ]
     assert proof.best_quiz == proof.quizzes[0]
+    house.state.record_quiz("toys/mean", 4, "0" * 64, 2, {"p": ("A", True), "q": ("B", True)})
+    assert house.brief().proofs[0].best_quiz.seed == 4  # type: ignore[union-attr]  # of equals the newest
 
 
 def test_the_history_has_every_score_from_the_first(house: House) -> None:
@@ -602,6 +605,16 @@ def test_nearly_all_is_not_called_all(score: float, shown: str) -> None:
 # Same rows, same bytes
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine stands in another time zone."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "XXX-5")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 def test_the_same_rows_give_the_same_bytes(house: House) -> None:
     house.technique()
     house.grade(
@@ -615,12 +628,21 @@ def test_the_same_rows_give_the_same_bytes(house: House) -> None:
 
 
 @pytest.mark.parametrize("given_at", [NOON, NOON.astimezone(timezone(timedelta(hours=-7))), NOON.replace(tzinfo=None)])
-def test_moments_are_shown_in_utc_whatever_zone_they_were_recorded_in(house: House, given_at: datetime) -> None:
+def test_moments_are_shown_in_utc_whatever_zone_they_were_recorded_in(
+    house: House, elsewhere: None, given_at: datetime
+) -> None:
     house.technique()
     house.grade(given_at=given_at)
     assert house.brief().totals.first == NOON
     for form in FORMS:
         assert "2026-03-01 12:00 UTC" in page(house.brief(), form)
+
+
+def test_the_environment_is_shown_in_one_order(house: House) -> None:
+    house.technique()
+    house.grade(environment={"torch": "2", "python": "3", "groundup": "1"})
+    for form in FORMS:
+        assert "groundup 1, python 3, torch 2" in page(house.brief(), form)
 
 
 def test_no_other_date_than_the_rows_is_in_a_page(house: House) -> None:
@@ -695,6 +717,14 @@ def test_a_line_of_text_stays_a_paragraph_in_markdown(text: str) -> None:
     assert [t.type for t in parsed] == ["paragraph_open", "inline", "paragraph_close"]
     assert {t.type for t in parsed[1].children or ()} == {"text"}
     assert "".join(t.content for t in parsed[1].children or ()) == re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize("text", ["plain", "a`b", "``a```", "`", "a | b", "\\"])
+def test_a_span_of_code_shows_its_text_even_in_a_table(text: str) -> None:
+    row = f"| a | b |\n|---|---|\n| {brief_page._ticked(text)} | c |"
+    found = tokens(row)
+    assert [t.content for t in found if t.type == "code_inline"] == [text.replace("|", "\N{BROKEN BAR}")]
+    assert sum(t.type == "td_open" for t in found) == 2
 
 
 def test_what_steers_a_terminal_or_hides_text_is_shown_as_a_mark(house: House) -> None:

@@ -6,6 +6,7 @@ again; with it, one token.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from typing import Any
@@ -91,7 +92,7 @@ class Decoder:
 
     def __init__(self) -> None:
         def weights(*shape: int) -> Tensor:
-            return torch.randn(shape) * shape[-2] ** -0.5
+            return torch.randn(shape) / math.sqrt(shape[-2])
 
         self.embedding = torch.randn(VOCABULARY, WIDTH)
         self.position = torch.randn(PROMPT + LENGTH, WIDTH)
