@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,23 +119,20 @@ class Check:
             source = edit.apply(self.solution_text, str(self.technique.files.solution))
             if edit.kind == "convention":
                 continue  # it must fit its solution; whether it passes is the exercise's choice
-            for seed in self.seeds:
-                found = self.judge.killers(self.technique, source, seed=seed)
-                self.killers |= found
-                if not found:
-                    problems.append(f"{edit.id} passes with seed {seed}: add or sharpen a property")
+            self.killers |= self.judge.killers(self.technique, source, seed=self.seeds[0])
+            passed = [seed for seed in self.seeds if self.survives(source, seed)]
+            problems += [f"{edit.id} passes with seed {seed}: add or sharpen a property" for seed in passed]
         count = sum(e.kind == "misconception" for e in edits)
         return f"{count} misconceptions, {len(edits) - count} conventions, {len(self.seeds)} seeds", problems
 
     def cheats(self) -> tuple[str, list[str]]:
         """What is wrong for every technique is found out, in a process of its own."""
-        files = self.technique.files
-        reference = getattr(current_module(files.solution_module, files.solution), self.technique.implements)
-        names = CALLS if self._answers_hold_no_float(reference) else NAMES
+        reference = self._reference()
+        names = CALLS if self._answers_hold_no_float() else NAMES
         problems = []
         for name in names:
             source = cheat(self.technique, self.solution_text, reference, name)
-            if not self._found_out(source, reference):
+            if self.holds(source, self.seeds[0], apart=True):
                 problems.append(f"the cheat {name!r} passes with seed {self.seeds[0]}: add or sharpen a property")
         return f"{len(names)} cheats", problems
 
@@ -147,34 +144,59 @@ class Check:
             f"{name} finds no misconception out: sharpen it, name what it is for, or drop it" for name in idle
         ]
 
+    def survives(self, source: str, seed: int) -> bool:
+        """Whether every property holds for an edit of the solution: here, which is quick, and as a grading would."""
+        return self.holds(source, seed) and self.holds(source, seed, apart=True)
+
+    def holds(self, source: str, seed: int, *, apart: bool = False) -> bool:
+        """Whether every property holds for ``source``, in this process or ``apart``. The first failure ends it."""
+        technique, name = self.technique, self.technique.implements
+        with contextlib.ExitStack() as stack:
+            if apart:
+                program = Program(source, "apart.py", name, technique.imports)
+                seconds = {"call_seconds": technique.call_seconds, "total_seconds": TOTAL_SECONDS}
+                process = AttemptProcess(self.judge.server, program, seed=seed, **seconds)
+                stack.callback(process.close)
+                subject = Subject(proxy(process, name, self._reference()), process)
+            else:
+                subject = self._here(source)
+            run = self._run(subject, seed)
+        return not any(r.status in ("failed", "died") for r in run.results_in_order())
+
     def _stub(self) -> str:
         return stub(self.solution_text, str(self.technique.files.solution))
 
-    def _found_out(self, source: str, reference: Any) -> bool:
-        """Whether a property fails on ``source``, which runs apart; nothing is shrunk or diagnosed."""
-        technique, seed = self.technique, self.seeds[0]
-        program = Program(source, "cheat.py", technique.implements, technique.imports)
-        with contextlib.closing(
-            AttemptProcess(
-                self.judge.server, program, seed=seed, call_seconds=technique.call_seconds, total_seconds=TOTAL_SECONDS
-            )
-        ) as process:
-            subject = Subject(proxy(process, technique.implements, reference), process)
-            run = self._run(subject, reference)
-        return any(r.status in ("failed", "died") for r in run.results_in_order())
+    def _answers_hold_no_float(self) -> bool:
+        """Whether spoiling the floats of every answer would change nothing."""
+        subject = self._here(self.solution_text)
+        self._run(subject, self.seeds[0])
+        assert isinstance(subject.behind, LocalAttempt)
+        return not any(x.is_floating_point() for answer in subject.behind.trace for x in tensors_in(answer))
 
-    def _answers_hold_no_float(self, reference: Any) -> bool:
-        """Whether spoiling the floats of an answer would change nothing."""
-        module = module_from_source("edited", self.solution_text, f"<{self.technique.file}>")
-        local = LocalAttempt(module, self.technique.implements)
-        self._run(Subject(local.impl, local), reference)
-        return not any(x.is_floating_point() for answer in local.trace for x in tensors_in(answer))
+    def _here(self, source: str) -> Subject:
+        local = LocalAttempt(
+            module_from_source("edited", source, f"<edited {self.technique.file}>"), self.technique.implements
+        )
+        return Subject(local.impl, local)
 
-    def _run(self, subject: Subject, reference: Any) -> PropertyRun:
-        run = PropertyRun(self.technique, subject, reference, seed=self.seeds[0], lang=self.judge.lang)
+    def _run(self, subject: Subject, seed: int) -> UpToFirstFailure:
+        run = UpToFirstFailure(self.technique, subject, self._reference(), seed=seed, lang=self.judge.lang)
         run.for_author = True
         run.run()
         return run
+
+    def _reference(self) -> Any:
+        files = self.technique.files
+        return getattr(current_module(files.solution_module, files.solution), self.technique.implements)
+
+
+class UpToFirstFailure(PropertyRun):
+    """A run that ends with the first property that fails."""
+
+    def _judge(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> PropertyResult:
+        result = super()._judge(name, test, fixtures)
+        self.stopped |= result.status == "failed"
+        return result
 
 
 def _ended(result: PropertyResult) -> str:

@@ -57,6 +57,7 @@ def page(brief: Brief, form: Format, files: str | None = None) -> str:
         brief=brief,
         files=files,
         t=lambda key, **values: say(texts()[key], brief.lang).format(**values),
+        contained=lambda level: say(texts().get(f"contained_{level}", {"en": level}), brief.lang),
         tongue=brief.lang if brief.lang in texts()["title"] else "en",
         command=lambda proof: _command(proof, form, files),
         name=_name,
@@ -216,7 +217,7 @@ def _percent(score: float) -> str:
 
 
 def _labelled(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
 
 
 def _assigned(counterexample: Mapping[str, str]) -> str:

@@ -191,8 +191,14 @@ def soon_fixture() -> Callable[..., bool]:
 def nothing_left(server: ForkServer) -> Iterator[None]:
     """Check that the test leaves no process behind, neither of an attempt nor of what it started."""
     yield
-    assert soon(lambda: children(server._process.pid) == []), "a process of an attempt is left"
+    assert soon(lambda: started_below(server) == []), "a process of an attempt is left"
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def started_below(server: ForkServer) -> list[str]:
+    """Return the processes, but for the server, that stand in its folder, as every attempt does and what it starts."""
+    standing = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it is gone, or a zombie
+            if (process / "cwd").readlink() == Path(server.scratch) and process.name != str(server._process.pid):
+                standing.append(process.name)
+    return standing

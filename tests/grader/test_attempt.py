@@ -264,6 +264,24 @@ def test_a_closed_attempt_cannot_be_asked(start: Start) -> None:
         proxy(process, "f", lambda x: None)(1)
 
 
+# What it may use
+
+
+def test_its_limits_are_set_before_its_file_is_read(start: Start) -> None:
+    names = ["RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_CORE"]
+    source = f"import resource\nlimits = [resource.getrlimit(getattr(resource, n)) for n in {names}]\n"
+    source += "def f(x): return limits"
+    memory, *others = proxy(start(source, total_seconds=60.0), "f", lambda x: None)(1)
+    assert others == [(69, 70), (16 << 20, 16 << 20), (64, 64), (0, 0), (0, 0)]
+    assert memory[0] == memory[1]
+    assert 4 << 30 < memory[0] < 32 << 30, "what torch maps, and 4 GiB"
+
+
+def test_a_file_larger_than_it_may_write_is_refused(ask: Ask) -> None:
+    with pytest.raises(AttemptRaised, match="File too large"):
+        ask(function("open('large', 'wb').write(b'x' * (17 << 20))"), 1)
+
+
 # What is left of it
 
 

@@ -638,6 +638,14 @@ def test_moments_are_shown_in_utc_whatever_zone_they_were_recorded_in(
         assert "2026-03-01 12:00 UTC" in page(house.brief(), form)
 
 
+def test_the_containment_is_told_in_words_where_there_are_any(house: House) -> None:
+    house.technique()
+    house.grade(containment="process")
+    assert "Ran in: a process of its own, not jailed" in page(house.brief(), "md")
+    house.grade(containment="a new wall")
+    assert "Ran in: a new wall" in page(house.brief(), "md")
+
+
 def test_the_environment_is_shown_in_one_order(house: House) -> None:
     house.technique()
     house.grade(environment={"torch": "2", "python": "3", "groundup": "1"})
@@ -845,6 +853,7 @@ def test_the_templates_use_every_text_and_no_other() -> None:
     used |= {f"quiz_{s}" for s in ("open", "finished", "given_up")}
     used |= {"held", "failed", "not_started", "not_reached", "not_gradable"}  # of a claim
     used |= {"misconception", "convention"}  # of a diagnosis
+    used |= {key for key in texts() if key.startswith("contained_")}  # a level that has no text is shown by its name
     assert set(texts()) - used == set()
     assert set(re.findall(r't\("(\w+)"[,)]', written)) - set(texts()) == set()
 

@@ -28,7 +28,7 @@ from groundup.core.testing import (
 
 # Log-ratios and distances between values lie on a grid of 1/8. None of these clips does, and no power of e reaches
 # 1 - clip or 1 + clip from there: no example sits on a kink, where more than one gradient is right.
-CLIPS = (0.2, 0.1, 0.3)
+CLIPS = (0.2, 0.12, 0.27)
 RULES = [
     {"clip": clip, "value_clip": value_clip, "value_coef": value_coef, "entropy_coef": entropy_coef, "kl_coef": kl_coef}
     for clip, value_clip in product(CLIPS, (*CLIPS, None))
@@ -88,6 +88,63 @@ def test_policy_loss_is_the_clipped_surrogate(impl: Any, case: Case) -> None:
         return max(-token["advantage"] * ratio(token), -token["advantage"] * clipped)
 
     check_metric(impl(**case.rule).loss(case.batch), "policy_loss", surrogate, case.batch)
+
+
+FAR = (-5.0, -3.0, 3.0, 5.0)
+
+
+@claim(
+    "However far the policy and the critic have moved, nothing else is clipped: not the surrogate of a negative "
+    "advantage, not the squared error, not the penalty.",
+    zh="无论策略和价值移动了多远，别的都不截断：优势为负时的代理损失、平方误差和惩罚都不截断。",
+)
+@given(
+    moved=st.sampled_from(FAR),
+    advantage=st.sampled_from((-2.0, -0.5)),
+    missed=st.sampled_from((-16.0, 16.0)),
+    away=st.sampled_from((3.0, 5.0)),
+    dtype=float_dtypes(),
+)
+def test_nothing_else_is_clipped(
+    impl: Any, moved: float, advantage: float, missed: float, away: float, dtype: torch.dtype
+) -> None:
+    one = torch.ones((1, 1), dtype=dtype)
+    batch = trained(
+        RolloutBatch(-6 * one, (-6 - moved) * one, advantage * one, one, one, (1 - missed) * one, one, one.bool(),
+                     (away - 6) * one)
+    )  # fmt: skip
+    got = impl(clip=0.2, value_clip=0.3, value_coef=0.5, entropy_coef=0.0, kl_coef=0.5).loss(batch)
+    rising = -advantage * math.exp(moved)
+    expected = {
+        "policy_loss": max(rising, -advantage * 0.8), "value_loss": 0.5 * missed**2, "kl": math.exp(away) - away - 1
+    }  # fmt: skip
+    for name, number in expected.items():
+        exact, limit = torch.tensor(number, dtype=torch.float64), sum_tolerance(dtype, 1, 300.0)
+        assert_close(got.metrics.get(name), exact, dtype=dtype, tolerance=limit, what=name)
+    slope = (rising if moved > 0 else 0.0) + 0.5 * (1 - math.exp(away))
+    expected_slopes = torch.tensor([[slope]], dtype=torch.float64), torch.tensor([[0.5 * missed]], dtype=torch.float64)
+    names = ("log_prob", "value")
+    for name, grad, exact in zip(names, gradient(got.loss, learned(batch)[:2]), expected_slopes, strict=True):
+        assert_close(grad, exact, dtype=dtype, tolerance=sum_tolerance(dtype, 1, 400.0), what=f"the gradient to {name}")
+
+
+@claim(
+    "A coefficient of 0 is a number like any other: value_clip 0 keeps V at old_value, and a term with coefficient 0 "
+    "leaves the loss but not the metrics.",
+    zh="系数 0 和其他数一样：value_clip 为 0 时 V 保持在 old_value；系数为 0 的项不计入损失，但仍在指标里。",
+)
+@given(case=cases(value_clip=0.0, value_coef=0.0, entropy_coef=0.0, kl_coef=0.0))
+def test_zero_is_a_number(impl: Any, case: Case) -> None:
+    def error(token: Token) -> float:
+        return max(0.5 * (token[name] - token["returns"]) ** 2 for name in ("value", "old_value"))
+
+    got = impl(**case.rule).loss(case.batch)
+    check_metric(got, "value_loss", error, case.batch)
+    check_metric(got, "entropy", lambda token: token["entropy"], case.batch)
+    check_metric(got, "kl", penalty, case.batch)
+    limit = tolerance("policy_loss", case.batch)
+    what = "the loss of the surrogate alone"
+    assert_close(got.loss, got.metrics["policy_loss"], dtype=case.batch.log_prob.dtype, tolerance=limit, what=what)
 
 
 @claim(
@@ -168,7 +225,9 @@ def test_kl_pulls_the_policy_back(impl: Any, case: Case, relation: str) -> None:
     def away(token: Token) -> float:
         return token["ref_log_prob"] - token["log_prob"] if relation == "apart" else 0.0
 
-    got = impl(**case.rule).loss(batch)
+    rule = impl(**case.rule)
+    rule.loss(case.batch)  # its reference is not to be remembered
+    got = rule.loss(batch)
     check_metric(got, "kl", lambda token: math.exp(away(token)) - away(token) - 1, batch)
     check_gradients(got, batch, log_prob=lambda token: case.rule["kl_coef"] * (1 - math.exp(away(token))))
 
@@ -193,8 +252,14 @@ def test_entropy_is_a_bonus(impl: Any, case: Case) -> None:
 @hole(4)
 @given(case=cases())
 def test_clip_fraction_counts_both_sides(impl: Any, case: Case) -> None:
-    got = impl(**case.rule).loss(case.batch)
-    check_metric(got, "clip_fraction", lambda token: float(abs(ratio(token) - 1) > case.rule["clip"]), case.batch)
+    def outside(token: Token) -> float:
+        return float(abs(ratio(token) - 1) > case.rule["clip"])
+
+    # Beside the edge |ratio - 1| and the log-ratio, or 1/ratio - 1, are on different sides of the clip.
+    near = replace(case.batch, old_log_prob=case.batch.log_prob - case.batch.advantage / 4)
+    rule = impl(**case.rule)
+    for batch in (near, case.batch):
+        check_metric(rule.loss(batch), "clip_fraction", outside, batch)
 
 
 @claim(
@@ -262,16 +327,18 @@ def test_padding_alone_gives_zero(impl: Any, shape: tuple[int, int], dtype: torc
 
 
 @claim(
-    "Loss, metrics and gradients are the reference's, with coefficients given or by default, and whatever batch came "
-    "before: a rule keeps nothing from one update to the next.",
-    zh="损失、指标和梯度都与参考实现一致，无论系数是给定的还是默认的，也无论之前算过什么批：算法不在更新之间保留任何东西。",
+    "Loss, metrics and gradients are the reference's, with coefficients given or by default, and whatever batches came "
+    "before, to this rule or to another: nothing is kept from one update to the next.",
+    zh="损失、指标和梯度都与参考实现一致，无论系数是给定的还是默认的，也无论之前（用这个或别的实例）算过什么批：两次更新之间不保留任何东西。",
 )
 @given(case=cases(), defaults=st.booleans())
 def test_loss_equals_the_reference_whatever_came_before(impl: Any, reference: Any, case: Case, defaults: bool) -> None:
     ours, theirs = trained(case.batch), trained(case.batch)
     expected = reference(**{} if defaults else case.rule).loss(ours)
     rule = impl(**{} if defaults else case.rule)
-    rule.loss(changed(case.batch, lambda name, tensor: tensor if name == "mask" else tensor + 0.5))
+    earlier = changed(case.batch, lambda name, tensor: ~tensor if name == "mask" else tensor + 0.5)
+    for other in (rule, impl(clip=0.4, value_clip=0.6, value_coef=0.1, entropy_coef=0.1, kl_coef=0.1)):
+        other.loss(earlier)
     got = rule.loss(theirs)
     check_same(got, expected, case.batch)
     grads = gradient(got.loss, learned(theirs)), gradient(expected.loss, learned(ours))
@@ -294,6 +361,11 @@ def tokens(batch: RolloutBatch) -> list[Token]:
 
 def ratio(token: Token) -> float:
     return math.exp(token["log_prob"] - token["old_log_prob"])
+
+
+def penalty(token: Token) -> float:
+    away = token["ref_log_prob"] - token["log_prob"]
+    return math.exp(away) - away - 1
 
 
 def mean(terms: Iterable[float]) -> float:

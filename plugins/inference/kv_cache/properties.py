@@ -33,7 +33,7 @@ from groundup.core.testing import (
 )
 from groundup.core.testing.strategies import LAYOUTS, laid_out
 
-NAMES = (3, 9, 27, 45)  # equal modulo 2 and modulo 3: a number taken for a slot meets itself again
+NAMES = (0, 6, -6, 12)  # equal modulo 2 and modulo 3: a number taken for a slot meets itself again; and 0 is a number
 TOKENS = 31  # of different numbers; each of theirs is exact in bfloat16, the narrowest dtype here
 
 
@@ -123,7 +123,9 @@ class Watched:
             "reserved": len(self.held) * slot * byte,
             "total": self.shape.sequences * slot * byte,
         }
-        assert_equal(self.cache.usage(), expected, what="the usage")
+        got = self.cache.usage()
+        assert_equal(got, expected, what="the usage")
+        assert_equal([type(number).__name__ for number in got.values()], ["int"] * 3, what="the types in the usage")
 
     def check_unchanged(self) -> None:
         self.check_all()
@@ -137,11 +139,11 @@ class Watched:
 @hole(2)
 @given(
     shape=st.sampled_from(SHAPES),
-    parts=st.sampled_from([(3, 1, 1), (1, 1, 1), (0, 2, 1), (2, 0, 3), (5,), (1, 5)]),
+    parts=st.sampled_from([(3, 1, 1), (1, 1, 1), (0, 2, 1), (2, 0, 3), (5,), (1, 5), (19, 1, 8, 1)]),
     layout=st.sampled_from(LAYOUTS),
 )
 def test_prefill_then_decode_equals_one_append(impl: Any, shape: Shape, parts: Sequence[int], layout: str) -> None:
-    watched = Watched(impl, shape)
+    watched = Watched(impl, shape._replace(capacity=max(6, sum(parts))))
     watched.begin(9)
     for part in parts:
         for layer in watched.layers:
@@ -280,12 +282,12 @@ def test_the_capacity_is_exact_and_one_too_many_changes_nothing(impl: Any, shape
 @hole(4)
 @given(
     shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)),
-    held=st.integers(1, 2),
+    held=st.sampled_from([1, 2, 5]),
     uneven=st.booleans(),
     parent_first=st.booleans(),
 )
 def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: int, uneven: bool, parent_first: bool) -> None:
-    watched = Watched(impl, shape)
+    watched = Watched(impl, shape._replace(capacity=held + uneven + 2))
     watched.begin(9)
     watched.forward(9, held)
     if uneven:  # in the midst of a forward pass
@@ -296,6 +298,7 @@ def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: int, uneven: bool,
     watched.forward(second, 2)
     watched.check_all()
     watched.free(first)
+    watched.fork(second, 27)  # the first layer of which is full
     watched.check_all()
 
 
@@ -311,7 +314,7 @@ def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: int, uneven: bool,
     again=st.booleans(),
 )
 def test_freeing_makes_room_for_one_empty_sequence(impl: Any, shape: Shape, freed: int, again: bool) -> None:
-    watched, ids = Watched(impl, shape), [7, 8]
+    watched, ids = Watched(impl, shape), [7, 8, 5, 8]
     for sequence in NAMES[: shape.sequences]:
         watched.begin(sequence, ids)
         watched.forward(sequence, 2)
@@ -358,7 +361,7 @@ def test_a_closed_sequence_is_unknown(impl: Any, call: str, freed: bool) -> None
     zh="正在使用的编号不能再次打开，begin 和 fork 都一样：抛出 ValueError。"
     "分叉需要空闲的槽：否则抛出 CacheFullError。此后一切不变。",
 )
-@given(call=st.sampled_from(["begin an open one", "fork onto an open one", "fork without a vacant slot"]))
+@given(call=st.sampled_from(["begin an open one", "fork onto an open one", "fork onto itself", "fork without a vacant slot"]))
 def test_opening_needs_a_free_number_and_a_vacant_slot(impl: Any, call: str) -> None:
     full = call == "fork without a vacant slot"
     watched = Watched(impl, TWO_LAYERS._replace(sequences=2 if full else 3))
@@ -369,7 +372,7 @@ def test_opening_needs_a_free_number_and_a_vacant_slot(impl: Any, call: str) -> 
         if call == "begin an open one":
             watched.cache.begin(9)
         else:
-            watched.cache.fork(9, 27 if full else 3)
+            watched.cache.fork(9, {"fork onto an open one": 3, "fork onto itself": 9}.get(call, 27))
     watched.check_unchanged()
 
 
@@ -425,13 +428,46 @@ def test_usage_counts_bytes(impl: Any, shape: Shape, dtype: torch.dtype) -> None
     watched.check_usage()
 
 
+@claim(
+    "The numbers come back bit for bit, in the dtype that was asked for.",
+    zh="读回来的数值逐位相同，dtype 就是所要求的那个。",
+)
+@hole(2)
+@given(dtype=st.sampled_from((torch.float64, torch.float32, torch.bfloat16, torch.float16)), tokens=st.integers(1, 3))
+def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> None:
+    key = ((torch.arange(6 * tokens, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens, 3)  # not on any grid
+    cache = impl(layers=[(2, 3)], capacity=4, sequences=1, dtype=dtype)
+    cache.begin(9)
+    cache.append(9, 0, key, -key)
+    for name, got, expected in zip(("key", "value"), cache.read(9, 0), (key, -key), strict=True):
+        assert_equal(got, expected, what=f"the {name} tensor of read(9, 0)")
+
+
+@claim(
+    "Two caches know nothing of each other, however alike they are.",
+    zh="两个缓存互不相干，无论它们多么相像。",
+)
+@hole(1)
+@given(shape=st.sampled_from(SHAPES), counts=st.sampled_from([(2, 1), (1, 2), (1, 1)]))
+def test_two_caches_share_nothing(impl: Any, shape: Shape, counts: tuple[int, int]) -> None:
+    one, other = Watched(impl, shape), Watched(impl, shape)
+    other.appended = TOKENS // 2  # other numbers than the first one's
+    for watched, count in zip((one, other), counts, strict=True):
+        watched.begin(9)
+        watched.forward(9, count)
+    for watched in (one, other):
+        watched.check_unchanged()
+    one.free(9)
+    other.check_unchanged()
+
+
 class AgainstADict(ImplMachine):
     """Opens, appends, forks, frees and reads in any order. What the dict has no room for must be refused."""
 
     @initialize(shape=st.sampled_from((ONE_LAYER._replace(capacity=4), TWO_LAYERS._replace(capacity=4))))
     def construct(self, shape: Shape) -> None:
         self.watched = Watched(self.impl, shape)
-        self.watched.begin(3)
+        self.watched.begin(0)
 
     def opened(self, which: int) -> int:
         """Return one of the open sequences, counted in the order in which they were opened."""
