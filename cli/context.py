@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from groundup.cli.words import LANGUAGES, speak, spoken_language, tr
+from groundup.core.errors import GroundupError
+
 if TYPE_CHECKING:
     from groundup.core.registry import Registry
     from groundup.core.technique import Roadmap, Technique
@@ -48,8 +51,11 @@ def technique_named(name: str) -> Technique:
         if name not in days:
             raise
     written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
-    told = f"It brings {' and '.join(written)}." if written else "None of its techniques is written yet."
-    raise UsageProblem(f"{name!r} is a day; a technique is wanted here. {told}")
+    if written:
+        names = tr(" and ").join(written)
+        raise UsageProblem(tr("{name!r} is a day; a technique is wanted here. It brings {names}.", name=name, names=names))
+    told = tr("{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name)
+    raise UsageProblem(told)
 
 
 def roadmap_of(workspace: Workspace | None) -> Roadmap:
@@ -81,7 +87,7 @@ def workspace_for(technique: Technique) -> Workspace:
 
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace(f"There is no workspace here. 'learn start {technique.name}' makes one.")
+        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=technique.name))
     return workspace
 
 
@@ -98,7 +104,8 @@ def attempt_in(workspace: Workspace, technique: Technique) -> Path:
 
     path = workspace.attempt_path(technique)
     if not path.is_file():
-        raise UsageProblem(f"There is no {shown(path)} yet: 'learn start {technique.name}' puts the stub there.")
+        told = "There is no {path} yet: 'learn start {name}' puts the stub there."
+        raise UsageProblem(tr(told, path=shown(path), name=technique.name))
     return path
 
 
@@ -162,20 +169,46 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]
             number = int(value)
             if self.low <= number <= self.high:
                 return number
-        self.fail(f"{value!r} is not a whole number from {self.low} to {self.high}.", param, ctx)
+        told = tr("{value!r} is not a whole number from {low} to {high}.", value=value, low=self.low, high=self.high)
+        self.fail(told, param, ctx)
 
 
 def lang_option(command: F) -> F:
-    """Add ``--lang``; without it, what learn.toml says counts."""
-    return click.option("--lang", metavar="LANG", help="Language of texts: en or zh. Default: learn.toml's.")(command)
+    """Add ``--lang``; without it, what learn.toml says counts. Read before the rest, it has refusals follow it, too."""
+    return click.option(
+        "--lang",
+        metavar="LANG",
+        is_eager=True,
+        callback=_speak,
+        help="Language of texts: en or zh. Default: learn.toml's.",
+    )(command)
 
 
 def language(lang: str | None) -> str:
-    """Return the language to show texts in."""
-    if lang:
-        return lang
-    workspace = find_workspace()
-    return workspace.settings.lang if workspace else "en"
+    """Return the language to show texts in, and speak it; one that the commands do not speak is told of once."""
+    if not lang:
+        workspace = find_workspace()
+        lang = workspace.settings.lang if workspace else "en"
+    if lang not in (*LANGUAGES, spoken_language()):
+        known = " and ".join(LANGUAGES)
+        told = f"the commands speak {known}, not {lang!r}: what has no such translation is in English."
+        click.echo(f"learn: {told}", err=True)
+    speak(lang)
+    return lang
+
+
+def speak_as_set() -> None:
+    """Speak the language of learn.toml; what is wrong with that file is for a command to tell that needs it."""
+    with contextlib.suppress(GroundupError):
+        language(None)
+
+
+def _speak(ctx: click.Context, param: click.Parameter, lang: str | None) -> str | None:
+    if lang and not ctx.resilient_parsing:
+        language(lang)
+    elif not ctx.resilient_parsing:
+        speak_as_set()
+    return lang
 
 
 def say(text: dict[str, str], lang: str) -> str:

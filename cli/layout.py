@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from groundup.cli.main import called
+from groundup.cli.words import tr
 
 WIDEST = 100
 NARROWEST = 30
@@ -83,7 +84,7 @@ def table(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> Iterator[str]
 
 def show_next(*steps: tuple[str, str]) -> None:
     """Print what to type next: commands without their ``learn``, and what each is for."""
-    click.echo("\nNext")
+    click.echo("\n" + tr("Next"))
     for line in table([(f"{called()} {command}", purpose) for command, purpose in steps]):
         click.echo(line)
 

@@ -13,6 +13,8 @@ from typing import Any, cast
 import click
 from click.shell_completion import CompletionItem
 
+from groundup.cli.words import speak, told, tr
+
 # What 'learn --help' shows, in the order of a learner's day; 'a-b' lives in cli/a_b.py.
 COMMANDS = {
     "start": "Put a day's or a technique's stubs into your workspace.",
@@ -100,6 +102,7 @@ class Learn(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
+        from groundup.cli.context import speak_as_set
         from groundup.core.errors import UnknownName
 
         command = self.get_command(ctx, args[0])
@@ -107,6 +110,7 @@ class Learn(click.Group):
             return args[0], command, args[1:]
         if args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
+        speak_as_set()  # the command that would have done it is not there
         raise UnknownName("command", args[0], COMMANDS, "'learn --help' lists them.")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -123,11 +127,12 @@ class Learn(click.Group):
         """Run the command; a problem of ours becomes its message and its exit code."""
         from groundup.core.errors import EXIT_BROKEN, GroundupError
 
+        speak("en")  # until the command has read --lang or learn.toml
         try:
             _need_a_folder()
             return super().invoke(ctx)
         except GroundupError as error:
-            raise Problem(str(error), error.exit_code) from error
+            raise Problem(told(str(error)), error.exit_code) from error
         except KeyboardInterrupt:
             raise click.Abort from None
         except OSError as error:
@@ -157,7 +162,7 @@ def main() -> None:
     try:
         code = cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
     except click.Abort:
-        click.echo(("\n" if sys.stderr.isatty() else "") + "learn: stopped.", err=True)  # after the terminal's ^C
+        click.echo(("\n" if sys.stderr.isatty() else "") + f"learn: {tr('stopped.')}", err=True)  # after the terminal's ^C
         code = 130
     except click.ClickException as error:
         error.show()
@@ -168,7 +173,8 @@ def main() -> None:
         from groundup.core.errors import EXIT_BROKEN
 
         traceback.print_exc()
-        click.echo("learn: the fault is not your attempt's. Please report it, with the lines above.", err=True)
+        told_why = tr("the fault is not your attempt's. Please report it, with the lines above.")
+        click.echo(f"learn: {told_why}", err=True)
         code = EXIT_BROKEN
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -179,7 +185,7 @@ def _need_a_folder() -> None:
     try:
         Path.cwd()
     except OSError:
-        raise UsageProblem("The folder that you are in is gone: go to another one.") from None
+        raise UsageProblem(tr("The folder that you are in is gone: go to another one.")) from None
 
 
 def _of_a_plugin(name: str) -> click.Command | None:

@@ -127,14 +127,11 @@ class Check:
 
     def cheats(self) -> tuple[str, list[str]]:
         """What is wrong for every technique is found out, in a process of its own."""
-        reference = self._reference()
-        names = CALLS if self._answers_hold_no_float() else NAMES
-        problems = []
-        for name in names:
-            source = cheat(self.technique, self.solution_text, reference, name)
-            if self.holds(source, self.seeds[0], apart=True):
-                problems.append(f"the cheat {name!r} passes with seed {self.seeds[0]}: add or sharpen a property")
-        return f"{len(names)} cheats", problems
+        seed, sources = self.seeds[0], self.cheating()
+        passed = [name for name, source in sources.items() if self.holds(source, seed, apart=True)]
+        return f"{len(sources)} cheats", [
+            f"the cheat {name!r} passes with seed {seed}: add or sharpen a property" for name in passed
+        ]
 
     def properties(self) -> tuple[str, list[str]]:
         """Every property finds out a misconception. Comes last: it reads what the rule of misconceptions saw."""
@@ -143,6 +140,11 @@ class Check:
         return f"{len(names)} properties", [
             f"{name} finds no misconception out: sharpen it, name what it is for, or drop it" for name in idle
         ]
+
+    def cheating(self) -> dict[str, str]:
+        """Return the sources of the cheats, by name; where no answer holds a float, none that spoils floats."""
+        names = CALLS if self._answers_hold_no_float() else NAMES
+        return {name: cheat(self.technique, self.solution_text, self._reference(), name) for name in names}
 
     def survives(self, source: str, seed: int) -> bool:
         """Whether every property holds for an edit of the solution: here, which is quick, and as a grading would."""

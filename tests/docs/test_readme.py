@@ -44,10 +44,10 @@ def comparable(line: str) -> str:
 
 
 def assert_printed(result: Result, expected: list[str]) -> None:
-    """Check that the lines were printed, in order; '...' stands for any number of others."""
-    printed = [comparable(line) for line in result.output.splitlines()]
+    """Check that the lines were printed, in order; '...' stands for any number of others. Blank ones do not count."""
+    printed = [comparable(line) for line in result.output.splitlines() if line.strip()]
     at, anything = 0, False
-    for line in expected:
+    for line in filter(str.strip, expected):
         if line.strip() == "...":
             anything = True
             continue
@@ -56,7 +56,7 @@ def assert_printed(result: Result, expected: list[str]) -> None:
         found = printed.index(wanted, at)
         assert anything or found == at, f"printed before {wanted!r}: {printed[at:found]}"
         at, anything = found + 1, False
-    assert anything or not [line for line in printed[at:] if line], f"printed after the last line: {printed[at:]}"
+    assert anything or at == len(printed), f"printed after the last line: {printed[at:]}"
 
 
 def write_attempts(workspace: Path, delta: str) -> None:

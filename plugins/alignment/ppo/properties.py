@@ -113,7 +113,7 @@ def test_nothing_else_is_clipped(
         RolloutBatch(-6 * one, (-6 - moved) * one, advantage * one, one, one, (1 - missed) * one, one, one.bool(),
                      (away - 6) * one)
     )  # fmt: skip
-    got = impl(clip=0.2, value_clip=0.3, value_coef=0.5, entropy_coef=0.0, kl_coef=0.5).loss(batch)
+    got = impl(clip=0.2, value_clip=None, value_coef=0.5, entropy_coef=0.0, kl_coef=0.5).loss(batch)
     rising = -advantage * math.exp(moved)
     expected = {
         "policy_loss": max(rising, -advantage * 0.8), "value_loss": 0.5 * missed**2, "kl": math.exp(away) - away - 1

@@ -361,7 +361,11 @@ def test_a_closed_sequence_is_unknown(impl: Any, call: str, freed: bool) -> None
     zh="正在使用的编号不能再次打开，begin 和 fork 都一样：抛出 ValueError。"
     "分叉需要空闲的槽：否则抛出 CacheFullError。此后一切不变。",
 )
-@given(call=st.sampled_from(["begin an open one", "fork onto an open one", "fork onto itself", "fork without a vacant slot"]))
+@given(
+    call=st.sampled_from(
+        ["begin an open one", "fork onto an open one", "fork onto itself", "fork without a vacant slot"]
+    )
+)
 def test_opening_needs_a_free_number_and_a_vacant_slot(impl: Any, call: str) -> None:
     full = call == "fork without a vacant slot"
     watched = Watched(impl, TWO_LAYERS._replace(sequences=2 if full else 3))

@@ -1,0 +1,69 @@
+"""Every technique that Groundup brings is held to what ``learn author check`` asks of anyone's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from groundup.core.registry import Registry
+from groundup.core.technique import Technique
+from groundup.grader.author import Check
+from groundup.grader.edits import load_edits
+from groundup.grader.fork_server import ForkServer
+from groundup.grader.judge import Judge
+
+TECHNIQUES = [t for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]
+FRESH_SEEDS, MISCONCEPTION_SEEDS, CHEAT_SEEDS = 20, 200, 5
+
+each = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.id)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with ForkServer() as server:
+        yield Judge(server)
+
+
+def survivors(check: Check, sources: dict[str, str], seeds: range) -> list[str]:
+    """Return the sources, by name, that no property finds wrong, each with the seed."""
+    return [
+        f"{name}, seed {seed}" for name, source in sources.items() for seed in seeds if check.survives(source, seed)
+    ]
+
+
+@each
+def test_every_rule_is_kept(judge: Judge, technique: Technique) -> None:
+    findings = Check(judge, technique, seeds=1).findings()
+    assert [(f.rule, problem) for f in findings for problem in f.problems] == []
+
+
+@each
+def test_there_is_enough_to_hold_an_attempt_against(judge: Judge, technique: Technique) -> None:
+    assert len(judge.property_names(technique)) >= 6
+    assert sum(edit.kind == "misconception" for edit in load_edits(technique)) >= 5
+
+
+@pytest.mark.soak
+@each
+def test_the_solution_passes_at_fresh_seeds(judge: Judge, technique: Technique) -> None:
+    source = technique.files.solution.read_text(encoding="utf-8")
+    seeds = [random.SystemRandom().randrange(1 << 32) for _ in range(FRESH_SEEDS)]
+    verdicts = [judge.grade(technique, source, technique.file, seed=seed).verdict for seed in seeds]
+    assert [(v.seed, [p.id for p in v.properties if p.status != "held"]) for v in verdicts if not v.passed] == []
+
+
+@pytest.mark.soak
+@each
+def test_every_misconception_dies_at_every_seed(judge: Judge, technique: Technique) -> None:
+    solution = technique.files.solution.read_text(encoding="utf-8")
+    wrong = {e.id: e.apply(solution) for e in load_edits(technique) if e.kind == "misconception"}
+    assert survivors(Check(judge, technique), wrong, range(MISCONCEPTION_SEEDS)) == []
+
+
+@pytest.mark.soak
+@each
+def test_every_cheat_dies_at_several_seeds(judge: Judge, technique: Technique) -> None:
+    check = Check(judge, technique)
+    assert survivors(check, check.cheating(), range(1, 1 + CHEAT_SEEDS)) == []
