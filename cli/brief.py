@@ -20,6 +20,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import show_next
 from groundup.cli.main import spoken
+from groundup.cli.words import told, tr
 from groundup.core.errors import NoWorkspace, UsageProblem
 
 if TYPE_CHECKING:
@@ -64,18 +65,18 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     A file that 'learn brief' wrote, and nobody changed since, is replaced; any other is left alone.
     """
     if as_json and (form or out):
-        raise UsageProblem("--json prints the data of the brief: leave out --format and --out.")
+        raise UsageProblem(tr("--json prints the data of the brief: leave out --format and --out."))
     form = _form(form, out)
     from groundup.grader.brief import gather
 
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace("There is no workspace here. 'learn start day-4' makes one.")
+        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name="day-4"))
     lang = language(lang)
     with open_state(workspace) as state:
         brief, problems = gather(state, registry(), roadmap_of(workspace), lang, workspace.settings.learner)
     for problem in problems:
-        click.echo(f"learn: {spoken(str(problem))}", err=True)
+        click.echo(f"learn: {spoken(told(str(problem)))}", err=True)
     if as_json:
         _print(_as_json(brief))
     elif brief.proofs and out:
@@ -86,7 +87,8 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
         _print(page(brief, form))
     elif out:
         step = _first_steps(workspace, lang)[0][0]
-        raise UsageProblem(f"{say(SAYS['nothing'], lang)} {out} was not written. Next: 'learn {step}'.")
+        why = say(SAYS["nothing"], lang)
+        raise UsageProblem(tr("{why} {file} was not written. Next: 'learn {step}'.", why=why, file=out, step=step))
     else:
         click.echo(say(SAYS["nothing"], lang))
         show_next(*_first_steps(workspace, lang))
@@ -100,9 +102,17 @@ def _form(form: Format | None, out: Path | None) -> Format:
         return form or "md"
     named = SUFFIXES.get(out.suffix.lower())
     if form and named and form != named:
-        raise UsageProblem(f"{out} is the name of a {named} file, and --format says {form}: leave out one of the two.")
+        told_both = tr(
+            "{file} is the name of a {named} file, and --format says {form}: leave out one of the two.",
+            file=out,
+            named=named,
+            form=form,
+        )
+        raise UsageProblem(told_both)
     if not (form or named):
-        raise UsageProblem(f"{out} does not tell its format: name a file in .md or .html, or give --format.")
+        raise UsageProblem(
+            tr("{file} does not tell its format: name a file in .md or .html, or give --format.", file=out)
+        )
     return form or named or "md"
 
 
@@ -113,15 +123,18 @@ def _write(brief: Brief, form: Format, out: Path) -> None:
     files = beside(brief) if form == "md" else {}
     text = page(brief, form, folder)
     write_page(out, text, folder, files)
-    count = len(brief.proofs)
-    told = f"Wrote {shown(out)}: {count} {'technique' if count == 1 else 'techniques'}, {_size(len(text.encode()))}"
+    count, size = len(brief.proofs), _size(len(text.encode()))
+    one = tr("Wrote {file}: 1 technique, {size}", file=shown(out), size=size)
+    line = (
+        one if count == 1 else tr("Wrote {file}: {count} techniques, {size}", file=shown(out), count=count, size=size)
+    )
     if files:
-        told += f"; its attempts and plots are in {shown(out.parent / folder)}/"
-    click.echo(f"{told}.")
+        line += tr("; its attempts and plots are in {folder}/", folder=shown(out.parent / folder))
+    click.echo(line + tr("."))
 
 
 def _size(count: int) -> str:
-    return f"{count / 1024:.0f} KiB" if count >= 1024 else f"{count} bytes"
+    return f"{count / 1024:.0f} KiB" if count >= 1024 else tr("{count} bytes", count=count)
 
 
 def _as_json(brief: Brief) -> str:

@@ -53,7 +53,9 @@ def technique_named(name: str) -> Technique:
     written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
     if written:
         names = tr(" and ").join(written)
-        raise UsageProblem(tr("{name!r} is a day; a technique is wanted here. It brings {names}.", name=name, names=names))
+        raise UsageProblem(
+            tr("{name!r} is a day; a technique is wanted here. It brings {names}.", name=name, names=names)
+        )
     told = tr("{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name)
     raise UsageProblem(told)
 
@@ -104,8 +106,8 @@ def attempt_in(workspace: Workspace, technique: Technique) -> Path:
 
     path = workspace.attempt_path(technique)
     if not path.is_file():
-        told = "There is no {path} yet: 'learn start {name}' puts the stub there."
-        raise UsageProblem(tr(told, path=shown(path), name=technique.name))
+        at, name = shown(path), technique.name
+        raise UsageProblem(tr("There is no {path} yet: 'learn start {name}' puts the stub there.", path=at, name=name))
     return path
 
 

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from groundup.cli.context import find_workspace, json_option, open_state, print_json, registry
+from groundup.cli.context import find_workspace, json_option, lang_option, open_state, print_json, registry
 from groundup.cli.layout import wrapped
 from groundup.cli.main import spoken
+from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
 
 
@@ -30,7 +31,8 @@ class Finding:
 
 @click.command("doctor", short_help="Check what this machine offers, and what each lack costs.")
 @json_option
-def command(as_json: bool) -> None:
+@lang_option
+def command(as_json: bool, lang: str | None) -> None:
     """Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work."""
     checks = (_python, _torch, _triton, _gpu, _gloo, _containment, _grading, _state, _plugins)
     findings = []
@@ -47,7 +49,7 @@ def _carefully(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except GroundupError as error:
-        return Finding(check.__name__.strip("_"), "broken", str(error))
+        return Finding(check.__name__.strip("_"), "broken", told(str(error)))
     except (Exception, AttemptDied) as error:  # whatever it is, the other checks go on
         return Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
 
@@ -60,22 +62,23 @@ def _show(finding: Finding) -> None:
 
 
 def _python() -> Finding:
-    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+    return Finding("python", "ok", tr("{version} at {path}", version=platform.python_version(), path=sys.executable))
 
 
 def _torch() -> Finding:
     import torch
 
-    return Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    version, count = torch.__version__, torch.get_num_threads()
+    return Finding("torch", "ok", tr("{version}, {count} threads", version=version, count=count))
 
 
 def _triton() -> Finding:
     try:
-        return Finding("triton", "ok", f"{importlib.metadata.version('triton')}; without a GPU it interprets kernels")
+        version = importlib.metadata.version("triton")
     except importlib.metadata.PackageNotFoundError:
-        return Finding(
-            "triton", "lacking", "not installed", "Triton kernels cannot be graded here; it runs on Linux only."
-        )
+        cost = tr("Triton kernels cannot be graded here; it runs on Linux only.")
+        return Finding("triton", "lacking", tr("not installed"), cost)
+    return Finding("triton", "ok", tr("{version}; without a GPU it interprets kernels", version=version))
 
 
 def _gpu() -> Finding:
@@ -83,28 +86,26 @@ def _gpu() -> Finding:
 
     if torch.cuda.is_available():
         return Finding("gpu", "ok", torch.cuda.get_device_name(0))
-    return Finding(
-        "gpu", "lacking", "none", "Everything grades without one; kernels are interpreted, speed is not measured."
-    )
+    cost = tr("Everything grades without one; kernels are interpreted, speed is not measured.")
+    return Finding("gpu", "lacking", tr("none"), cost)
 
 
 def _gloo() -> Finding:
     import torch.distributed
 
     if torch.distributed.is_available() and torch.distributed.is_gloo_available():
-        return Finding("gloo", "ok", "available")
-    return Finding(
-        "gloo", "lacking", "not in this torch", "Labs of distributed techniques cannot run here; they still grade."
-    )
+        return Finding("gloo", "ok", tr("available"))
+    cost = tr("Labs of distributed techniques cannot run here; they still grade.")
+    return Finding("gloo", "lacking", tr("not in this torch"), cost)
 
 
 def _containment() -> Finding:
-    bubblewrap = "bubblewrap is here" if shutil.which("bwrap") else "bubblewrap is not installed"
+    bubblewrap = tr("bubblewrap is here") if shutil.which("bwrap") else tr("bubblewrap is not installed")
     return Finding(
         "containment",
         "lacking",
-        f"process: own process, own session, limits on time, memory, files ({bubblewrap})",
-        "An attempt can read your files and use the network: grade only code that you trust as you trust your own.",
+        tr("process: own process, own session, limits on time, memory, files ({bubblewrap})", bubblewrap=bubblewrap),
+        tr("An attempt can read your files and use the network: grade only code that you trust as you trust your own."),
     )
 
 
@@ -126,27 +127,30 @@ def _grading() -> Finding:
             process.close()
             seconds.append(time.monotonic() - began)
             if answer != 1:
-                return Finding("grading", "broken", f"a process answered {answer!r} instead of 1")
+                return Finding("grading", "broken", tr("a process answered {answer!r} instead of 1", answer=answer))
     cold, warm = seconds
-    return Finding("grading", "ok", f"a process starts in {cold:.1f} s cold, {warm * 1000:.0f} ms after that")
+    found = tr("a process starts in {cold:.1f} s cold, {warm:.0f} ms after that", cold=cold, warm=1000 * warm)
+    return Finding("grading", "ok", found)
 
 
 def _state() -> Finding:
     workspace = find_workspace()
     if workspace is None:
-        return Finding("workspace", "ok", "none here; 'learn start day-4' makes one")
+        return Finding("workspace", "ok", tr("none here; 'learn start day-4' makes one"))
     with open_state(workspace) as state:
         count = sum(s.attempts for s in state.last_scores().values())
-    return Finding("workspace", "ok", f"{workspace.folder}, {_counted(count, 'grading')} recorded")
+    several = tr("{folder}, {count} gradings recorded", folder=workspace.folder, count=count)
+    one = tr("{folder}, 1 grading recorded", folder=workspace.folder)
+    return Finding("workspace", "ok", one if count == 1 else several)
 
 
 def _plugins() -> Finding:
     known = registry()
     if known.problems:
         return Finding("plugins", "broken", "; ".join(map(str, known.problems)))
-    found = f"{_counted(len(known.techniques), 'technique')}, {_counted(len(known.roadmaps), 'roadmap')}"
-    return Finding("plugins", "ok", found)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    techniques, roadmaps = len(known.techniques), len(known.roadmaps)
+    counted = (
+        tr("1 technique") if techniques == 1 else tr("{count} techniques", count=techniques),
+        tr("1 roadmap") if roadmaps == 1 else tr("{count} roadmaps", count=roadmaps),
+    )
+    return Finding("plugins", "ok", tr(", ").join(counted))

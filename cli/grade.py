@@ -24,7 +24,9 @@ from groundup.cli.context import (
     shown,
     technique_named,
 )
+from groundup.cli.layout import width
 from groundup.cli.main import spoken
+from groundup.cli.words import told, tr
 from groundup.core.errors import (
     EXIT_BROKEN,
     EXIT_FELL_SHORT,
@@ -86,11 +88,11 @@ def command(
                 3  a plugin or this machine is broken
     """
     if technique and everything:
-        raise UsageProblem("Name a technique, or give --all, not both.")
+        raise UsageProblem(tr("Name a technique, or give --all, not both."))
     if everything and file:
-        raise UsageProblem("--attempt goes with one technique, not with --all.")
+        raise UsageProblem(tr("--attempt goes with one technique, not with --all."))
     if not technique and not everything:
-        raise UsageProblem("Name a technique, as in 'learn grade ppo', or give --all.")
+        raise UsageProblem(tr("Name a technique, as in 'learn grade ppo', or give --all."))
     from groundup.grader.fork_server import ForkServer
 
     verdicts, codes = [], [EXIT_HELD]
@@ -108,7 +110,7 @@ def command(
             except GroundupError as problem:
                 if not everything:
                     raise
-                click.echo(f"learn: {chosen.id}: {spoken(str(problem))}", err=True)
+                click.echo(f"learn: {chosen.id}: {spoken(told(str(problem)))}", err=True)
                 codes.append(problem.exit_code)
                 continue
             verdicts.append(verdict)
@@ -127,11 +129,15 @@ def _techniques(name: str | None, file: Path | None, workspace: Workspace | None
     if technique and (file or workspace):
         return [technique]
     if workspace is None:
-        makes = f"'learn start {technique.name if technique else 'day-4'}' makes one"
-        raise NoWorkspace(f"There is no workspace here. {makes}" + ("; or give --attempt FILE." if technique else "."))
+        if technique is None:
+            raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name="day-4"))
+        makes = tr(
+            "There is no workspace here. 'learn start {name}' makes one; or give --attempt FILE.", name=technique.name
+        )
+        raise NoWorkspace(makes)
     started = [t for t in registry().techniques.values() if workspace.attempt_path(t).is_file()]
     if not started:
-        raise UsageProblem("You have started nothing yet: 'learn start day-4' puts the first stubs there.")
+        raise UsageProblem(tr("You have started nothing yet: 'learn start day-4' puts the first stubs there."))
     return [t for t in registry().with_prerequisites(started) if t in started]
 
 
@@ -143,7 +149,7 @@ def _graded(
 
     name = shown(path)
     source = read_attempt(Path(name))
-    with _saying(f"grading {technique.id} ..."):
+    with _saying(tr("grading {id} ...", id=technique.id)):
         cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
         grading = judge.grade(technique, source, name, seed=seed, thorough=thorough, cases=cases)
         if state:
@@ -185,7 +191,7 @@ def _saying(what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        click.echo("\r" + " " * len(what) + "\r", nl=False, err=True)
+        click.echo("\r" + " " * width(what) + "\r", nl=False, err=True)
 
 
 def _exit_code(verdict: Verdict) -> int:

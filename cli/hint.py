@@ -17,6 +17,7 @@ from groundup.cli.context import (
     workspace_for,
 )
 from groundup.cli.layout import show_next, wrapped
+from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -40,8 +41,15 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
     workspace = workspace_for(found)
     count = len(found.holes)
     if hole is not None and not 1 <= hole <= count:
-        have = f"{count} holes, numbered 1 to {count}" if count > 1 else "one hole, number 1"
-        raise UsageProblem(f"{found.id} has {have}; there is no hole {hole}.")
+        if count == 1:
+            raise UsageProblem(tr("{id} has one hole, number 1; there is no hole {hole}.", id=found.id, hole=hole))
+        told = tr(
+            "{id} has {count} holes, numbered 1 to {count}; there is no hole {hole}.",
+            id=found.id,
+            count=count,
+            hole=hole,
+        )
+        raise UsageProblem(told)
     attempt = attempt_in(workspace, found).read_text(encoding="utf-8", errors="replace")
     holes = hole_states(found, attempt, passed=False)
     with open_state(workspace) as state:
@@ -50,13 +58,15 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
         hints = found.holes[hole - 1].hints
         number = next((n for n in range(1, len(hints) + 1) if f"{hole}.{n}" not in given), len(hints))
         state.note(found.id, "hint", f"{hole}.{number}")
-    click.echo(f"{click.style(found.id, bold=True)}, hole {hole}: {holes[hole - 1].title}")
+    bold = click.style(found.id, bold=True)
+    click.echo(tr("{technique}, hole {number}: {title}", technique=bold, number=hole, title=holes[hole - 1].title))
     for shown in hints[:number]:
         click.echo("\n" + wrapped(say(shown, language(lang)), first="  "))
     more = len(hints) - number
-    click.echo(f"\nHint {number} of {len(hints)}." + ("" if more else " There are no more for this hole."))
-    further = [(f"hint {found.name} {hole}", "one step further")] if more else []
-    show_next(*further, (f"read {found.name}", "the lesson"), (f"grade {found.name}", "what holds"))
+    count_of_hints = tr("Hint {number} of {total}.", number=number, total=len(hints))
+    click.echo(f"\n{count_of_hints}" + ("" if more else tr(" There are no more for this hole.")))
+    further = [(f"hint {found.name} {hole}", tr("one step further"))] if more else []
+    show_next(*further, (f"read {found.name}", tr("the lesson")), (f"grade {found.name}", tr("what holds")))
 
 
 def _hole_to_look_at(technique: Technique, holes: tuple[HoleState, ...], state: State) -> int:

@@ -19,6 +19,7 @@ from groundup.cli.context import (
     say,
 )
 from groundup.cli.layout import padded, show_next, table, width
+from groundup.cli.words import tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -38,7 +39,7 @@ def command(as_json: bool, lang: str | None) -> None:
         return
     _show_roadmaps(_standings(), lang)
     _show_tracks(tracks, lang)
-    show_next(("start day-4", "begin a day"), ("start ppo", "begin one technique"))
+    show_next(("start day-4", tr("begin a day")), ("start ppo", tr("begin one technique")))
 
 
 def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:
@@ -50,13 +51,13 @@ def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:
             for identity in day.techniques:
                 word = standings.get(identity, "")
                 if identity not in registry().techniques:
-                    word = click.style("not written yet", dim=True)
+                    word = click.style(tr("not written yet"), dim=True)
                 click.echo(f"      {padded(identity, places)}  {word}".rstrip())
         click.echo()
 
 
 def _show_tracks(tracks: Mapping[str, list[Technique]], lang: str) -> None:
-    click.echo(click.style("tracks", bold=True))
+    click.echo(click.style(tr("tracks"), bold=True))
     for track, techniques in tracks.items():
         click.echo(f"\n  {track}")
         for line in table([(t.name, say(t.summary, lang)) for t in techniques], indent=" " * 6):

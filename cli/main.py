@@ -162,7 +162,8 @@ def main() -> None:
     try:
         code = cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
     except click.Abort:
-        click.echo(("\n" if sys.stderr.isatty() else "") + f"learn: {tr('stopped.')}", err=True)  # after the terminal's ^C
+        stopped = f"learn: {tr('stopped.')}"
+        click.echo(("\n" if sys.stderr.isatty() else "") + stopped, err=True)  # after the terminal's ^C
         code = 130
     except click.ClickException as error:
         error.show()
@@ -173,8 +174,8 @@ def main() -> None:
         from groundup.core.errors import EXIT_BROKEN
 
         traceback.print_exc()
-        told_why = tr("the fault is not your attempt's. Please report it, with the lines above.")
-        click.echo(f"learn: {told_why}", err=True)
+        fault = tr("the fault is not your attempt's. Please report it, with the lines above.")
+        click.echo(f"learn: {fault}", err=True)
         code = EXIT_BROKEN
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -24,6 +24,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import wrapped
 from groundup.cli.main import called
+from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ def command(
     Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.
     """
     if sheet and (file or as_json or fresh):
-        raise UsageProblem("--sheet goes with --seed and --lang only.")
+        raise UsageProblem(tr("--sheet goes with --seed and --lang only."))
     if file and fresh:
-        raise UsageProblem("--fresh is for a quiz that is asked here; --answers begins anew by itself.")
+        raise UsageProblem(tr("--fresh is for a quiz that is asked here; --answers begins anew by itself."))
     from groundup.grader.quiz import Sitting, answer_sheet, read_answers
 
     found, lang, workspace = technique_named(technique), language(lang), find_workspace()
@@ -147,8 +148,10 @@ def _quiz_on(technique: Technique) -> Quiz:
     from groundup.grader.quiz import question_kinds, read_quiz
 
     if not technique.files.quiz.is_file():
-        there = [t.name for t in registry().techniques.values() if t.files.quiz.is_file()]
-        raise UsageProblem(f"There is no quiz on {technique.id} yet. There are quizzes on {', '.join(sorted(there))}.")
+        there = ", ".join(sorted(t.name for t in registry().techniques.values() if t.files.quiz.is_file()))
+        raise UsageProblem(
+            tr("There is no quiz on {id} yet. There are quizzes on {names}.", id=technique.id, names=there)
+        )
     kinds, problems = question_kinds(registry())
     for problem in problems:
         click.echo(f"learn: {problem}", err=True)

@@ -11,6 +11,7 @@ import click
 
 from groundup.cli.context import TechniqueName, lang_option, language, technique_named
 from groundup.cli.layout import line_starts, line_width
+from groundup.cli.words import tr
 from groundup.core.errors import PluginProblem
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def command(technique: str, lang: str | None) -> None:
     try:
         text = lesson.read_text(encoding="utf-8")
     except OSError as error:
-        raise PluginProblem(f"The lesson of {found.id} cannot be read: {lesson}: {error.strerror}.") from error
+        told = tr("The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=error.strerror)
+        raise PluginProblem(told) from error
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return

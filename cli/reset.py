@@ -8,26 +8,29 @@ from groundup.cli.context import (
     TechniqueName,
     attempt_in,
     exercise_text,
+    lang_option,
     open_state,
     shown,
     technique_named,
     workspace_for,
 )
+from groundup.cli.words import tr
 
 
 @click.command("reset", short_help="Begin a technique anew; the old attempt is kept.")
 @click.argument("technique", type=TechniqueName())
-def command(technique: str) -> None:
+@lang_option
+def command(technique: str, lang: str | None) -> None:
     """Put the stub of TECHNIQUE back. Your attempt is kept beside it under a number: ppo.1.py, ppo.2.py ..."""
     found = technique_named(technique)
     workspace = workspace_for(found)
     attempt, stub = attempt_in(workspace, found), exercise_text(found)
     if attempt.read_bytes() == stub.encode():
-        click.echo(f"{shown(attempt)} is the stub already.")
+        click.echo(tr("{path} is the stub already.", path=shown(attempt)))
         return
     kept = workspace.reset(found, stub)
     with open_state(workspace) as state:
         state.note(found.id, "reset", kept.name if kept else "")
-    click.echo(f"{shown(attempt)} is the stub again.")
+    click.echo(tr("{path} is the stub again.", path=shown(attempt)))
     if kept:
-        click.echo(f"Your attempt is kept as {shown(kept)}.")
+        click.echo(tr("Your attempt is kept as {path}.", path=shown(kept)))

@@ -23,7 +23,9 @@ from groundup.cli.context import (
     say,
     shown,
 )
+from groundup.cli.layout import padded, width
 from groundup.cli.main import called
+from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
 
 if TYPE_CHECKING:
@@ -65,19 +67,23 @@ def command(
     reached its mark. The picture lands in your workspace.
     """
     if everything == (technique is not None):
-        raise UsageProblem("Name a technique, as in 'learn run ppo', or give --all.")
+        raise UsageProblem(tr("Name a technique, as in 'learn run ppo', or give --all."))
     from groundup.grader.lab import has_lab
 
     workspace = find_workspace()
     if technique:
         chosen = [registry().technique(technique)]
         if not has_lab(chosen[0]):
-            raise UsageProblem(f"{chosen[0].id} has no lab. These do: {', '.join(_with_labs())}.")
+            there = ", ".join(_with_labs())
+            raise UsageProblem(tr("{id} has no lab. These do: {names}.", id=chosen[0].id, names=there))
         if not reference and (workspace is None or not workspace.attempt_path(chosen[0]).is_file()):
-            raise UsageProblem(
-                f"You have no attempt at {chosen[0].id} here. 'learn start {chosen[0].name}' puts its stub there; "
-                f"'learn run {chosen[0].name} --reference' runs the lab with the reference."
+            told = tr(
+                "You have no attempt at {id} here. 'learn start {name}' puts its stub there; "
+                "'learn run {name} --reference' runs the lab with the reference.",
+                id=chosen[0].id,
+                name=chosen[0].name,
             )
+            raise UsageProblem(told)
     else:
         chosen = [registry().technique(name) for name in _with_labs()]
     runs = [r for t in chosen for r in _run(t, workspace, reference, quick, seed, out, language(lang), as_json)]
@@ -112,7 +118,8 @@ def _run(
         if not as_json:
             click.echo(click.style(say(lab.title, lang), bold=True))
             for identity in lab.uses if sources else ():
-                whose = "your attempt" if identity in sources else "the reference: you have no attempt at it"
+                lack = tr("the reference: you have no attempt at it")
+                whose = tr("your attempt") if identity in sources else lack
                 click.echo(f"  {identity:<28} {whose}")
         runs: list[LabRun] = []
         for contestant in ("yours", "reference") if sources else ("reference",):
@@ -147,7 +154,7 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
         with contextlib.suppress(FileExistsError), path.open("xb") as file:
             file.write(data)
             return path
-    raise UsageProblem(f"{folder} holds 9999 pictures of {name}: move some away.")
+    raise UsageProblem(tr("{folder} holds 9999 pictures of {name}: move some away.", folder=folder, name=name))
 
 
 @contextlib.contextmanager
@@ -163,7 +170,10 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
 
     console = Console()
     bar = Progress(
-        TextColumn(f"{contestant:<10}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()
+        TextColumn(padded(_named(contestant), 10)),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
     )
     task = bar.add_task(contestant, total=1.0)
     drawn = 0.0
@@ -196,31 +206,38 @@ def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, width
     earlier = [(name, pairs, "dot") for name, pairs in curves(before)]
     now = [(contestant if len(points) == 1 else f"{contestant}: {n}", p, "braille") for n, p in points.items()]
     for name, pairs, marker in (*earlier, *now):
-        plotext.plot([x for x, _ in pairs], [y for _, y in pairs], label=name, marker=marker)
+        plotext.plot([x for x, _ in pairs], [y for _, y in pairs], label=_named(name), marker=marker)
     return str(plotext.build())
 
 
 def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, quick: bool) -> None:
     click.echo()
     names = [say(f.name, lang) for f in runs[0].outcome.figures]
-    click.echo("  " + f"{'':<48}" + "".join(f"{r.contestant:>14}" for r in runs))
+    click.echo(" " * 50 + "".join(" " * (14 - width(name)) + name for name in (_named(r.contestant) for r in runs)))
     for number, name in enumerate(names):
         values = [r.outcome.figures[number] for r in runs]
         columns = "".join(f"{_number(v.value):>14}" for v in values)
-        click.echo(f"  {name:<48}{columns}  {values[0].unit}".rstrip())
+        click.echo(f"  {padded(name, 48)}{columns}  {values[0].unit}".rstrip())
         if values[0].published:
-            click.echo(f"      {values[0].published}")
+            click.echo(f"      {say(values[0].published, lang)}")
     for run in runs:
         if run.outcome.mark and not quick:
-            mark = (
-                click.style("✓ reached", fg="green") if run.outcome.mark.reached else click.style("✗ missed", fg="red")
-            )
-            click.echo(f"\n  {run.contestant}: {mark}  {say(run.outcome.mark.says, lang)}")
+            reached, missed = "✓ " + tr("reached"), "✗ " + tr("missed")
+            reached_it = run.outcome.mark.reached
+            mark = click.style(reached, fg="green") if reached_it else click.style(missed, fg="red")
+            head = tr("{contestant}: {mark}", contestant=_named(run.contestant), mark=mark)
+            click.echo(f"\n  {head}  {say(run.outcome.mark.says, lang)}")
     if quick:
-        click.echo("\n  A quick run: it shows that the loop runs, not what it reaches.")
-    click.echo(f"\n  Picture: {shown(path)}")
+        click.echo("\n  " + tr("A quick run: it shows that the loop runs, not what it reaches."))
+    click.echo("\n  " + tr("Picture: {path}", path=shown(path)))
     if runs[0].contestant == "yours":
-        click.echo(f"  Next: {called()} status")
+        click.echo("  " + tr("Next: {command}", command=f"{called()} status"))
+
+
+def _named(curve: str) -> str:
+    """Return a contestant, or one of its curves, as the learner calls it."""
+    contestant, colon, series = curve.partition(": ")
+    return {"yours": tr("yours"), "reference": tr("reference")}[contestant] + colon + series
 
 
 def _number(value: float) -> str:

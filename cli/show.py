@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from groundup.cli.context import say
-from groundup.cli.layout import line_width, show_next, wrapped
+from groundup.cli.layout import line_width, padded, show_next, width, wrapped
+from groundup.cli.words import told, tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from groundup.grader.verdict import PropertyResult, Verdict
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
-DIAGNOSIS = {"misconception": "This is what {} does.", "convention": "A convention that others use: {}."}
-CONTAINMENT = {"process": "a process of its own, not jailed"}
 PRINTED_LINES = 20
 THOROUGH = 200  # examples
+LABEL = 10  # places
 
 
 def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
@@ -29,12 +29,16 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
     click.echo(verdict.attempt.path)
     click.echo(f"sha256 {verdict.attempt.sha256}\n")
     if verdict.problem:
-        click.echo(click.style(wrapped(verdict.problem, first="  "), fg="red") + "\n")
+        click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":
         _show_properties(verdict.properties)
     for found in verdict.diagnosis:
         name = click.style(found.id, bold=True)
-        click.echo("  " + DIAGNOSIS[found.kind].format(name))
+        mistake, other = (
+            tr("This is what {name} does.", name=name),
+            tr("A convention that others use: {name}.", name=name),
+        )
+        click.echo("  " + (mistake if found.kind == "misconception" else other))
         click.echo(wrapped(found.says, first="    ") + "\n")
     click.echo(wrapped(_summary(verdict), first="  "))
     click.echo(wrapped(_circumstances(verdict), first="  "))
@@ -46,18 +50,21 @@ def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) ->
     where = f"--attempt {shlex.quote(file)} " if file else ""
     if verdict.outcome == "passed":
         if not file:
-            show_next((f"solution {name}", "the reference, to compare with"), ("status", "what comes next"))
+            show_next((f"solution {name}", tr("the reference, to compare with")), ("status", tr("what comes next")))
         return
     if verdict.outcome == "not_gradable":
-        show_next(("doctor", "what this machine lacks"), (f"grade {name} {where}{again}", "the same cases again"))
+        show_next(
+            ("doctor", tr("what this machine lacks")), (f"grade {name} {where}{again}", tr("the same cases again"))
+        )
         return
     steps = []
     hole = first_hole(verdict)
     if not file:
-        steps.append((f"hint {name} {hole}", f"a hint for hole {hole}") if hole else (f"hint {name}", "a hint"))
-    steps.append((f"read {name}", "the lesson"))
+        for_it = (f"hint {name} {hole}", tr("a hint for hole {hole}", hole=hole))
+        steps.append(for_it if hole else (f"hint {name}", tr("a hint")))
+    steps.append((f"read {name}", tr("the lesson")))
     if any(p.status in ("failed", "died") for p in verdict.properties) and not verdict.problem:
-        steps.append((f"grade {name} {where}{again}", "the same cases again"))
+        steps.append((f"grade {name} {where}{again}", tr("the same cases again")))
     show_next(*steps)
 
 
@@ -72,67 +79,83 @@ def _show_properties(properties: tuple[PropertyResult, ...]) -> None:
             detailed = result.status != "not_gradable"  # one smallest case is enough to work on
             for line in _details(result):
                 click.echo("      " + line)
-    waits = {"not_started": "a hole is still empty there", "not_reached": "something else has to hold first"}
-    if any(p.status == "died" for p in properties):
-        waits["not_reached"] = "the attempt died before"
-    for status, why in waits.items():
+    died = any(p.status == "died" for p in properties)
+    waits = {
+        "not_started": (tr("not started"), tr("a hole is still empty there")),
+        "not_reached": (
+            tr("not reached"),
+            tr("the attempt died before") if died else tr("something else has to hold first"),
+        ),
+    }
+    for status, (name, why) in waits.items():
         if count := sum(p.status == status for p in properties):
-            how_many = "1 property" if count == 1 else f"{count} properties"
-            click.echo(f"  · {how_many} {status.replace('_', ' ')}: {why}")
+            one = tr("1 property {status}: {why}", status=name, why=why)
+            several = tr("{count} properties {status}: {why}", count=count, status=name, why=why)
+            click.echo(f"  · {one if count == 1 else several}")
     click.echo()
 
 
 def _details(result: PropertyResult) -> Iterator[str]:
     if result.message:
-        yield from _indented(result.message)
+        yield from _indented(told(result.message))
     for name, value in (result.counterexample or {}).items():
         if "\n" in value:  # the steps of a state machine
-            yield f"{name}:"
+            yield tr("{name}:", name=told(name))
             yield from (f"  {line}" for line in value.splitlines())
         else:
             yield from _indented(value, f"{name} = ")
     if result.expected is not None:
-        yield from _indented(result.expected, "expected  ")
-        yield from _indented(result.got or "", "got       ")
+        yield from _indented(told(result.expected), padded(tr("expected"), LABEL))
+        yield from _indented(told(result.got or ""), padded(tr("got"), LABEL))
     for number, line in enumerate((result.where or "").splitlines()):
-        yield from _indented(line, "at        " if number == 0 else "          ")
+        yield from _indented(told(line), padded("" if number else tr("at"), LABEL))
     if result.printed:
         lines = result.printed.splitlines()
-        yield "it printed on this case:"
+        yield tr("it printed on this case:")
         yield from (f"  {_cut(line)}" for line in lines[:PRINTED_LINES])
         if len(lines) > PRINTED_LINES:
-            yield f"  ... and {len(lines) - PRINTED_LINES} more lines"
+            yield "  " + tr("... and {count} more lines", count=len(lines) - PRINTED_LINES)
 
 
 def _indented(text: str, label: str = "") -> list[str]:
-    rest = " " * min(len(label), 10)
+    rest = " " * min(width(label), LABEL)
     return wrapped(text, first=label, rest=rest, places=line_width() - 6).splitlines()
 
 
 def _cut(line: str) -> str:
     longest = 2 * line_width()
-    return line if len(line) <= longest else f"{line[:longest]} ... ({len(line) - longest} more characters)"
+    if len(line) <= longest:
+        return line
+    return line[:longest] + tr(" ... ({count} more characters)", count=len(line) - longest)
 
 
 def _summary(verdict: Verdict) -> str:
-    total = len(verdict.properties)
-    head = {
-        "passed": click.style(f"Passed: all {total} properties hold.", fg="green", bold=True),
-        "fell_short": click.style(f"{verdict.held} of {total} properties hold", fg="yellow", bold=True),
-        "not_started": click.style("Not started: every hole is still empty.", bold=True),
-        "died": click.style(f"The attempt died; {verdict.held} of {total} properties had held", fg="red", bold=True),
-        "not_gradable": click.style("Not gradable: not your fault; it does not count.", fg="magenta", bold=True),
+    held, total = verdict.held, len(verdict.properties)
+    words, colour = {
+        "passed": (tr("Passed: all {total} properties hold.", total=total), "green"),
+        "fell_short": (tr("{held} of {total} properties hold", held=held, total=total), "yellow"),
+        "not_started": (tr("Not started: every hole is still empty."), None),
+        "died": (tr("The attempt died; {held} of {total} properties had held", held=held, total=total), "red"),
+        "not_gradable": (tr("Not gradable: not your fault; it does not count."), "magenta"),
     }[verdict.outcome]
+    head = click.style(words, fg=colour, bold=True)
     if verdict.outcome in ("fell_short", "died"):
-        head += f": score {verdict.score:.0%}."
+        head += tr(": score {score:.0%}.", score=verdict.score)
         if empty := [h for h in verdict.holes if not h.filled]:
-            head += " Still empty: " + ", ".join(f"hole {h.number} ({h.title})" for h in empty) + "."
+            holes = [tr("hole {number} ({title})", number=h.number, title=h.title) for h in empty]
+            head += tr(" Still empty: {holes}.", holes=tr(", ").join(holes))
     return head
 
 
 def _circumstances(verdict: Verdict) -> str:
-    containment = CONTAINMENT.get(verdict.containment, verdict.containment)
-    return f"Seed {verdict.seed}, {verdict.examples} examples each, {verdict.seconds:.1f} s, in {containment}."
+    containment = {"process": tr("a process of its own, not jailed")}.get(verdict.containment, verdict.containment)
+    return tr(
+        "Seed {seed}, {examples} examples each, {seconds:.1f} s, in {containment}.",
+        seed=verdict.seed,
+        examples=verdict.examples,
+        seconds=verdict.seconds,
+        containment=containment,
+    )
 
 
 def first_hole(verdict: Verdict) -> int | None:
@@ -144,11 +167,11 @@ def first_hole(verdict: Verdict) -> int | None:
 def standing(technique: Technique, row: Standing | None, started: bool) -> str:
     """Return how the learner stands with a technique, in a few words."""
     if row is None or (row.outcome == "not_started" and not row.ever_passed):
-        return "started" if started else ""
-    latest = f"{row.score:.0%}" + (", died" if row.outcome == "died" else "")
+        return tr("started") if started else ""
+    latest = f"{row.score:.0%}" + (tr(", died") if row.outcome == "died" else "")
     if not row.ever_passed:
         return click.style(latest, fg="yellow")
-    passed = click.style("passed", fg="green")
+    passed = click.style(tr("passed"), fg="green")
     if (row.passed_version or 0) < technique.version:
-        return f"{passed}, but it has changed since: grade it again"
-    return passed if row.outcome == "passed" else f"{passed}; the latest {latest}"
+        return tr("{passed}, but it has changed since: grade it again", passed=passed)
+    return passed if row.outcome == "passed" else tr("{passed}; the latest {latest}", passed=passed, latest=latest)

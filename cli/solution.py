@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import click
 
-from groundup.cli.context import TechniqueName, open_state, technique_named, workspace_for
+from groundup.cli.context import TechniqueName, lang_option, open_state, technique_named, workspace_for
+from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
 
 @click.command("solution", short_help="Show the reference solution.")
 @click.argument("technique", type=TechniqueName())
 @click.option("--give-up", is_flag=True, help="Show it before you have passed; this is recorded.")
-def command(technique: str, give_up: bool) -> None:
+@lang_option
+def command(technique: str, give_up: bool, lang: str | None) -> None:
     """Print the reference solution of TECHNIQUE, once you have passed it or give up."""
     found = technique_named(technique)
     with open_state(workspace_for(found)) as state:
         passed = state.ever_passed(found.id)
         if not passed and not give_up:
-            raise UsageProblem(
-                f"You have not passed {found.id} yet. 'learn hint {found.name}' helps; "
-                f"'learn solution {found.name} --give-up' shows it all the same, and is recorded."
+            told = tr(
+                "You have not passed {id} yet. 'learn hint {name}' helps; "
+                "'learn solution {name} --give-up' shows it all the same, and is recorded.",
+                id=found.id,
+                name=found.name,
             )
+            raise UsageProblem(told)
         state.note(found.id, "solution_shown" if passed else "gave_up")
     click.echo(found.files.solution.read_text(encoding="utf-8"), nl=False)

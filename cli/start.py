@@ -21,6 +21,7 @@ from groundup.cli.context import (
     shown,
 )
 from groundup.cli.layout import show_next, table
+from groundup.cli.words import tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
@@ -50,7 +51,8 @@ def command(name: str, lang: str | None) -> None:
     day, wanted = _asked_for(name, workspace)
     if workspace is None and wanted:
         workspace = Workspace.create(Path(DEFAULT))
-        click.echo(f"Made a workspace in {shown(workspace.folder)}/: open that folder in your editor.\n")
+        made = tr("Made a workspace in {folder}/: open that folder in your editor.", folder=shown(workspace.folder))
+        click.echo(f"{made}\n")
     if day:
         click.echo(click.style(day.name, bold=True) + f"  {say(day.title, language(lang))}\n")
     put = _put(workspace, wanted) if workspace else []
@@ -60,13 +62,14 @@ def command(name: str, lang: str | None) -> None:
         first = next((t for t, new, passed in put if not passed), put[-1][0])
         assert workspace is not None
         path, count = shown(workspace.attempt_path(first)), len(first.holes)
-        holes = f"fill the {count} holes in {path} first" if count > 1 else f"fill the hole in {path} first"
-        show_next((f"read {first.name}", "the lesson"), (f"grade {first.name}", f"what holds; {holes}"))
+        several = tr("what holds; fill the {count} holes in {path} first", count=count, path=path)
+        purpose = several if count > 1 else tr("what holds; fill the hole in {path} first", path=path)
+        show_next((f"read {first.name}", tr("the lesson")), (f"grade {first.name}", purpose))
     elif workspace and day and not day.techniques:
-        click.echo("  This day brings no new technique.")
-        show_next(("grade --all", "everything that you have started"), ("status", "where you stand"))
+        click.echo("  " + tr("This day brings no new technique."))
+        show_next(("grade --all", tr("everything that you have started")), ("status", tr("where you stand")))
     else:
-        show_next(("list", "what there is"))
+        show_next(("list", tr("what there is")))
 
 
 def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list[Technique]]:
@@ -82,7 +85,9 @@ def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list
     except UnknownName:
         days = {str(d.number): d.name for d in roadmap.days}
         if name in days:
-            raise UsageProblem(f"No day or technique {name!r}. Did you mean {days[name]!r}?") from None
+            raise UsageProblem(
+                tr("No day or technique {name!r}. Did you mean {day!r}?", name=name, day=days[name])
+            ) from None
         known = [*days.values(), *registry().techniques]
         raise UnknownName("day or technique", name, known, "'learn list' shows what there is.") from None
 
@@ -105,13 +110,15 @@ def _put(workspace: Workspace, wanted: Sequence[Technique]) -> list[tuple[Techni
 
 def _show(workspace: Workspace | None, put: Sequence[tuple[Technique, bool, bool]], unwritten: Sequence[str]) -> None:
     where = [""] if put else []  # the column of paths
-    rows = [[identity, *where, click.style("not written yet", dim=True)] for identity in unwritten]
+    rows = [[identity, *where, click.style(tr("not written yet"), dim=True)] for identity in unwritten]
     for technique, new, passed in put:
         assert workspace is not None
-        what = "new" if new else "passed already" if passed else "there already, left as it is"
+        what = tr("new") if new else tr("passed already") if passed else tr("there already, left as it is")
         builders = [t.name for t, _, _ in put if technique.id in t.requires]
         if new and builders:
-            what += f"; {' and '.join(builders)} {'builds' if len(builders) == 1 else 'build'} on it"
+            names = tr(" and ").join(builders)
+            one = len(builders) == 1
+            what = tr("new; {names} builds on it", names=names) if one else tr("new; {names} build on it", names=names)
         rows.append([technique.id, shown(workspace.attempt_path(technique)), what])
     for line in table(rows):
         click.echo(line)

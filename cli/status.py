@@ -19,6 +19,7 @@ from groundup.cli.context import (
     say,
 )
 from groundup.cli.layout import padded, show_next, width, wrapped
+from groundup.cli.words import tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
@@ -31,17 +32,17 @@ if TYPE_CHECKING:
 @lang_option
 def command(as_json: bool = False, lang: str | None = None) -> None:
     """Show what you have started and passed, day by day, and what comes next."""
-    workspace = find_workspace()
+    lang, workspace = language(lang), find_workspace()
     if workspace is None:
         if as_json:
             print_json({"workspace": None, "techniques": []})
             return
-        click.echo("Groundup: learn LLM systems by building every mechanism yourself.")
-        click.echo("You have no workspace here yet.")
+        click.echo(tr("Groundup: learn LLM systems by building every mechanism yourself."))
+        click.echo(tr("You have no workspace here yet."))
         show_next(
-            ("start day-4", "make one, with the first stubs"),
-            ("list", "the fourteen days"),
-            ("--help", "the commands"),
+            ("start day-4", tr("make one, with the first stubs")),
+            ("list", tr("the fourteen days")),
+            ("--help", tr("the commands")),
         )
         return
     with open_state(workspace) as state:
@@ -49,7 +50,7 @@ def command(as_json: bool = False, lang: str | None = None) -> None:
     if as_json:
         print_json(_as_data(workspace, standings))
         return
-    _show(workspace, standings, language(lang))
+    _show(workspace, standings, lang)
 
 
 def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) -> None:
@@ -58,17 +59,19 @@ def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) ->
     passed = [t for t in techniques.values() if t.id in standings and standings[t.id].ever_passed]
     roadmap = roadmap_of(workspace)
     outside = [t for t in started if not any(t.id in d.techniques for d in roadmap.days)]
-    click.echo(f"{workspace.folder}: {len(passed)} of {len(techniques)} techniques passed\n")
+    count, total = len(passed), len(techniques)
+    head = tr("{folder}: {count} of {total} techniques passed", folder=workspace.folder, count=count, total=total)
+    click.echo(f"{head}\n")
     places = max(map(width, techniques), default=0)
     for day in roadmap.days:
         written = [techniques[i] for i in day.techniques if i in techniques]
         done = written and len(written) == len(day.techniques) and all(t in passed for t in written)
-        unwritten = click.style("  (not written yet)", dim=True) if day.techniques and not written else ""
+        unwritten = click.style("  " + tr("(not written yet)"), dim=True) if day.techniques and not written else ""
         click.echo(f"  {click.style('✓', fg='green') if done else ' '} {day.name:<8}{say(day.title, lang)}{unwritten}")
         for technique in written:
             _show_technique(technique, standings.get(technique.id), technique in started, places)
     if outside:
-        click.echo("    beside the roadmap")
+        click.echo("    " + tr("beside the roadmap"))
         for technique in outside:
             _show_technique(technique, standings.get(technique.id), True, places)
     _show_next(started, passed, roadmap.days)
@@ -79,7 +82,7 @@ def _show_technique(technique: Technique, row: Standing | None, started: bool, p
 
     word = standing(technique, row, started)
     count = row.attempts if row else 0
-    graded = f" ({'graded once' if count == 1 else f'graded {count} times'})" if count else ""
+    graded = tr(" (graded once)") if count == 1 else tr(" (graded {count} times)", count=count) if count else ""
     indent = " " * 12
     if not word + graded:
         click.echo(indent + technique.id)
@@ -94,11 +97,11 @@ def _show_next(started: list[Technique], passed: list[Technique], days: tuple[Da
     ahead = next((d for d in days if any(i in techniques and techniques[i] not in touched for i in d.techniques)), None)
     if unfinished:
         name = unfinished.name
-        show_next((f"read {name}", "the lesson"), (f"grade {name}", "what holds of your attempt"))
+        show_next((f"read {name}", tr("the lesson")), (f"grade {name}", tr("what holds of your attempt")))
     elif ahead:
-        show_next((f"start {ahead.name}", "the next stubs"))
+        show_next((f"start {ahead.name}", tr("the next stubs")))
     else:
-        click.echo("\nEverything that is written is passed.")
+        click.echo("\n" + tr("Everything that is written is passed."))
 
 
 def _as_data(workspace: Workspace, standings: Mapping[str, Standing]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from string import Formatter
 
-__all__ = ["LANGUAGES", "spoken_language", "speak", "told", "tr"]
+__all__ = ["LANGUAGES", "speak", "spoken_language", "told", "tr"]
 
 LANGUAGES = ("en", "zh")
 _LANGUAGE = ContextVar("language", default="en")

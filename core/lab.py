@@ -33,7 +33,7 @@ class Figure(Declared):
     name: Text
     value: float
     unit: str = ""
-    published: str | None = Field(None, description="the published figure with its source")
+    published: Text | None = Field(None, description="the published figure with its source")
 
 
 class Mark(Declared):

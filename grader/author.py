@@ -119,8 +119,9 @@ class Check:
             source = edit.apply(self.solution_text, str(self.technique.files.solution))
             if edit.kind == "convention":
                 continue  # it must fit its solution; whether it passes is the exercise's choice
-            self.killers |= self.judge.killers(self.technique, source, seed=self.seeds[0])
-            passed = [seed for seed in self.seeds if self.survives(source, seed)]
+            found = self.judge.killers(self.technique, source, seed=self.seeds[0])
+            self.killers |= found
+            passed = [seed for seed in self.seeds[bool(found) :] if self.survives(source, seed)]
             problems += [f"{edit.id} passes with seed {seed}: add or sharpen a property" for seed in passed]
         count = sum(e.kind == "misconception" for e in edits)
         return f"{count} misconceptions, {len(edits) - count} conventions, {len(self.seeds)} seeds", problems

@@ -382,7 +382,7 @@ def _lab_proof(record: LabRecord, yours: _Run, reference: _Run | None, lang: str
                 unit=f.unit,
                 yours=f.value,
                 reference=beside.get(f.name["en"]),
-                published=f.published,
+                published=say(f.published, lang) if f.published else None,
             )
             for f in yours.outcome.figures
         ),

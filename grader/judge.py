@@ -396,17 +396,19 @@ class PropertyRun:
     @contextlib.contextmanager
     def _watched(self, name: str, test: Any, watch: Watch, *, judging: bool = True) -> Iterator[Callable[..., Any]]:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
+        # One smallest case is enough to work on: what fails after it is told with the case that was drawn.
+        shrinking = judging and not self.for_author and self.failure is None
         phases = [
             hypothesis.Phase.explicit,
             *([hypothesis.Phase.reuse] if judging else []),
             hypothesis.Phase.generate,
-            *([hypothesis.Phase.shrink] if judging and not self.for_author else []),
+            *([hypothesis.Phase.shrink] if shrinking else []),
         ]
         settings = hypothesis.settings(
             max_examples=self.examples if judging else CASES_KEPT, stateful_step_count=STEPS, deadline=None,
             database=self.database if judging else None,
             phases=phases, suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
-            print_blob=False, derandomize=False, backend="hypothesis",
+            print_blob=False,
         )  # fmt: skip
         machine = getattr(test, "groundup_machine", None)
         if machine is not None:

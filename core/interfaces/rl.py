@@ -69,7 +69,7 @@ class RolloutBatch:
     entropy: Float[Tensor, "B T"]
     """Entropy of pi(. | s_t), in nats; carries gradient."""
     mask: Bool[Tensor, "B T"]
-    """True where there is a real step; padding holds any finite number."""
+    """True where there is a real step. Padding holds ordinary numbers, such as a forward pass over it gives."""
     ref_log_prob: Float[Tensor, "B T"] | None = None
     """log pi_ref(a_t | s_t) under the frozen reference policy, where there is one."""
 

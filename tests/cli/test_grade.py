@@ -68,10 +68,10 @@ def test_a_wrong_attempt_is_shown_its_smallest_case_and_the_mistakes_name(
     for part in (
         "✓ Times one nothing changes.",
         "✗ It gives what the reference gives.",
-        "x = torch.tensor([-0.125])",
+        "x = torch.tensor([0.125])",
         "by = 0.5",
-        "expected  torch.tensor([-0.0625])",
-        "got       torch.tensor([-0.03125])",
+        "expected  torch.tensor([0.0625])",
+        "got       torch.tensor([0.03125])",
         "· 1 property not reached",
         "This is what squares does.\n    The factor counts twice.",
         "1 of 3 properties hold: score 33%.",

@@ -59,7 +59,10 @@ def run(bench: Bench) -> Outcome:
         figures=(
             Figure(
                 name={"en": "best mean return of 50 episodes", "zh": "50 个回合平均回报的最好值"}, value=best,
-                published="500 is the most an episode can return; 475 counts as solved (gymnasium, CartPole-v1)",
+                published={
+                    "en": "500 is the most an episode can return; 475 counts as solved (gymnasium, CartPole-v1)",
+                    "zh": "一个回合的回报最多 500；达到 475 算作解决（gymnasium，CartPole-v1）",
+                },
             ),
             Figure(
                 name={"en": "environment steps", "zh": "环境步数"}, value=update * ENVIRONMENTS * STEPS, unit="steps",

@@ -90,63 +90,6 @@ def test_policy_loss_is_the_clipped_surrogate(impl: Any, case: Case) -> None:
     check_metric(impl(**case.rule).loss(case.batch), "policy_loss", surrogate, case.batch)
 
 
-FAR = (-5.0, -3.0, 3.0, 5.0)
-
-
-@claim(
-    "However far the policy and the critic have moved, nothing else is clipped: not the surrogate of a negative "
-    "advantage, not the squared error, not the penalty.",
-    zh="无论策略和价值移动了多远，别的都不截断：优势为负时的代理损失、平方误差和惩罚都不截断。",
-)
-@given(
-    moved=st.sampled_from(FAR),
-    advantage=st.sampled_from((-2.0, -0.5)),
-    missed=st.sampled_from((-16.0, 16.0)),
-    away=st.sampled_from((3.0, 5.0)),
-    dtype=float_dtypes(),
-)
-def test_nothing_else_is_clipped(
-    impl: Any, moved: float, advantage: float, missed: float, away: float, dtype: torch.dtype
-) -> None:
-    one = torch.ones((1, 1), dtype=dtype)
-    batch = trained(
-        RolloutBatch(-6 * one, (-6 - moved) * one, advantage * one, one, one, (1 - missed) * one, one, one.bool(),
-                     (away - 6) * one)
-    )  # fmt: skip
-    got = impl(clip=0.2, value_clip=None, value_coef=0.5, entropy_coef=0.0, kl_coef=0.5).loss(batch)
-    rising = -advantage * math.exp(moved)
-    expected = {
-        "policy_loss": max(rising, -advantage * 0.8), "value_loss": 0.5 * missed**2, "kl": math.exp(away) - away - 1
-    }  # fmt: skip
-    for name, number in expected.items():
-        exact, limit = torch.tensor(number, dtype=torch.float64), sum_tolerance(dtype, 1, 300.0)
-        assert_close(got.metrics.get(name), exact, dtype=dtype, tolerance=limit, what=name)
-    slope = (rising if moved > 0 else 0.0) + 0.5 * (1 - math.exp(away))
-    expected_slopes = torch.tensor([[slope]], dtype=torch.float64), torch.tensor([[0.5 * missed]], dtype=torch.float64)
-    names = ("log_prob", "value")
-    for name, grad, exact in zip(names, gradient(got.loss, learned(batch)[:2]), expected_slopes, strict=True):
-        assert_close(grad, exact, dtype=dtype, tolerance=sum_tolerance(dtype, 1, 400.0), what=f"the gradient to {name}")
-
-
-@claim(
-    "A coefficient of 0 is a number like any other: value_clip 0 keeps V at old_value, and a term with coefficient 0 "
-    "leaves the loss but not the metrics.",
-    zh="系数 0 和其他数一样：value_clip 为 0 时 V 保持在 old_value；系数为 0 的项不计入损失，但仍在指标里。",
-)
-@given(case=cases(value_clip=0.0, value_coef=0.0, entropy_coef=0.0, kl_coef=0.0))
-def test_zero_is_a_number(impl: Any, case: Case) -> None:
-    def error(token: Token) -> float:
-        return max(0.5 * (token[name] - token["returns"]) ** 2 for name in ("value", "old_value"))
-
-    got = impl(**case.rule).loss(case.batch)
-    check_metric(got, "value_loss", error, case.batch)
-    check_metric(got, "entropy", lambda token: token["entropy"], case.batch)
-    check_metric(got, "kl", penalty, case.batch)
-    limit = tolerance("policy_loss", case.batch)
-    what = "the loss of the surrogate alone"
-    assert_close(got.loss, got.metrics["policy_loss"], dtype=case.batch.log_prob.dtype, tolerance=limit, what=what)
-
-
 @claim(
     "A token's policy gradient is -A * ratio / N, before the first step -A / N. It is zero where the clip binds: A > 0 "
     "and the ratio above 1 + clip, or A < 0 and the ratio below 1 - clip.",
@@ -324,6 +267,63 @@ def test_padding_alone_gives_zero(impl: Any, shape: tuple[int, int], dtype: torc
     for name, scalar in {"the loss": got.loss, **got.metrics}.items():
         assert_equal(scalar, torch.zeros((), dtype=dtype), what=name)
     check_gradients(got, batch)
+
+
+FAR = (-5.0, -3.0, 3.0, 5.0)
+
+
+@claim(
+    "However far the policy and the critic have moved, nothing else is clipped: not the surrogate of a negative "
+    "advantage, not the squared error, not the penalty.",
+    zh="无论策略和价值移动了多远，别的都不截断：优势为负时的代理损失、平方误差和惩罚都不截断。",
+)
+@given(
+    moved=st.sampled_from(FAR),
+    advantage=st.sampled_from((-2.0, -0.5)),
+    missed=st.sampled_from((-16.0, 16.0)),
+    away=st.sampled_from((3.0, 5.0)),
+    dtype=float_dtypes(),
+)
+def test_nothing_else_is_clipped(
+    impl: Any, moved: float, advantage: float, missed: float, away: float, dtype: torch.dtype
+) -> None:
+    one = torch.ones((1, 1), dtype=dtype)
+    batch = trained(
+        RolloutBatch(-6 * one, (-6 - moved) * one, advantage * one, one, one, (1 - missed) * one, one, one.bool(),
+                     (away - 6) * one)
+    )  # fmt: skip
+    got = impl(clip=0.2, value_clip=None, value_coef=0.5, entropy_coef=0.0, kl_coef=0.5).loss(batch)
+    rising = -advantage * math.exp(moved)
+    expected = {
+        "policy_loss": max(rising, -advantage * 0.8), "value_loss": 0.5 * missed**2, "kl": math.exp(away) - away - 1
+    }  # fmt: skip
+    for name, number in expected.items():
+        exact, limit = torch.tensor(number, dtype=torch.float64), sum_tolerance(dtype, 1, 300.0)
+        assert_close(got.metrics.get(name), exact, dtype=dtype, tolerance=limit, what=name)
+    slope = (rising if moved > 0 else 0.0) + 0.5 * (1 - math.exp(away))
+    expected_slopes = torch.tensor([[slope]], dtype=torch.float64), torch.tensor([[0.5 * missed]], dtype=torch.float64)
+    names = ("log_prob", "value")
+    for name, grad, exact in zip(names, gradient(got.loss, learned(batch)[:2]), expected_slopes, strict=True):
+        assert_close(grad, exact, dtype=dtype, tolerance=sum_tolerance(dtype, 1, 400.0), what=f"the gradient to {name}")
+
+
+@claim(
+    "A coefficient of 0 is a number like any other: value_clip 0 keeps V at old_value, and a term with coefficient 0 "
+    "leaves the loss but not the metrics.",
+    zh="系数 0 和其他数一样：value_clip 为 0 时 V 保持在 old_value；系数为 0 的项不计入损失，但仍在指标里。",
+)
+@given(case=cases(value_clip=0.0, value_coef=0.0, entropy_coef=0.0, kl_coef=0.0))
+def test_zero_is_a_number(impl: Any, case: Case) -> None:
+    def error(token: Token) -> float:
+        return max(0.5 * (token[name] - token["returns"]) ** 2 for name in ("value", "old_value"))
+
+    got = impl(**case.rule).loss(case.batch)
+    check_metric(got, "value_loss", error, case.batch)
+    check_metric(got, "entropy", lambda token: token["entropy"], case.batch)
+    check_metric(got, "kl", penalty, case.batch)
+    limit = tolerance("policy_loss", case.batch)
+    what = "the loss of the surrogate alone"
+    assert_close(got.loss, got.metrics["policy_loss"], dtype=case.batch.log_prob.dtype, tolerance=limit, what=what)
 
 
 @claim(

@@ -54,7 +54,10 @@ def run(bench: Bench) -> Outcome:
             Figure(
                 name={"en": "tokens through the model without the cache", "zh": "无缓存时送入模型的词元数"},
                 value=plain.pushed,
-                published=f"by arithmetic: n * prompt + n (n - 1) / 2 = {without_cache(length):,}",
+                published={
+                    "en": f"by arithmetic: n * prompt + n (n - 1) / 2 = {without_cache(length):,}",
+                    "zh": f"算式：n * 提示长度 + n (n - 1) / 2 = {without_cache(length):,}",
+                },
             ),
             Figure(
                 name={"en": "tokens through the model with it", "zh": "有缓存时送入模型的词元数"}, value=cached.pushed
@@ -64,7 +67,10 @@ def run(bench: Bench) -> Outcome:
                 name={"en": "bytes kept at the end", "zh": "最后保留的字节数"},
                 value=cache.usage()["used"],
                 unit="B",
-                published=f"by arithmetic: 2 * layers * heads * size * 4 B * tokens = {kept_bytes(cached):,} B",
+                published={
+                    "en": f"by arithmetic: 2 * layers * heads * size * 4 B * tokens = {kept_bytes(cached):,} B",
+                    "zh": f"算式：2 * 层数 * 头数 * 头的大小 * 4 B * 词元数 = {kept_bytes(cached):,} B",
+                },
             ),
         ),
         mark=Mark(

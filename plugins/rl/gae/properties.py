@@ -279,9 +279,11 @@ def run(impl: Any, rollout: Rollout) -> Tensor:
     """Return what ``impl`` makes of ``rollout``: one number a step, in the dtype of its rewards."""
     reward, value, done, gamma, lam = rollout
     result: Tensor = impl(reward, value, done, gamma=gamma, lam=lam)
-    got = (tuple(result.shape), result.dtype) if isinstance(result, Tensor) else type(result).__name__
-    if got != (tuple(reward.shape), reward.dtype):
-        raise Mismatch("the result has another shape or dtype", f"{(tuple(reward.shape), reward.dtype)}", f"{got}")
+    if not isinstance(result, Tensor):
+        raise Mismatch("the result is no tensor", "a tensor", type(result).__name__)
+    got, expected = (tuple(result.shape), result.dtype), (tuple(reward.shape), reward.dtype)
+    if got != expected:
+        raise Mismatch("the result has another shape or dtype", f"{expected}", f"{got}")
     return result
 
 

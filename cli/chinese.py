@@ -1,0 +1,348 @@
+"""The Chinese of what the commands print. Both languages have the same fields in braces; quoted commands stay as typed.
+
+The words of the field: 技术 technique, 性质 property, 命题 claim, 作答 attempt, 空 hole, 练习框架 stub, 参考实现
+reference, 评判 grading, 课文 lesson, 工作区 workspace.
+"""
+
+__all__ = ["SENTENCES", "WORDINGS"]
+
+# What the commands say themselves: every text that is given to ``tr``.
+SENTENCES = {
+    # several commands
+    "Next": "接下来",
+    ", ": "、",
+    ".": "。",
+    " and ": " 和 ",
+    "the lesson": "课文",
+    "what holds": "看看满足哪些性质",
+    "what holds of your attempt": "看看你的作答满足哪些性质",
+    "not written yet": "尚未编写",
+    "stopped.": "已停止。",
+    "the fault is not your attempt's. Please report it, with the lines above.": (
+        "这不是你的作答的问题。请连同上面的内容一起报告。"
+    ),
+    "The folder that you are in is gone: go to another one.": "当前所在的文件夹已不存在：请换到别的文件夹。",
+    "{name!r} is a day; a technique is wanted here. It brings {names}.": (
+        "{name!r} 是路线图上的一天，这里要的是一项技术。这一天包括 {names}。"
+    ),
+    "{name!r} is a day; a technique is wanted here. None of its techniques is written yet.": (
+        "{name!r} 是路线图上的一天，这里要的是一项技术。这一天的技术都尚未编写。"
+    ),
+    "There is no workspace here. 'learn start {name}' makes one.": "这里没有工作区。'learn start {name}' 会建一个。",
+    "There is no {path} yet: 'learn start {name}' puts the stub there.": (
+        "还没有 {path}：'learn start {name}' 会把练习框架放到那里。"
+    ),
+    "{value!r} is not a whole number from {low} to {high}.": "{value!r} 不是 {low} 到 {high} 之间的整数。",
+    # start
+    "Made a workspace in {folder}/: open that folder in your editor.": (
+        "已在 {folder}/ 建好工作区：请用编辑器打开这个文件夹。"
+    ),
+    "what holds; fill the {count} holes in {path} first": "看看满足哪些性质；先填好 {path} 里的 {count} 个空",
+    "what holds; fill the hole in {path} first": "看看满足哪些性质；先填好 {path} 里的空",
+    "This day brings no new technique.": "这一天没有新的技术。",
+    "everything that you have started": "评判所有已经开始的技术",
+    "where you stand": "看看目前的进度",
+    "what there is": "看看有哪些内容",
+    "No day or technique {name!r}. Did you mean {day!r}?": "没有名为 {name!r} 的日程或技术。你要的是 {day!r} 吗？",
+    "new": "新建",
+    "passed already": "已经通过",
+    "there already, left as it is": "已经存在，原样保留",
+    "new; {names} builds on it": "新建；{names} 以它为基础",
+    "new; {names} build on it": "新建；{names} 以它为基础",
+    # status
+    "Groundup: learn LLM systems by building every mechanism yourself.": (
+        "Groundup：亲手实现每一个机制，由此学会大模型系统。"
+    ),
+    "You have no workspace here yet.": "你在这里还没有工作区。",
+    "make one, with the first stubs": "建一个，并放入最初的练习框架",
+    "the fourteen days": "看看十四天的安排",
+    "the commands": "看看有哪些命令",
+    "{folder}: {count} of {total} techniques passed": "{folder}：{total} 项技术中通过了 {count} 项",
+    "(not written yet)": "（尚未编写）",
+    "beside the roadmap": "路线图之外",
+    " (graded once)": "（评判过 1 次）",
+    " (graded {count} times)": "（评判过 {count} 次）",
+    "the next stubs": "放入接下来的练习框架",
+    "Everything that is written is passed.": "已编写的技术全部通过。",
+    # list
+    "begin a day": "开始一天的内容",
+    "begin one technique": "开始一项技术",
+    "tracks": "方向",
+    # hint
+    "{id} has one hole, number 1; there is no hole {hole}.": "{id} 只有第 1 个空，没有第 {hole} 个空。",
+    "{id} has {count} holes, numbered 1 to {count}; there is no hole {hole}.": (
+        "{id} 有 {count} 个空，编号为 1 到 {count}，没有第 {hole} 个空。"
+    ),
+    "{technique}, hole {number}: {title}": "{technique}，第 {number} 个空：{title}",
+    "Hint {number} of {total}.": "第 {number} 条提示，共 {total} 条。",
+    " There are no more for this hole.": "这个空没有更多提示了。",
+    "one step further": "再进一步的提示",
+    # reset, solution, read
+    "{path} is the stub already.": "{path} 本来就是练习框架。",
+    "{path} is the stub again.": "{path} 已恢复为练习框架。",
+    "Your attempt is kept as {path}.": "你的作答保存为 {path}。",
+    "You have not passed {id} yet. 'learn hint {name}' helps; "
+    "'learn solution {name} --give-up' shows it all the same, and is recorded.": (
+        "你还没有通过 {id}。'learn hint {name}' 可以帮忙；"
+        "'learn solution {name} --give-up' 仍会给出参考实现，并记录在案。"
+    ),
+    "The lesson of {id} cannot be read: {path}: {why}.": "无法读取 {id} 的课文：{path}：{why}。",
+    # grade
+    "Name a technique, or give --all, not both.": "请指明一项技术，或者给出 --all，不要两者都给。",
+    "--attempt goes with one technique, not with --all.": "--attempt 只能用于一项技术，不能与 --all 同用。",
+    "Name a technique, as in 'learn grade ppo', or give --all.": (
+        "请指明一项技术，例如 'learn grade ppo'，或者给出 --all。"
+    ),
+    "There is no workspace here. 'learn start {name}' makes one; or give --attempt FILE.": (
+        "这里没有工作区。'learn start {name}' 会建一个；也可以用 --attempt FILE 指定文件。"
+    ),
+    "You have started nothing yet: 'learn start day-4' puts the first stubs there.": (
+        "你还没有开始任何技术：'learn start day-4' 会放入最初的练习框架。"
+    ),
+    "grading {id} ...": "正在评判 {id} ……",
+    # a verdict
+    "This is what {name} does.": "这正是 {name} 的做法。",
+    "A convention that others use: {name}.": "这是他人采用的约定：{name}。",
+    "not started": "未开始",
+    "not reached": "未轮到",
+    "1 property {status}: {why}": "1 条性质{status}：{why}",
+    "{count} properties {status}: {why}": "{count} 条性质{status}：{why}",
+    "a hole is still empty there": "那里还有空没填",
+    "something else has to hold first": "要先满足别的性质",
+    "the attempt died before": "作答的进程在此之前已终止",
+    "{name}:": "{name}：",
+    "expected": "期望",
+    "got": "实际",
+    "at": "位置",
+    "it printed on this case:": "它在这个用例上的输出：",
+    "... and {count} more lines": "……另有 {count} 行",
+    " ... ({count} more characters)": " ……（另有 {count} 个字符）",
+    "Passed: all {total} properties hold.": "通过：{total} 条性质全部满足。",
+    "{held} of {total} properties hold": "{total} 条性质中满足了 {held} 条",
+    "Not started: every hole is still empty.": "未开始：所有的空都还没填。",
+    "The attempt died; {held} of {total} properties had held": (
+        "作答的进程终止了；此前 {total} 条性质中满足了 {held} 条"
+    ),
+    "Not gradable: not your fault; it does not count.": "无法评判：不是你的问题，不计入成绩。",
+    ": score {score:.0%}.": "：得分 {score:.0%}。",
+    " Still empty: {holes}.": "还空着：{holes}。",
+    "hole {number} ({title})": "第 {number} 个空（{title}）",
+    "Seed {seed}, {examples} examples each, {seconds:.1f} s, in {containment}.": (
+        "种子 {seed}，每条性质 {examples} 个用例，用时 {seconds:.1f} 秒，运行于{containment}。"
+    ),
+    "a process of its own, not jailed": "独立进程，未加沙箱",
+    "the reference, to compare with": "对照参考实现",
+    "what comes next": "看看接下来做什么",
+    "what this machine lacks": "看看这台机器缺什么",
+    "the same cases again": "用同样的用例再评判一次",
+    "a hint": "提示",
+    "a hint for hole {hole}": "第 {hole} 个空的提示",
+    "started": "已开始",
+    "passed": "通过",
+    ", died": "，进程终止",
+    "{passed}, but it has changed since: grade it again": "{passed}，但之后题目有改动：请重新评判",
+    "{passed}; the latest {latest}": "{passed}；最近一次 {latest}",
+    # run
+    "Name a technique, as in 'learn run ppo', or give --all.": "请指明一项技术，例如 'learn run ppo'，或者给出 --all。",
+    "{id} has no lab. These do: {names}.": "{id} 没有实验。有实验的是：{names}。",
+    "You have no attempt at {id} here. 'learn start {name}' puts its stub there; "
+    "'learn run {name} --reference' runs the lab with the reference.": (
+        "这里没有你对 {id} 的作答。'learn start {name}' 会放入练习框架；"
+        "'learn run {name} --reference' 用参考实现运行实验。"
+    ),
+    "your attempt": "你的作答",
+    "the reference: you have no attempt at it": "参考实现：你还没有作答",
+    "{folder} holds 9999 pictures of {name}: move some away.": "{folder} 里已有 9999 张 {name} 的图：请移走一些。",
+    "yours": "你的",
+    "reference": "参考实现",
+    "{contestant}: {mark}": "{contestant}：{mark}",
+    "reached": "达标",
+    "missed": "未达标",
+    "A quick run: it shows that the loop runs, not what it reaches.": (
+        "快速运行：只说明闭环能跑通，不说明能达到什么水平。"
+    ),
+    "Picture: {path}": "图：{path}",
+    "Next: {command}": "接下来：{command}",
+    # quiz and brief
+    "--sheet goes with --seed and --lang only.": "--sheet 只能与 --seed 和 --lang 同用。",
+    "--fresh is for a quiz that is asked here; --answers begins anew by itself.": (
+        "--fresh 用于在这里逐题作答的测验；--answers 本来就会重新开始。"
+    ),
+    "There is no quiz on {id} yet. There are quizzes on {names}.": "{id} 还没有测验。有测验的是：{names}。",
+    "--json prints the data of the brief: leave out --format and --out.": (
+        "--json 输出简报的数据：请去掉 --format 和 --out。"
+    ),
+    "{why} {file} was not written. Next: 'learn {step}'.": "{why}没有写入 {file}。接下来：'learn {step}'。",
+    "{file} is the name of a {named} file, and --format says {form}: leave out one of the two.": (
+        "{file} 是 {named} 文件的名字，而 --format 指定的是 {form}：请去掉其中一个。"
+    ),
+    "{file} does not tell its format: name a file in .md or .html, or give --format.": (
+        "从 {file} 看不出格式：请用 .md 或 .html 结尾的文件名，或者给出 --format。"
+    ),
+    "Wrote {file}: 1 technique, {size}": "已写入 {file}：1 项技术，{size}",
+    "Wrote {file}: {count} techniques, {size}": "已写入 {file}：{count} 项技术，{size}",
+    "; its attempts and plots are in {folder}/": "；其中的作答和曲线图在 {folder}/",
+    "{count} bytes": "{count} 字节",
+    # doctor
+    "{version} at {path}": "{version}，位于 {path}",
+    "{version}, {count} threads": "{version}，{count} 个线程",
+    "{version}; without a GPU it interprets kernels": "{version}；没有 GPU 时以解释方式运行内核",
+    "not installed": "未安装",
+    "Triton kernels cannot be graded here; it runs on Linux only.": "这里无法评判 Triton 内核；它只能在 Linux 上运行。",
+    "none": "无",
+    "Everything grades without one; kernels are interpreted, speed is not measured.": (
+        "没有它也都能评判；内核以解释方式运行，不测速度。"
+    ),
+    "available": "可用",
+    "not in this torch": "这个 torch 不带它",
+    "Labs of distributed techniques cannot run here; they still grade.": "分布式技术的实验在这里无法运行，但仍可评判。",
+    "bubblewrap is here": "bubblewrap 已安装",
+    "bubblewrap is not installed": "bubblewrap 未安装",
+    "process: own process, own session, limits on time, memory, files ({bubblewrap})": (
+        "process：独立进程、独立会话，限制时间、内存和文件（{bubblewrap}）"
+    ),
+    "An attempt can read your files and use the network: grade only code that you trust as you trust your own.": (
+        "作答可以读取你的文件、使用网络：只评判你像自己的代码一样信任的代码。"
+    ),
+    "a process answered {answer!r} instead of 1": "进程的回答是 {answer!r}，而不是 1",
+    "a process starts in {cold:.1f} s cold, {warm:.0f} ms after that": (
+        "启动一个进程，首次用时 {cold:.1f} 秒，之后 {warm:.0f} 毫秒"
+    ),
+    "none here; 'learn start day-4' makes one": "这里没有；'learn start day-4' 会建一个",
+    "{folder}, 1 grading recorded": "{folder}，记录了 1 次评判",
+    "{folder}, {count} gradings recorded": "{folder}，记录了 {count} 次评判",
+    "1 technique": "1 项技术",
+    "{count} techniques": "{count} 项技术",
+    "1 roadmap": "1 个路线图",
+    "{count} roadmaps": "{count} 个路线图",
+}
+
+# What is said elsewhere and told by its wording: errors of the registry and the judge, and what a verdict recorded. The
+# first wording that fits counts. A field is looked up in turn.
+WORDINGS = {
+    # names
+    "No {kind} {name}. Did you mean {near}?": "没有名为 {name} 的{kind}。你要的是 {near} 吗？",
+    "No {kind} {name}. 'learn list' shows what there is.": "没有名为 {name} 的{kind}。'learn list' 列出所有内容。",
+    "No {kind} {name}. 'learn --help' lists them.": "没有名为 {name} 的{kind}。'learn --help' 列出所有命令。",
+    "No {kind} {name}.": "没有名为 {name} 的{kind}。",
+    "technique": "技术",
+    "day or technique": "日程或技术",
+    "command": "命令",
+    "roadmap": "路线图",
+    "'{one}' or '{two}' or '{three}'": "'{one}'、'{two}' 或 '{three}'",
+    "'{one}' or '{two}'": "'{one}' 或 '{two}'",
+    "{name} names several techniques: say {ids}.": "{name} 对应多项技术：请写全 {ids}。",
+    "Technique {name} ({day} of {roadmap}) is not written yet. 'learn list' shows what there is.": (
+        "技术 {name}（{roadmap} 的 {day}）尚未编写。'learn list' 列出所有内容。"
+    ),
+    "Roadmap {roadmap} has {count} days, day-1 to day-{last}; no {name}.": (
+        "路线图 {roadmap} 共 {count} 天，从 day-1 到 day-{last}，没有 {name}。"
+    ),
+    # files
+    "There is no file {path}.": "没有文件 {path}。",
+    "{path} is not a file.": "{path} 不是文件。",
+    "{path} is larger than {size} KiB: that is no attempt.": "{path} 超过 {size} KiB：这不会是作答。",
+    "{path} is not UTF-8 text (byte {byte}): save it as UTF-8.": (
+        "{path} 不是 UTF-8 文本（第 {byte} 字节）：请存为 UTF-8。"
+    ),
+    "{path} cannot be read: {why}.": "无法读取 {path}：{why}。",
+    "The file cannot be loaded: {error} (line {number}, in {name}: {code})": (
+        "无法加载该文件：{error}（第 {number} 行，{name} 中：{code}）"
+    ),
+    "The file cannot be loaded: {error} (line {number}: {code})": "无法加载该文件：{error}（第 {number} 行：{code}）",
+    "The file cannot be loaded: {why}.": "无法加载该文件：{why}。",
+    "The file cannot be loaded: {error}": "无法加载该文件：{error}",
+    # how a process died
+    "Your code ended the lab: {how}: {detail}.": "你的代码使实验终止：{how}：{detail}。",
+    "timeout: {detail}": "超时：{detail}",
+    "memory: {detail}": "内存：{detail}",
+    "crash: {detail}": "崩溃：{detail}",
+    "exit: {detail}": "退出：{detail}",
+    "flood: {detail}": "输出过多：{detail}",
+    "protocol: {detail}": "协议：{detail}",
+    "timeout": "超时",
+    "memory": "内存",
+    "crash": "崩溃",
+    "exit": "退出",
+    "flood": "输出过多",
+    "protocol": "协议",
+    "a call took longer than the {seconds} s it may take": "一次调用超过了允许的 {seconds} 秒",
+    "the grading took longer than the {seconds} s it may take": "评判超过了允许的 {seconds} 秒",
+    "it used up its processor time": "用完了允许的处理器时间",
+    "it asked for more than the {size} GiB it may use": "申请的内存超过了允许的 {size} GiB",
+    "it printed more than {size} MiB": "输出超过了 {size} MiB",
+    "the process was killed; most often the machine had no memory left for it": (
+        "进程被杀死；最常见的原因是机器没有剩余内存"
+    ),
+    "the process crashed with {signal}": "进程因 {signal} 崩溃",
+    "the process ended by itself with exit code {code}": "进程自行结束，退出码 {code}",
+    "the process closed its connection": "进程关闭了连接",
+    "the process answered with {what}": "进程的回答是：{what}",
+    # what an attempt raised or returned
+    "A hole is still empty: {hole}. Fill it, or run the lab with --reference.": (
+        "还有空没填：{hole}。请填好它，或用 --reference 运行实验。"
+    ),
+    "Your code raised {error}": "你的代码抛出了 {error}",
+    "it raised {error}": "抛出了 {error}",
+    "line {number}, in {name}: {code}": "第 {number} 行，{name} 中：{code}",
+    "line {number}: {code}": "第 {number} 行：{code}",
+    "NameError: the file must define {name}; it defines nothing": (
+        "NameError: 文件必须定义 {name}，但它什么也没有定义"
+    ),
+    "NameError: the file must define {name}; it defines {names}": (
+        "NameError: 文件必须定义 {name}，但它定义的是 {names}"
+    ),
+    "ModuleNotFoundError: an attempt cannot import {name}; it has the standard library, {names} and "
+    "groundup.core.interfaces": (
+        "ModuleNotFoundError: 作答不能导入 {name}；可用的有标准库、{names} 和 groundup.core.interfaces"
+    ),
+    "the answer cannot be used: {why}": "无法使用这个返回值：{why}",
+    "the answer holds {what}, which cannot leave the attempt's process: return tensors, numbers, text, lists, "
+    "tuples, or dicts whose keys are text": (
+        "返回值里有 {what}，它不能离开作答的进程：请返回张量、数、文本、列表、元组，或键为文本的字典"
+    ),
+    "the same case was answered in two ways, once wrong: {how}": "同一个用例有两种回答，其中一次是错的：{how}",
+    "see above": "见上",
+    "the property never called the attempt": "这条性质没有调用过作答",
+    "the reference fails this case as well: {why}": "参考实现在这个用例上也不成立：{why}",
+    # how an answer differs
+    "{what} differs at [{index}]": "{what}在 [{index}] 处不同",
+    "{what} differs": "{what}不同",
+    "{what} is no tensor": "{what}不是张量",
+    "{what} has another shape or dtype": "{what}的形状或 dtype 不同",
+    "{what} has another shape": "{what}的形状不同",
+    "{what} has another dtype": "{what}的 dtype 不同",
+    "{what} carries no gradient": "{what}没有梯度",
+    "{what} is accepted": "接受了{what}",
+    "read returns no pair": "read 返回的不是一对值",
+    "the call changed its input {name} in place": "这次调用就地改动了它的输入 {name}",
+    "inputs left as they were": "输入保持不变",
+    "an input changed": "有输入被改动",
+    "a result that depends on its inputs": "依赖于输入的结果",
+    "one cut off from them": "与输入断开的结果",
+    "a tensor of shape {shape}": "形状为 {shape} 的张量",
+    "a tensor": "张量",
+    "a tuple of keys and values": "由键和值组成的元组",
+    "shape {shape}": "形状 {shape}",
+    "{error} raised": "抛出 {error}",
+    "no error": "没有报错",
+    "[{index}]: expected {expected}, got {got}": "[{index}]：期望 {expected}，实际 {got}",
+    "steps": "步骤",
+    # of what: the parts that the properties of the built-in techniques name
+    "the result": "结果",
+    "the loss": "损失",
+    "the usage": "用量",
+    "the types in the usage": "用量中的类型",
+    "the list of metrics": "指标列表",
+    "(shape, dtype, whether it carries gradient) of {name}": "{name} 的（形状、dtype、是否带梯度）",
+    "the gradient to {name} on padding": "填充处对 {name} 的梯度",
+    "the gradient to {name}": "对 {name} 的梯度",
+    "the {name} tensor of {count} tokens of zeros": "{count} 个全零词元的 {name} 张量",
+    "the {name} tensor of read({call})": "read({call}) 的 {name} 张量",
+    "the answer of begin({sequence})": "begin({sequence}) 的返回值",
+    "the output of token {number}": "第 {number} 个词元的输出",
+    "appending {count} tokens where {room} fit": "在只放得下 {room} 个词元处写入 {count} 个",
+    "opening {count} sequences where {room} fit": "在只放得下 {room} 个序列时打开 {count} 个",
+    "{call} with a sequence that is not open": "对未打开的序列做 {call}",
+    "the last step": "最后一步",
+}
