@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import io
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,14 +41,13 @@ class LabRun(Declared):
 
 def has_lab(technique: Technique) -> bool:
     """Whether the technique comes with a lab."""
-    return importlib.util.find_spec(f"{technique.package}.lab") is not None
+    return _file(technique).is_file()
 
 
 def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
     """Return the technique's lab and its loop. Raises PluginProblem when it cannot be loaded."""
-    path = technique.files.folder / "lab.py"
     try:
-        module = current_module(f"{technique.package}.lab", path)
+        module = current_module(f"{technique.package}.lab", _file(technique))
         return module.LAB, module.run
     except Exception as error:
         raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {type(error).__name__}: {error}") from error
@@ -116,6 +115,10 @@ def curves(runs: list[LabRun]) -> Iterator[tuple[str, list[tuple[float, float]]]
     for run in runs:
         for series, points in run.points.items():
             yield (run.contestant if len(run.points) == 1 else f"{run.contestant}: {series}"), points
+
+
+def _file(technique: Technique) -> Path:
+    return technique.files.folder / "lab.py"
 
 
 class _Bench(Bench):
