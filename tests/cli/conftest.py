@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from groundup.cli.context import registry
 from groundup.cli.main import cli
+from groundup.cli.words import speak
 from groundup.grader import fork_server
 from groundup.grader.fork_server import ForkServer
 
@@ -176,6 +177,12 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins
 def toy(plugins: Plugins) -> Path:
     """The toy technique, installed. Returns its folder."""
     return plugins.technique()
+
+
+@pytest.fixture(autouse=True)
+def english() -> None:
+    """Have English spoken at first, whatever the test before spoke."""
+    speak("en")
 
 
 @pytest.fixture

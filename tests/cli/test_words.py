@@ -1,0 +1,444 @@
+"""That the commands say everything in both languages."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import string
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import groundup.cli
+import groundup.core
+import groundup.grader
+import groundup.plugins
+from groundup.cli.chinese import SENTENCES, WORDINGS
+from groundup.cli.context import registry
+from groundup.cli.words import speak, told
+from groundup.core.errors import AttemptDied, AttemptRaised, UnknownName, UsageProblem
+from groundup.core.registry import Registry
+from groundup.core.testing.compare import EXACT, Mismatch, assert_close
+from groundup.grader.judge import _cannot_be_loaded, read_attempt
+
+CLI = Path(groundup.cli.__path__[0])
+NOT_THE_LEARNERS = {
+    "author.py": "for authors, in English",
+    "completion.py": "prints a script",
+    "words.py": "the mechanism",
+    "chinese.py": "the catalogue",
+}
+MODULES = {p.name: ast.parse(p.read_text(encoding="utf-8")) for p in sorted(CLI.glob("*.py"))}
+LEARNERS = {name: tree for name, tree in MODULES.items() if name not in NOT_THE_LEARNERS}
+ENGLISH_ONLY = {  # what the modules of the learner's commands say in English all the same, and why
+    "learn: …": "the command's name",
+    "learn: …: …": "the command's name",
+    "sha256 …\n": "the name of a digest",
+    "utf-8": "the name of an encoding",
+    "replace": "an argument of the encoder's",
+    "def one():\n    return 1\n": "code",
+    "day or technique": "told by its wording: UnknownName",
+    "'learn list' shows what there is.": "told by its wording: UnknownName",
+    "'learn --help' lists them.": "told by its wording: UnknownName",
+    "plugin … failed to list its commands: …: …": "for the plugin's author",
+    "plugin … failed on the verdict: …: …": "for the plugin's author",
+    "The exercise of … cannot be read: …: …. 'learn author stubs …' writes it.": "for the technique's author",
+    "the commands speak …, not …: what has no such translation is in English.": "whoever reads it asked for neither",
+}
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+# The catalogue
+
+
+def calls(tree: ast.AST, *names: str) -> list[ast.Call]:
+    return [n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) in names]
+
+
+def called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def looked_up() -> list[tuple[str, ast.Call]]:
+    return [(name, call) for name, tree in LEARNERS.items() for call in calls(tree, "tr")]
+
+
+def fields(template: str) -> set[tuple[str, str, str]]:
+    return {(n, s or "", c or "") for _, n, s, c in string.Formatter().parse(template) if n is not None}
+
+
+def test_only_literal_sentences_are_looked_up() -> None:
+    assert [f"{name}:{c.lineno}" for name, c in looked_up() if not isinstance(c.args[0], ast.Constant)] == []
+
+
+def test_every_sentence_has_its_chinese_and_none_is_left_over() -> None:
+    assert {ast.literal_eval(call.args[0]) for _, call in looked_up()} == set(SENTENCES)
+
+
+@pytest.mark.parametrize("english", [*SENTENCES, *WORDINGS])
+def test_both_languages_have_the_same_fields(english: str) -> None:
+    chinese = SENTENCES.get(english) or WORDINGS[english]
+    assert fields(chinese) == fields(english)
+    assert commands(chinese) == commands(english)
+    assert chinese != english
+
+
+def commands(template: str) -> set[str]:
+    return set(re.findall(r"'learn [^']*'|--[a-z-]+", template))
+
+
+def test_every_field_of_a_sentence_is_given() -> None:
+    for name, call in looked_up():
+        given = {k.arg for k in call.keywords}
+        assert {field for field, _, _ in fields(ast.literal_eval(call.args[0]))} == given, f"{name}:{call.lineno}"
+
+
+# What is not looked up
+
+
+def shape(node: ast.AST) -> str:
+    """Return the text of a literal, with '…' for an f-string's fields."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(shape(part) for part in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) else "…"
+
+
+def texts(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the literals and f-strings below ``node`` that may be printed.
+
+    Left out: what is looked up, documentation, annotations, conditions, keys, help (``learn --help`` is English) and
+    the tables that hold both languages.
+    """
+    if isinstance(node, ast.Call) and called(node) in ("tr", "told", "say", "_say", "print_json"):
+        return
+    if isinstance(node, ast.Assign) and any(getattr(t, "id", "") in ("SAYS", "HELP", "COMMANDS") for t in node.targets):
+        return
+    if isinstance(node, ast.Compare):
+        return
+    if isinstance(node, ast.Call) and called(node) == "show_next":  # pairs of a command and its purpose
+        for step in node.args:
+            yield from texts(step.elts[1] if isinstance(step, ast.Tuple) else step)
+        return
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        yield node
+        if isinstance(node, ast.Constant):
+            return
+        parts = [v.value for v in node.values if isinstance(v, ast.FormattedValue)]
+        for part in parts:
+            yield from texts(part)
+        return
+    for field, value in ast.iter_fields(node):
+        if field in ("decorator_list", "annotation", "returns", "slice", "test", "keys"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                continue  # documentation
+            if isinstance(child, ast.keyword) and child.arg in ("help", "fg", "encoding"):
+                continue
+            if isinstance(child, ast.AST):
+                yield from texts(child)
+
+
+@pytest.mark.parametrize("module", LEARNERS)
+def test_no_english_phrase_is_left_outside_the_catalogue(module: str) -> None:
+    found = {shape(t) for t in texts(LEARNERS[module])}
+    assert {t for t in found if re.search(r"[A-Za-z]{2,} [A-Za-z]{2,}", t)} - set(ENGLISH_ONLY) == set()
+
+
+@pytest.mark.parametrize("module", LEARNERS)
+def test_no_english_word_is_printed_past_the_catalogue(module: str) -> None:
+    printed = calls(LEARNERS[module], "echo", "wrapped", "show_next")
+    found = {shape(text) for call in printed for text in texts(call)}
+    assert {t for t in found if re.search(r"[A-Za-z]{2,}", t)} - set(ENGLISH_ONLY) == set()
+
+
+def test_nothing_is_excused_that_is_not_there() -> None:
+    found = {shape(text) for tree in LEARNERS.values() for text in texts(tree)}
+    assert set(ENGLISH_ONLY) - found == set()
+
+
+# What is told by its wording
+
+
+def said_elsewhere() -> str:
+    """Return every text of the code whose words may be told, one a line; fields are '…'."""
+    folders = [Path(package.__path__[0]) for package in (groundup.core, groundup.grader, groundup.plugins)]
+    trees = [ast.parse(p.read_text(encoding="utf-8")) for folder in folders for p in folder.rglob("*.py")]
+    nodes = [n for tree in (*trees, *LEARNERS.values()) for n in ast.walk(tree)]
+    return "\n".join(shape(n) for n in nodes if isinstance(n, (ast.Constant, ast.JoinedStr)))
+
+
+def test_every_wording_is_still_one_that_is_said() -> None:
+    """A wording that nobody says any more would silently leave its sentence in English."""
+    there, gone = said_elsewhere(), []
+    for wording in WORDINGS:
+        plain = re.sub(r"^\w+Error: ", "", re.sub(r"\{\w+\}", "…", wording))
+        pieces = [piece.strip(" …'") for piece in re.split(r"[.:;,()\[\]…]| at ", plain)]  # joined at these
+        gone += [(wording, piece) for piece in pieces if re.search("[A-Za-z]{2}", piece) and piece not in there]
+    assert gone == []
+
+
+@pytest.mark.parametrize(
+    ("text", "chinese"),
+    [
+        (
+            str(UnknownName("technique", "pp0", ["alignment/ppo"])),
+            "没有名为 'pp0' 的技术。你要的是 'alignment/ppo' 吗？",
+        ),
+        (
+            str(UnknownName("technique", "ppo", ["rl/ppo", "a/ppo", "b/ppo"])),
+            "没有名为 'ppo' 的技术。你要的是 'rl/ppo'、'a/ppo' 或 'b/ppo' 吗？",
+        ),
+        (str(UnknownName("roadmap", "x", ["fourteen-days"])), "没有名为 'x' 的路线图。"),
+        (
+            _cannot_be_loaded(AttemptDied("timeout", "a call took longer than the 10 s it may take")),
+            "无法加载该文件：超时：一次调用超过了允许的 10 秒。",
+        ),
+        (
+            _cannot_be_loaded(AttemptRaised(("SyntaxError", "Exception"), "invalid syntax", "line 3: def f(:")),
+            "无法加载该文件：SyntaxError: invalid syntax（第 3 行：def f(:）",
+        ),
+        (
+            _cannot_be_loaded(AttemptRaised(("NameError",), "the file must define 'gae'; it defines nothing")),
+            "无法加载该文件：NameError: 文件必须定义 'gae'，但它什么也没有定义",
+        ),
+        ("the gradient to log_prob differs at [0, 1]", "对 log_prob 的梯度在 [0, 1] 处不同"),
+        ("it raised ValueError: no such thing", "抛出了 ValueError: no such thing"),
+        ("line 7, in gae: return x", "第 7 行，gae 中：return x"),
+    ],
+)
+def test_what_others_say_is_told_in_chinese(text: str, chinese: str) -> None:
+    assert told(text) == text
+    speak("zh")
+    assert told(text) == chinese
+
+
+def test_what_nobody_foresaw_stays_as_it_is() -> None:
+    speak("zh")
+    for text in ("", "Something else.", "a {brace} and a : colon", "没有"):
+        assert told(text) == text
+
+
+def test_the_registry_and_the_judge_are_told_in_chinese(tmp_path: Path) -> None:
+    registry, speaks_of = Registry(), {}
+    for name in ("ipo", "mdp"):
+        with pytest.raises(UsageProblem) as caught:
+            registry.technique(name)
+        speaks_of[name] = str(caught.value)
+    with pytest.raises(UsageProblem) as caught:
+        registry.day("day-15", "fourteen-days")
+    speaks_of["day"] = str(caught.value)
+    for name, content in (("latin", b"caf\xe9"), ("long", b"#" * (1 << 18))):
+        file = tmp_path / f"{name}.py"
+        file.write_bytes(content)
+        with pytest.raises(UsageProblem) as caught:
+            read_attempt(file)
+        speaks_of[name] = str(caught.value)
+    speak("zh")
+    for text in speaks_of.values():
+        assert re.search(CHINESE, told(text))
+        assert english_left(told(text)) == []
+
+
+def test_a_difference_is_told_in_chinese() -> None:
+    with pytest.raises(Mismatch) as caught:
+        assert_close(torch.ones(2, 1), torch.zeros(2, 1), dtype=torch.float32, tolerance=EXACT)
+    speak("zh")
+    assert told(str(caught.value)) == "结果在 [0, 0] 处不同"
+    assert told(caught.value.where or "") == "[0, 0]：期望 0，实际 1"
+    with pytest.raises(Mismatch) as caught:
+        assert_close(None, torch.zeros(2, 1), dtype=torch.float32, tolerance=EXACT)
+    assert told(str(caught.value)) == "结果不是张量"
+    assert told(caught.value.expected or "") == "形状为 (2, 1) 的张量"
+
+
+# What each command prints
+
+
+def english_left(text: str) -> list[str]:
+    """Return the runs of four English words or more, those of commands, code, paths and ids left out."""
+    text = re.sub(r"(?m)^ *(\./)?learn [^\u4e00-\u9fff]*?(  |$)", " ", text)  # a command to type
+    text = re.sub(r"'[^']*'|\S*[/\\=]\S*|--[a-z]+", "#", text)
+    return re.findall(r"[A-Za-z][\w'-]*(?: +[A-Za-z][\w'-]*){3,}", text)
+
+
+def test_what_counts_as_english() -> None:
+    assert english_left("Here are four words.") == ["Here are four words"]
+    assert english_left("  learn hint scale 1  one more of the steps") == ["one more of the steps"]
+    assert english_left("rl/gae 在 workspace/rl/gae.py 里；'learn start a b' 会建一个 x = a b c") == []
+
+
+@pytest.fixture
+def workspace(learn: Any, toy: Path, here: Path, grading: None) -> Path:
+    """A workspace with the toy technique, all of whose texts have their Chinese."""
+    properties = toy / "properties.py"
+    text = properties.read_text(encoding="utf-8")
+    properties.write_text(text.replace('square.")', 'square.", zh="两次等于乘以平方。")'), encoding="utf-8")
+    mistakes = toy / "misconceptions.toml"
+    text = mistakes.read_text(encoding="utf-8")
+    mistakes.write_text(
+        text.replace('"One is treated apart."', '{ en = "One.", zh = "一被特殊对待。" }'), encoding="utf-8"
+    )
+    (toy / "lesson.zh.md").write_text("# 缩放\n\n乘以系数。\n", encoding="utf-8")
+    learn("start", "scale")
+    return here / "workspace"
+
+
+WRONG = "x * factor * factor"
+RIGHT = "x * factor"
+
+
+def attempt_with(workspace: Path, toy: Path, product: str) -> None:
+    solution = (toy / "solution.py").read_text()
+    (workspace / "toys" / "scale.py").write_text(solution.replace("x * factor", product))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["start", "scale"], 0, "已经存在，原样保留"),
+        (["start", "day-14"], 0, "这一天没有新的技术。"),
+        (["start", "14"], 2, "没有名为 '14' 的日程或技术。你要的是 'day-14' 吗？"),
+        (["read", "scale"], 0, "乘以系数。"),
+        (["read", "day-4"], 2, "这里要的是一项技术。这一天包括 gae。"),
+        (["grade", "scale"], 1, "3 条性质中满足了 1 条：得分 33%。"),
+        (["grade", "--all"], 1, "这正是 squares 的做法。"),
+        (["grade"], 2, "请指明一项技术，例如 'learn grade ppo'"),
+        (["grade", "scale", "--seed", "-1"], 2, "'-1' 不是 0 到 "),
+        (["grade", "scale", "--attempt", "none.py"], 2, "没有文件 none.py。"),
+        (["hint", "scale"], 0, "第 1 条提示，共 3 条。"),
+        (["hint", "scale", "3"], 2, "toys/scale 有 2 个空，编号为 1 到 2，没有第 3 个空。"),
+        (["hint", "gae"], 2, "还没有 workspace/rl/gae.py：'learn start gae' 会把练习框架放到那里。"),
+        (["solution", "scale"], 2, "你还没有通过 toys/scale。"),
+        (["reset", "scale"], 0, "你的作答保存为 workspace/toys/scale.1.py。"),
+        (["status"], 0, "已开始"),
+        (["list"], 0, "尚未编写"),
+        (["run", "scale"], 2, "toys/scale 没有实验。"),
+        (["run", "gae"], 2, "这里没有你对 rl/gae 的作答。"),
+        (["quiz", "scale"], 2, "toys/scale 还没有测验。"),
+        (["brief"], 0, "目前还没有任何证明"),
+        (["brief", "--out", "brief.xyz"], 2, "从 brief.xyz 看不出格式"),
+        (["doctor"], 0, "启动一个进程，首次用时"),
+        (["grade", "scael"], 2, "没有名为 'scael' 的技术。你要的是 'toys/scale' 吗？"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_speaks_chinese(
+    learn: Any, workspace: Path, toy: Path, arguments: list[str], code: int, says: str
+) -> None:
+    attempt_with(workspace, toy, WRONG)
+    result = learn(*arguments, "--lang", "zh")
+    assert result.exit_code == code
+    assert says in result.output.replace("\n    ", "")
+    told_by_click = [line for line in result.output.splitlines() if line.startswith(("Usage:", "Try ", "Error:"))]
+    assert english_left("\n".join(line for line in result.output.splitlines() if line not in told_by_click)) == []
+
+
+def test_a_whole_verdict_is_told_in_chinese(learn: Any, workspace: Path, toy: Path) -> None:
+    (workspace / "toys" / "scale.py").write_text(
+        (toy / "solution.py").read_text().replace("return result", 'print("one two")\n    return result + 1')
+    )
+    output = learn("grade", "scale", "--lang", "zh").output
+    for part in (
+        "✗ 乘以一不变。",
+        "结果在 [0] 处不同",
+        "期望      torch.tensor",
+        "实际      torch.tensor",
+        "位置      [0]：期望 ",
+        "它在这个用例上的输出：\n        one two",
+        "· 1 条性质未轮到：要先满足别的性质",
+        "3 条性质中满足了 0 条：得分 0%。",
+        "运行于独立进程，未加沙箱。",
+        "第 2 个空的提示",
+    ):
+        assert part in output
+    assert english_left(output) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            "def scale(x, by):\n    while True:\n        pass\n",
+            "作答的进程终止了；此前 3 条性质中满足了 0 条：得分 0%。",
+        ),
+        ("import sys\ndef scale(x, by):\n    sys.exit(3)\n", "抛出了 SystemExit: 3"),
+        ("import os\ndef scale(x, by):\n    os._exit(3)\n", "退出：进程自行结束，退出码 3"),
+        ("", "无法加载该文件：NameError: 文件必须定义 'scale'，但它什么也没有定义"),
+        (None, "未开始：所有的空都还没填。"),
+    ],
+    ids=["hangs", "raises", "exits", "empty", "stub"],
+)
+def test_every_way_to_fall_short_is_told_in_chinese(learn: Any, workspace: Path, source: str | None, says: str) -> None:
+    techniques = registry().techniques
+    techniques["toys/scale"] = techniques["toys/scale"].model_copy(update={"call_seconds": 0.5})
+    if source is not None:
+        (workspace / "toys" / "scale.py").write_text(source)
+    result = learn("grade", "scale", "--lang", "zh")
+    assert result.exit_code == 1
+    assert says in result.output.replace("\n          ", "")
+    assert english_left(result.output) == []
+
+
+def test_a_pass_and_what_comes_after_it_are_told_in_chinese(learn: Any, workspace: Path, toy: Path) -> None:
+    attempt_with(workspace, toy, RIGHT)
+    output = learn("grade", "scale", "--lang", "zh").output
+    assert "通过：3 条性质全部满足。" in output
+    assert "对照参考实现" in output
+    assert english_left(output) == []
+    assert "toys/scale          通过（评判过 1 次）" in learn("status", "--lang", "zh").output
+    assert "已写入 brief.md：1 项技术，" in learn("brief", "--out", "brief.md", "--lang", "zh").output
+
+
+def test_a_lab_is_told_in_chinese(learn: Any, workspace: Path) -> None:
+    output = learn("run", "gae", "--reference", "--quick", "--lang", "zh").output
+    assert re.search(r"(?m)^ +参考实现$", output)
+    assert "快速运行：只说明闭环能跑通，不说明能达到什么水平。" in output
+    assert english_left(output) == []
+
+
+# Which language
+
+
+def test_the_language_of_learn_toml_counts(learn: Any, workspace: Path) -> None:
+    settings = workspace / "learn.toml"
+    settings.write_text(settings.read_text().replace('lang = "en"', 'lang = "zh"'))
+    assert "接下来\n" in learn().output
+    assert learn("solution", "scale").stderr.startswith("learn: 你还没有通过 toys/scale。")
+    assert learn("gardae").stderr == "learn: 没有名为 'gardae' 的命令。你要的是 'grade' 吗？\n"
+    assert "Next\n" in learn("status", "--lang", "en").output
+
+
+def test_a_language_lasts_for_one_command(learn: Any, workspace: Path) -> None:
+    assert "接下来" in learn("status", "--lang", "zh").output
+    assert "Next" in learn("status").output
+
+
+def test_a_language_that_the_commands_do_not_speak_is_told_of_once(learn: Any, workspace: Path) -> None:
+    for _ in range(2):
+        result = learn("status", "--lang", "tlh")
+        assert result.stderr == (
+            "learn: the commands speak en and zh, not 'tlh': what has no such translation is in English.\n"
+        )
+        assert result.stdout == learn("status").stdout
+
+
+def test_a_broken_learn_toml_does_not_keep_a_command_from_running_that_needs_none(learn: Any, workspace: Path) -> None:
+    (workspace / "learn.toml").write_text("lang = 3\n")
+    result = learn("doctor")
+    assert result.exit_code == 3
+    assert "Input should be a valid string" in result.stdout
+
+
+def test_english_needs_no_chinese() -> None:
+    """Nor does help: it is English."""
+    code = "import sys; from groundup.cli.main import main; sys.argv[1:] = ['--help']\n"
+    code += "try: main()\nfinally: print(sorted(m for m in sys.modules if m in ('torch', 'groundup.cli.chinese')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, check=True)
+    assert done.stdout.endswith("[]\n")
