@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.grader import interrupt
 from groundup.grader.fork_server import ForkServer, Spawned
 from groundup.grader.text import printable
 from groundup.grader.worker import wire
@@ -127,6 +129,7 @@ class AttemptProcess:
         poll.register(output, select.POLLIN)
         poll.register(data, select.POLLIN | (select.POLLOUT if outgoing else 0))
         while True:
+            interrupt.check()
             left = deadline - time.monotonic()
             if left <= 0:
                 if deadline >= self.deadline:
@@ -230,6 +233,7 @@ class AttemptProcess:
         os.close(spawned.output)
         spawned.data.close()
         spawned.status.close()
+        shutil.rmtree(spawned.folder, ignore_errors=True)
         return by_itself
 
 

@@ -27,6 +27,8 @@ class Spawned:
     data: socket.socket
     output: int
     status: socket.socket
+    folder: Path
+    """Its scratch, made for it alone: an earlier attempt left nothing there and took nothing away."""
 
 
 class ForkServer:
@@ -49,7 +51,7 @@ class ForkServer:
             [*command, "--triton"] if self._triton else command,
             pass_fds=[theirs.fileno()],
             env=_environment(self.scratch, self._triton),
-            cwd=self.scratch,
+            cwd=self._scratch_folder(),
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,
@@ -65,7 +67,8 @@ class ForkServer:
         data, their_data = socket.socketpair()
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
-        job: dict[str, Any] = {"imports": list(imports), "cpu_seconds": cpu_seconds}
+        folder = tempfile.mkdtemp(prefix="attempt-", dir=self._scratch_folder())
+        job: dict[str, Any] = {"imports": list(imports), "cpu_seconds": cpu_seconds, "folder": folder}
         try:
             socket.send_fds(
                 self._control, [json.dumps(job).encode()], [their_data.fileno(), their_output, their_status.fileno()]
@@ -76,7 +79,11 @@ class ForkServer:
             their_data.close()
             their_status.close()
             os.close(their_output)
-        return Spawned(data, output, status)
+        return Spawned(data, output, status, Path(folder))
+
+    def _scratch_folder(self) -> str:
+        Path(self.scratch).mkdir(mode=0o700, exist_ok=True)  # an attempt that is not contained may have removed it
+        return self.scratch
 
     def _wait_until_ready(self) -> None:
         if self._ready:
@@ -102,9 +109,9 @@ class ForkServer:
     def replace(self) -> None:
         """Start anew where the server no longer answers: an attempt that is not contained may end it, or stop it."""
         if not self._closed:
-            self._control.close()
             self._process.kill()
             self._process.wait()
+            self._control.close()
             self._start()
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -130,7 +131,7 @@ class ForkServer:
                 self.kill(pid)
 
     def leave(self) -> NoReturn:
-        """Kill every attempt and whatever it left behind, then end."""
+        """Kill every attempt and whatever it left behind, remove the scratch folder, end."""
         left = {*self.status, *children_of_this_process()}
         while left:
             for pid in left:
@@ -138,6 +139,7 @@ class ForkServer:
             with contextlib.suppress(ChildProcessError):
                 os.wait()
             left = set(children_of_this_process())  # an orphan arrives here when its parent dies
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
         os._exit(0)
 
 

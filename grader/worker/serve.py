@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import sys
+import tempfile
 import traceback
 import types
 from collections.abc import Callable
@@ -35,6 +36,9 @@ def run(data: int, output: int, job: dict[str, Any]) -> None:
     os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
     sys.stdout = os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="replace", closefd=False)
+    os.chdir(job["folder"])
+    os.environ.update(HOME=job["folder"], TMPDIR=job["folder"])
+    tempfile.tempdir = None  # what it found before
     os.setsid()
     die_with_parent()
     limit_this_process(job["cpu_seconds"])

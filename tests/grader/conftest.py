@@ -199,6 +199,7 @@ def started_below(server: ForkServer) -> list[str]:
     standing = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it is gone, or a zombie
-            if (process / "cwd").readlink() == Path(server.scratch) and process.name != str(server._process.pid):
+            here = str((process / "cwd").readlink())  # of a folder that is deleted, too
+            if here.startswith(server.scratch) and process.name != str(server._process.pid):
                 standing.append(process.name)
     return standing
