@@ -93,10 +93,7 @@ def command(
         raise UsageProblem(tr("--attempt goes with one technique, not with --all."))
     if not technique and not everything:
         raise UsageProblem(tr("Name a technique, as in 'learn grade ppo', or give --all."))
-    from groundup.grader import interrupt
     from groundup.grader.fork_server import ForkServer
-
-    interrupt.watch()
 
     verdicts, codes = [], [EXIT_HELD]
     with ForkServer() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here

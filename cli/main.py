@@ -159,6 +159,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a mark that the terminal has no character for
+    from groundup.grader import interrupt
+
+    interrupt.watch()
     try:
         code = cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
     except click.Abort:

@@ -51,6 +51,7 @@ class AttemptProcess:
     ) -> None:
         """Start the process and load the program. Raises AttemptRaised when loading raises."""
         self._server = server
+        interrupt.forget()
         self.call_seconds = call_seconds
         self.total_seconds = total_seconds
         self.deadline = time.monotonic() + total_seconds

@@ -14,6 +14,12 @@ def watch() -> None:
         signal.signal(signal.SIGINT, _remember)
 
 
+def forget() -> None:
+    """Begin anew: an earlier Ctrl-C has been dealt with."""
+    global _happened
+    _happened = False
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if Ctrl-C was pressed: call it before anything that may wait long."""
     if _happened:
