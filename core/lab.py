@@ -2,7 +2,8 @@
 
 A technique's ``lab.py`` declares ``LAB`` and a function ``run(bench)``. It is run once with the learner's
 implementations and once with the references, and never knows which. What it plots are points; what it found are
-figures, each beside the published one; whether it worked is its mark.
+figures, each beside the published one; whether it worked is its mark. A timeline, or a map of memory, is a chart of
+bars below the curves.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ class Lab(Declared):
     x: Text = Field(description="label of the horizontal axis, with its unit")
     y: Text = Field(description="label of the vertical axis, with its unit")
     logarithmic: bool = Field(False, description="whether the vertical axis is logarithmic")
+    bars: Text | None = Field(
+        None, description="label of the horizontal axis of its chart of bars, with its unit, where it draws one"
+    )
 
 
 class Figure(Declared):
@@ -64,6 +68,10 @@ class Bench(ABC):
     @abstractmethod
     def point(self, series: str, x: float, y: float) -> None:
         """Add a point to a curve; it is shown at once."""
+
+    @abstractmethod
+    def bar(self, row: str, start: float, end: float, kind: str) -> None:
+        """Add a bar to a row of the chart of bars; rows stand in the order of their first bar, a kind has a colour."""
 
     @abstractmethod
     def progress(self, done: float) -> None:

@@ -24,6 +24,8 @@ from groundup.grader.proxy import proxy
 LONGEST_SECONDS = 3600.0
 
 Points = dict[str, list[tuple[float, float]]]
+Bars = list[tuple[str, float, float, str]]
+"""Row, start, end and kind of each bar."""
 Watcher = Callable[[float, Points], None]
 
 
@@ -35,7 +37,8 @@ class LabRun(Declared):
     seed: int
     quick: bool
     implementations: dict[str, str] = Field(description="by technique: the attempt's sha256, or 'reference'")
-    points: dict[str, list[tuple[float, float]]]
+    points: Points
+    bars: Bars = Field(default_factory=list)
     outcome: Outcome
 
 
@@ -81,33 +84,55 @@ def run_lab(
     digests = {i: hashlib.sha256(used[i].encode()).hexdigest() if i in used else "reference" for i in lab.uses}
     return LabRun(
         technique=technique.id, contestant="yours" if used else "reference", seed=seed, quick=quick,
-        implementations=digests, points=bench.points, outcome=outcome,
+        implementations=digests, points=bench.points, bars=bench.bars, outcome=outcome,
     )  # fmt: skip
 
 
 def picture(lab: Lab, runs: list[LabRun]) -> bytes:
-    """Return the curves of the runs as a PNG."""
+    """Return the curves of the runs, and their bars below, as a PNG."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib.figure import Figure
 
     # The bundled font has no Chinese: labels of the picture are English, whatever the language around it.
-    drawing = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
-    axes = drawing.add_subplot()
+    rows = list(dict.fromkeys((run.contestant, row) for run in runs for row, *_ in run.bars))
+    heights = [4.2, 1.0 + 0.28 * len(rows)] if rows else [4.2]
+    drawing = Figure(figsize=(7.2, sum(heights)), dpi=150, layout="constrained")
+    axes = drawing.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for number, (name, points) in enumerate(curves(runs)):
         style = "-" if not name.startswith("reference") else "--"
-        axes.plot([x for x, _ in points], [y for _, y in points], style, color=f"C{number}", label=name, linewidth=1.8)
-    axes.set_title(say(lab.title))
-    axes.set_xlabel(say(lab.x))
-    axes.set_ylabel(say(lab.y))
+        x, y = zip(*points, strict=True)
+        axes[0].plot(x, y, style, color=f"C{number}", label=name, linewidth=1.8)
+    axes[0].set_title(say(lab.title))
+    axes[0].set_xlabel(say(lab.x))
+    axes[0].set_ylabel(say(lab.y))
     if lab.logarithmic:
-        axes.set_yscale("log")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+        axes[0].set_yscale("log")
+    axes[0].grid(alpha=0.3)
+    axes[0].legend(frameon=False)
+    if rows:
+        _draw_bars(axes[1], runs, rows)
+        axes[1].set_xlabel(say(lab.bars or {"en": ""}))
     data = io.BytesIO()
     drawing.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
+
+
+def _draw_bars(axes: Any, runs: list[LabRun], rows: list[tuple[str, str]]) -> None:
+    """Draw the bars of the runs, a line for each of ``rows`` from the top down."""
+    kinds = list(dict.fromkeys(kind for run in runs for *_, kind in run.bars))
+    for number, kind in enumerate(kinds):
+        found = [(b, (r.contestant, b[0])) for r in runs for b in r.bars if b[3] == kind]
+        axes.barh(
+            [rows.index(row) for _, row in found], [end - start for (_, start, end, _), _ in found],
+            left=[start for (_, start, _, _), _ in found], height=0.8, color=f"C{number}", label=kind,
+            edgecolor="white", linewidth=0.3,
+        )  # fmt: skip
+    contestants = {contestant for contestant, _ in rows}
+    axes.set_yticks(range(len(rows)), [row if len(contestants) == 1 else f"{who}: {row}" for who, row in rows])
+    axes.invert_yaxis()
+    axes.legend(frameon=False, ncols=len(kinds), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
 
 
 def curves(runs: list[LabRun]) -> Iterator[tuple[str, list[tuple[float, float]]]]:
@@ -129,6 +154,7 @@ class _Bench(Bench):
         self.registry, self.server, self.sources, self.stack = registry, server, sources, stack
         self.seed, self.quick, self.watch = seed, quick, watch
         self.points: Points = {}
+        self.bars: Bars = []
         self.done = 0.0
 
     def impl(self, technique: str) -> Any:
@@ -146,6 +172,9 @@ class _Bench(Bench):
     def point(self, series: str, x: float, y: float) -> None:
         self.points.setdefault(series, []).append((float(x), float(y)))
         self.watch(self.done, self.points)
+
+    def bar(self, row: str, start: float, end: float, kind: str) -> None:
+        self.bars.append((row, float(start), float(end), kind))
 
     def progress(self, done: float) -> None:
         self.done = min(max(done, 0.0), 1.0)
