@@ -52,10 +52,8 @@ SAYS = {
 def command(form: Format | None, out: Path | None, as_json: bool, lang: str | None) -> None:
     """Export a technical summary of what you have proved, for a portfolio or an instructor.
 
-    \b
-    For each technique: your best verdict with its claims, digest, seed and
-    environment, every score, hints and giving up, your code, the lab's plot
-    and the quizzes. It quotes what is recorded: grade first.
+    For each technique: your best verdict with its claims, digest, seed and environment, every score, hints and
+    giving up, your code, the lab's plot and the quizzes. It quotes what is recorded: grade first.
 
     \b
     learn brief                     Markdown, here

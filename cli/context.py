@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import pkgutil
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from groundup.cli.words import LANGUAGES, speak, spoken_language, tr
-from groundup.core.errors import GroundupError
 
 if TYPE_CHECKING:
     from groundup.core.registry import Registry
@@ -176,7 +176,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]
 
 
 def lang_option(command: F) -> F:
-    """Add ``--lang``; without it, what learn.toml says counts. Read before the rest, it has refusals follow it, too."""
+    """Add ``--lang``; without it, what learn.toml says counts."""
     return click.option(
         "--lang",
         metavar="LANG",
@@ -199,17 +199,41 @@ def language(lang: str | None) -> str:
     return lang
 
 
-def speak_as_set() -> None:
-    """Speak the language of learn.toml; what is wrong with that file is for a command to tell that needs it."""
-    with contextlib.suppress(GroundupError):
-        language(None)
+def speak_first(arguments: Sequence[str]) -> None:
+    """Speak the language that the command line asks for, or else learn.toml's, before anything else is looked at.
+
+    What is wrong with either is for a command to tell that needs it; until then it is English.
+    """
+    lang = _asked_for(arguments) or _as_set()
+    speak(lang if lang in LANGUAGES else "en")
+
+
+def _asked_for(arguments: Sequence[str]) -> str | None:
+    asked = None
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        if argument == "--":
+            break
+        option, equals, value = argument.partition("=")
+        if option == "--lang":
+            asked = value if equals else following
+    return asked
+
+
+def _as_set() -> str:
+    """Return the language of learn.toml, read without what would say all that is wrong with that file."""
+    import tomllib
+
+    from groundup.grader.settings_file import settings_file
+
+    with contextlib.suppress(OSError, ValueError):
+        file = settings_file(Path.cwd())
+        return str(tomllib.loads(file.read_text("utf-8-sig")).get("lang", "en")) if file else "en"
+    return "en"
 
 
 def _speak(ctx: click.Context, param: click.Parameter, lang: str | None) -> str | None:
     if lang and not ctx.resilient_parsing:
         language(lang)
-    elif not ctx.resilient_parsing:
-        speak_as_set()
     return lang
 
 

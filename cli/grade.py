@@ -69,10 +69,8 @@ def command(
 ) -> None:
     """Run the properties of TECHNIQUE against your attempt and say what holds.
 
-    \b
-    Each property is a claim about every right implementation. It is tried on
-    cases drawn anew each time; one that fails is shown on the smallest case
-    that shows it. Your code runs in a process of its own, where the reference
+    Each property is a claim about every right implementation. It is tried on cases drawn anew each time; one that
+    fails is shown on the smallest case that shows it. Your code runs in a process of its own, where the reference
     does not go.
 
     \b

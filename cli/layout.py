@@ -63,23 +63,23 @@ def line_starts(text: str, places: int, *, first: int = 0, rest: int = 0) -> Ite
         used, at = used + taken, at + len(piece)
 
 
-def table(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> Iterator[str]:
+def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | None = None) -> Iterator[str]:
     """Yield the lines of a table: every column but the last as wide as its widest cell, the last one wrapped.
 
     Where that leaves the last column no room, its cells go below the others.
     """
     wide = [max(map(width, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
     left = len(indent) + sum(wide) + GAP * len(wide)
-    room = line_width() - left
+    room = (places or line_width()) - left
     beside = room >= NARROWEST or room >= max((width(row[-1]) for row in rows), default=0)
     for row in rows:
         head = indent + (" " * GAP).join(padded(cell, places) for cell, places in zip(row, wide, strict=False))
         if beside and row[-1]:
-            yield wrapped(row[-1], first=head + " " * GAP, rest=" " * left)
+            yield wrapped(row[-1], first=head + " " * GAP, rest=" " * left, places=places)
             continue
         yield head.rstrip()
         if row[-1]:
-            yield wrapped(row[-1], first=indent + " " * 4)
+            yield wrapped(row[-1], first=indent + " " * 4, places=places)
 
 
 def show_next(*steps: tuple[str, str]) -> None:

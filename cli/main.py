@@ -13,7 +13,8 @@ from typing import Any, cast
 import click
 from click.shell_completion import CompletionItem
 
-from groundup.cli.words import speak, told, tr
+from groundup.cli.context import lang_option, speak_first
+from groundup.cli.words import told, tr
 
 # What 'learn --help' shows, in the order of a learner's day; 'a-b' lives in cli/a_b.py.
 COMMANDS = {
@@ -67,18 +68,29 @@ class Problem(click.ClickException):
         click.echo(f"learn: {spoken(self.message)}", err=True)
 
 
-class SpokenHelp(click.HelpFormatter):
-    """Help whose examples can be pasted."""
+class Refusal(click.ClickException):
+    """What click did not understand, on its way out: told in the learner's language."""
 
-    def getvalue(self) -> str:
-        """Return the help as this user would type it."""
-        return spoken(super().getvalue())
+    def __init__(self, error: click.ClickException) -> None:
+        super().__init__(error.format_message())
+        self.error = error
+        self.exit_code = error.exit_code  # type: ignore[misc]
+
+    def show(self, file: Any = None) -> None:
+        """Print what click would print."""
+        said = io.StringIO()
+        self.error.show(said)
+        click.echo(told(said.getvalue()), nl=False, err=True)
 
 
 class Spoken(click.Context):
     """The context of a built-in command."""
 
-    formatter_class = SpokenHelp
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return what lays the help out."""
+        from groundup.cli.help import SpokenHelp
+
+        return SpokenHelp(width=self.terminal_width, max_width=self.max_content_width)
 
 
 class Learn(click.Group):
@@ -94,15 +106,13 @@ class Learn(click.Group):
         """Return the command called ``cmd_name``, a plugin's if need be."""
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"groundup.cli.{cmd_name.replace('-', '_')}")
-            module.command.context_class = Spoken
-            return cast(click.Command, module.command)
+            return _spoken(module.command)
         return None if ctx.resilient_parsing else _of_a_plugin(cmd_name)  # completing imports no plugin
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
-        from groundup.cli.context import speak_as_set
         from groundup.core.errors import UnknownName
 
         command = self.get_command(ctx, args[0])
@@ -110,12 +120,11 @@ class Learn(click.Group):
             return args[0], command, args[1:]
         if args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        speak_as_set()  # the command that would have done it is not there
         raise UnknownName("command", args[0], COMMANDS, "'learn --help' lists them.")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command without importing it, or an option."""
-        names = [CompletionItem(n, help=h) for n, h in COMMANDS.items() if n.startswith(incomplete)]
+        names = [CompletionItem(n, help=told(h)) for n, h in COMMANDS.items() if n.startswith(incomplete)]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -123,35 +132,49 @@ class Learn(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the command line, knowing already which language to refuse it in."""
+        speak_first(args)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            raise Refusal(error) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a problem of ours becomes its message and its exit code."""
         from groundup.core.errors import EXIT_BROKEN, GroundupError
 
-        speak("en")  # until the command has read --lang or learn.toml
         try:
             _need_a_folder()
             return super().invoke(ctx)
         except GroundupError as error:
             raise Problem(told(str(error)), error.exit_code) from error
+        except click.ClickException as error:
+            raise Refusal(error) from error
         except KeyboardInterrupt:
             raise click.Abort from None
         except OSError as error:
             if error.filename is None:
                 raise
-            raise Problem(f"{error.filename}: {error.strerror}.", EXIT_BROKEN) from error
+            raise Problem(f"{error.filename}: {told(str(error.strerror))}.", EXIT_BROKEN) from error
 
 
 @click.group(
     cls=Learn, help=HELP, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(package_name="groundup", prog_name="learn")
+@click.version_option(package_name="groundup", prog_name="learn", message="%(prog)s %(version)s")
+@lang_option
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, lang: str | None) -> None:
     """Without a command: where you stand."""
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     if ctx.invoked_subcommand is None:
-        ctx.invoke(importlib.import_module("groundup.cli.status").command)
+        ctx.invoke(importlib.import_module("groundup.cli.status").command, lang=lang)
+    elif lang:
+        ctx.default_map = {ctx.invoked_subcommand: {"lang": lang}}
 
 
 def main() -> None:
@@ -181,6 +204,14 @@ def main() -> None:
         click.echo(f"learn: {fault}", err=True)
         code = EXIT_BROKEN
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _spoken(command: click.Command) -> click.Command:
+    """Have the help of a built-in command, and of those below it, speak as the learner does."""
+    command.context_class = Spoken
+    for below in getattr(command, "commands", {}).values():
+        _spoken(below)
+    return command
 
 
 def _need_a_folder() -> None:

@@ -98,10 +98,9 @@ def command(
 ) -> None:
     """Answer questions on TECHNIQUE, one at a time, and be told why after each.
 
-    \b
-    Options are shuffled and numbers drawn anew each time. Each answer is kept the moment it
-    is given: stop with Ctrl-C whenever you like, and the same command goes on from there.
-    What cannot be an answer is asked again and does not count.
+    Options are shuffled and numbers drawn anew each time. Each answer is kept the moment it is given: stop with
+    Ctrl-C whenever you like, and the same command goes on from there. What cannot be an answer is asked again and
+    does not count.
 
     \b
     learn quiz kv-cache
@@ -109,7 +108,6 @@ def command(
     learn quiz kv-cache --sheet > answers.yaml     all questions, to be answered in a file
     learn quiz kv-cache --answers answers.yaml
 
-    \b
     Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.
     """
     if sheet and (file or as_json or fresh):

@@ -13,6 +13,7 @@ import click
 
 from groundup.cli.context import (
     TechniqueName,
+    WholeNumber,
     find_workspace,
     json_option,
     lang_option,
@@ -42,7 +43,9 @@ REFRESH_SECONDS = 0.2
 @click.option("--reference", is_flag=True, help="Run it with the reference alone.")
 @click.option("--all", "everything", is_flag=True, help="Run every lab.")
 @click.option("--quick", is_flag=True, help="Stop after a few seconds: does it run at all?")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "--seed", metavar="N", type=WholeNumber(0, 2**31 - 1), default=0, show_default=True, help="What chance starts from."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picture.")
 @json_option
 @lang_option

@@ -36,10 +36,8 @@ DEFAULT = "workspace"
 def command(name: str, lang: str | None) -> None:
     """Put the stubs of a day or of one technique into your workspace.
 
-    \b
-    Techniques that it builds on and that you have not passed come along.
-    A file that is there already is left as it is.
-    Without a workspace here, one is made in ./workspace.
+    Techniques that it builds on and that you have not passed come along. A file that is there already is left as it
+    is. Without a workspace here, one is made in ./workspace.
 
     \b
     learn start day-7

@@ -1,7 +1,8 @@
 """The commands' words in the learner's language: English is what they are looked up by, and what stands in for a lack.
 
-``tr`` is for what the commands say themselves; ``told`` for what was said elsewhere, by a recorded verdict or an error
-of the registry, and can be told from its wording. The Chinese of both is in ``groundup.cli.chinese``.
+``tr`` is for what the commands say themselves; ``told`` for what was said elsewhere, by a recorded verdict, an error of
+the registry, a command's help or click, and can be told from its wording. The Chinese is in ``groundup.cli.chinese``
+and ``groundup.cli.chinese_help``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from string import Formatter
 
-__all__ = ["LANGUAGES", "speak", "spoken_language", "told", "tr"]
+__all__ = ["LANGUAGES", "placeholders", "speak", "spoken_language", "told", "tr"]
 
 LANGUAGES = ("en", "zh")
 _LANGUAGE = ContextVar("language", default="en")
@@ -38,10 +39,21 @@ def told(text: str) -> str:
 
     The parts that fill a known wording are looked up in the same way; whatever is not known stays as it is.
     """
+    if (exactly := _help().get(text)) is not None:
+        return exactly
     for pattern, translated in _wordings():
         if found := pattern.fullmatch(text):
             return translated.format(**{name: told(part) for name, part in found.groupdict().items()})
     return text
+
+
+def placeholders(text: str) -> str:
+    """Return ``text`` with what stands for a value in it, as FILE does, in the language that is spoken."""
+    if spoken_language() != "zh":
+        return text
+    from groundup.cli.chinese_help import PLACEHOLDERS
+
+    return re.sub("[A-Z]+", lambda found: PLACEHOLDERS.get(found[0], found[0]), text)
 
 
 def _sentences() -> Mapping[str, str]:
@@ -52,6 +64,14 @@ def _sentences() -> Mapping[str, str]:
     return SENTENCES
 
 
+def _help() -> Mapping[str, str]:
+    if spoken_language() != "zh":
+        return {}
+    from groundup.cli.chinese_help import HELP
+
+    return HELP
+
+
 def _wordings() -> list[tuple[re.Pattern[str], str]]:
     return _chinese_wordings() if spoken_language() == "zh" else []
 
@@ -59,8 +79,9 @@ def _wordings() -> list[tuple[re.Pattern[str], str]]:
 @functools.cache
 def _chinese_wordings() -> list[tuple[re.Pattern[str], str]]:
     from groundup.cli.chinese import WORDINGS
+    from groundup.cli.chinese_help import CLICK
 
-    return [(_pattern(english), chinese) for english, chinese in WORDINGS.items()]
+    return [(_pattern(english), chinese) for english, chinese in (CLICK | WORDINGS).items()]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -24,10 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 import groundup.core
 from groundup.core.errors import EnvironmentProblem, NoWorkspace, UsageProblem, nearest
 from groundup.core.technique import Technique
+from groundup.grader.settings_file import SETTINGS_FILE, settings_file
 
 __all__ = ["Settings", "Workspace"]
 
-SETTINGS_FILE = "learn.toml"
 SETTINGS_TEXT = """\
 # A Groundup workspace. 'learn' finds this file from the folder that holds it, from below it, and from just above it.
 
@@ -73,9 +73,8 @@ class Workspace:
         Raises NoWorkspace when there is none, UsageProblem when its settings are no good.
         """
         here = (start or Path.cwd()).resolve()
-        for folder in (here, here / "workspace", *here.parents):
-            if (folder / SETTINGS_FILE).is_file():
-                return cls(folder)
+        if (file := settings_file(here)) is not None:
+            return cls(file.parent)
         raise NoWorkspace(f"No workspace in {here}, its folder 'workspace' or above it. 'learn start day-1' makes one.")
 
     @classmethod

@@ -1,0 +1,239 @@
+"""The Chinese of the commands' help, and of what click says. Quoted commands and options stay as typed.
+
+The words of the field are those of ``groundup.cli.chinese``.
+"""
+
+__all__ = ["CLICK", "HELP", "PLACEHOLDERS"]
+
+# What stands for a value, in usages and before an option's help.
+PLACEHOLDERS = {
+    "OPTIONS": "选项",
+    "COMMAND": "命令",
+    "ARGS": "参数",
+    "DAY": "日程",
+    "TECHNIQUE": "技术",
+    "TECHNIQUES": "技术",
+    "HOLE": "空",
+    "FILE": "文件",
+    "DIRECTORY": "文件夹",
+    "LANG": "语言",
+}
+
+# Paragraphs of help, cells of its tables, headings: looked up whole.
+HELP = {
+    # every command
+    "Usage: ": "用法：",
+    "Options:": "选项：",
+    "Commands:": "命令：",
+    "Show this message and exit.": "显示这段帮助并退出。",
+    "Language of texts: en or zh. Default: learn.toml's.": "文字的语言：en 或 zh。默认以 learn.toml 为准。",
+    "Print the result as JSON.": "以 JSON 输出结果。",
+    "Exit codes": "退出码",
+    "the attempt fell short": "作答未达到要求",
+    "the command was not understood": "命令无法理解",
+    "a plugin or this machine is broken": "插件或这台机器有问题",
+    # learn
+    "Learn LLM systems by building every mechanism yourself.": "亲手实现每一个机制，由此学会大模型系统。",
+    "Start with a day of the roadmap ('learn start day-4') or with one technique ('learn start ppo'), fill the holes "
+    "in the stubs, and have them graded ('learn grade ppo').": (
+        "从路线图上的一天（'learn start day-4'）或一项技术（'learn start ppo'）开始，填好练习框架里的空，"
+        "然后让它评判（'learn grade ppo'）。"
+    ),
+    "all held, or done": "全部满足，或已完成",
+    "Show the version and exit.": "显示版本并退出。",
+    "Put a day's or a technique's stubs into your workspace.": "把一天或一项技术的练习框架放入你的工作区。",
+    "Read a lesson.": "阅读课文。",
+    "Grade your attempt, with evidence.": "评判你的作答，并给出证据。",
+    "Run a technique's lab with your own code.": "用你自己的代码运行一项技术的实验。",
+    "Answer questions on a technique, with numbers of their own each time.": "回答关于一项技术的问题，每次数字都不同。",
+    "Export what you have proved, with its evidence.": "导出你已证明的内容及其证据。",
+    "Get the next hint for a hole.": "获取某个空的下一条提示。",
+    "Begin a technique anew; the old attempt is kept.": "重新开始一项技术；旧的作答会保留。",
+    "Show the reference solution.": "显示参考实现。",
+    "Show where you stand.": "显示你目前的进度。",
+    "List days, tracks and techniques.": "列出日程、方向和技术。",
+    "Check what this machine offers, and what each lack costs.": "检查这台机器具备什么，以及每样缺失的影响。",
+    "Print the shell's completion script.": "输出 shell 的补全脚本。",
+    "Check and generate the files of techniques.": "检查并生成技术的各个文件。",
+    # start
+    "Put the stubs of a day or of one technique into your workspace.": "把一天或一项技术的练习框架放入你的工作区。",
+    "Techniques that it builds on and that you have not passed come along. A file that is there already is left as it "
+    "is. Without a workspace here, one is made in ./workspace.": (
+        "它所依赖而你还没有通过的技术会一并放入。已经存在的文件原样保留。这里没有工作区时，会在 ./workspace 建一个。"
+    ),
+    # read
+    "Read the lesson of TECHNIQUE in the terminal; piped, it comes as the Markdown that it is.": (
+        "在终端里阅读一项技术的课文；经管道输出时，给出 Markdown 原文。"
+    ),
+    # grade
+    "Run the properties of TECHNIQUE against your attempt and say what holds.": (
+        "用一项技术的各条性质检验你的作答，说明哪些满足。"
+    ),
+    "Each property is a claim about every right implementation. It is tried on cases drawn anew each time; one that "
+    "fails is shown on the smallest case that shows it. Your code runs in a process of its own, where the reference "
+    "does not go.": (
+        "每条性质都是对一切正确实现的一个命题。检验所用的用例每次重新抽取；性质不满足时，给出能说明问题的最小用例。"
+        "你的代码在独立的进程中运行，参考实现不在其中。"
+    ),
+    "your attempt in the workspace": "工作区里你的作答",
+    "any file, without a workspace": "任意文件，不需要工作区",
+    "all that you have started": "你已经开始的全部技术",
+    "the same cases again": "再用同样的用例",
+    "all held": "全部满足",
+    "Grade FILE; needs no workspace, records nothing.": "评判这个文件；不需要工作区，也不作记录。",
+    "Grade every technique that you have started.": "评判你已经开始的每一项技术。",
+    "Draw the cases of an earlier grading again.": "重新抽取先前某次评判的用例。",
+    "Draw 200 examples for each property instead of 25.": "每条性质抽取 200 个用例，而不是 25 个。",
+    # run
+    "Run the lab of TECHNIQUE: a closed loop with your own implementation, the reference beside it.": (
+        "运行一项技术的实验：用你自己的实现跑完整的闭环，并与参考实现对照。"
+    ),
+    "yours and the reference": "你的实现和参考实现",
+    "the reference alone": "只用参考实现",
+    "every lab, a few seconds each": "所有实验，每个几秒钟",
+    "The lab measures what the technique is known for, shows the published figure beside it, and says whether it "
+    "reached its mark. The picture lands in your workspace.": (
+        "实验测量这项技术所以知名的效果，与已发表的数字并列，并说明是否达标。图保存在你的工作区。"
+    ),
+    "Run it with the reference alone.": "只用参考实现运行。",
+    "Run every lab.": "运行所有实验。",
+    "Stop after a few seconds: does it run at all?": "几秒钟后停止：只看能否跑通。",
+    "What chance starts from.": "随机数的种子。",
+    "Folder for the picture.": "存放图的文件夹。",
+    # quiz
+    "Answer questions on TECHNIQUE, one at a time, and be told why after each.": (
+        "逐题回答关于一项技术的问题，每题之后说明缘由。"
+    ),
+    "Options are shuffled and numbers drawn anew each time. Each answer is kept the moment it is given: stop with "
+    "Ctrl-C whenever you like, and the same command goes on from there. What cannot be an answer is asked again and "
+    "does not count.": (
+        "每次都会打乱选项、重新抽取数字。每个答案一经给出就保存：可以随时按 Ctrl-C 停止，再用同一条命令从那里继续。"
+        "不成其为答案的输入会重新提问，不计入成绩。"
+    ),
+    "the same numbers and the same order again": "再用同样的数字和次序",
+    "all questions, to be answered in a file": "全部题目，在文件里作答",
+    "Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.": (
+        "退出码：0 全部正确，1 未全对，2 命令无法理解，130 中途停止。"
+    ),
+    "Answer from a YAML or JSON file.": "从 YAML 或 JSON 文件读取答案。",
+    "Print the questions as such a file, to be filled in.": "把题目输出为这样的文件，以便填写。",
+    "Draw the numbers of an earlier quiz again.": "重新抽取先前某次测验的数字。",
+    "Begin anew, even where a quiz is half finished.": "重新开始，即使有一次测验只做了一半。",
+    # brief
+    "Export a technical summary of what you have proved, for a portfolio or an instructor.": (
+        "导出一份技术简报，总结你已证明的内容，用于作品集或交给教师。"
+    ),
+    "For each technique: your best verdict with its claims, digest, seed and environment, every score, hints and "
+    "giving up, your code, the lab's plot and the quizzes. It quotes what is recorded: grade first.": (
+        "每项技术包括：你最好的一次评判及其命题、摘要、种子和环境，历次得分，用过的提示和是否放弃，你的代码，"
+        "实验的图和测验。简报只引用记录在案的内容：请先评判。"
+    ),
+    "Markdown, here": "Markdown，输出在这里",
+    "one file, to be read or printed": "单个文件，可以阅读或打印",
+    "with your files and plots in brief.files/": "你的文件和图放在 brief.files/ 里",
+    "A file that 'learn brief' wrote, and nobody changed since, is replaced; any other is left alone.": (
+        "由 'learn brief' 写出、此后没有改动过的文件会被替换；其他文件保持不动。"
+    ),
+    "Markdown or HTML. Default: as the name in --out ends, else md.": (
+        "Markdown 或 HTML。默认由 --out 文件名的结尾决定，否则为 md。"
+    ),
+    "Write it to FILE instead of printing it.": "写入这个文件，而不是输出到屏幕。",
+    # hint
+    "Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.": (
+        "获取一项技术某个空的下一条提示：每次调用更进一步，直到几乎给出那一行代码。"
+    ),
+    "Without HOLE it is the first one that is still empty, or else the one that your last grading points to.": (
+        "不指定空时，是第一个还没填的空；都填了，则是最近一次评判所指向的空。"
+    ),
+    # reset
+    "Put the stub of TECHNIQUE back. Your attempt is kept beside it under a number: ppo.1.py, ppo.2.py ...": (
+        "把一项技术恢复为练习框架。你的作答以编号保存在旁边：ppo.1.py、ppo.2.py……"
+    ),
+    # solution
+    "Print the reference solution of TECHNIQUE, once you have passed it or give up.": (
+        "输出一项技术的参考实现，前提是你已通过或放弃。"
+    ),
+    "Show it before you have passed; this is recorded.": "在通过之前就显示；此事会记录在案。",
+    # status, list, doctor, completion
+    "Show what you have started and passed, day by day, and what comes next.": (
+        "逐日显示你已经开始和通过的内容，以及接下来做什么。"
+    ),
+    "List the days of the roadmaps, and every technique by its track, with your standing.": (
+        "列出各路线图的日程，以及按方向排列的每项技术和你的进度。"
+    ),
+    "Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work.": (
+        "检查这台机器具备什么，并说明每样缺失的影响。无法评判时退出码为 3。"
+    ),
+    "Print a completion script for SHELL: bash, zsh or fish.": "输出 bash、zsh 或 fish 的补全脚本。",
+    # author
+    "Tools for those who write techniques.": "供编写技术的人使用的工具。",
+    "Prove techniques sound.": "证明技术可靠。",
+    "Generate exercises from solutions.": "由参考实现生成练习框架。",
+    "Prove TECHNIQUES sound, or all of them: one line for each rule. Exit code 3 when one is broken.": (
+        "证明所列的技术可靠，不列则检查全部：每条规则一行。有规则不成立时退出码为 3。"
+    ),
+    "every hole has its hints; the lesson is there": "每个空都有提示；有课文",
+    "the exercise on disk is what the solution generates": "磁盘上的练习框架与参考实现所生成的一致",
+    "the stub ends 'not started'": "练习框架的结果是“未开始”",
+    "the solution passes with every seed": "参考实现在每个种子下都通过",
+    "every misconception is found out with every seed": "每个典型错误在每个种子下都被发现",
+    "zeros, flipped signs, changed inputs ... are found out": "全零、符号颠倒、改动输入等都被发现",
+    "every property finds something out": "每条性质都能发现某种错误",
+    "How many seeds to try.": "尝试多少个种子。",
+    "The first of them.": "其中第一个种子。",
+    "Generate the exercises of TECHNIQUES, or of all of them, from their solutions.": (
+        "由参考实现生成所列技术的练习框架，不列则生成全部。"
+    ),
+}
+
+# What click says, 8.1 to 8.5: told by its wording, the first that fits. A field is looked up in turn.
+CLICK = {
+    "{usage}\nTry '{command}' for help.\n\nError: {message}\n": (
+        "{usage}\n输入 '{command}' 查看帮助。\n\n错误：{message}\n"
+    ),
+    "Error: {message}\n": "错误：{message}\n",
+    "{help}  [default: {default}]": "{help}  [默认：{default}]",
+    # options
+    "No such option '{name}'. Did you mean {possibility}?": "没有选项 '{name}'。你要的是 {possibility} 吗？",
+    "No such option '{name}'. (Did you mean one of: {possibilities}?)": (
+        "没有选项 '{name}'。你要的是其中之一吗：{possibilities}？"
+    ),
+    "No such option '{name}'.": "没有选项 '{name}'。",
+    "No such option: {name} Did you mean {possibility}?": "没有选项 {name}。你要的是 {possibility} 吗？",
+    "No such option: {name} (Possible options: {possibilities})": (
+        "没有选项 {name}。你要的是其中之一吗：{possibilities}？"
+    ),
+    "No such option: {name}": "没有选项 {name}。",
+    "Option '{name}' does not take a value.": "选项 '{name}' 不带值。",
+    "Option '{name}' requires an argument.": "选项 '{name}' 需要一个值。",
+    # commands and arguments
+    "No such command '{name}'. Did you mean {possibility}?": "没有名为 '{name}' 的命令。你要的是 {possibility} 吗？",
+    "No such command '{name}'. (Did you mean one of: {possibilities}?)": (
+        "没有名为 '{name}' 的命令。你要的是其中之一吗：{possibilities}？"
+    ),
+    "No such command '{name}'.": "没有名为 '{name}' 的命令。",
+    "Missing command.": "缺少命令。",
+    "Missing argument {name}. {more}": "缺少参数 {name}。{more}",
+    "Missing argument {name}.": "缺少参数 {name}。",
+    "Got unexpected extra argument ({args})": "多出了参数：{args}",
+    "Got unexpected extra arguments ({args})": "多出了参数：{args}",
+    "Choose from:\n\t{choices}": "可选：\n\t{choices}",
+    "'DAY|TECHNIQUE'": "'日程|技术'",
+    "'TECHNIQUE'": "'技术'",
+    "'[TECHNIQUE]'": "'[技术]'",
+    "'[TECHNIQUES]...'": "'[技术]...'",
+    "'[HOLE]'": "'[空]'",
+    # values
+    "Invalid value for {param_hint}: {message}": "{param_hint} 的值无效：{message}",
+    "Invalid value: {message}": "值无效：{message}",
+    "'{value}' is not one of {choices}.": "'{value}' 不是 {choices} 之一。",
+    "'{value}' is not a valid {number_type}.": "'{value}' 不是有效的{number_type}。",
+    "integer": "整数",
+    "{name} '{filename}' is a file.": "{name} '{filename}' 是文件，这里要的是文件夹。",
+    "{name} '{filename}' is not readable.": "{name} '{filename}' 不可读。",
+    "Directory": "文件夹",
+    "'{filename}': {error}": "'{filename}'：{error}",
+    "No such file or directory": "没有那个文件或文件夹",
+    "Is a directory": "这是文件夹",
+    "Permission denied": "权限不够",
+}

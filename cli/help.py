@@ -1,0 +1,63 @@
+"""Help as the learner reads it: in the language that is spoken, with commands as this user would type them.
+
+It is looked up by its English, a paragraph or a cell of a table at a time, so that a command's help is written once, in
+the command. What has no translation, a plugin's help for one, is shown as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import click
+
+from groundup.cli.layout import padded, table, width, wrapped
+from groundup.cli.main import spoken
+from groundup.cli.words import placeholders, told
+
+__all__ = ["SpokenHelp"]
+
+AS_IT_STANDS = "\b\n"  # click's mark of a paragraph whose lines are not to be filled
+CELL = re.compile(r"\S+(?: \S+)*")  # what stands between two spaces or more, or the ends of a line
+
+
+class SpokenHelp(click.HelpFormatter):
+    """Lays help out."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write how the command is called."""
+        head = f"{told('Usage: ') if prefix is None else prefix}{prog} "
+        self.write(wrapped(placeholders(args), first=head, places=self.width) + "\n")
+
+    def write_heading(self, heading: str) -> None:
+        """Write the heading of a section."""
+        self.write(" " * self.current_indent + told(f"{heading}:") + "\n")
+
+    def write_text(self, text: str) -> None:
+        """Write the paragraphs of a command's help."""
+        margin = " " * self.current_indent
+        paragraphs = [
+            "\n".join(margin + _cells(line) for line in paragraph.removeprefix(AS_IT_STANDS).splitlines())
+            if paragraph.startswith(AS_IT_STANDS)
+            else wrapped(told(" ".join(paragraph.split())), first=margin, places=self.width)
+            for paragraph in text.split("\n\n")
+        ]
+        self.write("\n\n".join(paragraphs) + "\n")
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write options or commands, each with its help beside it."""
+        lines = table(
+            [(placeholders(term), told(help)) for term, help in rows],
+            indent=" " * self.current_indent,
+            places=self.width,
+        )
+        self.write("".join(f"{line}\n" for line in lines))
+
+    def getvalue(self) -> str:
+        """Return the help as this user would type it."""
+        return spoken(super().getvalue())
+
+
+def _cells(line: str) -> str:
+    """Return a line of a table with its cells looked up; each begins where it began."""
+    return CELL.sub(lambda cell: padded(told(cell[0]), width(cell[0])), line).rstrip()
