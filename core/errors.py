@@ -69,11 +69,15 @@ class StateProblem(GroundupError):
 
 
 class AttemptRaised(Exception):
-    """The learner's code raised. ``types``: the exception's class and its bases; ``lines``: their own code, quoted."""
+    """The learner's code raised. ``types``: the exception's class and its bases; ``lines``: their own code, quoted.
 
-    def __init__(self, types: tuple[str, ...], message: str, lines: str = "") -> None:
-        super().__init__(f"{types[0]}: {message}" if message else types[0])
-        self.types, self.message, self.lines = types, message, lines
+    ``rank`` says where, when not all ranks of a group raised the same.
+    """
+
+    def __init__(self, types: tuple[str, ...], message: str, lines: str = "", rank: int | None = None) -> None:
+        where = "" if rank is None else f" on rank {rank}"
+        super().__init__(f"{types[0]}{where}: {message}" if message else f"{types[0]}{where}")
+        self.types, self.message, self.lines, self.rank = types, message, lines, rank
 
 
 class AttemptDied(BaseException):

@@ -29,6 +29,9 @@ class Lab(Declared):
     bars: Text | None = Field(
         None, description="label of the horizontal axis of its chart of bars, with its unit, where it draws one"
     )
+    names: dict[str, Text] = Field(
+        {}, description="what its curves, and the rows and kinds of its bars, are called in each language"
+    )
 
 
 class Figure(Declared):

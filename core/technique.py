@@ -64,6 +64,9 @@ class Technique(Declared):
     package: str = Field(description="__name__ of the plugin package; its files are found from it")
     implements: str = Field(description="the one public class or function of the file: what is graded")
     interface: str | None = Field(None, description="'module:Class' of the interface that the class fulfils")
+    distributed: bool = Field(
+        False, description="whether the class runs on every rank: its constructor takes the rank's communicator first"
+    )
     requires: tuple[TechniqueId, ...] = ()
     holes: tuple[Hole, ...] = Field(min_length=1)
     sources: tuple[Source, ...] = Field(min_length=1)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -41,6 +42,8 @@ class Program:
     filename: str
     implements: str
     imports: tuple[str, ...] = ()
+    threads: bool = False
+    """Whether it may start threads: a process group needs some."""
 
 
 class AttemptProcess:
@@ -60,7 +63,15 @@ class AttemptProcess:
         self._printed = bytearray()
         self._printed_bytes = 0
         self.requests = 0
-        self._open: Spawned | None = server.spawn(program.imports, cpu_seconds=int(total_seconds) + 10)
+        self.due: float | None = None
+        """When the next frame is due at the latest; None while none is, since others have to do something first."""
+        self._allowed = call_seconds
+        self._outgoing: list[memoryview] = []
+        self._incoming = _Incoming()
+        self._output_closed = False
+        self._open: Spawned | None = server.spawn(
+            program.imports, cpu_seconds=int(total_seconds) + 10, threads=program.threads
+        )
         self._open.data.setblocking(False)
         os.set_blocking(self._open.output, False)
         load = {"name": program.filename, "implements": program.implements, "seed": seed}
@@ -77,23 +88,48 @@ class AttemptProcess:
 
         Raises AttemptRaised when the attempt's code raised, AttemptDied when the process is gone or must go.
         """
+        number = self.ask(operation, meta, value, seconds=seconds)
+        next_frames([self])
+        answer, result = self.hear()
+        self.settle(number, answer, result)
+        return number, answer, result
+
+    def ask(self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None) -> int:
+        """Send a request, as much of it as goes at once, and return its number."""
         if self.death is not None:
             raise self.death
         self.requests += 1
-        number = self.requests
         forgotten, self.forgotten = self.forgotten, []
-        allowed = seconds or self.call_seconds
-        frame = wire.encode({**meta, "op": operation, "id": number, "free": forgotten}, value, keep_strides=True)
-        header, payload = self._exchange(frame, min(time.monotonic() + allowed, self.deadline), allowed)
+        self._allowed = seconds or self.call_seconds
+        self.due = min(time.monotonic() + self._allowed, self.deadline)
+        self.say({**meta, "op": operation, "id": self.requests, "free": forgotten}, value)
+        return self.requests
+
+    def say(self, meta: dict[str, Any], value: Any) -> None:
+        """Send a frame, as much of it as goes at once."""
+        if self.death is not None:
+            raise self.death
+        self._outgoing += _joined(wire.encode(meta, value, keep_strides=True))
+        self._send()
+
+    def hear(self) -> tuple[dict[str, Any], Any]:
+        """Return meta and value of the frame that has come."""
         try:
-            answer, result = wire.decode(header, payload)
+            return wire.decode(*self._incoming.frame())
+        except wire.ProtocolError as error:
+            self.end("protocol", f"the process answered with {printable(str(error))}")
+
+    def settle(self, number: int, answer: dict[str, Any], result: Any) -> None:
+        """Check that ``answer`` is the one to request ``number``. Raises AttemptRaised when it tells of an error."""
+        try:
             if answer.get("id") != number or type(answer.get("ok")) is not bool:
                 raise wire.ProtocolError("an answer to a question that was not asked")
+            if self._incoming.more:
+                raise wire.ProtocolError("more than one answer")
             if not answer["ok"]:
                 raise self._raised(result)
         except wire.ProtocolError as error:
             self.end("protocol", f"the process answered with {printable(str(error))}")
-        return number, answer, result
 
     def take_printed(self) -> str:
         """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""
@@ -119,40 +155,47 @@ class AttemptProcess:
             self.end("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use")
         return AttemptRaised(tuple(printable(t) for t in types), printable(message), printable(lines))
 
-    def _exchange(self, parts: list[Any], deadline: float, allowed: float) -> tuple[bytes, bytearray]:
-        """Send a frame and receive one, both at once and under one deadline: neither side can hold the other."""
+    def register(self, poll: select.poll) -> tuple[int, int]:
+        """Have ``poll`` watch this process; return the descriptors that it then tells of."""
         assert self._open is not None
-        data, output = self._open.data, self._open.output
-        outgoing = _joined(parts)
-        incoming = _Incoming()
-        self._send(data, outgoing)
-        poll = select.poll()
-        poll.register(output, select.POLLIN)
-        poll.register(data, select.POLLIN | (select.POLLOUT if outgoing else 0))
-        while True:
-            interrupt.check()
-            left = deadline - time.monotonic()
-            if left <= 0:
-                if deadline >= self.deadline:
-                    self.end("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
-                self.end("timeout", f"a call took longer than the {allowed:g} s it may take")
-            for descriptor, events in poll.poll(left * 1000 + 1):
-                if descriptor == output:
-                    if not self._drain_output():
-                        poll.unregister(output)
-                    continue
-                if events & select.POLLOUT:
-                    self._send(data, outgoing)
-                    if not outgoing:
-                        poll.modify(data, select.POLLIN)
-                if events & ~select.POLLOUT and self._receive(data, incoming):
-                    return incoming.frame()
+        if not self._output_closed:
+            poll.register(self._open.output, select.POLLIN)
+        poll.register(self._open.data, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        return self._open.output, self._open.data.fileno()
 
-    def _send(self, data: socket.socket, outgoing: list[memoryview]) -> None:
+    def ready(self, descriptor: int, events: int, poll: select.poll) -> None:
+        """Do what can be done without waiting, now that ``poll`` says something of one of the descriptors."""
+        assert self._open is not None
+        if descriptor == self._open.output:
+            if not self._drain_output():
+                self._output_closed = True
+                poll.unregister(descriptor)
+            return
+        if events & select.POLLOUT:
+            self._send()
+            if not self._outgoing:
+                poll.modify(descriptor, select.POLLIN)
+        if events & ~select.POLLOUT:
+            self._receive()
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether a whole frame has come."""
+        return self._incoming.whole
+
+    def expire(self) -> NoReturn:
+        """End the process because nothing came in time."""
+        if self.due is not None and self.due >= self.deadline:
+            self.end("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
+        self.end("timeout", f"a call took longer than the {self._allowed:g} s it may take")
+
+    def _send(self) -> None:
         """Send what can be sent without waiting."""
+        assert self._open is not None
+        outgoing = self._outgoing
         try:
             while outgoing:
-                sent = data.send(outgoing[0][:CHUNK])
+                sent = self._open.data.send(outgoing[0][:CHUNK])
                 outgoing[0] = outgoing[0][sent:]
                 if not outgoing[0]:
                     outgoing.pop(0)
@@ -161,17 +204,18 @@ class AttemptProcess:
         except ConnectionError:
             self._gone()
 
-    def _receive(self, data: socket.socket, incoming: _Incoming) -> bool:
+    def _receive(self) -> None:
+        assert self._open is not None
         try:
-            received = data.recv(CHUNK)
+            received = self._open.data.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
-            return False
+            return
         except ConnectionError:
             received = b""
         if not received:
             self._gone()
         try:
-            return incoming.take(received)
+            self._incoming.take(received)
         except wire.ProtocolError as error:
             self.end("protocol", f"the process answered with {printable(str(error))}")
 
@@ -256,23 +300,54 @@ def _joined(parts: list[Any]) -> list[memoryview]:
 
 
 class _Incoming:
-    """A frame as it arrives: its lengths are checked before anything beyond its head is kept."""
+    """Frames as they arrive: the lengths of each are checked before anything beyond its head is kept."""
 
     def __init__(self) -> None:
         self._received = bytearray()
         self._header = self._whole = 0
 
-    def take(self, received: bytes) -> bool:
-        """Keep what was received; return whether the frame is whole. Raises ProtocolError."""
+    @property
+    def whole(self) -> bool:
+        """Whether a whole frame has come."""
+        return 0 < self._whole <= len(self._received)
+
+    @property
+    def more(self) -> bool:
+        """Whether anything has come beyond the frames that were taken."""
+        return bool(self._received)
+
+    def take(self, received: bytes) -> None:
+        """Keep what was received. Raises ProtocolError."""
         self._received += received
+        self._measure()
+
+    def frame(self) -> tuple[bytes, bytearray]:
+        """Return header and payload of the frame that is whole. Raises ProtocolError for what follows it."""
+        header_end = wire.HEAD.size + self._header
+        header, payload = self._received[wire.HEAD.size : header_end], self._received[header_end : self._whole]
+        del self._received[: self._whole]
+        self._whole = 0
+        self._measure()
+        return bytes(header), payload
+
+    def _measure(self) -> None:
         if not self._whole and len(self._received) >= wire.HEAD.size:
             self._header, payload = wire.lengths(self._received[: wire.HEAD.size])
             self._whole = wire.HEAD.size + self._header + payload
-        if self._whole and len(self._received) > self._whole:
-            raise wire.ProtocolError("more than one answer")
-        return len(self._received) == self._whole
 
-    def frame(self) -> tuple[bytes, bytearray]:
-        """Return header and payload of the whole frame."""
-        header_end = wire.HEAD.size + self._header
-        return bytes(self._received[wire.HEAD.size : header_end]), self._received[header_end:]
+
+def next_frames(processes: Sequence[AttemptProcess]) -> None:
+    """Return once one of the processes has sent a whole frame, doing all sending and receiving at once until then.
+
+    Neither side can hold the other: each process has its own deadline. Raises AttemptDied.
+    """
+    poll = select.poll()
+    owners = {descriptor: process for process in processes for descriptor in process.register(poll)}
+    while not any(process.has_frame for process in processes):
+        interrupt.check()
+        due, first = min((p.due, number) for number, p in enumerate(processes) if p.due is not None)
+        left = due - time.monotonic()
+        if left <= 0:
+            processes[first].expire()
+        for descriptor, events in poll.poll(left * 1000 + 1):
+            owners[descriptor].ready(descriptor, events, poll)

@@ -10,10 +10,11 @@ from typing import Any
 from groundup.core.errors import AttemptDied, GroundupError
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import current_module, module_from_source
-from groundup.grader.attempt import AttemptProcess, Program
+from groundup.core.testing.ranks import as_impl
 from groundup.grader.cheats import CALLS, NAMES, cheat
 from groundup.grader.edits import load_edits
 from groundup.grader.exercise import holes, stub
+from groundup.grader.group import start
 from groundup.grader.judge import TOTAL_SECONDS, Judge, PropertyRun, Subject
 from groundup.grader.local import LocalAttempt
 from groundup.grader.proxy import proxy
@@ -156,9 +157,9 @@ class Check:
         technique, name = self.technique, self.technique.implements
         with contextlib.ExitStack() as stack:
             if apart:
-                program = Program(source, "apart.py", name, technique.imports)
-                seconds = {"call_seconds": technique.call_seconds, "total_seconds": TOTAL_SECONDS}
-                process = AttemptProcess(self.judge.server, program, seed=seed, **seconds)
+                process = start(
+                    self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS
+                )
                 stack.callback(process.close)
                 subject = Subject(proxy(process, name, self._reference()), process)
             else:
@@ -177,9 +178,8 @@ class Check:
         return not any(x.is_floating_point() for answer in subject.behind.trace for x in tensors_in(answer))
 
     def _here(self, source: str) -> Subject:
-        local = LocalAttempt(
-            module_from_source("edited", source, f"<edited {self.technique.file}>"), self.technique.implements
-        )
+        module = module_from_source("edited", source, f"<edited {self.technique.file}>")
+        local = LocalAttempt(as_impl(self.technique, getattr(module, self.technique.implements)))
         return Subject(local.impl, local)
 
     def _run(self, subject: Subject, seed: int) -> UpToFirstFailure:

@@ -23,6 +23,7 @@ from groundup.core.plain import field_names, is_plain
 from groundup.core.technique import Technique
 from groundup.core.testing.compare import watching_gradients
 from groundup.core.testing.modules import current_module, module_from_source
+from groundup.core.testing.ranks import as_impl
 from groundup.grader.edits import Edit, load_edits
 from groundup.grader.local import traced
 
@@ -78,7 +79,8 @@ class _Comparison:
         files = technique.files
         self.technique, self.attempt = technique, attempt
         self.solution = files.solution.read_text(encoding="utf-8")
-        self.reference = getattr(current_module(files.solution_module, files.solution), technique.implements)
+        solution = getattr(current_module(files.solution_module, files.solution), technique.implements)
+        self.reference = as_impl(technique, solution)
 
     def matching(self, edits: Sequence[Edit], cases: Sequence[Case]) -> list[Edit]:
         """Return the edits that answer as the attempt does in every case, and not as the reference does in some."""
@@ -105,7 +107,7 @@ class _Comparison:
         except Exception as error:
             problem = f"{edit.kind} {edit.id!r} of {self.technique.id} cannot be loaded: {error}"
             raise PluginProblem(problem) from error
-        return getattr(module, self.technique.implements)
+        return as_impl(self.technique, getattr(module, self.technique.implements))
 
 
 def distance(one: Any, other: Any) -> float:

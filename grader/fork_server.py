@@ -59,7 +59,7 @@ class ForkServer:
         )
         theirs.close()
 
-    def spawn(self, imports: Iterable[str], cpu_seconds: int) -> Spawned:
+    def spawn(self, imports: Iterable[str], cpu_seconds: int, *, threads: bool = False) -> Spawned:
         """Fork a process for one attempt. Raises EnvironmentProblem when the server does not answer."""
         if self._ready and self._process.poll() is not None:
             self.replace()
@@ -68,7 +68,9 @@ class ForkServer:
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
         folder = tempfile.mkdtemp(prefix="attempt-", dir=self._scratch_folder())
-        job: dict[str, Any] = {"imports": list(imports), "cpu_seconds": cpu_seconds, "folder": folder}
+        job: dict[str, Any] = {
+            "imports": list(imports), "cpu_seconds": cpu_seconds, "folder": folder, "threads": threads,
+        }  # fmt: skip
         try:
             socket.send_fds(
                 self._control, [json.dumps(job).encode()], [their_data.fileno(), their_output, their_status.fileno()]

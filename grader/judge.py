@@ -33,11 +33,13 @@ from groundup.core.testing.literals import literal
 from groundup.core.testing.marks import Marks, marks_of
 from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.pytest_plugin import properties_module
+from groundup.core.testing.ranks import as_impl
 from groundup.core.testing.stateful import ImplMachine, machine_test, run_again
-from groundup.grader.attempt import AttemptProcess, Program
+from groundup.grader.attempt import AttemptProcess
 from groundup.grader.diagnosis import FAILURES, Case, diagnose
 from groundup.grader.exercise import hole_states
 from groundup.grader.fork_server import ForkServer
+from groundup.grader.group import AttemptGroup, start
 from groundup.grader.local import LocalAttempt
 from groundup.grader.proxy import proxy
 from groundup.grader.text import printable
@@ -109,12 +111,11 @@ class Judge:
         seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         began = time.monotonic()
         reference = _reference(technique)
-        process: AttemptProcess | None = None
+        process: AttemptProcess | AttemptGroup | None = None
         problem: str | None = None
-        program = Program(source, Path(path).name, technique.implements, technique.imports)
         try:
-            process = AttemptProcess(
-                self.server, program, seed=_mix(seed, "attempt"), call_seconds=technique.call_seconds,
+            process = start(
+                self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
                 total_seconds=THOROUGH_SECONDS if thorough else TOTAL_SECONDS,
             )  # fmt: skip
         except (AttemptRaised, AttemptDied) as error:
@@ -159,7 +160,8 @@ class Judge:
 
         For authors: edits of a solution need no process of their own, and this is an order of magnitude faster.
         """
-        local = LocalAttempt(module_from_source("edited", source, f"<edited {technique.file}>"), technique.implements)
+        module = module_from_source("edited", source, f"<edited {technique.file}>")
+        local = LocalAttempt(as_impl(technique, getattr(module, technique.implements)))
         run = PropertyRun(technique, Subject(local.impl, local), _reference(technique), seed=seed, lang=self.lang)
         run.for_author = True
         run.run()
@@ -176,7 +178,7 @@ class Subject:
     """What is judged: the ``impl`` that properties get, and who answers behind it."""
 
     impl: Any
-    behind: AttemptProcess | LocalAttempt
+    behind: AttemptProcess | AttemptGroup | LocalAttempt
 
 
 class Cases(InMemoryExampleDatabase):
@@ -208,7 +210,8 @@ class PropertyRun:
         cases: dict[bytes, set[bytes]] | None = None,
         loading: AttemptRaised | AttemptDied | None = None,
     ) -> None:
-        self.technique, self.subject, self.the_reference = technique, subject, reference
+        self.technique, self.subject = technique, subject
+        self.the_reference = as_impl(technique, reference)
         self.seed, self.lang, self.examples, self.loading = seed, lang, examples, loading
         self.database = Cases(cases)
         self.for_author = False  # neither shrink nor presuppose: which properties fail is all that is asked
@@ -385,8 +388,7 @@ class PropertyRun:
 
     def _unshrunk(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> list[Case]:
         """Return cases as they are drawn: those that the property draws for the reference, which fails none of them."""
-        files = self.technique.files
-        local = LocalAttempt(current_module(files.solution_module, files.solution), self.technique.implements)
+        local = LocalAttempt(self.the_reference)
         given = fixtures | {"impl": local.impl}
         watch = Watch(Subject(local.impl, local), given)
         with contextlib.suppress(Exception), self._watched(name, test, watch, judging=False) as watched:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from pydantic import Field
 from groundup.core.errors import AttemptDied, AttemptRaised, LabStopped, PluginProblem
 from groundup.core.lab import Bench, Lab, Outcome
 from groundup.core.registry import Registry
-from groundup.core.technique import Declared, Technique, say
+from groundup.core.technique import Declared, Technique
 from groundup.core.testing.modules import current_module
-from groundup.grader.attempt import AttemptProcess, Program
 from groundup.grader.fork_server import ForkServer
+from groundup.grader.group import start
 from groundup.grader.proxy import proxy
 
-LONGEST_SECONDS = 3600.0
+LONGEST_SECONDS, LONGEST_CALL = 3600.0, 30.0
 
 Points = dict[str, list[tuple[float, float]]]
 Bars = list[tuple[str, float, float, str]]
@@ -88,60 +87,6 @@ def run_lab(
     )  # fmt: skip
 
 
-def picture(lab: Lab, runs: list[LabRun]) -> bytes:
-    """Return the curves of the runs, and their bars below, as a PNG."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib.figure import Figure
-
-    # The bundled font has no Chinese: labels of the picture are English, whatever the language around it.
-    rows = list(dict.fromkeys((run.contestant, row) for run in runs for row, *_ in run.bars))
-    heights = [4.2, 1.0 + 0.28 * len(rows)] if rows else [4.2]
-    drawing = Figure(figsize=(7.2, sum(heights)), dpi=150, layout="constrained")
-    axes = drawing.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for number, (name, points) in enumerate(curves(runs)):
-        style = "-" if not name.startswith("reference") else "--"
-        x, y = zip(*points, strict=True)
-        axes[0].plot(x, y, style, color=f"C{number}", label=name, linewidth=1.8)
-    axes[0].set_title(say(lab.title))
-    axes[0].set_xlabel(say(lab.x))
-    axes[0].set_ylabel(say(lab.y))
-    if lab.logarithmic:
-        axes[0].set_yscale("log")
-    axes[0].grid(alpha=0.3)
-    axes[0].legend(frameon=False)
-    if rows:
-        _draw_bars(axes[1], runs, rows)
-        axes[1].set_xlabel(say(lab.bars or {"en": ""}))
-    data = io.BytesIO()
-    drawing.savefig(data, format="png", metadata={"Software": None})
-    return data.getvalue()
-
-
-def _draw_bars(axes: Any, runs: list[LabRun], rows: list[tuple[str, str]]) -> None:
-    """Draw the bars of the runs, a line for each of ``rows`` from the top down."""
-    kinds = list(dict.fromkeys(kind for run in runs for *_, kind in run.bars))
-    for number, kind in enumerate(kinds):
-        found = [(b, (r.contestant, b[0])) for r in runs for b in r.bars if b[3] == kind]
-        axes.barh(
-            [rows.index(row) for _, row in found], [end - start for (_, start, end, _), _ in found],
-            left=[start for (_, start, _, _), _ in found], height=0.8, color=f"C{number}", label=kind,
-            edgecolor="white", linewidth=0.3,
-        )  # fmt: skip
-    contestants = {contestant for contestant, _ in rows}
-    axes.set_yticks(range(len(rows)), [row if len(contestants) == 1 else f"{who}: {row}" for who, row in rows])
-    axes.invert_yaxis()
-    axes.legend(frameon=False, ncols=len(kinds), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
-
-
-def curves(runs: list[LabRun]) -> Iterator[tuple[str, list[tuple[float, float]]]]:
-    """Return every curve with its label: who made it, and which one it is where there are several."""
-    for run in runs:
-        for series, points in run.points.items():
-            yield (run.contestant if len(run.points) == 1 else f"{run.contestant}: {series}"), points
-
-
 def _file(technique: Technique) -> Path:
     return technique.files.folder / "lab.py"
 
@@ -160,11 +105,15 @@ class _Bench(Bench):
     def impl(self, technique: str) -> Any:
         found = self.registry.technique(technique)
         reference = getattr(current_module(found.files.solution_module, found.files.solution), found.implements)
-        if found.id not in self.sources:
+        if found.id in self.sources:
+            source = self.sources[found.id]
+        elif found.distributed:  # its ranks need processes of their own too
+            source = found.files.solution.read_text(encoding="utf-8")
+        else:
             return reference
-        process = AttemptProcess(
-            self.server, Program(self.sources[found.id], found.file, found.implements, found.imports),
-            seed=self.seed, call_seconds=max(found.call_seconds, 30.0), total_seconds=LONGEST_SECONDS,
+        process = start(
+            self.server, found, source, found.file, seed=self.seed, total_seconds=LONGEST_SECONDS,
+            call_seconds=max(found.call_seconds, LONGEST_CALL), lab=True,
         )  # fmt: skip
         self.stack.callback(process.close)
         return proxy(process, found.implements, reference)

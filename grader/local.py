@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable
 from typing import Any
 
+from groundup.core.testing.ranks import LocalRanks
 from groundup.grader.worker.wire import tensors_in, with_tensors
 
 
 class LocalAttempt:
-    """Wraps the public class or function of a module. ``trace`` lists every answer, error and gradient in order."""
+    """Wraps an implementation. ``trace`` lists every answer, error and gradient in order."""
 
-    def __init__(self, module: types.ModuleType, name: str) -> None:
+    def __init__(self, implementation: Any) -> None:
         self.requests = 0
         self.death: None = None
         self.trace: list[Any] = []
-        self.impl = traced(getattr(module, name), self._note)
+        self.impl = traced(implementation, self._note)
 
     def _note(self, answer: Any) -> None:
         self.requests += 1
@@ -46,7 +46,8 @@ def traced(implementation: Any, note: Callable[[Any], None], like: Any = None) -
 
         return call
 
-    if not inspect.isclass(like or implementation):
+    constructed = like or implementation
+    if not (inspect.isclass(constructed) or isinstance(constructed, LocalRanks)):
         return answered(implementation)
 
     class Traced:

@@ -15,12 +15,17 @@ from torch import Tensor
 
 from groundup.core.plain import field_names, is_plain
 from groundup.core.testing import Mismatch
+from groundup.core.testing.ranks import arguments_of
+from groundup.core.testing.switch import Switch, Transfer
 from groundup.grader.attempt import AttemptProcess
+from groundup.grader.group import AttemptGroup
 from groundup.grader.worker.wire import tensors_in, with_tensors
 
 
-def proxy(process: AttemptProcess, name: str, reference: Any) -> Any:
+def proxy(process: AttemptProcess | AttemptGroup, name: str, reference: Any) -> Any:
     """Return a stand-in for the attempt's public class or function; ``reference`` says which of the two it is."""
+    if isinstance(process, AttemptGroup):
+        return RemoteRanks(process, name, reference)
     if inspect.isclass(reference):
         return RemoteClass(process, name, reference)
     return RemoteFunction(process, None, name, reference)
@@ -45,12 +50,7 @@ class RemoteObject:
         self._process, self._number, self._reference = process, number, reference
 
     def __getattr__(self, name: str) -> RemoteFunction:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        method = getattr(self._reference, name, None)
-        if not callable(method):
-            raise AttributeError(f"{self._reference.__name__} has no public method {name!r}")
-        return RemoteFunction(self._process, self, name, method)
+        return RemoteFunction(self._process, self, name, _public_method(self._reference, name))
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError(f"a {self._reference.__name__} cannot be copied: it lives in another process")
@@ -76,27 +76,66 @@ class RemoteFunction:
         meta = {"of": owner, "name": self._name, "grad": grad, "keep": keep}
         number, answer, result = self._process.request("call", meta, (args, kwargs))
         ticket = _Ticket(self._process, number) if keep else None
-        changed = answer.get("changed")
-        if type(changed) is list and changed:
-            raise Mismatch(
-                f"the call changed its input {self._input_name(changed[0], args, kwargs)!r} in place",
-                "inputs left as they were",
-                "an input changed",
-            )
+        _refuse_changes(answer, self._reference, self._owner is not None, args, kwargs)
         outputs = tensors_in(result)
         if ticket and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
             attached = _Attach.apply(ticket, outputs, *inputs)  # type: ignore[no-untyped-call]
             return with_tensors(result, iter(attached))
         return result
 
-    def _input_name(self, index: Any, args: Any, kwargs: Any) -> str:
-        owner = () if self._owner is None else (None,)
-        try:
-            named: dict[str, Any] = dict(inspect.signature(self._reference).bind(*owner, *args, **kwargs).arguments)
-        except (TypeError, ValueError):
-            named = {**{f"argument {n}": v for n, v in enumerate(args, start=1)}, **kwargs}
-        names = [name for key, value in named.items() for name in _tensor_names(key, value)]
-        return names[index] if type(index) is int and 0 <= index < len(names) else "?"
+
+class RemoteRanks:
+    """Stands in for a distributed class: constructing gives an object on each of several ranks."""
+
+    def __init__(self, group: AttemptGroup, name: str, reference: type[Any]) -> None:
+        self._group, self._name, self._reference = group, name, reference
+
+    def __call__(self, size: int, *args: Any, **kwargs: Any) -> RemoteGroup:
+        """Construct one object on each of ``size`` ranks."""
+        return RemoteGroup(self._group, self._name, self._reference, size, args, kwargs)
+
+
+class RemoteGroup:
+    """Stands in for the objects of one class on all ranks: calling a method calls it on every rank at once."""
+
+    def __init__(
+        self, group: AttemptGroup, name: str, reference: type[Any], size: int, args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        self._group, self._reference = group, reference
+        self._processes = group.ranks(size)
+        self._switch = Switch(size)
+        self._numbers: list[int] = []
+        store = group.store()
+        metas = [{"name": name, "rank": rank, "size": size, "store": store} for rank in range(size)]
+        requests = [(meta, arguments_of(rank, args, kwargs)) for rank, meta in enumerate(metas)]
+        self._numbers = [number for number, _, _ in group.together("new", self._switch, requests)]
+
+    def traffic(self) -> list[Transfer]:
+        """Return what the ranks have sent so far: rank 0's transfers in order, then rank 1's ..."""
+        return sorted(self._switch.traffic, key=lambda transfer: transfer.rank)
+
+    def events(self) -> list[list[tuple[str, float, float, int]]]:
+        """Return what each rank did when, in a lab: see ``ProcessGroupCommunicator``."""
+        requests = [({"of": number}, None) for number in self._numbers]
+        return [value for _, _, value in self._group.together("events", self._switch, requests)]
+
+    def __getattr__(self, name: str) -> Callable[..., list[Any]]:
+        method = _public_method(self._reference, name)
+
+        def call(*args: Any, **kwargs: Any) -> list[Any]:
+            meta = {"name": name, "grad": torch.is_grad_enabled(), "keep": False}
+            given = [arguments_of(rank, args, kwargs) for rank in range(len(self._numbers))]
+            requests = [({**meta, "of": number}, own) for number, own in zip(self._numbers, given, strict=True)]
+            answers = self._group.together("call", self._switch, requests)
+            for (_, answer, _), (own_args, own_kwargs) in zip(answers, given, strict=True):
+                _refuse_changes(answer, method, True, own_args, own_kwargs)
+            return [result for _, _, result in answers]
+
+        return call
+
+    def __del__(self) -> None:
+        for process, number in zip(self._processes, self._numbers, strict=False):
+            process.forgotten.append(number)
 
 
 class _Attach(torch.autograd.Function):
@@ -138,6 +177,39 @@ class _Ticket:
 
     def __del__(self) -> None:
         self.process.forgotten.append(self.number)
+
+
+def _public_method(reference: type[Any], name: str) -> Callable[..., Any]:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    method = getattr(reference, name, None)
+    if not callable(method):
+        raise AttributeError(f"{reference.__name__} has no public method {name!r}")
+    found: Callable[..., Any] = method
+    return found
+
+
+def _refuse_changes(
+    answer: dict[str, Any], reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any]
+) -> None:
+    """Raise Mismatch where the attempt's process says that the call changed an input in place."""
+    changed = answer.get("changed")
+    if type(changed) is list and changed:
+        raise Mismatch(
+            f"the call changed its input {_input_name(changed[0], reference, bound, args, kwargs)!r} in place",
+            "inputs left as they were",
+            "an input changed",
+        )
+
+
+def _input_name(index: Any, reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any]) -> str:
+    owner = (None,) if bound else ()
+    try:
+        named: dict[str, Any] = dict(inspect.signature(reference).bind(*owner, *args, **kwargs).arguments)
+    except (TypeError, ValueError):
+        named = {**{f"argument {n}": v for n, v in enumerate(args, start=1)}, **kwargs}
+    names = [name for key, value in named.items() for name in _tensor_names(key, value)]
+    return names[index] if type(index) is int and 0 <= index < len(names) else "?"
 
 
 def _differentiable(tensor: Tensor) -> bool:

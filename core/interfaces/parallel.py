@@ -6,27 +6,36 @@ The same code runs on every rank, each in its own process, and sees the others t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+
+from torch import Tensor
 
 from groundup.core.communicator import Communicator
 from groundup.core.interfaces.optimizer import Tensors
+from groundup.core.models import Batch, MultiTaskMLP
 
 __all__ = ["ParallelStrategy"]
 
 
 class ParallelStrategy(ABC):
-    """One way to split parameters, gradients, states or activations over ``comm.size`` ranks."""
+    """One way to split examples, parameters, gradients or activations over ``comm.size`` ranks.
 
-    def __init__(self, comm: Communicator) -> None:
-        self.comm = comm
+    What differs between ranks is in ``shards`` and in the batch that each is given. Between ``shard`` and ``gather`` an
+    optimizer steps on the shards of each rank, with the gradients that ``step`` returned there.
+    """
+
+    def __init__(self, comm: Communicator, model: MultiTaskMLP) -> None:
+        self.comm, self.model = comm, model
 
     @abstractmethod
     def shard(self, params: Tensors) -> Tensors:
-        """Return what this rank keeps of ``params``, which every rank is given whole."""
+        """Return what this rank keeps of the model's parameters."""
 
     @abstractmethod
-    def step(self, shards: Tensors, batch: dict[str, Any]) -> tuple[Tensors, Tensors]:
-        """Run forward and backward on this rank's part of ``batch``; return the outputs and this rank's gradients."""
+    def step(self, shards: Tensors, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Run forward and backward; return the model's output for ``batch`` and the gradients of ``shards``, by name.
+
+        ``batch`` is this rank's own part where the strategy splits the examples, and the whole where it does not.
+        """
 
     @abstractmethod
     def gather(self, shards: Tensors) -> Tensors:

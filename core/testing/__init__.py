@@ -10,13 +10,19 @@ from groundup.core.testing.compare import (
     sum_tolerance,
 )
 from groundup.core.testing.marks import after, claim, hole, points
+from groundup.core.testing.ranks import PerRank, per_rank
 from groundup.core.testing.stateful import ImplMachine, state_machine
 from groundup.core.testing.strategies import booleans, float_dtypes, tensors
+from groundup.core.testing.switch import Deadlock, Disagreement, Transfer
 
 __all__ = [
+    "Deadlock",
+    "Disagreement",
     "ImplMachine",
     "Mismatch",
+    "PerRank",
     "Tolerance",
+    "Transfer",
     "after",
     "assert_close",
     "assert_equal",
@@ -25,6 +31,7 @@ __all__ = [
     "float_dtypes",
     "gradient",
     "hole",
+    "per_rank",
     "points",
     "rejects",
     "state_machine",

@@ -14,6 +14,7 @@ import pytest
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import current_module
+from groundup.core.testing.ranks import as_impl
 
 
 class PropertiesModule(pytest.Module):
@@ -49,7 +50,8 @@ def reference(request: pytest.FixtureRequest) -> Any:
     if module is None:
         raise pytest.UsageError("'impl' and 'reference' are fixtures of a technique's properties.py")
     files = module.technique.files
-    return getattr(current_module(files.solution_module, files.solution), module.technique.implements)
+    solution = getattr(current_module(files.solution_module, files.solution), module.technique.implements)
+    return as_impl(module.technique, solution)
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ def prepare(interpret_triton: bool) -> None:
     import torch
     import torch.fx.experimental.symbolic_shapes
 
+    import groundup.core.interfaces.parallel
     import groundup.core.interfaces.rl
     import groundup.grader.worker.serve  # noqa: F401
 

@@ -19,7 +19,13 @@ THEIR_NEEDS = frozenset(
     | {"sympy", "torchgen", "wadler_lindig"}
     | {"backports", "jaraco", "more_itertools", "packaging", "platformdirs", "wheel"}  # what setuptools brings along
 )
-OURS = ("groundup.core.interfaces", "groundup.core.plain", "groundup.core.communicator")
+OURS = (
+    "groundup.core.interfaces",
+    "groundup.core.plain",
+    "groundup.core.communicator",
+    "groundup.core.process_group",
+    "groundup.core.models",
+)
 
 
 class ImportRules(importlib.abc.MetaPathFinder):

@@ -26,7 +26,7 @@ def adopt_orphans() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def limit_this_process(cpu_seconds: int) -> None:
+def limit_this_process(cpu_seconds: int, *, threads: bool = False) -> None:
     """Set the limits. A limit that this platform lacks or refuses is left as it is."""
     wanted = {
         "RLIMIT_AS": _mapped() + MEMORY,
@@ -36,6 +36,8 @@ def limit_this_process(cpu_seconds: int) -> None:
         "RLIMIT_NPROC": 0,  # no threads, no processes; counts per user and does not bind root
         "RLIMIT_CORE": 0,
     }
+    if threads:
+        del wanted["RLIMIT_NPROC"]
     for name, value in wanted.items():
         kind = getattr(resource, name, None)
         if kind is not None:

@@ -22,9 +22,11 @@ import numpy
 import torch
 from torch import Tensor
 
+from groundup.core.communicator import Communicator
 from groundup.grader.worker import wire
 from groundup.grader.worker.imports import ImportRules
 from groundup.grader.worker.limits import die_with_parent, limit_this_process
+from groundup.grader.worker.ranks import communicator
 
 
 def run(data: int, output: int, job: dict[str, Any]) -> None:
@@ -41,7 +43,7 @@ def run(data: int, output: int, job: dict[str, Any]) -> None:
     tempfile.tempdir = None  # what it found before
     os.setsid()
     die_with_parent()
-    limit_this_process(job["cpu_seconds"])
+    limit_this_process(job["cpu_seconds"], threads=job["threads"])
     rules = ImportRules(job["imports"], sys.meta_path)
     sys.meta_path[:] = [rules]
     torch.set_num_threads(1)
@@ -58,19 +60,22 @@ class Server:
         self.channel, self.rules = channel, rules
         self.module: types.ModuleType | None = None
         self.objects: dict[int, Any] = {}
+        self.communicators: dict[int, Communicator] = {}
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self.asked: Any = None
         self.operations: dict[str, Callable[[dict[str, Any], Any, dict[str, Any]], Any]] = {
-            "load": self.load, "new": self.new, "call": self.call, "vjp": self.vjp,
+            "load": self.load, "new": self.new, "call": self.call, "vjp": self.vjp, "events": self.events,
         }  # fmt: skip
 
     def serve(self) -> None:
         """Answer requests, one at a time, for ever."""
         while True:
-            header, payload = wire.lengths(self.receive(wire.HEAD.size))
-            meta, value = wire.decode(self.receive(header), self.receive(payload), trusted=True)
+            meta, value = self.hear()
+            self.asked = meta["id"]
             for number in meta["free"]:
                 self.graphs.pop(number, None)
                 self.objects.pop(number, None)
+                self.communicators.pop(number, None)
             reply: dict[str, Any] = {"id": meta["id"], "ok": True}
             try:
                 parts = self.answer(meta, value, reply)
@@ -113,6 +118,23 @@ class Server:
         except BaseException:
             return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}
 
+    def hear(self) -> tuple[dict[str, Any], Any]:
+        """Return the judge's next frame."""
+        header, payload = wire.lengths(self.receive(wire.HEAD.size))
+        return wire.decode(self.receive(header), self.receive(payload), trusted=True)
+
+    def say(self, meta: dict[str, Any], value: Any) -> None:
+        """Send a frame in the midst of a call."""
+        self.channel.sendall(b"".join(wire.encode({"id": self.asked, **meta}, value)))
+
+    def own_line(self) -> str:
+        """Return which line of the attempt's own is being executed: ``line 12``."""
+        frame: types.FrameType | None = sys._getframe(1)
+        name = getattr(self.module, "__file__", None)
+        while frame is not None and frame.f_code.co_filename != name:
+            frame = frame.f_back
+        return f"line {frame.f_lineno}" if frame is not None else ""
+
     def receive(self, size: int) -> bytearray:
         """Return exactly ``size`` bytes; ends the process when the judge is gone."""
         buffer = bytearray(size)
@@ -142,8 +164,11 @@ class Server:
             raise NameError(f"the file must define {meta['implements']!r}; {there}")
 
     def new(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> None:
-        """Construct an object of the attempt's class; it goes by the request's number."""
+        """Construct an object of the attempt's class, alone or on a rank; it goes by the request's number."""
         args, kwargs = value
+        if "rank" in meta:
+            self.communicators[meta["id"]] = communicator(self, meta)
+            args = (self.communicators[meta["id"]], *args)
         self.objects[meta["id"]] = getattr(self.module, meta["name"])(*args, **kwargs)
 
     def call(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> Any:
@@ -161,6 +186,10 @@ class Server:
         if meta["keep"]:
             self.graphs[meta["id"]] = (inputs, wire.tensors_in(result))
         return result
+
+    def events(self, meta: dict[str, Any], value: None, reply: dict[str, Any]) -> Any:
+        """Return when the communicator of an object sent and waited, where it took note of that."""
+        return getattr(self.communicators[meta["of"]], "events", [])
 
     def vjp(self, meta: dict[str, Any], cotangents: list[Tensor], reply: dict[str, Any]) -> list[Tensor | None]:
         """Return the vector-Jacobian product of an earlier call: one gradient for each input in ``wrt``."""

@@ -85,7 +85,7 @@ def test_an_input_that_is_never_read_does_not_hold_the_judge(start: Start) -> No
 
 def test_processor_time_is_limited_too(server: ForkServer, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     spawn = server.spawn
-    monkeypatch.setattr(server, "spawn", lambda imports, cpu_seconds: spawn(imports, 2))
+    monkeypatch.setattr(server, "spawn", lambda imports, cpu_seconds, **options: spawn(imports, 2, **options))
     process = start(function("while True: pass"))
     with pytest.raises(AttemptDied) as raised:
         proxy(process, "f", lambda x: None)(1)

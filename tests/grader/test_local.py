@@ -16,7 +16,7 @@ def test_every_answer_and_every_error_is_noted_in_order() -> None:
             raise ValueError(x)
         return x // 2
 
-    local = LocalAttempt(types.SimpleNamespace(halve=halve), "halve")  # type: ignore[arg-type]
+    local = LocalAttempt(halve)
     assert local.impl(4) == 2
     with pytest.raises(ValueError, match="3"):
         local.impl(3)

@@ -107,7 +107,8 @@ def test_looking_for_a_refused_module_finds_nothing_and_raises_nothing(ask: Ask,
         "torch.nn.attention", "torch.distributions", "torch._dynamo", "torch.utils.benchmark", "numpy.testing",
         "triton.language", "jaxtyping", "sysconfig", "pdb", "doctest", "multiprocessing", "concurrent.futures",
         "groundup.core.interfaces.attention", "groundup.core.interfaces.rl", "groundup.core.interfaces.parallel",
-        "groundup.core.interfaces.kv_cache", "groundup.core.interfaces.optimizer",
+        "groundup.core.interfaces.kv_cache", "groundup.core.interfaces.optimizer", "groundup.core.process_group",
+        "groundup.core.interfaces.collective",
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
@@ -138,7 +139,8 @@ def f(x):
     assert found == []
     assert set(modules) <= {
         "groundup", "groundup.core", "groundup.core.interfaces", "groundup.core.interfaces.rl", "groundup.core.plain",
-        "groundup.grader", "groundup.grader.worker", "groundup.grader.worker.__main__", "groundup.grader.worker.wire",
+        "groundup.core.interfaces.optimizer", "groundup.core.interfaces.parallel", "groundup.core.models",
+        "groundup.core.communicator", "groundup.grader.worker.ranks", "groundup.grader", "groundup.grader.worker", "groundup.grader.worker.__main__", "groundup.grader.worker.wire",
         "groundup.grader.worker.serve", "groundup.grader.worker.imports", "groundup.grader.worker.limits",
     }  # fmt: skip
 

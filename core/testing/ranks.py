@@ -1,0 +1,171 @@
+"""What a property of a distributed technique is given: a class whose objects live on every rank of a group at once.
+
+``impl(4, ...)`` constructs one object on each of 4 ranks; calling a method calls it on all of them and returns a list,
+rank by rank. Here the ranks are threads, for solutions and edits of them; a learner's are processes of their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from groundup.core.communicator import Call, CommunicationError, Communicator
+from groundup.core.technique import Technique
+from groundup.core.testing.compare import Mismatch
+from groundup.core.testing.switch import Switch, Transfer
+
+__all__ = ["LocalRanks", "PerRank", "as_impl", "outcome", "per_rank"]
+
+T = TypeVar("T")
+
+
+class PerRank(list[T], Generic[T]):
+    """Arguments that differ from rank to rank: one value each, in order."""
+
+
+def per_rank(values: Iterable[T]) -> PerRank[T]:
+    """Return ``values`` as an argument of which each rank gets its own."""
+    return PerRank(values)
+
+
+def arguments_of(rank: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what ``rank`` is called with. Raises IndexError where a PerRank has no value for it."""
+
+    def own(value: Any) -> Any:
+        return value[rank] if isinstance(value, PerRank) else value
+
+    return tuple(own(a) for a in args), {k: own(v) for k, v in kwargs.items()}
+
+
+def outcome(results: list[Any], errors: dict[int, Exception], failure: Mismatch | None) -> list[Any]:
+    """Return the results of a joint call, or raise what explains that there are none.
+
+    What a rank raised by itself explains the others' waiting; the ranks' calls not fitting together explains what they
+    raised because of that.
+    """
+    for rank in sorted(errors):
+        if not _because_of_others(errors[rank]):
+            raise errors[rank]
+    if failure is not None:
+        raise failure
+    for error in errors.values():
+        raise error
+    return results
+
+
+def as_impl(technique: Technique, implementation: Any) -> Any:
+    """Return what a property calls ``impl``, in this process: the implementation, or its objects on several ranks."""
+    return LocalRanks(implementation) if technique.distributed else implementation
+
+
+class LocalRanks:
+    """Stands in for a distributed class: constructing gives an object for each rank, which is a thread."""
+
+    def __init__(self, implementation: type[Any]) -> None:
+        self.implementation = implementation
+
+    def __call__(self, size: int, *args: Any, **kwargs: Any) -> LocalGroup:
+        """Construct one object on each of ``size`` ranks."""
+        return LocalGroup(self.implementation, size, args, kwargs)
+
+
+class LocalGroup:
+    """The objects of one class on all ranks of a group."""
+
+    def __init__(self, implementation: type[Any], size: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._implementation = implementation
+        self._switch, self._changed = Switch(size), threading.Condition()
+        self._communicators: list[_ThreadCommunicator] = []
+        for rank in range(size):
+            self._communicators.append(
+                _ThreadCommunicator(rank, size, self._switch, self._changed, self._communicators)
+            )
+        makers = [self._maker(communicator) for communicator in self._communicators]
+        self._objects = self._together(makers, args, kwargs)
+
+    def traffic(self) -> list[Transfer]:
+        """Return what the ranks have sent so far: rank 0's transfers in order, then rank 1's ..."""
+        return sorted(self._switch.traffic, key=lambda transfer: transfer.rank)
+
+    def __getattr__(self, name: str) -> Callable[..., list[Any]]:
+        if name.startswith("_") or not callable(getattr(self._implementation, name, None)):
+            raise AttributeError(f"{self._implementation.__name__} has no public method {name!r}")
+        return lambda *args, **kwargs: self._together([getattr(o, name) for o in self._objects], args, kwargs)
+
+    def _maker(self, communicator: Communicator) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._implementation(communicator, *args, **kwargs)
+
+    def _together(
+        self, functions: list[Callable[..., Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Any]:
+        """Call one function on each rank, all at once."""
+        results: list[Any] = [None] * len(functions)
+        errors: dict[int, Exception] = {}
+        threads = torch.get_num_threads()
+
+        def run(rank: int) -> None:
+            torch.set_num_threads(threads)  # each thread begins with all cores
+            own_args, own_kwargs = arguments_of(rank, args, kwargs)
+            try:
+                results[rank] = functions[rank](*own_args, **own_kwargs)
+            except Exception as error:
+                errors[rank] = error
+            with self._changed:
+                self._switch.returned(rank)
+                _pass_on(self._switch, self._changed, self._communicators)
+
+        self._switch.begin()
+        ranks = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(len(functions))]
+        for thread in ranks:
+            thread.start()
+        for thread in ranks:
+            thread.join()
+        return outcome(results, errors, self._switch.failure)
+
+
+class _ThreadCommunicator(Communicator):
+    """A rank's view of a group whose ranks are threads."""
+
+    def __init__(
+        self, rank: int, size: int, switch: Switch, changed: threading.Condition, group: list[_ThreadCommunicator]
+    ) -> None:
+        super().__init__(rank, size)
+        self.switch, self.changed, self.group = switch, changed, group
+        self.tickets = 0
+        self.answers: list[list[Tensor] | None] = []
+
+    def _start(self, call: Call, *, wait: bool) -> Callable[[], list[Tensor]]:
+        self.tickets += 1
+        ticket = self.tickets
+        sent = Call(call.kind, tuple(t.clone() for t in call.tensors), call.to, call.source)
+        with self.changed:
+            self.switch.post(self.rank, ticket, sent)
+            _pass_on(self.switch, self.changed, self.group)
+
+        def finish() -> list[Tensor]:
+            with self.changed:
+                self.switch.wait(self.rank, ticket)
+                _pass_on(self.switch, self.changed, self.group)
+                self.changed.wait_for(lambda: self.answers)
+                answer = self.answers.pop()
+            if answer is None:
+                raise CommunicationError(str(self.switch.failure))
+            return [t.clone() for t in answer]
+
+        return finish
+
+
+def _pass_on(switch: Switch, changed: threading.Condition, group: list[_ThreadCommunicator]) -> None:
+    """Give the switch's answers to the ranks that wait for them."""
+    if answers := switch.take_answers():
+        for rank, answer in answers:
+            group[rank].answers.append(answer)
+        changed.notify_all()
+
+
+def _because_of_others(error: Exception) -> bool:
+    return CommunicationError.__name__ in getattr(error, "types", (type(error).__name__,))

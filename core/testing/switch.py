@@ -1,0 +1,219 @@
+"""Moves what ranks send each other, counts it, and says what is wrong when their calls do not fit together.
+
+It only keeps account: whoever runs the ranks, as threads or as processes, tells it of every call and passes its answers
+on. Messages are matched in the order in which they were sent, so that an answer never depends on who was faster.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from groundup.core.communicator import POINT_TO_POINT, Call, wire_bytes
+from groundup.core.plain import plain
+from groundup.core.testing.compare import Mismatch
+
+__all__ = ["Deadlock", "Disagreement", "Switch", "Transfer"]
+
+
+class Deadlock(Mismatch):
+    """Ranks wait for what never comes."""
+
+
+class Disagreement(Mismatch):
+    """Two ranks call different collectives where both should call the same."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """What one rank sent in one call; ``to`` is None for a collective."""
+
+    rank: int
+    kind: str
+    to: int | None
+    bytes: int
+
+
+@dataclass(eq=False)
+class _Open:
+    """A call that is not done yet."""
+
+    rank: int
+    call: Call
+    place: str
+    missing: int = 1
+    result: list[Tensor] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        to = f" to rank {self.call.to}" if self.call.to is not None else ""
+        source = f" from rank {self.call.source}" if self.call.source is not None else ""
+        return f"{self.call.kind}{to}{source}{f' ({self.place})' if self.place else ''}"
+
+
+class Switch:
+    """The switch of one group. ``begin`` a joint call of all ranks, then tell it of everything the ranks do."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.traffic: list[Transfer] = []
+        self.failure: Mismatch | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a joint call: every rank computes, nothing is under way."""
+        self.failure = None
+        self.open: dict[tuple[int, int], _Open] = {}
+        self.done: dict[tuple[int, int], list[Tensor]] = {}
+        self.waiting: dict[int, int] = {}
+        self.gone: set[int] = set()
+        self.answers: list[tuple[int, list[Tensor] | None]] = []
+        self.sends: dict[tuple[int, int], deque[tuple[int, Tensor]]] = {}
+        self.receives: dict[tuple[int, int], deque[int]] = {}
+        self.rounds: list[list[tuple[int, _Open]]] = []
+        self.joined = [0] * self.size
+
+    def post(self, rank: int, ticket: int, call: Call, place: str = "") -> None:
+        """Take note that ``rank`` has begun ``call``, to be asked for by ``ticket``."""
+        if self.failure is not None:
+            return
+        entry = _Open(rank, call, place)
+        self.open[rank, ticket] = entry
+        if sent := wire_bytes(call, rank, self.size):
+            self.traffic.append(Transfer(rank, call.kind, call.to, sent))
+        if call.kind in POINT_TO_POINT:
+            entry.missing = (call.to is not None) + (call.source is not None)
+            if call.to is not None:
+                self.sends.setdefault((rank, call.to), deque()).append((ticket, call.tensors[0]))
+                self._pair(rank, call.to)
+            if call.source is not None:
+                self.receives.setdefault((call.source, rank), deque()).append(ticket)
+                self._pair(call.source, rank)
+        else:
+            self._join(rank, ticket, entry)
+
+    def wait(self, rank: int, ticket: int) -> None:
+        """Take note that ``rank`` does nothing until its call ``ticket`` is done."""
+        if self.failure is not None:
+            self.answers.append((rank, None))
+        elif (rank, ticket) in self.done:
+            self.answers.append((rank, self.done.pop((rank, ticket))))
+        else:
+            self.waiting[rank] = ticket
+            self._check()
+
+    def returned(self, rank: int) -> None:
+        """Take note that ``rank`` has ended its part of the joint call."""
+        self.gone.add(rank)
+        if self.failure is None:
+            self._check()
+
+    def take_answers(self) -> list[tuple[int, list[Tensor] | None]]:
+        """Return whom to answer, and with what; None says that the calls do not fit together."""
+        answers, self.answers = self.answers, []
+        return answers
+
+    def _pair(self, source: int, to: int) -> None:
+        sends, receives = self.sends.get((source, to)), self.receives.get((source, to))
+        if sends and receives:
+            (sent, tensor), received = sends.popleft(), receives.popleft()
+            self.open[to, received].result.append(tensor)
+            self._settle(source, sent)
+            self._settle(to, received)
+
+    def _join(self, rank: int, ticket: int, entry: _Open) -> None:
+        number = self.joined[rank]
+        self.joined[rank] += 1
+        if number == len(self.rounds):
+            self.rounds.append([])
+        calls = self.rounds[number]
+        calls.append((ticket, entry))
+        if len(calls) < self.size:
+            return
+        by_rank = sorted(calls, key=lambda item: item[1].rank)
+        if not self._disagree(number):
+            results = _collective([e.call for _, e in by_rank])
+            for (done, joined), result in zip(by_rank, results, strict=True):
+                joined.result = result
+                self._settle(joined.rank, done)
+
+    def _disagree(self, number: int) -> bool:
+        """Whether the ranks' collective calls of that number differ; that is then the failure."""
+        calls = sorted((e for _, e in self.rounds[number]), key=lambda e: e.rank)
+        if all(_agreement(e.call) == _agreement(calls[0].call) for e in calls):
+            return False
+        told = "; ".join(f"rank {e.rank} calls {_described(e)}" for e in calls)
+        self._fail(Disagreement(f"collective call {number + 1} is not the same on all ranks: {told}"))
+        return True
+
+    def _settle(self, rank: int, ticket: int) -> None:
+        entry = self.open[rank, ticket]
+        entry.missing -= 1
+        if entry.missing:
+            return
+        del self.open[rank, ticket]
+        if self.waiting.get(rank) == ticket:
+            del self.waiting[rank]
+            self.answers.append((rank, entry.result))
+        else:
+            self.done[rank, ticket] = entry.result
+
+    def _check(self) -> None:
+        """Fail where nobody can go on any more."""
+        if len(self.waiting) + len(self.gone) < self.size or not self.open:
+            return
+        if any(self._disagree(number) for number in range(min(self.joined), len(self.rounds))):
+            return
+        told = [
+            f"rank {rank} waits in {self.open[rank, self.waiting[rank]]}" if rank in self.waiting
+            else f"rank {rank} has returned"
+            for rank in range(self.size)
+        ]  # fmt: skip
+        if self.waiting:
+            self._fail(Deadlock(f"the ranks wait for each other: {'; '.join(told)}"))
+        else:
+            begun = "; ".join(f"rank {e.rank} began {e}" for e in self.open.values())
+            self._fail(Deadlock(f"a call was begun that not every rank made: {begun}"))
+
+    def _fail(self, failure: Mismatch) -> None:
+        self.failure = failure
+        self.answers = [a for a in self.answers if a[0] not in self.waiting] + [(r, None) for r in self.waiting]
+        self.waiting = {}
+
+
+def _agreement(call: Call) -> tuple[object, ...]:
+    """What must be the same on all ranks."""
+    if call.kind == "all_to_all":
+        return call.kind, len(call.tensors)
+    return call.kind, call.source, [(tuple(t.shape), t.dtype) for t in call.tensors]
+
+
+def _described(entry: _Open) -> str:
+    call = entry.call
+    of = [f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for t in call.tensors]
+    source = f" from rank {call.source}" if call.source is not None else ""
+    place = f" ({entry.place})" if entry.place else ""
+    return f"{call.kind}{' of ' + ', '.join(of) if of else ''}{source}{place}"
+
+
+def _collective(calls: list[Call]) -> list[list[Tensor]]:
+    """Return the results of one collective call, rank by rank."""
+    kind, size = calls[0].kind, len(calls)
+    if kind == "barrier":
+        return [[] for _ in calls]
+    if kind == "all_to_all":
+        return [[call.tensors[rank] for call in calls] for rank in range(size)]
+    tensors = [call.tensors[0] for call in calls]
+    if kind == "broadcast":
+        return [[tensors[calls[0].source or 0]] for _ in calls]
+    if kind == "all_gather":
+        return [[torch.cat(tensors)] for _ in calls]
+    total = tensors[0].clone()
+    for tensor in tensors[1:]:
+        total += tensor
+    if kind == "all_reduce":
+        return [[total] for _ in calls]
+    return [[chunk] for chunk in total.chunk(size)]
