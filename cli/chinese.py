@@ -153,8 +153,6 @@ SENTENCES = {
     "your attempt": "你的作答",
     "the reference: you have no attempt at it": "参考实现：你还没有作答",
     "{folder} holds 9999 pictures of {name}: move some away.": "{folder} 里已有 9999 张 {name} 的图：请移走一些。",
-    "yours": "你的",
-    "reference": "参考实现",
     "{contestant}: {mark}": "{contestant}：{mark}",
     "reached": "达标",
     "missed": "未达标",
@@ -162,6 +160,10 @@ SENTENCES = {
         "快速运行：只说明闭环能跑通，不说明能达到什么水平。"
     ),
     "Picture: {path}": "图：{path}",
+    "The labels in pictures are English, as this machine has no font with Chinese: install one "
+    "(on Debian fonts-wqy-zenhei or fonts-noto-cjk).": (
+        "图中的文字是英文，因为这台机器上没有中文字体：请安装一种（Debian 上为 fonts-wqy-zenhei 或 fonts-noto-cjk）。"
+    ),
     "Next: {command}": "接下来：{command}",
     # quiz and brief
     "--sheet goes with --seed and --lang only.": "--sheet 只能与 --seed 和 --lang 同用。",
@@ -196,6 +198,11 @@ SENTENCES = {
     "available": "可用",
     "not in this torch": "这个 torch 不带它",
     "Labs of distributed techniques cannot run here; they still grade.": "分布式技术的实验在这里无法运行，但仍可评判。",
+    "pictures can be labelled in Chinese ({font})": "图中可以用中文标注（{font}）",
+    "none with Chinese": "没有中文字体",
+    "With --lang zh the labels in pictures are English: install fonts-wqy-zenhei or fonts-noto-cjk (Debian).": (
+        "使用 --lang zh 时图中的文字仍是英文：请安装 fonts-wqy-zenhei 或 fonts-noto-cjk（Debian）。"
+    ),
     "bubblewrap is here": "bubblewrap 已安装",
     "bubblewrap is not installed": "bubblewrap 未安装",
     "process: own process, own session, limits on time, memory, files ({bubblewrap})": (

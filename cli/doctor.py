@@ -34,7 +34,7 @@ class Finding:
 @lang_option
 def command(as_json: bool, lang: str | None) -> None:
     """Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work."""
-    checks = (_python, _torch, _triton, _gpu, _gloo, _containment, _grading, _state, _plugins)
+    checks = (_python, _torch, _triton, _gpu, _gloo, _fonts, _containment, _grading, _state, _plugins)
     findings = []
     for check in checks:
         findings.append(_carefully(check))
@@ -97,6 +97,15 @@ def _gloo() -> Finding:
         return Finding("gloo", "ok", tr("available"))
     cost = tr("Labs of distributed techniques cannot run here; they still grade.")
     return Finding("gloo", "lacking", tr("not in this torch"), cost)
+
+
+def _fonts() -> Finding:
+    from groundup.grader.picture import chinese_font
+
+    if font := chinese_font():
+        return Finding("fonts", "ok", tr("pictures can be labelled in Chinese ({font})", font=font))
+    cost = tr("With --lang zh the labels in pictures are English: install fonts-wqy-zenhei or fonts-noto-cjk (Debian).")
+    return Finding("fonts", "lacking", tr("none with Chinese"), cost)
 
 
 def _containment() -> Finding:

@@ -24,7 +24,7 @@ from groundup.cli.context import (
     say,
     shown,
 )
-from groundup.cli.layout import padded, width
+from groundup.cli.layout import padded, width, wrapped
 from groundup.cli.main import called
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from groundup.grader.workspace import Workspace
 
 REFRESH_SECONDS = 0.2
+FILLER = "\u2060"
 
 
 @click.command("run", short_help="Run a technique's lab with your own code.")
@@ -92,6 +93,8 @@ def command(
     runs = [r for t in chosen for r in _run(t, workspace, reference, quick, seed, out, language(lang), as_json)]
     if as_json:
         print_json([r.model_dump(mode="json") for r in runs])
+    elif language(lang) == "zh":
+        _tell_of_the_font()
     missed = [r for r in runs if r.outcome.mark and not r.outcome.mark.reached and not quick]
     raise SystemExit(EXIT_FELL_SHORT if missed else 0)
 
@@ -113,7 +116,8 @@ def _run(
     as_json: bool,
 ) -> list[LabRun]:
     from groundup.grader.fork_server import ForkServer
-    from groundup.grader.lab import load_lab, picture, run_lab
+    from groundup.grader.lab import load_lab, run_lab
+    from groundup.grader.picture import picture
 
     with ForkServer() as server:
         lab, _ = load_lab(technique)
@@ -129,7 +133,7 @@ def _run(
             with _screen(lab, contestant, runs, lang, quiet=as_json) as watch:
                 used = sources if contestant == "yours" else {}
                 runs.append(run_lab(technique, registry(), server, used, seed=seed, quick=quick, watch=watch))
-    drawn = picture(lab, runs)
+    drawn = picture(lab, runs, lang)
     folder = out or (workspace.folder / "runs" if workspace else Path("runs"))
     path = _write(folder, technique.name, drawn)
     if workspace:
@@ -173,7 +177,7 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
 
     console = Console()
     bar = Progress(
-        TextColumn(padded(_named(contestant), 10)),
+        TextColumn(padded(_named(contestant, lang), 10)),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
@@ -194,29 +198,35 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
         yield watch
 
 
-def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, width: int, lang: str) -> str:
+def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, places: int, lang: str) -> str:
     import plotext
 
-    from groundup.grader.lab import curves
+    from groundup.grader.picture import curves
 
     plotext.clear_figure()
     plotext.theme("clear")
-    plotext.plotsize(width, 16)
-    plotext.xlabel(say(lab.x, lang))
-    plotext.title(say(lab.y, lang))
+    plotext.plotsize(places, 16)
+    plotext.xlabel(_spread(say(lab.x, lang)))
+    plotext.title(_spread(say(lab.y, lang)))
     if lab.logarithmic:
         plotext.yscale("log")
-    earlier = [(name, pairs, "dot") for name, pairs in curves(before)]
-    now = [(contestant if len(points) == 1 else f"{contestant}: {n}", p, "braille") for n, p in points.items()]
-    for name, pairs, marker in (*earlier, *now):
-        plotext.plot([x for x, _ in pairs], [y for _, y in pairs], label=_named(name), marker=marker)
-    return str(plotext.build())
+    earlier, now = [(run.contestant, run.points) for run in before], [(contestant, points)]
+    for made, marker in ((earlier, "dot"), (now, "braille")):
+        for _, label, pairs in curves(lab, made, lang):
+            plotext.plot([x for x, _ in pairs], [y for _, y in pairs], label=_spread(label), marker=marker)
+    return str(plotext.build()).replace(FILLER, "")
+
+
+def _spread(text: str) -> str:
+    """Return ``text`` with as many characters as it takes places: plotext counts those."""
+    return "".join(c + FILLER * (width(c) - 1) for c in text)
 
 
 def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, quick: bool) -> None:
     click.echo()
     names = [say(f.name, lang) for f in runs[0].outcome.figures]
-    click.echo(" " * 50 + "".join(" " * (14 - width(name)) + name for name in (_named(r.contestant) for r in runs)))
+    whose = [_named(r.contestant, lang) for r in runs]
+    click.echo(" " * 50 + "".join(" " * (14 - width(name)) + name for name in whose))
     for number, name in enumerate(names):
         values = [r.outcome.figures[number] for r in runs]
         columns = "".join(f"{_number(v.value):>14}" for v in values)
@@ -228,7 +238,7 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
             reached, missed = "✓ " + tr("reached"), "✗ " + tr("missed")
             reached_it = run.outcome.mark.reached
             mark = click.style(reached, fg="green") if reached_it else click.style(missed, fg="red")
-            head = tr("{contestant}: {mark}", contestant=_named(run.contestant), mark=mark)
+            head = tr("{contestant}: {mark}", contestant=_named(run.contestant, lang), mark=mark)
             click.echo(f"\n  {head}  {say(run.outcome.mark.says, lang)}")
     if quick:
         click.echo("\n  " + tr("A quick run: it shows that the loop runs, not what it reaches."))
@@ -237,10 +247,21 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
         click.echo("  " + tr("Next: {command}", command=f"{called()} status"))
 
 
-def _named(curve: str) -> str:
-    """Return a contestant, or one of its curves, as the learner calls it."""
-    contestant, colon, series = curve.partition(": ")
-    return {"yours": tr("yours"), "reference": tr("reference")}[contestant] + colon + series
+def _tell_of_the_font() -> None:
+    from groundup.grader.picture import chinese_font
+
+    if chinese_font() is None:
+        lack = tr(
+            "The labels in pictures are English, as this machine has no font with Chinese: install one "
+            "(on Debian fonts-wqy-zenhei or fonts-noto-cjk)."
+        )
+        click.echo("\n" + wrapped(lack, first="  "))
+
+
+def _named(contestant: str, lang: str) -> str:
+    from groundup.grader.picture import WHOSE
+
+    return say(WHOSE[contestant], lang)
 
 
 def _number(value: float) -> str:

@@ -25,9 +25,12 @@ CHINESE_FONTS = (
 
 def picture(lab: Lab, runs: list[LabRun], lang: str = "en") -> bytes:
     """Return the curves of the runs, and their bars below, as a PNG; in English where no font has the language."""
+    import logging
+
     import matplotlib
 
     matplotlib.use("agg")
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a Chinese font may come in one weight only
     from matplotlib.figure import Figure
 
     fonts = ["DejaVu Sans"]  # matplotlib's own; what it lacks is taken from the next

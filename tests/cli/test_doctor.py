@@ -11,10 +11,11 @@ import torch
 
 from groundup.cli import doctor
 from groundup.core.errors import AttemptDied, EnvironmentProblem
+from groundup.grader import picture
 
 pytestmark = pytest.mark.usefixtures("grading")
 
-NAMES = ["python", "torch", "triton", "gpu", "gloo", "containment", "grading", "workspace", "plugins"]
+NAMES = ["python", "torch", "triton", "gpu", "gloo", "fonts", "containment", "grading", "workspace", "plugins"]
 
 
 def findings(learn: Any, code: int = 0) -> dict[str, dict[str, str]]:
@@ -47,6 +48,13 @@ def test_a_missing_triton_costs_something_and_breaks_nothing(learn: Any, monkeyp
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
     assert findings(learn)["triton"]["cost"] == "Triton kernels cannot be graded here; it runs on Linux only."
+
+
+def test_a_missing_font_is_named(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "chinese_font", lambda: None)
+    assert "fonts-wqy-zenhei" in findings(learn)["fonts"]["cost"]
+    monkeypatch.setattr(picture, "chinese_font", lambda: "SimHei")
+    assert findings(learn)["fonts"]["found"] == "pictures can be labelled in Chinese (SimHei)"
 
 
 def test_bubblewrap_is_looked_for(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:

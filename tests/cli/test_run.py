@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from groundup.cli.layout import width
 from groundup.cli.main import cli
+from groundup.cli.run import _plot
 from groundup.core.registry import Registry
+from groundup.grader import picture
+from groundup.grader.lab import load_lab
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +60,24 @@ def test_the_stub_ends_the_lab_with_its_hole_and_exit_code_1() -> None:
     result = CliRunner().invoke(cli, ["run", "gae", "--quick"])
     assert result.exit_code == 1
     assert "hole 1/2" in result.output
+
+
+@pytest.mark.parametrize(("font", "told"), [(None, 1), ("SimHei", 0)])
+def test_who_speaks_chinese_is_told_once_of_a_missing_font(
+    monkeypatch: pytest.MonkeyPatch, font: str | None, told: int
+) -> None:
+    monkeypatch.setattr(picture, "chinese_font", lambda: font)
+    monkeypatch.setattr(picture, "picture", lambda lab, runs, lang: b"drawn")
+    arguments = ["run", "gae", "--reference", "--quick"]
+    result = CliRunner().invoke(cli, [*arguments, "--lang", "zh"])
+    assert result.output.replace("\n  ", "").count("没有中文字体：请安装一种（Debian 上为 fonts-wqy-zenhei") == told
+    assert "font" not in CliRunner().invoke(cli, [*arguments, "--lang", "en"]).output
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_line_of_a_plot_on_the_terminal_is_as_wide_as_it_should_be(lang: str) -> None:
+    lab, _ = load_lab(Registry().technique("gae"))
+    points = {series: [(0.0, 1.0), (1.0, float(n))] for n, series in enumerate(("bias", "standard deviation"))}
+    plot = _plot(lab, "yours", [], points, 80, lang)
+    assert {width(line) for line in plot.splitlines()} == {80}
+    assert ("你的实现：标准差" if lang == "zh" else "yours: standard deviation") in plot

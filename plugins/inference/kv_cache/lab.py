@@ -26,6 +26,10 @@ LAB = Lab(
     uses=("inference/kv-cache",),
     x={"en": "tokens written", "zh": "已写出的词元数"},
     y={"en": "milliseconds for a token", "zh": "每个词元的毫秒数"},
+    names={
+        "with the cache": {"en": "with the cache", "zh": "有缓存"},
+        "without": {"en": "without", "zh": "无缓存"},
+    },
 )
 
 

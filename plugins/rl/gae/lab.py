@@ -25,6 +25,11 @@ LAB = Lab(
     uses=("rl/gae",),
     x={"en": "lambda", "zh": "λ"},
     y={"en": "error of the advantage, mean of 64 walks", "zh": "优势的误差（64 次游走的平均）"},
+    names={
+        "bias": {"en": "bias", "zh": "偏差"},
+        "standard deviation": {"en": "standard deviation", "zh": "标准差"},
+        "both": {"en": "both", "zh": "两者合计"},
+    },
 )
 
 
