@@ -102,9 +102,10 @@ class RemoteGroup:
         self, group: AttemptGroup, name: str, reference: type[Any], size: int, args: Any, kwargs: dict[str, Any]
     ) -> None:
         self._group, self._reference = group, reference
+        self._processes: list[AttemptProcess] = []
+        self._numbers: list[int] = []
         self._processes = group.ranks(size)
         self._switch = Switch(size)
-        self._numbers: list[int] = []
         store = group.store()
         metas = [{"name": name, "rank": rank, "size": size, "store": store} for rank in range(size)]
         requests = [(meta, arguments_of(rank, args, kwargs)) for rank, meta in enumerate(metas)]
