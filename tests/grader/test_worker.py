@@ -140,7 +140,8 @@ def f(x):
     assert set(modules) <= {
         "groundup", "groundup.core", "groundup.core.interfaces", "groundup.core.interfaces.rl", "groundup.core.plain",
         "groundup.core.interfaces.optimizer", "groundup.core.interfaces.parallel", "groundup.core.models",
-        "groundup.core.communicator", "groundup.grader.worker.ranks", "groundup.grader", "groundup.grader.worker", "groundup.grader.worker.__main__", "groundup.grader.worker.wire",
+        "groundup.core.communicator", "groundup.grader.worker.ranks", "groundup.grader",
+        "groundup.grader.worker", "groundup.grader.worker.__main__", "groundup.grader.worker.wire",
         "groundup.grader.worker.serve", "groundup.grader.worker.imports", "groundup.grader.worker.limits",
     }  # fmt: skip
 
