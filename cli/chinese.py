@@ -288,7 +288,9 @@ WORDINGS = {
     # ranks that do not fit together
     "the ranks wait for each other: {ranks}": "各个 rank 在互相等待：{ranks}",
     "a call was begun that not every rank made: {ranks}": "有的调用并非每个 rank 都发起了：{ranks}",
-    "collective call {number} is not the same on all ranks: {ranks}": "第 {number} 次集合通信在各个 rank 上不一致：{ranks}",
+    "collective call {number} is not the same on all ranks: {ranks}": (
+        "第 {number} 次集合通信在各个 rank 上不一致：{ranks}"
+    ),
     "rank {rank} waits in {call}; {ranks}": "rank {rank} 停在 {call}；{ranks}",
     "rank {rank} has returned; {ranks}": "rank {rank} 已经返回；{ranks}",
     "rank {rank} began {call}; {ranks}": "rank {rank} 发起了 {call}；{ranks}",
@@ -297,7 +299,9 @@ WORDINGS = {
     "rank {rank} has returned": "rank {rank} 已经返回",
     "rank {rank} began {call}": "rank {rank} 发起了 {call}",
     "rank {rank} calls {call}": "rank {rank} 调用 {call}",
-    "{call} to rank {to} from rank {source} (line {number})": "{call}（发往 rank {to}，来自 rank {source}，第 {number} 行）",
+    "{call} to rank {to} from rank {source} (line {number})": (
+        "{call}（发往 rank {to}，来自 rank {source}，第 {number} 行）"
+    ),
     "{call} to rank {to} (line {number})": "{call}（发往 rank {to}，第 {number} 行）",
     "{call} from rank {source} (line {number})": "{call}（来自 rank {source}，第 {number} 行）",
     "{call} (line {number})": "{call}（第 {number} 行）",
