@@ -77,6 +77,30 @@ SENTENCES = {
     "Hint {number} of {total}.": "第 {number} 条提示，共 {total} 条。",
     " There are no more for this hole.": "这个空没有更多提示了。",
     "one step further": "再进一步的提示",
+    # replay, dispute
+    "--pdb asks questions, and --json prints data: leave out one of the two.": (
+        "--pdb 要向你提问，--json 只输出数据：请去掉其中一个。"
+    ),
+    "This case holds now.": "这个用例现在成立了。",
+    "Nothing is graded yet: 'learn grade {name}' finds the case.": "还没有评判过：'learn grade {name}' 会找出用例。",
+    "--attempt needs the --seed of a grading: 'learn grade {name}' prints it.": (
+        "--attempt 需要某次评判的 --seed：'learn grade {name}' 会显示它。"
+    ),
+    "No property of {id} failed in that grading.": "在那次评判中，{id} 没有不满足的性质。",
+    "--check goes alone: the file says what it is about.": "--check 单独使用：文件里已经写明是哪项技术。",
+    "Name a technique, as in 'learn dispute ppo', or give --check FILE.": (
+        "请指明一项技术，例如 'learn dispute ppo'，或者给出 --check 文件。"
+    ),
+    "That case holds now. 'learn grade {name}' says whether there is another one.": (
+        "这个用例现在成立了。'learn grade {name}' 会说明是否还有别的用例不成立。"
+    ),
+    "Wrote {path}. Others check it with 'learn dispute --check {path}'.": (
+        "已写入 {path}。别人可以用 'learn dispute --check {path}' 核对。"
+    ),
+    "{path} is there already: name another file with --out.": "{path} 已经存在：请用 --out 换一个文件名。",
+    "Reproduced: this machine judges the case in the same way.": "已重现：这台机器对该用例的评判相同。",
+    "Not reproduced on this machine.": "在这台机器上没有重现。",
+    "{name}: {theirs} there, {ours} here": "{name}：那边是 {theirs}，这里是 {ours}",
     # reset, solution, read
     "{path} is the stub already.": "{path} 本来就是练习框架。",
     "{path} is the stub again.": "{path} 已恢复为练习框架。",
@@ -134,6 +158,7 @@ SENTENCES = {
     "the reference, to compare with": "对照参考实现",
     "what comes next": "看看接下来做什么",
     "what this machine lacks": "看看这台机器缺什么",
+    "that case again, alone": "单独再跑这个用例",
     "the same cases again": "用同样的用例再评判一次",
     "a hint": "提示",
     "a hint for hole {hole}": "第 {hole} 个空的提示",
@@ -245,6 +270,10 @@ WORDINGS = {
     "Roadmap {roadmap} has {count} days, day-1 to day-{last}; no {name}.": (
         "路线图 {roadmap} 共 {count} 天，从 day-1 到 day-{last}，没有 {name}。"
     ),
+    "No {kind} {name}. It has {names}.": "没有名为 {name} 的{kind}。它有 {names}。",
+    "property of {id}": "{id} 的性质",
+    "{path} is no dispute: {where}: {why}": "{path} 不是争议文件：{where}：{why}",
+    "{path} is larger than {size} MiB: that is no dispute.": "{path} 超过 {size} MiB：这不会是争议文件。",
     # files
     "There is no file {path}.": "没有文件 {path}。",
     "{path} is not a file.": "{path} 不是文件。",

@@ -17,6 +17,7 @@ PLACEHOLDERS = {
     "FILE": "文件",
     "DIRECTORY": "文件夹",
     "LANG": "语言",
+    "PROPERTY": "性质",
 }
 
 # Paragraphs of help, cells of its tables, headings: looked up whole.
@@ -145,6 +146,36 @@ HELP = {
     "Without HOLE it is the first one that is still empty, or else the one that your last grading points to.": (
         "不指定空时，是第一个还没填的空；都填了，则是最近一次评判所指向的空。"
     ),
+    # replay
+    "Run the case that failed again, alone.": "单独再跑一次未通过的用例。",
+    "Run the case on which your attempt at TECHNIQUE failed last again, with your file as it is now.": (
+        "用你的文件现在的样子，再跑一次上次对这项技术评判时未通过的用例。"
+    ),
+    "Without PROPERTY it is the first one that failed. All that your code printed on the case is shown.": (
+        "不写性质时，取第一条不满足的。你的代码在这个用例上的输出会全部显示。"
+    ),
+    "the case again": "再跑这个用例",
+    "the same inputs, under the debugger": "同样的输入，在调试器里",
+    "With --pdb your code runs in this process: it stops at the first line of each call ('c' goes on to the next call, "
+    "'q' leaves).": "使用 --pdb 时，你的代码在本进程中运行：每次调用都停在第一行（'c' 到下一次调用，'q' 退出）。",
+    "Step into your code on that case, in this process.": "在本进程中单步进入你的代码，运行这个用例。",
+    "Which rank --pdb stops on. Default: 0.": "--pdb 停在哪个 rank 上。默认为 0。",
+    "Take FILE; needs --seed, no workspace.": "使用指定文件；需要 --seed，不需要工作区。",
+    "The seed of the grading to go back to.": "要回到的那次评判的种子。",
+    # dispute
+    "Bundle a case that you think was judged wrong, for others to check.": ("把你认为评判有误的用例打包，供别人核对。"),
+    "Write the case on which your attempt at TECHNIQUE failed, and all that it takes to judge it again, to one file.": (
+        "把这项技术的作答未通过的用例，连同重新评判所需的一切，写入一个文件。"
+    ),
+    "It holds your code, the inputs, the answers of your code and of the reference, and the versions of everything. "
+    "Whoever has Groundup can check it, without trusting you or this machine.": (
+        "其中有你的代码、输入、你的代码和参考实现的回答，以及所有版本号。任何装有 Groundup 的人都能核对，"
+        "不必信任你或这台机器。"
+    ),
+    "the first property that failed": "第一条不满足的性质",
+    "what this machine says of it": "这台机器怎么说",
+    "Where to write it.": "写到哪里。",
+    "Judge the case of a dispute on this machine.": "在这台机器上评判争议文件里的用例。",
     # reset
     "Put the stub of TECHNIQUE back. Your attempt is kept beside it under a number: ppo.1.py, ppo.2.py ...": (
         "把一项技术恢复为练习框架。你的作答以编号保存在旁边：ppo.1.py、ppo.2.py……"
@@ -223,6 +254,7 @@ CLICK = {
     "'[TECHNIQUE]'": "'[技术]'",
     "'[TECHNIQUES]...'": "'[技术]...'",
     "'[HOLE]'": "'[空]'",
+    "'[PROPERTY]'": "'[性质]'",
     # values
     "Invalid value for {param_hint}: {message}": "{param_hint} 的值无效：{message}",
     "Invalid value: {message}": "值无效：{message}",

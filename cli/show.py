@@ -44,6 +44,14 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
     click.echo(wrapped(_circumstances(verdict), first="  "))
 
 
+def show_property(result: PropertyResult) -> None:
+    """Print what became of one property, with all that the attempt printed on the case."""
+    mark, colour = MARKS.get(result.status, ("·", "yellow"))
+    click.echo(wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} "))
+    for line in _details(result, whole=True):
+        click.echo("      " + line)
+
+
 def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) -> None:
     """Print what to type next. ``file`` is what was graded with ``--attempt``: nothing of it is recorded."""
     name, again = technique.name, f"--seed {verdict.seed}" + (" --thorough" if verdict.examples == THOROUGH else "")
@@ -64,6 +72,8 @@ def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) ->
         steps.append(for_it if hole else (f"hint {name}", tr("a hint")))
     steps.append((f"read {name}", tr("the lesson")))
     if any(p.status in ("failed", "died") for p in verdict.properties) and not verdict.problem:
+        alone = f"replay {name} {where}--seed {verdict.seed}" if file else f"replay {name}"
+        steps.append((alone, tr("that case again, alone")))
         steps.append((f"grade {name} {where}{again}", tr("the same cases again")))
     show_next(*steps)
 
@@ -95,7 +105,7 @@ def _show_properties(properties: tuple[PropertyResult, ...]) -> None:
     click.echo()
 
 
-def _details(result: PropertyResult) -> Iterator[str]:
+def _details(result: PropertyResult, *, whole: bool = False) -> Iterator[str]:
     if result.message:
         yield from _indented(told(result.message))
     for name, value in (result.counterexample or {}).items():
@@ -112,8 +122,8 @@ def _details(result: PropertyResult) -> Iterator[str]:
     if result.printed:
         lines = result.printed.splitlines()
         yield tr("it printed on this case:")
-        yield from (f"  {_cut(line)}" for line in lines[:PRINTED_LINES])
-        if len(lines) > PRINTED_LINES:
+        yield from (f"  {_cut(line)}" for line in lines[: None if whole else PRINTED_LINES])
+        if len(lines) > PRINTED_LINES and not whole:
             yield "  " + tr("... and {count} more lines", count=len(lines) - PRINTED_LINES)
 
 

@@ -44,6 +44,8 @@ class Case:
     """What was drawn, by name."""
     error: BaseException | None = None
     printed: str = ""
+    steps: bool = False
+    """Whether it is a run of a state machine."""
 
     def trace(self, implementation: Any, like: Any) -> list[Any]:
         """Return the answers and gradients that the property saw, up to where it failed; where is not compared."""

@@ -26,7 +26,7 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.reporting import with_reporter
 from hypothesis.strategies import DataObject
 
-from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UsageProblem
+from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UnknownName, UsageProblem
 from groundup.core.technique import Technique, say
 from groundup.core.testing.compare import Mismatch
 from groundup.core.testing.literals import literal
@@ -83,6 +83,17 @@ class Grading:
 
     verdict: Verdict
     source: str
+    cases: dict[bytes, set[bytes]]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of one property, and the case it failed on. ``answers`` and ``right`` are what was seen there."""
+
+    result: PropertyResult
+    case: Case | None
+    answers: str
+    right: str
     cases: dict[bytes, set[bytes]]
 
 
@@ -149,11 +160,45 @@ class Judge:
                     Diagnosis(id=e.id, kind=e.kind, says=say(e.says, self.lang)) for e in (found if process else ())
                 ),
                 problem=problem,
-                environment=_environment(),
+                environment=environment(),
             ),
             source,
             run.database.kept(),
         )
+
+    def replay(
+        self,
+        technique: Technique,
+        source: str,
+        path: str,
+        *,
+        property: str,
+        seed: int,
+        thorough: bool = False,
+        cases: dict[bytes, set[bytes]] | None = None,
+    ) -> Replayed:
+        """Run one property again on the case that was kept of it; where none was, on the cases that ``seed`` draws.
+
+        Raises UnknownName for a property that there is not, UsageProblem for a file that cannot be loaded.
+        """
+        reference = _reference(technique)
+        total = THOROUGH_SECONDS if thorough else TOTAL_SECONDS
+        try:
+            process = start(
+                self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"), total_seconds=total
+            )
+        except (AttemptRaised, AttemptDied) as error:
+            raise UsageProblem(_cannot_be_loaded(error)) from error
+        with contextlib.closing(process):
+            run = PropertyRun(
+                technique, Subject(proxy(process, technique.implements, reference), process), reference, seed=seed,
+                lang=self.lang, examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases, only=property,
+            )  # fmt: skip
+            run.run()
+            answers = run.failure.trace(run.failure.impl, run.the_reference) if run.failure else []
+            right = run.failure.trace(run.the_reference, run.the_reference) if run.failure else []
+        result = next(r for r in run.results_in_order() if r.id == property)
+        return Replayed(result, run.failure, literal(answers), literal(right), run.database.kept())
 
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
         """Return the properties that find trusted ``source`` wrong, run in this process, each on its own.
@@ -209,6 +254,7 @@ class PropertyRun:
         examples: int = EXAMPLES,
         cases: dict[bytes, set[bytes]] | None = None,
         loading: AttemptRaised | AttemptDied | None = None,
+        only: str | None = None,
     ) -> None:
         self.technique, self.subject = technique, subject
         self.the_reference = as_impl(technique, reference)
@@ -232,6 +278,10 @@ class PropertyRun:
         }
         if not self.properties:
             raise PluginProblem(f"{files.properties} declares no property: functions named test_<claim>")
+        self.only = only and f"test_{only}"
+        if only and self.only not in self.properties:
+            names = [name.removeprefix("test_") for name in self.properties]
+            raise UnknownName(f"property of {technique.id}", only, names, f"It has {', '.join(names)}.")
 
     def run(self) -> None:
         """Run every property. Raises PluginProblem when they cannot be run at all."""
@@ -275,6 +325,7 @@ class PropertyRun:
         if odd := [item.nodeid for item in items if getattr(item, "originalname", None) not in self.properties]:
             self.problems.append(f"{odd[0]} is no function of the file named test_<claim>")
             items.clear()
+        items[:] = [item for item in items if self.only in (None, getattr(item, "originalname", None))]
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
         """Note a failure of pytest itself, which then does not print it."""
@@ -315,7 +366,7 @@ class PropertyRun:
             return True  # a property with several parameters has failed with an earlier one
         marks = marks_of(pyfuncitem.obj)
         unmet = [e for e in marks.after if e not in self.results or self.results[e].status != "held"]
-        if self.stopped or (unmet and not self.for_author):
+        if self.stopped or (unmet and not (self.for_author or self.only)):
             self.results[name] = self._result(name, "not_reached")
             return True
         arguments = {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames}
@@ -400,10 +451,11 @@ class PropertyRun:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
         # One smallest case is enough to work on: what fails after it is told with the case that was drawn.
         shrinking = judging and not self.for_author and self.failure is None
+        again = self.only is not None and bool(self.database.data.get(self._key(name)))  # on the case that was kept
         phases = [
             hypothesis.Phase.explicit,
             *([hypothesis.Phase.reuse] if judging else []),
-            hypothesis.Phase.generate,
+            *([] if again and judging else [hypothesis.Phase.generate]),
             *([hypothesis.Phase.shrink] if shrinking else []),
         ]
         settings = hypothesis.settings(
@@ -422,7 +474,7 @@ class PropertyRun:
             return
         # The three attributes are what hypothesis.seed() and settings() set; the functions allow each only once.
         run._hypothesis_internal_use_seed = _mix(self.seed, name)
-        run._hypothesis_internal_database_key = f"{self.technique.id}:{name}".encode()
+        run._hypothesis_internal_database_key = self._key(name)
         run._hypothesis_internal_use_settings = settings
         handle, inner = run.hypothesis, run.hypothesis.inner_test
         handle.inner_test = watch.around(inner) if machine is None else watch.around_machine(inner, machine, settings)
@@ -430,6 +482,10 @@ class PropertyRun:
             yield run if machine is None else lambda **_fixtures: run()
         finally:
             handle.inner_test = inner
+
+    def _key(self, name: str) -> bytes:
+        """What the failing cases of a property are kept under."""
+        return f"{self.technique.id}:{name}".encode()
 
     def _result(self, name: str, status: Status, **details: Any) -> PropertyResult:
         marks: Marks = marks_of(self.properties[name])
@@ -474,7 +530,7 @@ class Watch:
 
         @functools.wraps(inner)
         def watched(data: Any) -> None:
-            case = Case(lambda impl: None, self.impl, {})
+            case = Case(lambda impl: None, self.impl, {}, steps=True)
             try:
                 with self._watching(case):
                     inner(data)
@@ -599,7 +655,8 @@ def _mix(seed: int, name: str) -> int:
 
 
 @functools.cache
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the versions that a verdict rests on."""
     packages = ("groundup", "torch", "hypothesis", "pytest")
     return {
         "python": platform.python_version(),
@@ -644,4 +701,4 @@ def _same_draws_everywhere() -> Iterator[None]:
         providers.CONSTANTS_CACHE.cache.clear()
 
 
-__all__ = ["Grading", "Judge", "read_attempt"]
+__all__ = ["Grading", "Judge", "Replayed", "environment", "read_attempt"]

@@ -229,11 +229,11 @@ def grading(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
 def command(here: Path, plugins: Plugins) -> Callable[..., subprocess.Popen[str]]:
     """Start ``learn`` as a process of its own, with the plugins that the test installed."""
 
-    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("learn")), *arguments],
             env={**os.environ, "PYTHONPATH": str(plugins.site), "COLUMNS": "100", **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

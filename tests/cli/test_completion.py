@@ -37,7 +37,7 @@ def completed(learn: Any, line: str) -> list[str]:
         ("learn grade day", []),
         ("learn grade gae --th", ["--thorough"]),
         ("learn completion ", ["bash", "zsh", "fish"]),
-        ("learn author check g", ["gae"]),
+        ("learn author check ga", ["gae"]),
     ],
 )
 def test_what_can_follow_is_offered(learn: Any, line: str, names: list[str]) -> None:

@@ -159,10 +159,10 @@ def test_the_whole_digest_is_shown_however_narrow(
 
 def test_a_failure_is_followed_by_hint_lesson_and_replay(capsys: pytest.CaptureFixture[str]) -> None:
     failed = a_property(status="failed", hole=2)
-    commands = ["learn hint scale 2", "learn read scale", "learn grade scale --seed 7"]
+    commands = ["learn hint scale 2", "learn read scale", "learn replay scale", "learn grade scale --seed 7"]
     assert offered(capsys, a_verdict(failed)) == commands
     thorough = a_verdict(failed, examples=200)
-    assert offered(capsys, thorough) == [*commands[:2], "learn grade scale --seed 7 --thorough"]
+    assert offered(capsys, thorough) == [*commands[:3], "learn grade scale --seed 7 --thorough"]
 
 
 def test_a_failure_that_no_hole_owns_has_a_hint_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,7 +177,8 @@ def test_where_nothing_failed_there_is_nothing_to_replay(capsys: pytest.CaptureF
 
 def test_a_file_outside_the_workspace_is_replayed_from_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     steps = offered(capsys, a_verdict(a_property(status="failed", hole=1)), "my file.py")
-    assert steps == ["learn read scale", "learn grade scale --attempt 'my file.py' --seed 7"]
+    at = "--attempt 'my file.py' --seed 7"
+    assert steps == ["learn read scale", f"learn replay scale {at}", f"learn grade scale {at}"]
 
 
 def test_after_a_pass_comes_the_solution(capsys: pytest.CaptureFixture[str]) -> None:
