@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import string
@@ -232,8 +233,29 @@ INDEPENDENTLY: dict[str, Callable[..., float]] = {
     "how-many-fit": fitting,
     "used-of-reserved": lambda capacity, first, second, third: filled(capacity, first, second, third),
     "mask-with-a-past": lambda cached, new, which: int(np.tri(new, cached + new, cached)[which - 1].sum()),
+    # training/adamw
+    "first-adamw-step": lambda weight, lr, decay: weight - torch_adamw(weight, [0.007], lr=lr, weight_decay=decay),
+    "average-before-correction": lambda beta, steps: (
+        100 * functools.reduce(lambda held, _: beta * held + 1 - beta, range(steps), 0.0)
+    ),
+    "gradients-that-cancel": lambda beta: (
+        100 * (torch_adamw(0.0, [3.0, -3.0], betas=(beta, 0.9)) - torch_adamw(0.0, [3.0], betas=(beta, 0.9)))
+    ),
+    "how-long-a-weight-lasts": lambda lr, decay: -math.log(2) / math.log1p(-lr * decay),
+    "decay-from-another-library": lambda share, lr: float(Fraction(int(share), 10**6) / Fraction(str(lr))),
+    "optimizer-memory": lambda billions: 3 * np.dtype(np.float32).itemsize * billions,
     "fork-a-sequence": lambda tokens, samples, kib: sum(tokens * kib * 1.024 for _ in range(samples)) / 1000,
 }
+
+
+def torch_adamw(weight: float, grads: list[float], **settings: Any) -> float:
+    """Return the weight after a step with each gradient, by default of lr 1 and without eps and decay."""
+    param = torch.tensor(float(weight), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.AdamW([param], **{"lr": 1.0, "eps": 0.0, "weight_decay": 0.0, **settings})
+    for grad in grads:
+        param.grad = torch.tensor(grad, dtype=torch.float64)
+        optimizer.step()
+    return param.item()
 
 
 def drawn(question: Parametric) -> Iterator[tuple[dict[str, float], Numeric]]:

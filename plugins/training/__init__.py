@@ -1,0 +1,1 @@
+"""Training: optimizers, precision, memory and checkpoints."""
