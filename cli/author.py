@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from groundup.core.errors import EXIT_BROKEN
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
     from groundup.grader.author import Finding
+    from groundup.grader.mutants import Mutation
 
 
 @click.group("author", short_help="Check and generate the files of techniques.")
@@ -62,6 +64,74 @@ def check(techniques: tuple[str, ...], seeds: int, seed: int, as_json: bool) -> 
     raise SystemExit(0 if sound else EXIT_BROKEN)
 
 
+@command.command("mutate", short_help="Try small changes of the solution: does a property see each?")
+@click.argument("techniques", type=TechniqueName(), nargs=-1)
+@click.option("--sample", metavar="N", type=WholeNumber(1, 10_000), help="Try N of them, drawn with the seed.")
+@click.option("--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="Draw these cases.")
+@json_option
+def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: bool) -> None:
+    """Change the solutions of TECHNIQUES, or of all, in one small way after the other, and grade each change.
+
+    A change that passes is shown as a diff. Either a property is missing, or it makes no difference that the exercise
+    asks for: then set it aside as an [[equivalent]] in misconceptions.toml, with the reason. Exit code 3 when one is
+    left.
+    """
+    from groundup.grader.fork_server import ForkServer
+
+    with ForkServer() as server:
+        chosen = _chosen(techniques)
+        from groundup.grader.author import Check
+        from groundup.grader.judge import Judge
+        from groundup.grader.mutants import mutation
+
+        found = {}
+        for technique in chosen:
+            passes = functools.partial(Check(Judge(server), technique).holds, seed=seed, apart=True)
+            found[technique.id] = result = mutation(technique, passes, sample=sample, seed=seed)
+            if not as_json:
+                _show_mutation(technique, result)
+    if as_json:
+        print_json(
+            {
+                name: {
+                    "mutants": r.total, "dead": r.dead, "equivalent": r.equivalent, "stale": r.stale,
+                    "alive": [{"line": m.line, "what": m.what} for m in r.alive],
+                }
+                for name, r in found.items()
+            }
+        )  # fmt: skip
+    raise SystemExit(0 if all(r.sound for r in found.values()) else EXIT_BROKEN)
+
+
+@command.command("matrix", short_help="Print which property finds out which mistake.")
+@click.argument("technique", type=TechniqueName())
+@click.option("--mutants", is_flag=True, help="The mutants too.")
+@click.option("--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="Draw these cases.")
+@json_option
+def matrix(technique: str, mutants: bool, seed: int, as_json: bool) -> None:
+    """Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own."""
+    from groundup.grader.fork_server import ForkServer
+
+    chosen = technique_named(technique)
+    with ForkServer() as server:
+        from groundup.grader.author import Check
+        from groundup.grader.judge import Judge
+
+        judge = Judge(server)
+        names = judge.property_names(chosen)
+        killers = Check(judge, chosen, first_seed=seed).matrix(mutants=mutants)
+    if as_json:
+        print_json({"properties": names, "killers": {mistake: sorted(k) for mistake, k in killers.items()}})
+        return
+    for number, name in enumerate(names, start=1):
+        click.echo(f"{number:>3}  {name}")
+    places = max(map(len, killers), default=0)
+    click.echo("\n" + " " * places + "".join(f"{n:>4}" for n in range(1, len(names) + 1)))
+    for mistake, by in killers.items():
+        cells = "".join(f"{'x' if name in by else '.':>4}" for name in names)
+        click.echo(f"{mistake:<{places}}{cells}")
+
+
 @command.command("stubs", short_help="Generate exercises from solutions.")
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
 def stubs(techniques: tuple[str, ...]) -> None:
@@ -75,6 +145,21 @@ def stubs(techniques: tuple[str, ...]) -> None:
 
 def _chosen(names: tuple[str, ...]) -> list[Technique]:
     return [technique_named(n) for n in dict.fromkeys(names)] if names else list(registry().techniques.values())
+
+
+def _show_mutation(technique: Technique, result: Mutation) -> None:
+    mark = click.style("✓", fg="green") if result.sound else click.style("✗", fg="red")
+    aside = f", {result.equivalent} set aside" if result.equivalent else ""
+    alive = f", {len(result.alive)} alive" if result.alive else ""
+    rate = result.dead / max(result.total - result.equivalent, 1)
+    click.echo(f"{mark} {technique.id}: {result.total} mutants, {result.dead} dead{aside}{alive} ({rate:.1%})")
+    solution = technique.files.solution.read_text(encoding="utf-8")
+    for mutant in result.alive:
+        click.echo(f"\n  line {mutant.line}: {mutant.what}")
+        for line in mutant.diff(solution).splitlines():
+            click.echo("  " + click.style(line, fg="red" if line.startswith("-") else "green"))
+    for new in result.stale:
+        click.echo(f"  [[equivalent]] {new!r} is no mutant (any more): drop it.")
 
 
 def _show(finding: Finding, places: int) -> None:

@@ -176,6 +176,26 @@ HELP = {
     "what this machine says of it": "这台机器怎么说",
     "Where to write it.": "写到哪里。",
     "Judge the case of a dispute on this machine.": "在这台机器上评判争议文件里的用例。",
+    # author mutate, author matrix
+    "Try small changes of the solution: does a property see each?": (
+        "逐一试验对参考实现的小改动：每处改动都有性质能发现吗？"
+    ),
+    "Change the solutions of TECHNIQUES, or of all, in one small way after the other, and grade each change.": (
+        "对指定技术（或全部技术）的参考实现逐一做小改动，并评判每处改动。"
+    ),
+    "A change that passes is shown as a diff. Either a property is missing, or it makes no difference that the "
+    "exercise asks for: then set it aside as an [[equivalent]] in misconceptions.toml, with the reason. Exit code 3 "
+    "when one is left.": (
+        "通过了评判的改动会以 diff 显示。要么缺一条性质，要么这处改动对题目的要求没有影响：后一种情况请写入 "
+        "misconceptions.toml 的 [[equivalent]]，并说明理由。还有剩下的改动时，退出码为 3。"
+    ),
+    "Try N of them, drawn with the seed.": "只试其中若干处，由种子抽取。",
+    "Draw these cases.": "抽取这些用例。",
+    "Print which property finds out which mistake.": "打印哪条性质发现了哪个错误。",
+    "Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own.": (
+        "把这项技术的性质和已知错误列成表：各条性质单独能发现哪些错误。"
+    ),
+    "The mutants too.": "也包括各处小改动。",
     # reset
     "Put the stub of TECHNIQUE back. Your attempt is kept beside it under a number: ppo.1.py, ppo.2.py ...": (
         "把一项技术恢复为练习框架。你的作答以编号保存在旁边：ppo.1.py、ppo.2.py……"

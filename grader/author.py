@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundup.core.errors import AttemptDied, GroundupError
+from groundup.core.errors import AttemptDied, AttemptRaised, GroundupError
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.ranks import as_impl
@@ -17,6 +17,7 @@ from groundup.grader.exercise import holes, stub
 from groundup.grader.group import start
 from groundup.grader.judge import TOTAL_SECONDS, Judge, PropertyRun, Subject
 from groundup.grader.local import LocalAttempt
+from groundup.grader.mutants import mutants as every_mutant
 from groundup.grader.proxy import proxy
 from groundup.grader.verdict import PropertyResult
 from groundup.grader.worker.wire import tensors_in
@@ -142,6 +143,29 @@ class Check:
         return f"{len(names)} properties", [
             f"{name} finds no misconception out: sharpen it, name what it is for, or drop it" for name in idle
         ]
+
+    def matrix(self, *, mutants: bool = False) -> dict[str, set[str]]:
+        """Return which properties find out each misconception, and each mutant where asked, with the first seed."""
+        path, seed = str(self.technique.files.solution), self.seeds[0]
+        edits = [e for e in load_edits(self.technique) if e.kind == "misconception"]
+        sources = {e.id: e.apply(self.solution_text, path) for e in edits}
+        if mutants:
+            sources |= {f"{m.line}: {m.what}": m.source for m in every_mutant(self.solution_text)}
+        return {name: self.killers_apart(source, seed) for name, source in sources.items()}
+
+    def killers_apart(self, source: str, seed: int) -> set[str]:
+        """Return the properties that find ``source`` wrong, each on its own, or on which its process dies."""
+        technique, reference = self.technique, self._reference()
+        try:
+            process = start(self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS)
+        except (AttemptRaised, AttemptDied):
+            return set(self.judge.property_names(technique))
+        with contextlib.closing(process):
+            subject = Subject(proxy(process, technique.implements, reference), process)
+            run = PropertyRun(technique, subject, reference, seed=seed, lang=self.judge.lang)
+            run.for_author = True
+            run.run()
+        return {r.id for r in run.results_in_order() if r.status in ("failed", "died")}
 
     def cheating(self) -> dict[str, str]:
         """Return the sources of the cheats, by name; where no answer holds a float, none that spoils floats."""

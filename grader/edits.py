@@ -58,17 +58,21 @@ class Edit(Declared):
         return edited
 
 
+class Equivalent(Declared):
+    """A change of the solution that makes no difference which a property may ask for, and why that is so."""
+
+    within: str = Field(alias="in", description="function or method whose tree is searched")
+    edit: tuple[str, str]
+    why: str = Field(min_length=1)
+
+    def apply(self, solution: str, name: str = "solution") -> str:
+        """Return ``solution`` with this change made. Raises EditProblem when it does not fit exactly once."""
+        return _replaced(solution, self.within, *self.edit, f"equivalent {self.edit[1]!r} of {name}")
+
+
 def load_edits(technique: Technique) -> list[Edit]:
     """Return the technique's misconceptions, then its conventions. Raises PluginProblem naming file and field."""
-    path = technique.files.misconceptions
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PluginProblem(f"{technique.id} has no {path.name}: expected it at {path}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise PluginProblem(f"{path}: {error}") from error
-    if unknown := set(tables) - {"misconception", "convention"}:
-        raise PluginProblem(f"{path}: unknown table {sorted(unknown)[0]!r}; use [[misconception]] or [[convention]]")
+    path, tables = technique.files.misconceptions, _tables(technique)
     edits: list[Edit] = []
     for kind in ("misconception", "convention"):
         for number, table in enumerate(tables.get(kind, []), start=1):
@@ -77,6 +81,34 @@ def load_edits(technique: Technique) -> list[Edit]:
     if twice := {i for i in ids if ids.count(i) > 1}:
         raise PluginProblem(f"{path}: id {sorted(twice)[0]!r} is given twice")
     return edits
+
+
+def load_equivalents(technique: Technique) -> list[Equivalent]:
+    """Return the changes of the solution that are known to make no difference. Raises PluginProblem."""
+    path = technique.files.misconceptions
+    found = []
+    for number, table in enumerate(_tables(technique).get("equivalent", []), start=1):
+        try:
+            found.append(Equivalent.model_validate(table))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "entry"
+            raise PluginProblem(f"{path}: equivalent {number}, {field}: {first['msg']}") from error
+    return found
+
+
+def _tables(technique: Technique) -> dict[str, list[dict[str, object]]]:
+    path = technique.files.misconceptions
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PluginProblem(f"{technique.id} has no {path.name}: expected it at {path}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PluginProblem(f"{path}: {error}") from error
+    if unknown := set(tables) - {"misconception", "convention", "equivalent"}:
+        told = "use [[misconception]], [[convention]] or [[equivalent]]"
+        raise PluginProblem(f"{path}: unknown table {sorted(unknown)[0]!r}; {told}")
+    return tables
 
 
 def _read(kind: str, number: int, table: dict[str, object], path: Path) -> Edit:

@@ -127,6 +127,7 @@ class Author:
 
     numbers = itertools.count()
     manifest = MANIFEST
+    misconceptions = MISCONCEPTIONS
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -13,9 +13,11 @@ from groundup.grader.author import Check
 from groundup.grader.edits import load_edits
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.judge import Judge
+from groundup.grader.mutants import mutation
 
 TECHNIQUES = [t for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]
 FRESH_SEEDS, MISCONCEPTION_SEEDS, CHEAT_SEEDS = 20, 200, 5
+MUTANTS = 6  # of each technique, drawn anew
 
 each = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.id)
 
@@ -43,6 +45,27 @@ def test_every_rule_is_kept(judge: Judge, technique: Technique) -> None:
 def test_there_is_enough_to_hold_an_attempt_against(judge: Judge, technique: Technique) -> None:
     assert len(judge.property_names(technique)) >= 6
     assert sum(edit.kind == "misconception" for edit in load_edits(technique)) >= 5
+
+
+@each
+def test_small_changes_of_the_solution_are_found_out(judge: Judge, technique: Technique) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    assert alive(judge, technique, seed, sample=MUTANTS) == []
+
+
+@pytest.mark.soak
+@each
+def test_every_small_change_of_the_solution_is_found_out(judge: Judge, technique: Technique) -> None:
+    assert alive(judge, technique, seed=0) == []
+
+
+def alive(judge: Judge, technique: Technique, seed: int, sample: int | None = None) -> list[str]:
+    """Return the mutants that pass, each with the seed, and what keeps the technique from being sound."""
+    check = Check(judge, technique)
+    result = mutation(technique, lambda source: check.holds(source, seed, apart=True), sample=sample, seed=seed)
+    solution = technique.files.solution.read_text(encoding="utf-8")
+    found = [f"seed {seed}: {mutant.diff(solution)}" for mutant in result.alive]
+    return [*found, *(f"no mutant: {new}" for new in result.stale), *([] if found or result.sound else ["too many"])]
 
 
 @pytest.mark.soak
