@@ -245,7 +245,26 @@ INDEPENDENTLY: dict[str, Callable[..., float]] = {
     "decay-from-another-library": lambda share, lr: float(Fraction(int(share), 10**6) / Fraction(str(lr))),
     "optimizer-memory": lambda billions: 3 * np.dtype(np.float32).itemsize * billions,
     "fork-a-sequence": lambda tokens, samples, kib: sum(tokens * kib * 1.024 for _ in range(samples)) / 1000,
+    # parallelism/ring-all-reduce
+    "row-received": lambda size, rank, step: journey(size)[step][rank],
+    "bytes-of-a-ring": lambda size, ranks: sum(size / ranks for half in range(2) for _ in range(1, ranks)),
+    "against-everything-to-everyone": lambda ranks, size: float((ranks - 1 - Fraction(2 * ranks - 2, ranks)) * size),
+    "padded-bytes": lambda ranks, elements: (
+        2 * (ranks - 1) * np.array_split(np.zeros(elements, np.float32), ranks)[0].nbytes
+    ),
+    "bus-bandwidth": lambda size, ranks, milliseconds: (2 - 2 / ranks) * size / (milliseconds / 1000),
+    "time-with-latency": lambda ranks, size, latency: sum(
+        1000 * (latency * 1e-6 + size * 1e6 / ranks / 10e9) for _ in range(2 * ranks - 2)
+    ),
 }
+
+
+def journey(size: int) -> list[list[int]]:
+    """Return, for each step of a reduce-scatter, of which row each rank receives a partial sum; rank r keeps row r."""
+    received = [list(range(size))]  # in the last step each rank receives its own row
+    for _ in range(1, size):  # one step earlier the same sum came to the rank before
+        received.insert(0, received[0][1:] + received[0][:1])
+    return received
 
 
 def torch_adamw(weight: float, grads: list[float], **settings: Any) -> float:

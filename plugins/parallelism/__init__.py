@@ -1,0 +1,1 @@
+"""Parallelism: one training step, spread over many processes."""

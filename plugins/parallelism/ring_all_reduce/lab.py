@@ -1,0 +1,161 @@
+"""Sums over real processes: the bytes that each rank sends, and the time that takes.
+
+The ranks are processes that speak over gloo. Tensors of several sizes are summed by 2 to 4 ranks; what each rank put on
+the wire is counted, and set against the formula and against sending everything to everyone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.testing import per_rank
+
+RANKS, QUICK_RANKS = (2, 3, 4), (2,)
+UNIT = 12 * 8192  # numbers, which 2, 3 and 4 ranks share out evenly: 384 KiB of float32
+UNITS, QUICK_UNITS = (1, 4, 8, 16), (1, 2)
+TIMES = 5  # a size is summed so often; the fastest counts, since something else always runs on the machine
+MIB = 1 << 20
+
+LAB = Lab(
+    title={"en": "A ring over gloo: time against bytes", "zh": "gloo 上的环：时间与字节数"},
+    uses=("parallelism/ring-all-reduce",),
+    x={"en": "MiB sent by each rank", "zh": "每个 rank 发送的 MiB 数"},
+    y={"en": "milliseconds for one all-reduce", "zh": "一次 all-reduce 的毫秒数"},
+    bars={"en": "milliseconds since the last rank began", "zh": "最后一个 rank 开始之后的毫秒数"},
+    names={
+        "2 ranks": {"en": "2 ranks", "zh": "2 个 rank"},
+        "3 ranks": {"en": "3 ranks", "zh": "3 个 rank"},
+        "4 ranks": {"en": "4 ranks", "zh": "4 个 rank"},
+        "reduce-scatter": {"en": "reduce-scatter", "zh": "reduce-scatter"},
+        "all-gather": {"en": "all-gather", "zh": "all-gather"},
+    },
+)
+
+Event = tuple[str, float, float, int]
+
+
+def run(bench: Bench) -> Outcome:
+    """Sum tensors over groups of each size, watch the wire, and draw the steps of the fastest of the last calls."""
+    ring = bench.impl("parallelism/ring-all-reduce")
+    ranks, units = (QUICK_RANKS, QUICK_UNITS) if bench.quick else (RANKS, UNITS)
+    factors: dict[int, float] = {}
+    right = True
+    for done, size in enumerate(ranks):
+        group = Watched(ring(size), size)
+        group.call("reduce_scatter", [torch.ones(size, 1)] * size)  # the first messages open the connections
+        for count in units:
+            given = numbers(bench.seed, size, count * UNIT)
+            expected, calls = torch.stack(given).sum(0), []
+            for _ in range(TIMES):
+                sums = group.call("all_reduce", given)
+                right &= all(torch.equal(tensor, expected) for tensor in sums)
+                calls.append(group.events)
+            group.events = min(calls, key=duration)
+            factors[size] = group.sent() / given[0].nbytes
+            bench.point(f"{size} ranks", group.sent() / MIB, duration(group.events) * 1000)
+        bench.progress((done + 1) / len(ranks))
+    group.draw(bench)
+    last = ranks[-1]
+    return Outcome(
+        figures=(
+            *(
+                Figure(
+                    name={
+                        "en": f"bytes sent by each of {size} ranks, as a multiple of the tensor",
+                        "zh": f"{size} 个 rank 时，每个 rank 发送的字节数是张量的几倍",
+                    },
+                    value=factor,
+                    published={
+                        "en": f"2 (N - 1) / N = {formula(size):.4g} (Patarasuk and Yuan 2009)",
+                        "zh": f"2 (N - 1) / N = {formula(size):.4g}（Patarasuk 和 Yuan 2009）",
+                    },
+                )
+                for size, factor in factors.items()
+            ),
+            Figure(
+                name={
+                    "en": f"everything to everyone with {last} ranks, as a multiple of the tensor",
+                    "zh": f"{last} 个 rank 互相全发，每个发送的字节数是张量的几倍",
+                },
+                value=last - 1,
+                published={"en": "by arithmetic: N - 1", "zh": "算式：N - 1"},
+            ),
+            Figure(
+                name={"en": f"messages sent by each of {last} ranks", "zh": f"{last} 个 rank 时，每个发送的消息数"},
+                value=group.messages(),
+                published={
+                    "en": f"2 (N - 1) = {2 * (last - 1)} (Sergeev and Del Balso 2018, section 3)",
+                    "zh": f"2 (N - 1) = {2 * (last - 1)}（Sergeev 和 Del Balso 2018，第 3 节）",
+                },
+            ),
+        ),
+        mark=Mark(
+            says={
+                "en": "Every rank holds the exact sum, and the busiest one sent 2 (N - 1) / N of the tensor.",
+                "zh": "每个 rank 都得到精确的和，发送最多的 rank 也只发了张量的 2 (N - 1) / N 倍。",
+            },
+            reached=right and all(factor == formula(size) for size, factor in factors.items()),
+        ),
+    )
+
+
+def formula(size: int) -> float:
+    """Return 2 (N - 1) / N."""
+    return 2 * (size - 1) / size
+
+
+def numbers(seed: int, size: int, count: int) -> list[Tensor]:
+    """Return a tensor for each rank; whole numbers, so that their sums are exact in any order."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(-1000, 1000, (size, count), generator=generator)
+    return list(drawn.to(torch.float32).unbind())
+
+
+class Watched:
+    """A group of ranks, and what was on the wire in its last call."""
+
+    def __init__(self, group: Any, size: int) -> None:
+        self.group, self.size = group, size
+        self.seen = [0] * size
+        self.events: list[list[Event]] = [[] for _ in range(size)]
+
+    def call(self, method: str, given: list[Tensor]) -> list[Tensor]:
+        """Call a method with what each rank is given; return what each rank got."""
+        got: list[Tensor] = getattr(self.group, method)(per_rank(given))
+        events: list[list[Event]] = self.group.events()
+        self.events = [
+            [event for event in own[seen:] if event[0] != "wait"] for own, seen in zip(events, self.seen, strict=True)
+        ]
+        self.seen = [len(own) for own in events]
+        return got
+
+    def sent(self) -> int:
+        """Return how many bytes the busiest rank sent."""
+        return max(sum(sent for *_, sent in own) for own in self.events)
+
+    def messages(self) -> int:
+        """Return how many messages the busiest rank sent."""
+        return max(sum(sent > 0 for *_, sent in own) for own in self.events)
+
+    def draw(self, bench: Bench) -> None:
+        """Draw when each rank was on the wire: the first half of its calls, and the second."""
+        together = began(self.events)
+        for rank, own in enumerate(self.events):
+            for number, (_, begin, end, _) in enumerate(own):
+                half = "reduce-scatter" if 2 * number < len(own) else "all-gather"
+                if end > together:
+                    bench.bar(f"rank {rank}", (max(begin, together) - together) * 1000, (end - together) * 1000, half)
+
+
+def began(events: list[list[Event]]) -> float:
+    """Return when the last rank made its first call: they are asked one after the other, and wait for each other."""
+    return max((own[0][1] for own in events if own), default=0.0)
+
+
+def duration(events: list[list[Event]]) -> float:
+    """Return the seconds from then until the last rank's last call was done."""
+    return max((own[-1][2] for own in events if own), default=0.0) - began(events)
