@@ -35,6 +35,7 @@ SYMBOLS: dict[type[ast.AST], str] = {
     ast.BitAnd: "&", ast.BitOr: "|", ast.MatMult: "@",
 }  # fmt: skip
 NOT_COMMUTATIVE = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)
+COMMUTATIVE = ("add", "max", "maximum", "min", "minimum", "mul")
 TAKEN_FOR_EACH_OTHER = (
     ("sum", "mean"), ("max", "min"), ("maximum", "minimum"), ("amax", "amin"), ("argmax", "argmin"), ("zeros", "ones"),
     ("zeros_like", "ones_like"), ("new_zeros", "new_ones"), ("exp", "log"), ("sqrt", "square"), ("floor", "ceil"),
@@ -190,7 +191,7 @@ def _constant(node: ast.Constant, text: _Text) -> Iterator[tuple[ast.AST, str, s
 def _call(node: ast.Call, text: _Text) -> Iterator[tuple[ast.AST, str, str]]:
     function = node.func
     plain = [a for a in node.args if not isinstance(a, ast.Starred)]
-    if len(plain) >= 2:
+    if len(plain) >= 2 and text.of(function).rpartition(".")[2] not in COMMUTATIVE:
         swapped = [plain[1], plain[0], *node.args[2:]]
         given = [*(text.of(a) for a in swapped), *(text.of(k) for k in node.keywords)]
         yield node, f"{text.of(function)}({', '.join(given)})", "arguments swapped"

@@ -81,6 +81,9 @@ class RemoteFunction:
         if ticket and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
             attached = _Attach.apply(ticket, outputs, *inputs)  # type: ignore[no-untyped-call]
             return with_tensors(result, iter(attached))
+        for tensor in outputs:  # of an object's own state, which kept a gradient of an earlier call: seen, not followed
+            if _differentiable(tensor):
+                tensor.requires_grad_()
         return result
 
 

@@ -54,7 +54,7 @@ def changed(body: str) -> dict[str, str]:
         ("result = x.softmax(dim=-1)", {"result = x", "result = x.softmax(dim=-2)"}),
         ("result = x.detach()", {"result = x"}),
         ("result = torch.where(x, y, n)", {"result = torch.where(y, x, n)", "result = torch.masked_fill(x, y, n)"}),
-        ("result = max(x, y)", {"result = min(x, y)", "result = max(y, x)"}),
+        ("result = max(x, y)", {"result = min(x, y)"}),
         ("result = list(reversed(x))", {"result = list(x)"}),
         ("result = x if y else n", {"result = x if True else n", "result = x if False else n"}),
         ("result = 0\nresult += x", {"result = 0\nresult -= x", "result = 0\nresult = x", "result = 0\npass"}),

@@ -448,6 +448,22 @@ def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> Non
 
 
 @claim(
+    "What is kept carries no gradient, or the graph of every step would be kept with it.",
+    zh="留下来的内容不带梯度，否则每一步的计算图都会一并留下。",
+)
+@hole(2)
+@given(shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)), tokens=st.integers(1, 3))
+def test_no_gradient_is_kept(impl: Any, shape: Shape, tokens: int) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(3)
+    key, value = watched.tensors(0, watched.next(tokens))
+    watched.cache.append(3, 0, key.requires_grad_(), value.requires_grad_())
+    for name, kept in zip(("key", "value"), watched.cache.read(3, 0), strict=True):
+        what = f"whether the {name} tensor of read(3, 0) carries gradient"
+        assert_equal(kept.requires_grad, False, what=what)
+
+
+@claim(
     "Two caches know nothing of each other, however alike they are.",
     zh="两个缓存互不相干，无论它们多么相像。",
 )
