@@ -29,7 +29,7 @@ from groundup.grader.quiz import Quiz, read_quiz
 from groundup.solutions.alignment.ppo import PPO
 from groundup.solutions.rl.gae import gae
 
-AT_LEAST = {"inference/kv-cache": 12, "rl/gae": 10, "alignment/ppo": 10}
+AT_LEAST = {"inference/kv-cache": 12, "rl/gae": 10, "alignment/ppo": 10, "inference/paged-attention": 12}
 DRAWS = 200
 
 
@@ -245,6 +245,25 @@ INDEPENDENTLY: dict[str, Callable[..., float]] = {
     "decay-from-another-library": lambda share, lr: float(Fraction(int(share), 10**6) / Fraction(str(lr))),
     "optimizer-memory": lambda billions: 3 * np.dtype(np.float32).itemsize * billions,
     "fork-a-sequence": lambda tokens, samples, kib: sum(tokens * kib * 1.024 for _ in range(samples)) / 1000,
+    # inference/paged-attention
+    "blocks-of-a-sequence": lambda tokens, size: len(range(0, tokens, size)),
+    "average-waste": lambda size, tokens: (
+        100 - 100 * tokens / (tokens + float(np.mean([-n % size for n in range(size)])))
+    ),
+    "slot-of-a-token": lambda first, second, third, position: int(
+        np.arange(16 * 64).reshape(64, 16)[[first, second, third]].ravel()[position]
+    ),
+    "bytes-of-a-block": lambda layers, heads, size: (
+        sum(np.zeros((2, heads, size, 128), np.float16).nbytes for _ in range(layers)) / 2**20
+    ),
+    "copies-after-forks": lambda tokens, branches: len([*range(1, branches)][: branches * (tokens % 16 > 0)]),
+    "blocks-with-samples": lambda prompt, samples, answer_tokens: len(
+        {
+            (sample if block >= prompt // 16 else "all", block)
+            for sample in range(samples)
+            for block in range(math.ceil((prompt + answer_tokens) / 16))
+        }
+    ),
     # parallelism/ring-all-reduce
     "row-received": lambda size, rank, step: journey(size)[step][rank],
     "bytes-of-a-ring": lambda size, ranks: sum(size / ranks for half in range(2) for _ in range(1, ranks)),
