@@ -1,0 +1,199 @@
+"""What buckets buy: the same step with one bucket and with many, and the time that ranks then stand still.
+
+Ranks are processes that speak over gloo. Where the backward pass ends and waiting begins is what they took note of.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.models import Batch, MultiTaskMLP
+
+MODEL = MultiTaskMLP((256, *[512] * 6), outputs=64)
+QUICK_MODEL = MultiTaskMLP((64, *[128] * 4), outputs=16)
+EXAMPLES, QUICK_EXAMPLES = 256, 32  # of a rank
+SMALLEST, LARGEST = 15, 23  # buckets of 2 to the power of these bytes: from a bucket for each weight to one for all
+DRAWN = 20  # the bucket size of the timeline: 1 MiB
+STEPS, QUICK_STEPS = 4, 2  # after one to warm up
+HIDDEN = 0.2  # of the time until the last bucket starts, buckets have been on their way, if they overlap at all
+ONE_MACHINE = 1e-5  # how far, relative to the largest, a float32 gradient may be from the one of a single machine
+
+LAB = Lab(
+    title={"en": "Gradients in buckets, during the backward pass", "zh": "反向传播途中分桶发送梯度"},
+    uses=("parallelism/data-parallel",),
+    x={"en": "bucket size, log2 of bytes", "zh": "桶的大小（字节数取以 2 为底的对数）"},
+    y={"en": "milliseconds", "zh": "毫秒"},
+    bars={"en": "milliseconds since the step was called for", "zh": "自发出这一步的调用起的毫秒数"},
+    names={
+        "2 ranks: whole step": {"en": "2 ranks: whole step", "zh": "2 个 rank：整步"},
+        "2 ranks: standing still": {"en": "2 ranks: standing still", "zh": "2 个 rank：停下等待"},
+        "4 ranks: whole step": {"en": "4 ranks: whole step", "zh": "4 个 rank：整步"},
+        "4 ranks: standing still": {"en": "4 ranks: standing still", "zh": "4 个 rank：停下等待"},
+        "many buckets: rank 0": {"en": "many buckets: rank 0", "zh": "多个桶：rank 0"},
+        "many buckets: its wire": {"en": "many buckets: its wire", "zh": "多个桶：它的线路"},
+        "one bucket: rank 0": {"en": "one bucket: rank 0", "zh": "一个桶：rank 0"},
+        "one bucket: its wire": {"en": "one bucket: its wire", "zh": "一个桶：它的线路"},
+        "forward and backward": {"en": "forward and backward", "zh": "前向与反向"},
+        "standing still": {"en": "standing still", "zh": "停下等待"},
+        "all-reduce": {"en": "all-reduce", "zh": "all-reduce"},
+    },
+)
+
+
+class Timed(NamedTuple):
+    """What one rank did in one step, in seconds: when it was called, its calls on the wire, and its waits."""
+
+    called: float
+    calls: list[tuple[float, float, int]]
+    waits: list[tuple[float, float]]
+
+    @property
+    def whole(self) -> float:
+        """Return how long it took until all sums were there."""
+        return self.waits[-1][1] - self.called
+
+    @property
+    def still(self) -> float:
+        """Return how long the rank did nothing but wait."""
+        return sum(end - begin for begin, end in self.waits)
+
+    @property
+    def overlaps(self) -> float:
+        """Return how long, of the time until the last bucket starts, buckets had been on their way; 0 with a wait."""
+        first, last = self.calls[0][0], self.calls[-1][0]
+        return (last - first) / (last - self.called) if self.waits[0][0] >= last else 0.0
+
+
+def run(bench: Bench) -> Outcome:
+    """Take a few steps with each size of bucket, and draw one step with many buckets beside one with a single one."""
+    model = QUICK_MODEL if bench.quick else MODEL
+    params = model.init(bench.seed)
+    total = sum(value.nbytes for value in params.values())
+    exponents = (SMALLEST - 3, SMALLEST, DRAWN) if bench.quick else (SMALLEST, 17, 19, DRAWN, 21, LARGEST)
+    sizes = (2,) if bench.quick else (2, 4)
+    drawn, one = (SMALLEST, DRAWN) if bench.quick else (DRAWN, LARGEST)
+    steps: dict[tuple[int, int], list[Timed]] = {}
+    sound = True
+    for number, size in enumerate(sizes):
+        batches = examples(model, size, bench)
+        expected = alone(model, params, batches)
+        for count, exponent in enumerate(exponents, start=1):
+            group = bench.impl("parallelism/data-parallel")(size, model, bucket_bytes=1 << exponent)
+            taken, grads = take(group, params, batches, QUICK_STEPS if bench.quick else STEPS)
+            steps[size, exponent] = taken
+            sound = sound and all(close(own, expected) for own in grads)
+            bench.point(f"{size} ranks: whole step", exponent, 1000 * statistics.median(t.whole for t in taken))
+            bench.point(f"{size} ranks: standing still", exponent, 1000 * statistics.median(t.still for t in taken))
+            bench.progress((number + count / len(exponents)) / len(sizes))
+    draw(bench, "many buckets", steps[2, drawn][-1])
+    draw(bench, "one bucket", steps[2, one][-1])
+    overlap = statistics.median(t.overlaps for t in steps[2, drawn])
+    sent = [count for _, _, count in steps[2, drawn][-1].calls]
+    return Outcome(
+        figures=(
+            Figure(
+                name={"en": "buckets in the timeline's step", "zh": "时间线那一步的桶数"},
+                value=len(sent),
+                published={
+                    "en": "Li et al. 2020: near-linear scalability using 256 GPUs, with buckets and overlap",
+                    "zh": "Li et al. 2020：用分桶与重叠，在 256 块 GPU 上接近线性扩展",
+                },
+            ),
+            Figure(
+                name={"en": "largest of them that holds several gradients", "zh": "其中装有多个梯度的最大的桶"},
+                value=max((count for count in sent if count <= 1 << drawn), default=0),
+                unit="B",
+                published={
+                    "en": f"bucket_bytes here {1 << drawn:,} B; torch's bucket_cap_mb: 25 MiB",
+                    "zh": f"这里 bucket_bytes 为 {1 << drawn:,} B；torch 的 bucket_cap_mb：25 MiB",
+                },
+            ),
+            Figure(
+                name={"en": "bytes in all buckets of a step", "zh": "一步里所有桶的字节数"},
+                value=sum(sent),
+                unit="B",
+                published={
+                    "en": f"by arithmetic: all gradients, {total:,} B, whatever the buckets",
+                    "zh": f"算式：全部梯度 {total:,} B，与怎样分桶无关",
+                },
+            ),
+            Figure(
+                name={"en": "all-reduces of a step with one bucket", "zh": "只有一个桶时一步的 all-reduce 次数"},
+                value=len(steps[2, one][-1].calls),
+            ),
+        ),
+        mark=Mark(
+            says={
+                "en": "All ranks hold one machine's gradients; with many buckets, the first is on its way for at least "
+                f"{HIDDEN:.0%} of the time until the last starts, and none is waited for before that.",
+                "zh": "所有 rank 的梯度都与一台机器的相同；分多个桶时，从调用到最后一个桶启动的时间里，"
+                f"至少有 {HIDDEN:.0%} 的时间第一个桶已在途中，且此前没有等待任何桶。",
+            },
+            reached=sound and sum(sent) == total and overlap >= HIDDEN,
+        ),
+    )
+
+
+def examples(model: MultiTaskMLP, size: int, bench: Bench) -> list[Batch]:
+    """Return a batch for each rank."""
+    generator = torch.Generator().manual_seed(bench.seed)
+    count = QUICK_EXAMPLES if bench.quick else EXAMPLES
+
+    def normal(width: int) -> Tensor:
+        return torch.randn(count, width, generator=generator)
+
+    return [{"x": normal(model.widths[0]), "y": normal(model.outputs)} for _ in range(size)]
+
+
+def alone(model: MultiTaskMLP, params: dict[str, Tensor], batches: list[Batch]) -> dict[str, Tensor]:
+    """Return the gradients of one machine that is given all examples."""
+    leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
+    torch.stack([model.loss(model.forward(leaves, batch), batch) for batch in batches]).mean().backward()
+    return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
+
+def close(grads: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
+    """Whether the gradients of one rank are those of one machine, but for rounding."""
+    largest = max(float(grad.abs().max()) for grad in expected.values())
+    return grads.keys() == expected.keys() and all(
+        torch.allclose(grads[name], grad, rtol=0.0, atol=ONE_MACHINE * largest) for name, grad in expected.items()
+    )
+
+
+def take(
+    group: Any, params: dict[str, Tensor], batches: list[Batch], steps: int
+) -> tuple[list[Timed], list[dict[str, Tensor]]]:
+    """Take one step to warm up and ``steps`` more; return what rank 0 did in these, and the ranks' last gradients."""
+    from groundup.core.testing import per_rank
+
+    taken: list[Timed] = []
+    seen = 0
+    results: list[Any] = []
+    for number in range(1 + steps):
+        called = time.perf_counter()
+        results = group.step(params, per_rank(batches))
+        events = group.events()[0]
+        new, seen = events[seen:], len(events)
+        calls = sorted((begin, end, count) for kind, begin, end, count in new if kind != "wait")
+        if number:
+            taken.append(Timed(called, calls, sorted((begin, end) for kind, begin, end, _ in new if kind == "wait")))
+    return taken, [grads for _, grads in results]
+
+
+def draw(bench: Bench, row: str, step: Timed) -> None:
+    """Draw what rank 0 did in one step, and below it what was on its wire."""
+
+    def bar(of: str, begin: float, end: float, kind: str) -> None:
+        bench.bar(f"{row}: {of}", 1000 * (begin - step.called), 1000 * (end - step.called), kind)
+
+    bar("rank 0", step.called, step.waits[0][0], "forward and backward")
+    for waited, done in step.waits:
+        bar("rank 0", waited, done, "standing still")
+    for sent, done, _ in step.calls:
+        bar("its wire", sent, done, "all-reduce")
