@@ -184,8 +184,9 @@ class Digits:
             if number % MEASURED_EVERY == 0:
                 progress(number / self.steps)
                 if series:
-                    self.bench.point(f"{series}, training", number, float(self.loss(params, slice(TRAINING))))
                     self.bench.point(f"{series}, test", number, float(self.loss(params, slice(TRAINING, None))))
+                if series == "AdamW":
+                    self.bench.point(f"{series}, training", number, float(self.loss(params, slice(TRAINING))))
         return params
 
     def loss(self, params: Params, which: Any) -> Tensor:

@@ -118,7 +118,7 @@ def test_the_state_begins_with_zeros(impl: Any, shapes: list[tuple[int, ...]], d
     for name, param in params.items():
         assert_equal(state[name]["step"], 0, what=f"the step of {name!r}")
         for moment in MOMENTS:
-            assert_equal(state[name][moment], torch.zeros_like(param), what=f"{moment} of {name!r}")
+            assert_equal(state[name][moment], torch.zeros_like(param), what=f"the average {moment} of {name!r}")
 
 
 @claim(
@@ -351,7 +351,7 @@ def test_no_gradient_flows_through_a_step(impl: Any, training: Training) -> None
     params = {"w": training.params["w"].clone().requires_grad_()}
     optimizer = impl(**training.constants._asdict())
     new, state = step(optimizer, params, training.grads[0], begin(optimizer, params))
-    made = {"the new parameter": new["w"], **{f"{moment} of 'w'": state["w"][moment] for moment in MOMENTS}}
+    made = {"the new parameter": new["w"], **{f"the average {moment} of 'w'": state["w"][moment] for moment in MOMENTS}}
     for name, tensor in made.items():
         if tensor.requires_grad:
             raise Mismatch(f"{name} carries a gradient", "a tensor that requires no gradient", "one that requires it")
@@ -363,6 +363,8 @@ WRONG = {  # gradients that fit no parameter, of parameters 'w' (2, 2) and 'b' (
     "a row for a matrix": ({"w": torch.ones(2)}, ValueError),
     "a number for a row": ({"b": torch.ones(())}, ValueError),
     "a column for a matrix": ({"w": torch.ones(2, 1)}, ValueError),
+    "a column for a row": ({"b": torch.ones(2, 1)}, ValueError),
+    "all numbers of a matrix in a row": ({"w": torch.ones(4)}, ValueError),
     "a matrix for a row": ({"w": torch.ones(2, 2), "b": torch.ones(2, 2)}, ValueError),
 }
 
@@ -487,10 +489,10 @@ def check_form(state: Any, params: dict[str, Tensor]) -> None:
         if not isinstance(of_it, dict) or set(of_it) != {"step", *MOMENTS}:
             expected = names(dict.fromkeys(("step", *MOMENTS)))
             raise Mismatch(f"the state of {name!r} has other entries", expected, names(of_it))
-        if type(of_it["step"]) is not int:
+        if type(of_it["step"]) not in (int, float):  # a float is found out where it is compared, after all steps
             raise Mismatch(f"the step of {name!r} is no int", "an int", type(of_it["step"]).__name__)
         for moment in MOMENTS:
-            check_like(of_it[moment], param, f"{moment} of {name!r}")
+            check_like(of_it[moment], param, f"the average {moment} of {name!r}")
 
 
 def check_like(got: Any, param: Tensor, what: str) -> None:
@@ -526,7 +528,9 @@ def check_state(
     for moment, expected in zip(MOMENTS, (exp_avg, exp_avg_sq), strict=True):
         size, kept = float(expected.abs().max()) if relative else LARGEST, dtype or expected.dtype
         tolerance = sum_tolerance(kept, DEEP * max(count, 1), size)
-        assert_close(state[name][moment], expected, dtype=kept, tolerance=tolerance, what=f"{moment} of {name!r}")
+        assert_close(
+            state[name][moment], expected, dtype=kept, tolerance=tolerance, what=f"the average {moment} of {name!r}"
+        )
 
 
 def weighted_sum(values: Tensor, beta: float) -> Tensor:
