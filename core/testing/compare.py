@@ -53,6 +53,14 @@ def sum_tolerance(dtype: torch.dtype, terms: int, size: float = 1.0) -> Toleranc
     return tolerance
 
 
+def assert_form(got: Any, shape: Sequence[int], dtype: torch.dtype, *, what: str = "the result") -> None:
+    """Check that ``got`` is a tensor of that shape and dtype, whatever its numbers. Raises Mismatch."""
+    _assert_tensor(got, shape, what)
+    expected, found = (tuple(shape), dtype), (tuple(got.shape), got.dtype)
+    if found != expected:
+        raise Mismatch(f"{what} has another shape or dtype", f"{expected}", f"{found}")
+
+
 def assert_close(
     got: Any, expected: Tensor, *, dtype: torch.dtype, tolerance: Tolerance, what: str = "the result"
 ) -> None:
@@ -60,8 +68,7 @@ def assert_close(
 
     Raises Mismatch.
     """
-    if not isinstance(got, Tensor):
-        raise Mismatch(f"{what} is no tensor", f"a tensor of shape {tuple(expected.shape)}", literal(got))
+    _assert_tensor(got, expected.shape, what)
     if got.shape != expected.shape:
         raise Mismatch(f"{what} has another shape", f"shape {tuple(expected.shape)}", f"shape {tuple(got.shape)}")
     if got.dtype != dtype:
@@ -128,6 +135,12 @@ def rejects(*types: type[Exception], what: str) -> Iterator[None]:
             raise
         return
     raise Mismatch(f"{what} is accepted", f"{names} raised", "no error")
+
+
+def _assert_tensor(got: Any, shape: Sequence[int], what: str) -> None:
+    if not isinstance(got, Tensor):
+        kind = "None: is a 'return' missing?" if got is None else literal(got)
+        raise Mismatch(f"{what} is no tensor", f"a tensor of shape {tuple(shape)}", kind)
 
 
 def _number(value: Tensor) -> str:

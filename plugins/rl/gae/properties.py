@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.testing import (
-    Mismatch,
     after,
     assert_close,
+    assert_form,
     booleans,
     claim,
     float_dtypes,
@@ -279,11 +279,7 @@ def run(impl: Any, rollout: Rollout) -> Tensor:
     """Return what ``impl`` makes of ``rollout``: one number a step, in the dtype of its rewards."""
     reward, value, done, gamma, lam = rollout
     result: Tensor = impl(reward, value, done, gamma=gamma, lam=lam)
-    if not isinstance(result, Tensor):
-        raise Mismatch("the result is no tensor", "a tensor", type(result).__name__)
-    got, expected = (tuple(result.shape), result.dtype), (tuple(reward.shape), reward.dtype)
-    if got != expected:
-        raise Mismatch("the result has another shape or dtype", f"{expected}", f"{got}")
+    assert_form(result, reward.shape, reward.dtype)
     return result
 
 

@@ -12,6 +12,7 @@ from groundup.core.testing import (
     Tolerance,
     assert_close,
     assert_equal,
+    assert_form,
     gradient,
     rejects,
     sum_tolerance,
@@ -54,7 +55,7 @@ def test_a_single_number_has_no_place() -> None:
         (torch.ones(2, 1), "the result has another shape", "shape (2, 1)"),
         (torch.ones(2, dtype=torch.float64), "the result has another dtype", "torch.float64"),
         (torch.ones(2, dtype=torch.int64), "the result has another dtype", "torch.int64"),
-        (None, "the result is no tensor", "None"),
+        (None, "the result is no tensor", "None: is a 'return' missing?"),
         ([1.0, 1.0], "the result is no tensor", "[1.0, 1.0]"),
         (torch.tensor([1.0, torch.nan]), "the result differs at [1]", "torch.tensor([1.0, torch.nan])"),
         (torch.tensor([1.0, torch.inf]), "the result differs at [1]", "torch.tensor([1.0, torch.inf])"),
@@ -221,3 +222,26 @@ def test_what_is_accepted_is_a_mismatch_that_names_what_was_expected() -> None:
     ):
         pass
     assert (raised.value.expected, raised.value.got) == ("ValueError or KeyError raised", "no error")
+
+
+OTHER = "the result has another shape or dtype"
+
+
+@pytest.mark.parametrize(
+    ("got", "told"),
+    [
+        (torch.zeros(2, 3), None),
+        (torch.full((2, 3), torch.nan), None),
+        (torch.zeros(3, 2), (OTHER, "((2, 3), torch.float32)", "((3, 2), torch.float32)")),
+        (torch.zeros(2, 3).double(), (OTHER, "((2, 3), torch.float32)", "((2, 3), torch.float64)")),
+        (None, ("the result is no tensor", "a tensor of shape (2, 3)", "None: is a 'return' missing?")),
+        ("x", ("the result is no tensor", "a tensor of shape (2, 3)", "'x'")),
+    ],
+)  # fmt: skip
+def test_the_form_of_an_answer_is_checked_whatever_its_numbers(got: object, told: tuple[str, str, str] | None) -> None:
+    if told is None:
+        assert_form(got, (2, 3), torch.float32)
+        return
+    with pytest.raises(Mismatch) as raised:
+        assert_form(got, (2, 3), torch.float32)
+    assert (str(raised.value), raised.value.expected, raised.value.got) == told
