@@ -29,7 +29,14 @@ from groundup.grader.quiz import Quiz, read_quiz
 from groundup.solutions.alignment.ppo import PPO
 from groundup.solutions.rl.gae import gae
 
-AT_LEAST = {"inference/kv-cache": 12, "rl/gae": 10, "alignment/ppo": 10, "inference/paged-attention": 12}
+AT_LEAST = {
+    "inference/kv-cache": 12,
+    "rl/gae": 10,
+    "alignment/ppo": 10,
+    "inference/paged-attention": 12,
+    "architecture/grouped-query-attention": 12,
+    "parallelism/data-parallel": 12,
+}
 DRAWS = 200
 
 
@@ -244,6 +251,25 @@ INDEPENDENTLY: dict[str, Callable[..., float]] = {
     "how-long-a-weight-lasts": lambda lr, decay: -math.log(2) / math.log1p(-lr * decay),
     "decay-from-another-library": lambda share, lr: float(Fraction(int(share), 10**6) / Fraction(str(lr))),
     "optimizer-memory": lambda billions: 3 * np.dtype(np.float32).itemsize * billions,
+    # architecture/grouped-query-attention
+    "which-key-head": lambda heads, groups, head: int(np.repeat(np.arange(groups), heads // groups)[head]),
+    "saved-by-groups": lambda layers, heads, groups, tokens: (
+        sum(np.zeros((layers, 2, h, 128), np.float16).nbytes * sign for h, sign in ((heads, 1), (groups, -1)))
+        * tokens
+        / 10**6
+    ),
+    "weights-of-the-projections": lambda heads, groups, size: (
+        sum(p.numel() for _ in "kv" for p in _linear(heads * size, groups * size)) / 10**6
+    ),
+    "keys-that-a-query-sees": lambda keys, queries, padding, which: int(
+        np.tri(queries, keys, keys - queries)[which - 1, padding:].sum()
+    ),
+    "weight-of-two-keys": lambda size, first, second: (
+        100 * torch.softmax(torch.tensor([first, second], dtype=torch.float64) / math.sqrt(size), 0)[0].item()
+    ),
+    "last-row-averaged": lambda heads, size, groups: int(
+        np.arange(heads * size).reshape(groups, heads // groups, size)[0, -1, 0]
+    ),
     "fork-a-sequence": lambda tokens, samples, kib: sum(tokens * kib * 1.024 for _ in range(samples)) / 1000,
     # inference/paged-attention
     "blocks-of-a-sequence": lambda tokens, size: len(range(0, tokens, size)),
@@ -264,6 +290,14 @@ INDEPENDENTLY: dict[str, Callable[..., float]] = {
             for block in range(math.ceil((prompt + answer_tokens) / 16))
         }
     ),
+    # parallelism/data-parallel
+    "mean-over-ranks": lambda first, second, third: float(np.mean(np.repeat([first, second, third], 16))),
+    "unequal-parts": lambda few, many, first, second: float(
+        np.mean([np.mean([first] * few), np.mean([second] * many)]) - np.mean([first] * few + [second] * many)
+    ),
+    "sent-each-step": lambda billions, ranks: sum(2 * billions / ranks for half in range(2) for _ in range(1, ranks)),
+    "count-the-buckets": lambda layers, size, limit: buckets_of_equals(layers, size, limit),
+    "head-of-one-task": lambda users, ranks, grad: float(np.mean([grad] * users + [0] * (ranks - users))),
     # parallelism/ring-all-reduce
     "row-received": lambda size, rank, step: journey(size)[step][rank],
     "bytes-of-a-ring": lambda size, ranks: sum(size / ranks for half in range(2) for _ in range(1, ranks)),
@@ -284,6 +318,19 @@ def journey(size: int) -> list[list[int]]:
     for _ in range(1, size):  # one step earlier the same sum came to the rank before
         received.insert(0, received[0][1:] + received[0][:1])
     return received
+
+
+def _linear(inputs: int, outputs: int) -> Iterator[torch.nn.Parameter]:
+    return torch.nn.Linear(inputs, outputs, bias=False, device="meta").parameters()
+
+
+def buckets_of_equals(layers: int, size: int, limit: int) -> int:
+    filled = [0]
+    for _ in range(layers):
+        if filled[-1] and filled[-1] + size > limit:
+            filled.append(0)
+        filled[-1] += size
+    return len(filled)
 
 
 def torch_adamw(weight: float, grads: list[float], **settings: Any) -> float:

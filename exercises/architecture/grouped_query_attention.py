@@ -1,0 +1,75 @@
+"""Grouped-query attention: several query heads share one key/value head.
+
+Source: Ainslie et al. 2023, arXiv:2305.13245, section 2.2 (groups) and 2.1 (mean-pooled heads); Shazeer 2019,
+arXiv:1911.02150, section 3 (a single key/value head); Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+Axes: B sequences, H query heads, G key/value heads, Q queries, K keys, D head size, E value size; M inputs of a weight.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from groundup.core.interfaces.attention import Attention
+
+__all__ = ["GroupedQueryAttention"]
+
+
+class GroupedQueryAttention(Attention):
+    """H query heads over G key/value heads, H a multiple of G: G = H is multi-head, G = 1 multi-query attention.
+
+    Query head h reads key/value head h // (H / G): the first H / G query heads share key/value head 0, the next H / G
+    share head 1, and so on. That is the order of ``key.repeat_interleave(H // G, dim=1)``.
+    """
+
+    def forward(
+        self,
+        query: Float[Tensor, "B H Q D"],
+        key: Float[Tensor, "B G K D"],
+        value: Float[Tensor, "B G K E"],
+        *,
+        mask: Bool[Tensor, "B K"] | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "B H Q E"]:
+        """Return softmax(query key^T / sqrt(D)) value, each query head with the key/value head of its group.
+
+        ``mask`` is True where a key may be attended to. With ``causal``, query i sees key j where j <= i + K - Q: the
+        last query stands where the last key does, whatever ``mask`` says of that key. Both hold together. A query that
+        may attend to nothing gets zeros, and passes no gradient on. B, Q and K may be 0; Q may be larger than K, and E
+        another size than D.
+
+        Inputs share one dtype, float32 or float64, which the result has; nothing is computed in a narrower one. They
+        need not be contiguous, and are left as they are. Scores may be large. Gradient reaches ``query``, ``key`` and
+        ``value``. Raises ValueError naming H and G when H is not a multiple of G.
+        """
+        heads, queries, size = query.shape[1:]
+        groups, keys = key.shape[1:3]
+        # HOLE 1/4: the heads in their groups; set ``grouped``, the query as (B, G, H/G, Q, D). Raise ValueError when H
+        # is not a multiple of G. Mind the order: neighbouring query heads share a key/value head.
+        raise NotImplementedError("hole 1/4: the heads in their groups")
+
+        # HOLE 2/4: who sees whom; set ``seen``, boolean, True where a query may attend to a key, of a shape that
+        # broadcasts to (B, G, H/G, Q, K). Mask and causality both have a say.
+        raise NotImplementedError("hole 2/4: who sees whom")
+
+        # HOLE 3/4: scores, weights, the mix; set ``mixed``, (B, G, H/G, Q, E). The scores' softmax over the keys that
+        # are seen weighs the values. Where a query sees nothing the result is 0, and so is every gradient: no NaN.
+        raise NotImplementedError("hole 3/4: scores, weights, the mix")
+        return mixed.flatten(1, 2)
+
+    def pool(self, weight: Float[Tensor, "H*D *M"], *, heads: int, groups: int) -> Float[Tensor, "G*D *M"]:
+        """Return the key or value projection of ``groups`` heads, made of one of ``heads`` heads: their means.
+
+        This converts a multi-head checkpoint, before it is trained on for a little. ``weight`` is laid out as
+        torch.nn.Linear keeps it, (H*D, M): rows h*D to (h+1)*D - 1 are head h. The result's head g is the mean of the
+        heads g*(H/G) to (g+1)*(H/G) - 1, which are those of the query heads that will read it. A bias, (H*D,), is
+        pooled the same way. The dtype is kept. Raises ValueError naming both numbers when ``heads`` is not a multiple
+        of ``groups``, or the rows are not a multiple of ``heads``.
+        """
+        rows = weight.shape[0]
+        # HOLE 4/4: the mean of each group's heads; set ``pooled``, (G*D, M). Heads are averaged with heads: row d of
+        # one with row d of the others. Raise ValueError when ``groups`` does not divide ``heads``, or ``heads`` the
+        # rows.
+        raise NotImplementedError("hole 4/4: the mean of each group's heads")
+        return pooled

@@ -1,0 +1,1 @@
+"""Architecture: what a layer of a language model is made of."""

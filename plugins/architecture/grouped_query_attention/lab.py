@@ -1,0 +1,182 @@
+"""Decoding with fewer and fewer key/value heads: bytes kept, and time for a token.
+
+A small decoder writes greedily from a cache, once for each number of key/value heads: as many as query heads, half of
+them, and so on down to one. Its keys and values come of a multi-head checkpoint whose heads are pooled.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+
+LAYERS, HEADS, SIZE, VOCABULARY = 2, 8, 32, 97
+WIDTH = HEADS * SIZE
+SEQUENCES, PROMPT, LENGTH = 4, 768, 24  # a long past: reading it is most of a step's work
+QUICK_PROMPT, QUICK_LENGTH = 128, 4
+GROUPS = (8, 4, 2, 1)
+CLOSE = 1e-4  # float32, between two ways to compute the same
+
+LAB = Lab(
+    title={"en": "Decoding with fewer key/value heads", "zh": "用更少的键值头解码"},
+    uses=("architecture/grouped-query-attention",),
+    x={"en": "key/value heads", "zh": "键值头数"},
+    y={"en": "MiB kept; milliseconds for a step", "zh": "缓存大小（MiB）；每一步的毫秒数"},
+)
+
+
+@torch.no_grad()
+def run(bench: Bench) -> Outcome:
+    """Decode with each number of key/value heads, and count the bytes of what is kept."""
+    torch.manual_seed(bench.seed)
+    attention = bench.impl("architecture/grouped-query-attention")()
+    checkpoint = Checkpoint()
+    past, length = (QUICK_PROMPT, QUICK_LENGTH) if bench.quick else (PROMPT, LENGTH)
+    prompt = torch.randint(VOCABULARY, (SEQUENCES, past))
+    decoders: dict[int, Decoder] = {}
+    tokens: dict[int, Tensor] = {}
+    for groups in GROUPS:
+        decoders[groups] = Decoder(checkpoint, attention, groups)
+        tokens[groups] = decoders[groups].step(prompt)
+    times: dict[int, list[float]] = {groups: [] for groups in GROUPS}
+    for written in range(length):
+        for groups, decoder in decoders.items():  # in turn: what else runs on the machine slows all of them down
+            began = time.perf_counter()
+            tokens[groups] = decoder.step(tokens[groups])
+            times[groups].append((time.perf_counter() - began) * 1000)
+        bench.progress((written + 1) / length)
+    kept = {
+        groups: sum(held.nbytes for layer in decoder.cache for held in layer) for groups, decoder in decoders.items()
+    }
+    for groups in GROUPS:
+        bench.point("MiB kept", groups, kept[groups] / 2**20)
+        bench.point("milliseconds for a step", groups, min(times[groups]))
+    agrees = all(decoder.agrees() for decoder in decoders.values())
+    expected = {groups: SEQUENCES * (past + length) * bytes_of_a_token(groups) for groups in GROUPS}
+    return Outcome(
+        figures=(
+            *(
+                Figure(
+                    name={"en": f"kept with {groups} key/value heads", "zh": f"{groups} 个键值头时保留"},
+                    value=kept[groups],
+                    unit="B",
+                    published={
+                        "en": f"by arithmetic: 2 * layers * G * D * 4 B * tokens = {expected[groups]:,} B",
+                        "zh": f"算式：2 * 层数 * G * D * 4 B * 词元数 = {expected[groups]:,} B",
+                    },
+                )
+                for groups in GROUPS
+            ),
+            Figure(
+                name={"en": "cache smaller with 1 head, times", "zh": "1 个键值头时缓存缩小（倍）"},
+                value=kept[HEADS] / kept[1],
+                published={
+                    "en": f"H / G = {HEADS} (Ainslie et al. 2023, section 2.2: by a factor of H from multi-head to "
+                    "multi-query)",
+                    "zh": f"H / G = {HEADS}（Ainslie et al. 2023 第 2.2 节：从多头到多查询，缩小 H 倍）",
+                },
+            ),
+        ),
+        mark=Mark(
+            says={
+                "en": "The cache has exactly the bytes that the formula says, smaller by H / G, and one step at a time "
+                "gives the logits of the whole text in one pass, whatever the number of key/value heads.",
+                "zh": "缓存的字节数与公式完全一致，是多头时的 G / H；"
+                "而且无论有几个键值头，逐步解码得到的 logits 都与整段文本一次算完相同。",
+            },
+            reached=agrees and kept == expected,
+        ),
+    )
+
+
+def bytes_of_a_token(groups: int) -> int:
+    """Return what one token should cost, in float32: a key and a value for each layer and key/value head."""
+    return 2 * LAYERS * groups * SIZE * 4
+
+
+class Layer(NamedTuple):
+    """The weights of one layer, each as torch.nn.Linear keeps it: (outputs, inputs)."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    out: Tensor
+    up: Tensor
+    down: Tensor
+
+
+class Checkpoint:
+    """A multi-head model with random weights."""
+
+    def __init__(self) -> None:
+        def weight(outputs: int, inputs: int) -> Tensor:
+            return torch.randn(outputs, inputs) / math.sqrt(inputs)
+
+        self.embedding = torch.randn(VOCABULARY, WIDTH)
+        self.position = torch.randn(PROMPT + LENGTH + 1, WIDTH)
+        square = [(WIDTH, WIDTH)] * 4
+        self.layers = [
+            Layer(*(weight(*shape) for shape in (*square, (2 * WIDTH, WIDTH), (WIDTH, 2 * WIDTH))))
+            for _ in range(LAYERS)
+        ]
+
+
+class Decoder:
+    """The checkpoint with its key/value heads pooled to ``groups``, and a cache of what it has read."""
+
+    def __init__(self, checkpoint: Checkpoint, attention: Any, groups: int) -> None:
+        self.checkpoint, self.attention = checkpoint, attention
+        self.layers = (
+            checkpoint.layers if groups == HEADS else [self.pooled(layer, groups) for layer in checkpoint.layers]
+        )
+        nothing = torch.empty(SEQUENCES, groups, 0, SIZE)
+        self.cache = [(nothing, nothing) for _ in range(LAYERS)]
+        self.read: list[Tensor] = []
+        self.logits = torch.empty(0)
+
+    def pooled(self, layer: Layer, groups: int) -> Layer:
+        """Return the layer with its key and value heads pooled to ``groups``."""
+        key, value = (self.attention.pool(weight, heads=HEADS, groups=groups) for weight in (layer.key, layer.value))
+        return layer._replace(key=key, value=value)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Read ``tokens``, (B, T), and return the most likely next one of each sequence, (B, 1)."""
+        self.read.append(tokens)
+        self.logits = self.forward(tokens)
+        return self.logits.argmax(-1, keepdim=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the logits after the last of ``tokens``, which stand behind what is in the cache."""
+        start = self.cache[0][0].shape[2]
+        x = self.checkpoint.embedding[tokens] + self.checkpoint.position[start : start + tokens.shape[1]]  # (B, T, W)
+        for number, layer in enumerate(self.layers):
+            query, key, value = (split(normed(x) @ w.T) for w in (layer.query, layer.key, layer.value))
+            past = self.cache[number]
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+            self.cache[number] = (key, value)
+            mixed = self.attention.forward(query, key, value, causal=True)  # (B, H, T, D)
+            x = x + mixed.transpose(1, 2).flatten(2) @ layer.out.T
+            x = x + torch.relu(normed(x) @ layer.up.T) @ layer.down.T
+        logits: Tensor = normed(x[:, -1]) @ self.checkpoint.embedding.T
+        return logits
+
+    def agrees(self) -> bool:
+        """Whether the last step gave the logits that the whole text gives when it is read at once."""
+        fresh = Decoder(self.checkpoint, self.attention, self.cache[0][0].shape[1])
+        whole = fresh.forward(torch.cat(self.read, dim=1))
+        return bool((whole - self.logits).abs().max() <= CLOSE * self.logits.abs().max())
+
+
+def split(x: Tensor) -> Tensor:
+    """Return (B, T, heads * D) as (B, heads, T, D)."""
+    return x.reshape(*x.shape[:2], -1, SIZE).transpose(1, 2)
+
+
+def normed(x: Tensor) -> Tensor:
+    """Return ``x`` with the root of its mean square scaled to 1."""
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)
