@@ -217,13 +217,16 @@ def test_every_rank_begins_with_rank_zeros_parameters(
 @given(
     model=st.sampled_from((ONE_LAYER, TWO_LAYERS, THREE_TASKS)),
     dtype=st.sampled_from((torch.float32, torch.float64, torch.bfloat16)),
-    elements=st.integers(0, 40),
-    odd=st.booleans(),
+    first=st.integers(0, 1),
+    count=st.integers(1, 4),
+    more=st.sampled_from((0, 0, 1, -1)),
 )
 def test_buckets_are_filled_from_the_last_parameter_on(
-    impl: Any, model: MultiTaskMLP, dtype: torch.dtype, elements: int, odd: bool
+    impl: Any, model: MultiTaskMLP, dtype: torch.dtype, first: int, count: int, more: int
 ) -> None:
-    shards, limit = model.init(0, dtype), elements * dtype.itemsize + odd
+    shards = model.init(0, dtype)
+    run = list(shards)[::-1][first : first + count]  # the limit is what these take, or one byte from it
+    limit = sum(length(shards[name]) for name in run) + more
     (plan,) = impl(1, model, bucket_bytes=limit).buckets(shards)
     if not isinstance(plan, list):
         raise Mismatch("buckets returns no list", "a list of lists of names", type(plan).__name__)
@@ -444,7 +447,9 @@ class Momentum:
     "A step starts afresh: no gradient of an earlier step, and none of one that was broken off, is left in it.",
     zh="每一步都重新开始：不残留前一步的梯度，也不残留中断了的那一步的梯度。",
 )
-@after(test_gradients_are_those_of_the_mean_loss_over_all_examples)
+@after(
+    test_gradients_are_those_of_the_mean_loss_over_all_examples, test_all_buckets_are_started_before_any_is_waited_for
+)
 @given(tasks=st.sampled_from(((0, 1), (1, 0))), seed=st.sampled_from((0, 1)), broken_off=st.booleans())
 def test_a_step_leaves_nothing_behind(impl: Any, tasks: tuple[int, int], seed: int, broken_off: bool) -> None:
     limit = 48 * seed
