@@ -14,6 +14,7 @@ from torch import Tensor
 
 from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
 from groundup.core.models import Batch, MultiTaskMLP
+from groundup.core.testing import per_rank
 
 MODEL = MultiTaskMLP((256, *[512] * 6), outputs=64)
 QUICK_MODEL = MultiTaskMLP((64, *[128] * 4), outputs=16)
@@ -170,14 +171,13 @@ def take(
     group: Any, params: dict[str, Tensor], batches: list[Batch], steps: int
 ) -> tuple[list[Timed], list[dict[str, Tensor]]]:
     """Take one step to warm up and ``steps`` more; return what rank 0 did in these, and the ranks' last gradients."""
-    from groundup.core.testing import per_rank
-
+    shards = per_rank(group.shard(params))
+    seen = len(group.events()[0])
     taken: list[Timed] = []
-    seen = 0
     results: list[Any] = []
     for number in range(1 + steps):
         called = time.perf_counter()
-        results = group.step(params, per_rank(batches))
+        results = group.step(shards, per_rank(batches))
         events = group.events()[0]
         new, seen = events[seen:], len(events)
         calls = sorted((begin, end, count) for kind, begin, end, count in new if kind != "wait")
