@@ -1,0 +1,88 @@
+"""Attempts as people write them, graded: right ones in many styles pass, wrong ones fall short and are named rightly.
+
+``<track>/<technique>/right_<style>.py`` is a right implementation written in another way than the solution.
+``wrong_<misconception>.py``, or ``wrong_<misconception>.<what>.py``, carries a known mistake in code of its own, not made
+by applying the edit. ``other_<what>.py`` is wrong in a way that no known mistake is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from groundup.core.registry import Registry
+from groundup.core.technique import Technique
+from groundup.grader.edits import load_edits
+from groundup.grader.fork_server import ForkServer
+from groundup.grader.judge import Judge
+from groundup.grader.verdict import Verdict
+
+HERE = Path(__file__).parent
+REGISTRY = Registry()
+FILES = sorted(path.relative_to(HERE) for path in HERE.glob("*/*/*.py"))
+RIGHT, WRONG, OTHER = ([f for f in FILES if f.name.startswith(f"{kind}_")] for kind in ("right", "wrong", "other"))
+SEEDS = (0, 1)
+NAMED, RIGHT_EACH, WRONG_IN_ALL = 0.9, 5, 60
+
+
+def technique(file: Path) -> Technique:
+    return REGISTRY.technique(str(file.parent).replace("_", "-"))
+
+
+def mistake(file: Path) -> str:
+    """Return the misconception that a file carries."""
+    return file.name.removeprefix("wrong_").split(".")[0]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with ForkServer() as server:
+        yield Judge(server)
+
+
+@functools.cache
+def graded(judge: Judge, file: Path, seed: int) -> Verdict:
+    source = (HERE / file).read_text(encoding="utf-8")
+    return judge.grade(technique(file), source, file.name, seed=seed).verdict
+
+
+each = functools.partial(pytest.mark.parametrize, "file", ids=str)
+
+
+@each(RIGHT)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_right_passes_however_it_is_written(judge: Judge, file: Path, seed: int) -> None:
+    verdict = graded(judge, file, seed)
+    fell_short = [(p.id, p.message, p.counterexample) for p in verdict.properties if p.status != "held"]
+    assert (verdict.problem, fell_short) == (None, [])
+
+
+@each(WRONG)
+def test_what_is_wrong_falls_short_and_gets_no_wrong_name(judge: Judge, file: Path) -> None:
+    assert mistake(file) in {e.id for e in load_edits(technique(file))}
+    verdict = graded(judge, file, SEEDS[0])
+    assert verdict.outcome in ("fell_short", "died")
+    assert {d.id for d in verdict.diagnosis} <= {mistake(file)}
+
+
+@each(OTHER)
+def test_a_mistake_of_its_own_falls_short_and_gets_no_name(judge: Judge, file: Path) -> None:
+    verdict = graded(judge, file, SEEDS[0])
+    assert verdict.outcome in ("fell_short", "died")
+    assert verdict.diagnosis == ()
+
+
+def test_nine_in_ten_known_mistakes_are_named(judge: Judge) -> None:
+    unnamed = [str(file) for file in WRONG if not graded(judge, file, SEEDS[0]).diagnosis]
+    assert len(unnamed) <= (1 - NAMED) * len(WRONG), unnamed
+
+
+def test_there_are_enough_of_them() -> None:
+    assert set(FILES) == {*RIGHT, *WRONG, *OTHER}
+    assert len(WRONG) >= WRONG_IN_ALL
+    for known in REGISTRY.techniques.values():
+        if known.package.startswith("groundup.plugins."):
+            assert sum(technique(file) is known for file in RIGHT) >= RIGHT_EACH, known.id
