@@ -1,8 +1,8 @@
 """Attempts as people write them, graded: right ones in many styles pass, wrong ones fall short and are named rightly.
 
 ``<track>/<technique>/right_<style>.py`` is a right implementation written in another way than the solution.
-``wrong_<misconception>.py``, or ``wrong_<misconception>.<what>.py``, carries a known mistake in code of its own, not made
-by applying the edit. ``other_<what>.py`` is wrong in a way that no known mistake is.
+``wrong_<misconception>.py``, or ``wrong_<misconception>.<what>.py``, carries a known mistake in code of its own, not
+made by applying the edit. ``other_<what>.py`` is wrong in a way that no known mistake is.
 """
 
 from __future__ import annotations
