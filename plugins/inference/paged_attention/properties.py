@@ -325,8 +325,7 @@ def test_a_block_is_taken_when_the_first_token_reaches_it(
     for part in (prefill, 1):
         for layer in reversed(watched.layers) if backwards else watched.layers:
             watched.append(9, layer, part)
-            watched.check(9, layer)  # what was read tells apart mistakes that are counted alike
-            watched.check_usage()
+            watched.check_unchanged()  # reads first: they tell apart mistakes that are counted alike
 
 
 @claim(
@@ -647,6 +646,22 @@ def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> Non
     cache.append(3, 0, key[:, tokens:], -key[:, tokens:])
     for name, got, expected in zip(("key", "value"), cache.read(3, 0), (key, -key), strict=True):
         assert_equal(got, expected, what=f"the {name} tensor of read(3, 0)")
+
+
+@claim(
+    "What is kept carries no gradient, or the graph of every step would be kept with it.",
+    zh="留下来的内容不带梯度，否则每一步的计算图都会一并留下。",
+)
+@hole(3)
+@given(shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)), tokens=st.integers(1, 3))
+def test_no_gradient_is_kept(impl: Any, shape: Shape, tokens: int) -> None:
+    watched = Watched(impl, shape)
+    watched.begin(3)
+    key, value = watched.tensors(0, watched.next(tokens))
+    watched.cache.append(3, 0, key.requires_grad_(), value.requires_grad_())
+    for name, kept in zip(("key", "value"), watched.cache.read(3, 0), strict=True):
+        what = f"whether the {name} tensor of read(3, 0) carries gradient"
+        assert_equal(kept.requires_grad, False, what=what)
 
 
 @claim(
