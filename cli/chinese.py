@@ -418,6 +418,7 @@ WORDINGS = {
     "the sum of one rank": "单个 rank 的和",
     "the reduced chunk of one rank": "单个 rank 归约后的块",
     "the gathered chunks of one rank": "单个 rank 收集到的块",
+    "what rank {rank} passed in": "rank {rank} 传入的张量",
     "rank {rank} leaves work to a collective of the communicator": "rank {rank} 把工作交给了通信器的集合操作",
     "send, recv and exchange alone": "只用 send、recv 和 exchange",
     "rank {rank} of {size} sends other messages": "{size} 个 rank 中的 rank {rank} 发送的消息不对",

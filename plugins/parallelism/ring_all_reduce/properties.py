@@ -17,6 +17,7 @@ from torch import Tensor
 
 from groundup.core.testing import (
     Mismatch,
+    PerRank,
     Transfer,
     after,
     assert_close,
@@ -51,6 +52,10 @@ class Given(NamedTuple):
         columns = zip(*[tensor.reshape(-1).tolist() for tensor in self.ranks], strict=True)
         wide = torch.float64 if first.is_floating_point() else torch.int64
         return torch.tensor([sum(column) for column in columns], dtype=wide).reshape(first.shape).to(first.dtype)
+
+    def each(self) -> PerRank[Tensor]:
+        """Return copies as an argument, laid out as they were drawn: whoever changes them leaves the case alone."""
+        return per_rank([torch.empty_strided(t.shape, t.stride(), dtype=t.dtype).copy_(t) for t in self.ranks])
 
 
 Shape = Callable[[int], tuple[int, ...]]
@@ -91,10 +96,13 @@ def ring(sent: Sequence[Transfer], size: int, messages: int, each: int) -> None:
                 "send, recv and exchange alone",
                 ", ".join(dict.fromkeys(together)),
             )
-        expected = f"{count} message(s) of {each} bytes" if count else "nothing sent"
-        got = ", ".join(str(transfer.bytes) for transfer in own)
-        if [transfer.bytes for transfer in own] != [each] * count:
-            raise Mismatch(f"rank {rank} of {size} sends other messages", expected, f"bytes: {got}" if own else "none")
+        lengths = [transfer.bytes for transfer in own]
+        if lengths != [each] * count:
+            raise Mismatch(
+                f"rank {rank} of {size} sends other messages",
+                f"{count} message(s) of {each} bytes" if count else "nothing sent",
+                f"bytes: {', '.join(map(str, lengths))}" if lengths else "no message",
+            )
     turns = sorted({((transfer.to or 0) - transfer.rank) % size for transfer in sent})
     if len(turns) > 1 or not {*turns} <= {1, size - 1}:
         raise Mismatch(
@@ -105,15 +113,17 @@ def ring(sent: Sequence[Transfer], size: int, messages: int, each: int) -> None:
 
 
 @claim(
-    "After the reduce-scatter rank r holds row r of the sum, and nothing else.",
-    zh="reduce-scatter 之后，rank r 持有总和的第 r 行，且只有这一行。",
+    "After the reduce-scatter rank r holds row r of the sum, and what was passed in is as it was.",
+    zh="reduce-scatter 之后，rank r 持有总和的第 r 行，传入的张量保持原样。",
 )
 @hole(1)
-@given(given=on_ranks((2, 3, 4, 2, 3), (rows(1), rows(2), rows(3), rows(0))))
+@given(given=on_ranks((2, 3, 2, 4), (rows(1), rows(2), rows(3), rows(0))))
 def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(impl: Any, given: Given) -> None:
-    got, expected = impl(given.size).reduce_scatter(per_rank(given.ranks)), given.sum()
+    passed, expected = given.each(), given.sum()
+    got = impl(given.size).reduce_scatter(passed)
     for rank in range(given.size):
         assert_equal(got[rank], expected[rank], what=f"the reduced chunk of rank {rank}")
+        assert_equal(passed[rank], given.ranks[rank], what=f"what rank {rank} passed in")
 
 
 @claim(
@@ -121,10 +131,10 @@ def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(impl: Any, given: Give
     zh="all-gather 之后，每个 rank 都持有所有 rank 的块，rank r 的块在第 r 行，逐位相同。",
 )
 @hole(2)
-@given(given=on_ranks((2, 3, 4, 2, 3), ((1,), (2,), (3,), (0,)), (*FLOATS, *INTEGERS)))
+@given(given=on_ranks((2, 3, 2, 4), ((1,), (2,), (3,), (0,)), (*FLOATS, *INTEGERS)))
 def test_all_gather_puts_the_chunk_of_rank_r_into_row_r(impl: Any, given: Given) -> None:
     expected = torch.stack(given.ranks)
-    for rank, got in enumerate(impl(given.size).all_gather(per_rank(given.ranks))):
+    for rank, got in enumerate(impl(given.size).all_gather(given.each())):
         assert_equal(got, expected, what=f"the gathered chunks on rank {rank}")
 
 
@@ -134,23 +144,26 @@ def test_all_gather_puts_the_chunk_of_rank_r_into_row_r(impl: Any, given: Given)
     zh="每一半中，每个 rank 发送 N - 1 条消息，每条一个块，全部发给同一个邻居，不借助通信器的任何集合操作。",
 )
 @given(
-    given=on_ranks((2, 3, 4, 3), (rows(1), rows(2), rows(0)), (*FLOATS, torch.int64)),
+    given=on_ranks((2, 3, 4), (rows(1), rows(2), rows(0)), (*FLOATS, torch.int64)),
     call=st.sampled_from(("reduce_scatter", "all_gather")),
 )
 def test_each_half_sends_n_minus_1_chunks_to_one_neighbour(impl: Any, given: Given, call: str) -> None:
     group, chunk = impl(given.size), given.ranks[0][0]
-    getattr(group, call)(per_rank([own[0] for own in given.ranks] if call == "all_gather" else given.ranks))
+    getattr(group, call)(per_rank([own[0] for own in given.each()]) if call == "all_gather" else given.each())
     ring(group.traffic(), given.size, given.size - 1, chunk.numel() * chunk.element_size())
 
 
 @claim(
-    "All-reduce gives every rank the sum of all ranks' tensors, in their shape and dtype.",
-    zh="all-reduce 让每个 rank 都得到所有 rank 的张量之和，形状和 dtype 不变。",
+    "All-reduce gives every rank the sum of all tensors, in their shape and dtype, and leaves them as they were.",
+    zh="all-reduce 让每个 rank 都得到所有 rank 的张量之和，形状和 dtype 不变，传入的张量保持原样。",
 )
 @hole(3)
-@given(given=on_ranks((2, 3, 4, 2), EVEN))
+@given(given=on_ranks((2, 3, 2), EVEN))
 def test_all_reduce_gives_every_rank_the_sum(impl: Any, given: Given) -> None:
-    everywhere(impl(given.size).all_reduce(per_rank(given.ranks)), given.sum())
+    passed = given.each()
+    everywhere(impl(given.size).all_reduce(passed), given.sum())
+    for rank, tensor in enumerate(passed):
+        assert_equal(tensor, given.ranks[rank], what=f"what rank {rank} passed in")
 
 
 def everywhere(got: Sequence[Any], expected: Tensor) -> None:
@@ -165,9 +178,24 @@ def everywhere(got: Sequence[Any], expected: Tensor) -> None:
     zh="元素个数任意：一个、零个、少于 rank 数、不能均分都行。补齐的部分从不露面。",
 )
 @hole(3)
-@given(given=on_ranks((2, 3, 4, 2), AWKWARD))
+@given(given=on_ranks((2, 3, 2, 4), AWKWARD))
 def test_any_number_of_elements_is_right(impl: Any, given: Given) -> None:
-    everywhere(impl(given.size).all_reduce(per_rank(given.ranks)), given.sum())
+    everywhere(impl(given.size).all_reduce(given.each()), given.sum())
+
+
+@claim(
+    "All-reduce sends 2 (N - 1) messages a rank, each one N-th of the padded tensor, all to the same neighbour: "
+    "2 (N - 1) / N of its bytes, the least possible.",
+    zh="all-reduce 中每个 rank 发送 2 (N - 1) 条消息，每条是补齐后张量的 N 分之一，全部发给同一个邻居："
+    "共 2 (N - 1) / N 倍的字节，这是可能的最小值。",
+)
+@after(test_all_reduce_gives_every_rank_the_sum)
+@given(given=on_ranks((2, 3, 2, 4), ((12,), (2, 6), (), (5,), (7,), (2, 5), (0,)), (*FLOATS, torch.int64)))
+def test_all_reduce_sends_2_n_minus_1_chunks_to_one_neighbour(impl: Any, given: Given) -> None:
+    group, tensor = impl(given.size), given.ranks[0]
+    group.all_reduce(given.each())
+    chunk = math.ceil(tensor.numel() / given.size)
+    ring(group.traffic(), given.size, 2 * (given.size - 1), chunk * tensor.element_size())
 
 
 @claim(
@@ -175,21 +203,24 @@ def test_any_number_of_elements_is_right(impl: Any, given: Given) -> None:
     zh="只有一个 rank 带来的数，会到达每个 rank，且只计一次。",
 )
 @hole(3)
-@given(size=st.sampled_from((2, 3, 2, 4)), who=st.integers(0, 3), alone=tensors((7,), low=0.125, high=2.0))
+@given(size=st.sampled_from((2, 3, 2)), who=st.integers(0, 2), alone=tensors((7,), low=0.125, high=2.0))
 def test_what_one_rank_brings_arrives_everywhere_once(impl: Any, size: int, who: int, alone: Tensor) -> None:
-    given = [alone if rank == who % size else torch.zeros_like(alone) for rank in range(size)]
-    everywhere(impl(size).all_reduce(per_rank(given)), alone)
+    given = Given([alone if rank == who % size else torch.zeros_like(alone) for rank in range(size)])
+    everywhere(impl(size).all_reduce(given.each()), alone)
 
 
 @claim(
     "Integers are summed as integers, in their own dtype, however large.",
     zh="整数按整数求和，保持自己的 dtype，再大也精确。",
 )
-@given(given=on_ranks((2, 3, 2), ((3,), (2, 2), (5,)), INTEGERS), large=st.booleans())
+@given(
+    given=on_ranks((2, 2, 3), ((3,), (2, 2), (5,)), (torch.int64, *INTEGERS)),
+    large=st.sampled_from((False, True, True)),
+)
 def test_integers_stay_integers(impl: Any, given: Given, large: bool) -> None:
     if large and given.ranks[0].dtype == torch.int64:  # beyond what a float64 holds
         given = Given([tensor + (1 << 58) + 1 for tensor in given.ranks])
-    got, expected = impl(given.size).all_reduce(per_rank(given.ranks)), given.sum()
+    got, expected = impl(given.size).all_reduce(given.each()), given.sum()
     everywhere(got, expected)
     for rank, tensor in enumerate(got):  # a comparison of numbers turns both into float64
         assert_equal(tensor - expected, torch.zeros_like(expected), what=f"the error of the sum on rank {rank}")
@@ -211,9 +242,9 @@ def unround(given: Given) -> Given:
     zh="每个 rank 上的结果逐位相同：每个块只按一个顺序求和一次，然后复制。与精确和之差不超过舍入误差。",
 )
 @after(test_all_reduce_gives_every_rank_the_sum)
-@given(given=on_ranks((3, 3, 4), ((4,), (7,)), (torch.float32, torch.float64)).map(unround))
+@given(given=on_ranks((3,), ((4,), (7,)), (torch.float32, torch.float64)).map(unround))
 def test_every_rank_holds_the_same_bits(impl: Any, given: Given) -> None:
-    got, dtype = impl(given.size).all_reduce(per_rank(given.ranks)), given.ranks[0].dtype
+    got, dtype = impl(given.size).all_reduce(given.each()), given.ranks[0].dtype
     columns = zip(*[tensor.tolist() for tensor in given.ranks], strict=True)
     exact = torch.tensor([math.fsum(column) for column in columns], dtype=torch.float64)
     tolerance = sum_tolerance(dtype, given.size, size=max(map(abs, UNROUND)))
@@ -223,67 +254,21 @@ def test_every_rank_holds_the_same_bits(impl: Any, given: Given) -> None:
 
 
 @claim(
-    "All-reduce sends 2 (N - 1) messages a rank, each one N-th of the padded tensor, all to the same neighbour: "
-    "2 (N - 1) / N of its bytes, the least possible.",
-    zh="all-reduce 中每个 rank 发送 2 (N - 1) 条消息，每条是补齐后张量的 N 分之一，全部发给同一个邻居："
-    "共 2 (N - 1) / N 倍的字节，这是可能的最小值。",
+    "Which rank brings which tensor makes no difference; and tensors that are all scaled have the scaled sum, whatever "
+    "the call before was about.",
+    zh="哪个 rank 带来哪个张量并无区别；张量都乘以同一个数，总和也乘以这个数，与上一次调用无关。",
 )
 @after(test_all_reduce_gives_every_rank_the_sum)
-@given(given=on_ranks((2, 3, 4, 3), ((12,), (2, 6), (), (5,), (7,), (2, 5), (0,)), (*FLOATS, torch.int64)))
-def test_all_reduce_sends_2_n_minus_1_chunks_to_one_neighbour(impl: Any, given: Given) -> None:
-    group, tensor = impl(given.size), given.ranks[0]
-    group.all_reduce(per_rank(given.ranks))
-    chunk = math.ceil(tensor.numel() / given.size)
-    ring(group.traffic(), given.size, 2 * (given.size - 1), chunk * tensor.element_size())
-
-
-@claim("Which rank brings which tensor makes no difference to the sum.", zh="哪个 rank 带来哪个张量，不影响总和。")
-@after(test_all_reduce_gives_every_rank_the_sum)
-@given(given=on_ranks((2, 3), ((3,), (2, 2), (7,)), FLOATS[:2]), turn=st.integers(1, 2))
-def test_who_brings_what_makes_no_difference(impl: Any, given: Given, turn: int) -> None:
-    group = impl(given.size)
-    got = group.all_reduce(per_rank(given.ranks))
-    turned = group.all_reduce(per_rank([*given.ranks[turn:], *given.ranks[:turn]][::-1]))
-    everywhere(turned, got[0])
-
-
-@claim(
-    "The sum of scaled tensors is the scaled sum, whatever the call before was about.",
-    zh="张量都乘以同一个数，总和也乘以这个数，与上一次调用无关。",
-)
-@after(test_all_reduce_gives_every_rank_the_sum)
-@given(given=on_ranks((2, 2, 3), ((4,), (5,)), FLOATS[:2]), factor=st.sampled_from((-2.0, 0.5, 3.0)))
-def test_the_sum_scales_from_one_call_to_the_next(impl: Any, given: Given, factor: float) -> None:
-    group = impl(given.size)
-    once = group.all_reduce(per_rank(given.ranks))
-    everywhere(group.all_reduce(per_rank([tensor * factor for tensor in given.ranks])), once[0] * factor)
-
-
-@claim(
-    "Reduce-scatter and then all-gather put the whole sum on every rank, row by row.",
-    zh="先 reduce-scatter 再 all-gather，就把整个总和逐行放到每个 rank 上。",
-)
-@given(given=on_ranks((2, 3, 2), (rows(1), rows(2)), FLOATS[:2]))
-def test_the_two_halves_make_the_whole(impl: Any, given: Given) -> None:
-    group = impl(given.size)
-    chunks = group.reduce_scatter(per_rank(given.ranks))
-    everywhere(group.all_gather(per_rank(chunks)), given.sum())
-
-
-@claim(
-    "Whatever is passed in is left as it was.",
-    zh="传入的张量都保持原样。",
-)
 @given(
-    given=on_ranks((2, 3), (rows(1), rows(2)), FLOATS[:2]),
-    call=st.sampled_from(("reduce_scatter", "all_gather", "all_reduce")),
+    given=on_ranks((2, 3), ((3,), (2, 2), (5,)), FLOATS[:2]),
+    turn=st.integers(1, 2),
+    factor=st.sampled_from((-2.0, 0.5, 3.0)),
 )
-def test_nothing_passed_in_is_changed(impl: Any, given: Given, call: str) -> None:
-    ours = [own[0] if call == "all_gather" else own for own in given.ranks]
-    before = [tensor.clone() for tensor in ours]
-    getattr(impl(given.size), call)(per_rank(ours))
-    for rank, tensor in enumerate(ours):
-        assert_equal(tensor, before[rank], what=f"what rank {rank} passed to {call}")
+def test_the_sum_knows_no_order_and_scales(impl: Any, given: Given, turn: int, factor: float) -> None:
+    group = impl(given.size)
+    once = group.all_reduce(given.each())
+    turned = [*given.ranks[turn:], *given.ranks[:turn]][::-1]
+    everywhere(group.all_reduce(per_rank([tensor * factor for tensor in turned])), once[0] * factor)
 
 
 @claim(
@@ -294,9 +279,9 @@ def test_nothing_passed_in_is_changed(impl: Any, given: Given, call: str) -> Non
 def test_a_rank_alone_sends_nothing(impl: Any, given: Given) -> None:
     group, tensor = impl(1), given.ranks[0]
     flat = tensor.reshape(-1)
-    assert_equal(group.all_reduce(tensor)[0], tensor, what="the sum of one rank")
-    assert_equal(group.reduce_scatter(flat[None])[0], flat, what="the reduced chunk of one rank")
-    assert_equal(group.all_gather(flat)[0], flat[None], what="the gathered chunks of one rank")
+    assert_equal(group.all_reduce(given.each())[0], tensor, what="the sum of one rank")
+    assert_equal(group.reduce_scatter(flat[None].clone())[0], flat, what="the reduced chunk of one rank")
+    assert_equal(group.all_gather(flat.clone())[0], flat[None], what="the gathered chunks of one rank")
     ring(group.traffic(), 1, 0, 0)
 
 
@@ -306,8 +291,8 @@ def test_a_rank_alone_sends_nothing(impl: Any, given: Given) -> None:
 @after(test_all_reduce_gives_every_rank_the_sum)
 @given(given=on_ranks((2, 2, 3), ((3,), (2, 4), (9,)), FLOATS[:2]).map(unround))
 def test_equals_the_reference(impl: Any, reference: Any, given: Given) -> None:
-    expected = reference(given.size).all_reduce(per_rank(given.ranks))
+    expected = reference(given.size).all_reduce(given.each())
     dtype = given.ranks[0].dtype
     tolerance = sum_tolerance(dtype, given.size, size=max(map(abs, UNROUND)))
-    for rank, got in enumerate(impl(given.size).all_reduce(per_rank(given.ranks))):
+    for rank, got in enumerate(impl(given.size).all_reduce(given.each())):
         assert_close(got, expected[rank], dtype=dtype, tolerance=tolerance, what=f"the sum on rank {rank}")
