@@ -6,6 +6,7 @@ implementation that raises beta to a power in float32 is not off by more than on
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Sequence
@@ -114,7 +115,7 @@ def planned(
 )
 def test_the_state_begins_with_zeros(impl: Any, shapes: list[tuple[int, ...]], dtype: torch.dtype) -> None:
     params = {f"w{n}": torch.full(shape, 2.0, dtype=dtype) for n, shape in enumerate(shapes)}
-    state = begin(impl(), params)
+    _, state = begin(impl(), params)
     for name, param in params.items():
         assert_equal(state[name]["step"], 0, what=f"the step of {name!r}")
         for moment in MOMENTS:
@@ -203,8 +204,8 @@ def test_the_decay_is_a_share_of_the_parameter(impl: Any, training: Training) ->
     *earlier, last = training.grads
     plain, how = training.constants._replace(weight_decay=0.0), training.constants
     params, state = run(impl, Training(plain, training.params, earlier))
-    without, state_without = step(impl(**plain._asdict()), params, last, state)
-    with_it, state_with = step(impl(**how._asdict()), params, last, state)
+    without, state_without = step(impl(**plain._asdict()), params, state, last)
+    with_it, state_with = step(impl(**how._asdict()), params, state, last)
     check(with_it["w"], without["w"] - how.lr * how.weight_decay * params["w"].to(torch.float64), len(training.grads))
     check_state(state_with, "w", len(training.grads), *(state_without["w"][moment] for moment in MOMENTS))
 
@@ -250,14 +251,14 @@ def test_a_zero_gradient_is_a_gradient(impl: Any, training: Training, steps: int
     absent=st.sampled_from([(0,), (1,), (0, 1)]),
 )
 def test_a_parameter_without_a_gradient_is_left_alone(impl: Any, training: Training, absent: Sequence[int]) -> None:
-    optimizer, params = impl(**training.constants._asdict()), training.params
-    state = begin(optimizer, params)
+    optimizer = impl(**training.constants._asdict())
+    params, state = begin(optimizer, training.params)
     for number, grads in enumerate(training.grads):
         if number not in absent:
-            params, state = step(optimizer, params, grads, state)
+            params, state = step(optimizer, params, state, grads)
             continue
         before, before_state = params["v"], state["v"]
-        params, state = step(optimizer, params, {"w": grads["w"]}, state)
+        params, state = step(optimizer, params, state, {"w": grads["w"]})
         assert_equal(params["v"], before, what="the parameter without a gradient")
         check_state(state, "v", before_state["step"], *(before_state[moment] for moment in MOMENTS))
     present = [{"v": grads["v"]} for number, grads in enumerate(training.grads) if number not in absent]
@@ -292,12 +293,12 @@ def test_every_number_goes_its_own_way(impl: Any, training: Training) -> None:
 def test_the_state_is_all_that_is_remembered(impl: Any, training: Training, other: Training) -> None:
     through, through_state = run(impl, training)
     serving = impl(**training.constants._asdict())
-    params, state = training.params, begin(serving, training.params)
-    beside, beside_state = other.params, begin(serving, other.params)
+    params, state = begin(serving, training.params)
+    beside, beside_state = begin(serving, other.params)
     for number, grads in enumerate(training.grads):
         optimizer = serving if number % 2 == 0 else impl(**training.constants._asdict())
-        params, state = step(optimizer, params, grads, state)
-        beside, beside_state = step(serving, beside, other.grads[0], beside_state)
+        params, state = step(optimizer, params, state, grads)
+        beside, beside_state = step(serving, beside, beside_state, other.grads[0])
     check(params["w"], through["w"], len(training.grads))
     check_state(state, "w", len(training.grads), *(through_state["w"][moment] for moment in MOMENTS))
 
@@ -310,12 +311,12 @@ def test_the_state_is_all_that_is_remembered(impl: Any, training: Training, othe
 def test_a_step_changes_nothing_that_it_is_given(impl: Any, training: Training) -> None:
     first, second = training.grads
     optimizer = impl(**training.constants._asdict())
-    params, state = step(optimizer, training.params, first, begin(optimizer, training.params))
+    params, state = step(optimizer, *begin(optimizer, training.params), first)
     param, count, moments = params["w"].clone(), state["w"]["step"], [state["w"][m].clone() for m in MOMENTS]
-    once, once_state = step(optimizer, params, second, state)
+    once, once_state = step(optimizer, params, state, second)
     assert_equal(params["w"], param, what="the parameter passed in")
     check_state(state, "w", count, *moments)
-    again, again_state = step(optimizer, params, second, state)
+    again, again_state = step(optimizer, params, state, second)
     assert_equal(again["w"], once["w"], what="the parameter at the second asking")
     check_state(again_state, "w", once_state["w"]["step"], *(once_state["w"][moment] for moment in MOMENTS))
 
@@ -336,7 +337,7 @@ def test_a_gradient_is_taken_into_the_parameters_dtype(
 ) -> None:
     params, optimizer = {"w": torch.ones(1, dtype=dtype)}, impl(lr=0.5, betas=(0.75, 0.875), eps=0.0, weight_decay=0.5)
     grads = {"w": torch.full((1,), grad, dtype=grad_dtype)}
-    new, state = step(optimizer, params, grads, begin(optimizer, params))
+    new, state = step(optimizer, *begin(optimizer, params), grads)
     expected = torch.tensor([grad], dtype=dtype)
     check_state(state, "w", 1, 0.25 * expected, 0.125 * expected**2, relative=True)
     check(new["w"], 1 - 0.5 * (expected.sign() + 0.5))
@@ -350,7 +351,7 @@ def test_a_gradient_is_taken_into_the_parameters_dtype(
 def test_no_gradient_flows_through_a_step(impl: Any, training: Training) -> None:
     params = {"w": training.params["w"].clone().requires_grad_()}
     optimizer = impl(**training.constants._asdict())
-    new, state = step(optimizer, params, training.grads[0], begin(optimizer, params))
+    new, state = step(optimizer, *begin(optimizer, params), training.grads[0])
     made = {"the new parameter": new["w"], **{f"the average {moment} of 'w'": state["w"][moment] for moment in MOMENTS}}
     for name, tensor in made.items():
         if tensor.requires_grad:
@@ -376,10 +377,9 @@ WRONG = {  # gradients that fit no parameter, of parameters 'w' (2, 2) and 'b' (
 )
 @given(wrong=st.sampled_from(sorted(WRONG)))
 def test_a_gradient_that_fits_no_parameter_is_refused(impl: Any, wrong: str) -> None:
-    params = {"w": torch.ones(2, 2), "b": torch.ones(2)}
     optimizer = impl()
-    state = begin(optimizer, params)
-    step(optimizer, params, {"w": torch.ones(2, 2)}, state)  # what fits is not refused
+    params, state = begin(optimizer, {"w": torch.ones(2, 2), "b": torch.ones(2)})
+    step(optimizer, params, state, {"w": torch.ones(2, 2)})  # what fits is not refused
     grads, error = WRONG[wrong]
     with rejects(error, what=wrong):
         optimizer.step(params, grads, state)
@@ -397,9 +397,9 @@ def test_the_defaults_are_those_of_torch(impl: Any, start: float, size: float) -
     grads = [{"w": torch.tensor([sign * size], dtype=torch.float64)} for sign in (1, -0.5, 0.25)]
     defaults = Constants(1e-3, (0.9, 0.999), 1e-8, 0.01)
     optimizer, expected = impl(), slowly(Training(defaults, params, grads))
-    state = begin(optimizer, params)
+    params, state = begin(optimizer, params)
     for grad in grads:
-        params, state = step(optimizer, params, grad, state)
+        params, state = step(optimizer, params, state, grad)
     moved, right = params["w"] - start, expected["w"] - start
     rounding = 8 * torch.finfo(torch.float64).eps * abs(start) / right.abs().item()  # of the parameter, as a share
     tolerance = sum_tolerance(torch.float64, DEEP + math.ceil(rounding / torch.finfo(torch.float64).eps))
@@ -450,25 +450,29 @@ def test_it_equals_the_reference(impl: Any, reference: Any, training: Training, 
 
 def run(impl: Any, training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return parameters and state after all steps of ``training``."""
-    optimizer, params = impl(**training.constants._asdict()), training.params
-    state = begin(optimizer, params)
+    optimizer = impl(**training.constants._asdict())
+    params, state = begin(optimizer, training.params)
     for grads in training.grads:
-        params, state = step(optimizer, params, grads, state)
+        params, state = step(optimizer, params, state, grads)
     return params, state
 
 
-def begin(optimizer: Any, params: dict[str, Tensor]) -> dict[str, Any]:
-    """Return the state before the first step: for each parameter, under its name, what the text says."""
-    state: dict[str, Any] = optimizer.init(params)
+def begin(optimizer: Any, params: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return copies of ``params``, which a step might change in place, and their state, in the form that the text says.
+
+    What was drawn stays as it is: the same case is run with other implementations, to see which of them does the same.
+    """
+    own = copy.deepcopy(params)  # unlike clone, in the same layout
+    state: dict[str, Any] = optimizer.init(own)
     check_form(state, params)
-    return state
+    return own, state
 
 
 def step(
-    optimizer: Any, params: dict[str, Tensor], grads: dict[str, Tensor], state: dict[str, Any]
+    optimizer: Any, params: dict[str, Tensor], state: dict[str, Any], grads: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Take one step; see that parameters and state come back under the same names, in the same shapes and dtypes."""
-    answer = optimizer.step(params, grads, state)
+    answer = optimizer.step(params, copy.deepcopy(grads), state)
     if not isinstance(answer, tuple) or len(answer) != 2:
         raise Mismatch("step returns no pair", "a tuple of parameters and state", type(answer).__name__)
     new, new_state = answer
