@@ -62,7 +62,7 @@ def run(bench: Bench) -> Outcome:
         figures=(
             *(
                 Figure(
-                    name={"en": f"kept with {groups} key/value heads", "zh": f"{groups} 个键值头时保留"},
+                    name={"en": f"kept, G = {groups}", "zh": f"G = {groups} 时保留"},
                     value=kept[groups],
                     unit="B",
                     published={
@@ -73,7 +73,7 @@ def run(bench: Bench) -> Outcome:
                 for groups in GROUPS
             ),
             Figure(
-                name={"en": "cache smaller with 1 head, times", "zh": "1 个键值头时缓存缩小（倍）"},
+                name={"en": "cache smaller with G = 1, times", "zh": "G = 1 时缓存缩小（倍）"},
                 value=kept[HEADS] / kept[1],
                 published={
                     "en": f"H / G = {HEADS} (Ainslie et al. 2023, section 2.2: by a factor of H from multi-head to "
