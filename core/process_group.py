@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -36,14 +35,15 @@ class ProcessGroupCommunicator(Communicator):
         self.events: list[tuple[str, float, float, int]] = []
 
     @classmethod
-    def join(cls, rank: int, size: int, store: str, backend: str = "gloo") -> ProcessGroupCommunicator:
-        """Make this process rank ``rank`` of a new group whose processes meet at the file ``store``."""
+    def join(cls, rank: int, size: int, meeting: str, group: int = 0, backend: str = "gloo") -> Self:
+        """Make this process rank ``rank`` of a new group whose processes meet in the file ``meeting``.
+
+        Several groups may meet there, one after another, each with a number of its own.
+        """
         if dist.is_initialized():
             dist.destroy_process_group()
-        meeting = Path(store).resolve().as_uri()
-        dist.init_process_group(
-            backend, init_method=meeting, rank=rank, world_size=size, timeout=timedelta(seconds=SECONDS)
-        )
+        store = dist.PrefixStore(str(group), dist.FileStore(meeting))  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=SECONDS))
         return cls()
 
     def _start(self, call: Call, *, wait: bool) -> Callable[[], list[Tensor]]:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import time
@@ -42,8 +41,8 @@ class Program:
     filename: str
     implements: str
     imports: tuple[str, ...] = ()
-    threads: bool = False
-    """Whether it may start threads: a process group needs some."""
+    meeting: str | None = None
+    """Where its ranks find each other in a lab. They may start threads and use the loopback: a process group does."""
 
 
 class AttemptProcess:
@@ -70,7 +69,7 @@ class AttemptProcess:
         self._incoming = _Incoming()
         self._output_closed = False
         self._open: Spawned | None = server.spawn(
-            program.imports, cpu_seconds=int(total_seconds) + 10, threads=program.threads
+            program.imports, cpu_seconds=int(total_seconds) + 10, meeting=program.meeting
         )
         self._open.data.setblocking(False)
         os.set_blocking(self._open.output, False)
@@ -278,7 +277,6 @@ class AttemptProcess:
         os.close(spawned.output)
         spawned.data.close()
         spawned.status.close()
-        shutil.rmtree(spawned.folder, ignore_errors=True)
         return by_itself
 
 

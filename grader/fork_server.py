@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import secrets
 import socket
 import subprocess
 import sys
@@ -16,8 +16,11 @@ from types import TracebackType
 from typing import Any
 
 from groundup.core.errors import EnvironmentProblem
+from groundup.grader import sandbox
+from groundup.grader.worker import scratch
 
 START_SECONDS = 60.0
+WEAKER = f"{sandbox.ASKED_BY}=landlock or process grades with weaker walls."
 
 
 @dataclass
@@ -27,16 +30,19 @@ class Spawned:
     data: socket.socket
     output: int
     status: socket.socket
-    folder: Path
-    """Its scratch, made for it alone: an earlier attempt left nothing there and took nothing away."""
 
 
 class ForkServer:
     """A process with torch imported, from which the processes of attempts are forked. Use it as a context manager."""
 
     def __init__(self, *, triton: bool = False) -> None:
-        """Start the server; it gets ready while the caller goes on."""
-        self.scratch = tempfile.mkdtemp(prefix="groundup-")
+        """Start the server; it gets ready while the caller goes on, whose thread has to outlive it."""
+        self.containment = sandbox.chosen()
+        """The layer that attempts run in. The server and each attempt's process have to say that they are in it."""
+        self._imports: frozenset[str] = frozenset()
+        self._own_machine = self.containment == "namespaces"
+        self.scratch = f"/tmp/groundup-{secrets.token_hex(6)}" if self._own_machine else self._new_folder()
+        """Where attempts have their folders. With namespaces it is a folder that only they see."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._triton = triton
         self._owner = os.getpid()
@@ -46,31 +52,50 @@ class ForkServer:
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         self._ready = False
-        command = [sys.executable, "-I", "-m", "groundup.grader.worker", str(theirs.fileno())]
-        self._process = subprocess.Popen(
-            [*command, "--triton"] if self._triton else command,
-            pass_fds=[theirs.fileno()],
-            env=_environment(self.scratch, self._triton),
-            cwd=self._scratch_folder(),
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is the judge's to handle
-        )
+        program = [sys.executable, "-I", str(sandbox.START), str(theirs.fileno())]
+        program += ["--triton"] if self._triton else []
+        view = sandbox.view(self._imports)
+        read, listed = view.of_namespaces() if self._own_machine else view.of_landlock()
+        network = [*sandbox.NETWORK_FILES, *(() if self._own_machine else sandbox.HARDWARE_FILES)]
+        about = {
+            "layer": self.containment, "read": read, "list": listed, "network": network, "searched": view.searched,
+        }  # fmt: skip
+        with tempfile.TemporaryFile() as settings:
+            settings.write(json.dumps(about).encode())
+            settings.seek(0)
+            self._process = subprocess.Popen(
+                sandbox.command(view, self.scratch, program) if self._own_machine else program,
+                pass_fds=[theirs.fileno()],
+                env=_environment(self.scratch, self._triton),
+                cwd="/" if self._own_machine else self._scratch_folder(),
+                stdin=settings,
+                stdout=self._errors,
+                stderr=self._errors,
+                start_new_session=True,  # Ctrl-C is the judge's to handle
+            )
         theirs.close()
 
-    def spawn(self, imports: Iterable[str], cpu_seconds: int, *, threads: bool = False) -> Spawned:
-        """Fork a process for one attempt. Raises EnvironmentProblem when the server does not answer."""
+    def allow(self, imports: Iterable[str]) -> None:
+        """Let attempts read those further modules. Ends the attempts that run, if they could not so far."""
+        lacking = frozenset(imports) - self._imports
+        if lacking:
+            self._imports |= lacking
+            self.replace()  # what attempts may read is settled when it starts
+
+    def spawn(self, imports: Iterable[str], cpu_seconds: int, *, meeting: str | None = None) -> Spawned:
+        """Fork a process for one attempt. Raises EnvironmentProblem when none comes that is contained as it has to be.
+
+        ``meeting`` names where the ranks of a lab find each other: they may then start threads and use the loopback.
+        """
+        imports = sorted(imports)
+        self.allow(imports)
         if self._ready and self._process.poll() is not None:
             self.replace()
         self._wait_until_ready()
         data, their_data = socket.socketpair()
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
-        folder = tempfile.mkdtemp(prefix="attempt-", dir=self._scratch_folder())
-        job: dict[str, Any] = {
-            "imports": list(imports), "cpu_seconds": cpu_seconds, "folder": folder, "threads": threads,
-        }  # fmt: skip
+        job: dict[str, Any] = {"imports": imports, "cpu_seconds": cpu_seconds, "meeting": meeting}
         try:
             socket.send_fds(
                 self._control, [json.dumps(job).encode()], [their_data.fileno(), their_output, their_status.fileno()]
@@ -81,7 +106,31 @@ class ForkServer:
             their_data.close()
             their_status.close()
             os.close(their_output)
-        return Spawned(data, output, status, Path(folder))
+        spawned = Spawned(data, output, status)
+        try:
+            self._see_that_it_is_contained(spawned)
+        except BaseException:
+            data.close()
+            status.close()
+            os.close(output)
+            raise
+        return spawned
+
+    def _see_that_it_is_contained(self, spawned: Spawned) -> None:
+        """Hear from the attempt's process, before it is sent the attempt, which walls stand around it."""
+        spawned.data.settimeout(START_SECONDS)
+        try:
+            told = json.loads(spawned.data.recv(4096))
+        except (OSError, ValueError) as error:
+            raise self._problem("could not start one") from error
+        if told != {"contained": self.containment}:
+            why = told.get("problem", "it is not")
+            raise EnvironmentProblem(f"An attempt cannot be contained here by {self.containment!r}: {why}. {WEAKER}")
+
+    def _new_folder(self) -> str:
+        # Where the server becomes nobody's, nobody has to be allowed to remove the folder: the judge may be gone.
+        becomes_nobodys = self.containment == "landlock" and os.geteuid() == 0
+        return tempfile.mkdtemp(prefix="groundup-", dir="/tmp" if becomes_nobodys else None)
 
     def _scratch_folder(self) -> str:
         Path(self.scratch).mkdir(mode=0o700, exist_ok=True)  # an attempt that is not contained may have removed it
@@ -92,12 +141,15 @@ class ForkServer:
             return
         self._control.settimeout(START_SECONDS)
         try:
-            answer = self._control.recv(16)
+            answer = self._control.recv(4096)
         except OSError as error:
             raise self._problem(f"did not start within {START_SECONDS:.0f} s") from error
-        if answer != b"ready":
+        if not answer:
             raise self._problem("ended while starting")
         self._control.settimeout(None)
+        there = json.loads(answer)["namespaces"]
+        if self._own_machine and not sandbox.are_apart(there):
+            raise EnvironmentProblem(f"bubblewrap did not isolate the process that runs attempts. {WEAKER}")
         self._ready = True
 
     def _problem(self, what: str) -> EnvironmentProblem:
@@ -130,7 +182,8 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
         self._errors.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        if not self._own_machine:
+            scratch.remove(self.scratch)
 
     def __enter__(self) -> ForkServer:
         return self

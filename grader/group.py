@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import secrets
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -45,7 +44,8 @@ def start(
 
     In a ``lab`` the ranks speak over a process group. Raises AttemptRaised when loading raises, AttemptDied.
     """
-    program = Program(source, filename, technique.implements, technique.imports, threads=lab and technique.distributed)
+    meeting = f"meeting-{secrets.token_hex(8)}" if lab and technique.distributed else None
+    program = Program(source, filename, technique.implements, technique.imports, meeting)
 
     def process(rank: int) -> AttemptProcess:
         return AttemptProcess(
@@ -55,16 +55,16 @@ def start(
 
     if not technique.distributed:
         return process(0)
-    return AttemptGroup(process, Path(tempfile.mkdtemp(prefix="group-", dir=server.scratch)) if lab else None)
+    return AttemptGroup(process, f"{server.scratch}/{meeting}" if meeting else None)
 
 
 class AttemptGroup:
     """Runs one program on several ranks. Once one of its processes is dead, all of them are."""
 
-    def __init__(self, start: Callable[[int], AttemptProcess], meeting: Path | None = None) -> None:
+    def __init__(self, start: Callable[[int], AttemptProcess], meeting: str | None = None) -> None:
         """``start(rank)`` starts a process and loads the program there: rank 0 at once, the others when needed.
 
-        With a folder to meet in, the ranks speak to each other over a process group instead of the judge's switch.
+        With a file to meet in, the ranks speak to each other over a process group instead of the judge's switch.
         """
         self._start, self._meeting = start, meeting
         self._groups = 0
@@ -99,12 +99,10 @@ class AttemptGroup:
             self.processes[-1].deadline = self.processes[0].deadline
         return self.processes[:size]
 
-    def store(self) -> str | None:
-        """Return the file at which the ranks of the next group meet; None where they speak through the switch."""
-        if self._meeting is None:
-            return None
+    def next_meeting(self) -> dict[str, Any]:
+        """Return where the ranks of the next group meet; None there means that they speak through the switch."""
         self._groups += 1
-        return str(self._meeting / f"group-{self._groups}")
+        return {"meeting": self._meeting, "group": self._groups}
 
     def together(self, operation: str, switch: Switch, requests: Sequence[Request]) -> list[Answer]:
         """Ask one operation of each rank, all at once, and return their answers.

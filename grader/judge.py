@@ -152,7 +152,7 @@ class Judge:
                 seed=seed,
                 examples=run.examples,
                 seconds=round(time.monotonic() - began, 3),
-                containment="process",
+                containment=self.server.containment,
                 attempt=Attempt(path=path, sha256=hashlib.sha256(source.encode()).hexdigest()),
                 holes=hole_states(technique, source, passed=all(r.status == "held" for r in results)),
                 properties=tuple(results),

@@ -71,6 +71,7 @@ def run_lab(
     """
     lab, loop = load_lab(technique)
     used = {i: sources[i] for i in lab.uses if i in sources}
+    server.allow(name for i in used for name in registry.technique(i).imports)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_one_thread())
         bench = _Bench(registry, server, used, stack, seed=seed, quick=quick, watch=watch)

@@ -109,8 +109,8 @@ class RemoteGroup:
         self._numbers: list[int] = []
         self._processes = group.ranks(size)
         self._switch = Switch(size)
-        store = group.store()
-        metas = [{"name": name, "rank": rank, "size": size, "store": store} for rank in range(size)]
+        meeting = group.next_meeting()
+        metas = [{"name": name, "rank": rank, "size": size, **meeting} for rank in range(size)]
         requests = [(meta, arguments_of(rank, args, kwargs)) for rank, meta in enumerate(metas)]
         self._numbers = [number for number, _, _ in group.together("new", self._switch, requests)]
 

@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -38,6 +38,9 @@ lang = "en"  # of lessons, quizzes and verdicts; what is not translated is shown
 # a class shares needs to know who you are:
 # database = "postgresql+psycopg://host/class"
 # learner = "ada"
+
+# Nothing is run behind weaker walls than these: strong, namespaces or landlock. 'learn doctor' shows what there is.
+# require_containment = "strong"
 """
 
 
@@ -49,6 +52,7 @@ class Settings(BaseModel):
     roadmap: str = "fourteen-days"
     lang: str = Field("en", min_length=1)
     database: str | None = Field(None, min_length=1, description="SQLAlchemy URL; None is the workspace's own SQLite")
+    require_containment: Literal["strong", "namespaces", "landlock", "process"] | None = None
     learner: str = Field("", max_length=200, description="whose rows these are in a database that several share")
 
     @model_validator(mode="after")

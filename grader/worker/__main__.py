@@ -1,9 +1,10 @@
 """The fork server: imports torch once, then forks a process for each attempt in milliseconds.
 
-``python -I -m groundup.grader.worker CONTROL_FD [--triton]``. It holds no secret: whatever it knows, every attempt can
-read. One thread, or forked children would hang on another thread's locks. A request is one JSON message with three
-descriptors: the data socket, the output pipe and the status socket. On the status socket the server says how the
-process ended; a byte or an end of file on it means: kill that process. When the judge is gone, so is everything here.
+``python -I start.py CONTROL_FD [--triton]``, with what it should know of its containment as JSON on stdin. It holds no
+secret: whatever it knows, every attempt can read. One thread, or forked children would hang on another thread's locks.
+A request is one JSON message with three descriptors: the data socket, the output pipe and the status socket. On the
+data socket the new process first says what contains it. On the status socket the server says how the process ended; a
+byte or an end of file on it means: kill that process. When the judge is gone, so is everything here.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import importlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, NoReturn
 
+from groundup.grader.worker import scratch
 from groundup.grader.worker.limits import adopt_orphans, children_of_this_process
 
 REQUEST_BYTES = 1 << 16
@@ -31,8 +33,12 @@ def prepare(interpret_triton: bool) -> None:
     import torch
     import torch.fx.experimental.symbolic_shapes
 
+    import groundup.core.interfaces.attention
+    import groundup.core.interfaces.collective
+    import groundup.core.interfaces.kv_cache
     import groundup.core.interfaces.parallel
     import groundup.core.interfaces.rl
+    import groundup.core.process_group
     import groundup.grader.worker.serve  # noqa: F401
 
     torch.set_num_threads(1)
@@ -47,9 +53,10 @@ def prepare(interpret_triton: bool) -> None:
 class ForkServer:
     """Forks, watches and buries the processes of attempts."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self.control = control
+    def __init__(self, control: socket.socket, containment: dict[str, Any]) -> None:
+        self.control, self.containment = control, containment
         self.status: dict[int, socket.socket] = {}
+        self.folders: dict[int, str] = {}
         self.ready = selectors.DefaultSelector()
         self.ready.register(control, selectors.EVENT_READ)
         self.wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
@@ -78,11 +85,18 @@ class ForkServer:
         if not message:
             return False
         data, output, status = fds
+        job = json.loads(message)
+        here = os.environ["TMPDIR"]
+        folder = scratch.make(here)
+        meeting = str(Path(here) / job["meeting"]) if job["meeting"] else None
+        if meeting:
+            Path(meeting).touch(0o600)
         pid = os.fork()
         if pid == 0:
-            self.become_attempt(data, output, json.loads(message))
+            self.become_attempt(data, output, {**job, "folder": folder, "meeting": meeting})
         os.close(data)
         os.close(output)
+        self.folders[pid] = folder
         self.status[pid] = socket.socket(fileno=status)
         self.ready.register(self.status[pid], selectors.EVENT_READ, pid)
         return True
@@ -94,7 +108,7 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
-            serve.run(data, output, job)
+            serve.run(data, output, job, self.containment)
         finally:
             os._exit(71)
 
@@ -124,6 +138,7 @@ class ForkServer:
                 "cpu_seconds": usage.ru_utime + usage.ru_stime,
                 "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             }
+            scratch.remove(self.folders.pop(pid), scratch.MOST_AT_ONCE)
             with contextlib.suppress(OSError):
                 channel.sendall(json.dumps(ended).encode())
             channel.close()
@@ -140,20 +155,43 @@ class ForkServer:
             with contextlib.suppress(ChildProcessError):
                 os.wait()
             left = set(children_of_this_process())  # an orphan arrives here when its parent dies
-        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+        scratch.remove(os.environ["TMPDIR"])
         os._exit(0)
+
+
+def give_up_privileges(containment: dict[str, Any]) -> None:
+    """Have this process, and all that it forks, keep no privilege that an attempt could use."""
+    if containment["layer"] == "process":
+        return
+    from groundup.grader.worker import jail
+
+    if containment["layer"] == "landlock" and os.geteuid() == 0:
+        os.chown(os.environ["TMPDIR"], jail.NOBODY, jail.NOBODY)
+    jail.give_up_privileges([*containment["read"], os.environ["TMPDIR"]])
+
+
+def namespaces() -> dict[str, str]:
+    """Return the namespaces that this process is in (Linux; elsewhere none)."""
+    try:
+        return {path.name: str(path.readlink()) for path in Path("/proc/self/ns").iterdir()}
+    except OSError:
+        return {}
 
 
 def main() -> NoReturn:
     """Prepare, say so, serve."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    containment = json.load(sys.stdin)
+    sys.path += [folder for folder in containment["searched"] if folder not in sys.path]
+    within = json.dumps({"namespaces": namespaces()}).encode()
+    give_up_privileges(containment)
     adopt_orphans()
     prepare(interpret_triton="--triton" in sys.argv)
-    server = ForkServer(control)
+    server = ForkServer(control, containment)
     gc.collect()
     gc.freeze()
     try:
-        control.sendall(b"ready")
+        control.sendall(within)
         server.serve()
     except Exception:
         traceback.print_exc()

@@ -44,9 +44,9 @@ class FrameCommunicator(Communicator):
 def communicator(server: Server, meta: dict[str, Any]) -> Communicator:
     """Return a rank's communicator: over frames, or over a process group where a lab asks for it."""
     rank, size = meta["rank"], meta["size"]
-    if meta["store"] is None:
+    if meta["meeting"] is None:
         return FrameCommunicator(server, rank, size)
     from groundup.core.process_group import ProcessGroupCommunicator
 
     os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
-    return ProcessGroupCommunicator.join(rank, size, meta["store"])
+    return ProcessGroupCommunicator.join(rank, size, meta["meeting"], meta["group"])

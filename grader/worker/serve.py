@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import random
 import socket
@@ -29,8 +30,8 @@ from groundup.grader.worker.limits import die_with_parent, limit_this_process
 from groundup.grader.worker.ranks import communicator
 
 
-def run(data: int, output: int, job: dict[str, Any]) -> None:
-    """Become the attempt's process: descriptors, limits, then serve. Never returns."""
+def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]) -> None:
+    """Become the attempt's process: descriptors, limits, walls; say so, then serve. Never returns."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -39,18 +40,45 @@ def run(data: int, output: int, job: dict[str, Any]) -> None:
     sys.stdout = os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="replace", closefd=False)
     os.chdir(job["folder"])
-    os.environ.update(HOME=job["folder"], TMPDIR=job["folder"])
-    tempfile.tempdir = None  # what it found before
+    # Libraries want these when they are imported, though they write nothing: a folder that is there will do.
+    folders = ("HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    os.environ.update(dict.fromkeys(folders, job["folder"]))
+    tempfile.tempdir = job["folder"]
     os.setsid()
     die_with_parent()
-    limit_this_process(job["cpu_seconds"], threads=job["threads"])
+    limit_this_process(job["cpu_seconds"], threads=job["meeting"] is not None)
     rules = ImportRules(job["imports"], sys.meta_path)
     sys.meta_path[:] = [rules]
     torch.set_num_threads(1)
     try:
+        contain(job, containment)
+    except OSError as error:
+        channel.sendall(json.dumps({"problem": str(error)}).encode())
+        os._exit(70)
+    channel.sendall(json.dumps({"contained": containment["layer"]}).encode())
+    try:
         Server(channel, rules).serve()
     except BaseException:
         os._exit(70)
+
+
+def contain(job: dict[str, Any], containment: dict[str, Any]) -> None:
+    """Put up the walls of the layer that was chosen. Raises OSError when one of them cannot be put up."""
+    layer, folder, meeting = containment["layer"], job["folder"], job["meeting"]
+    if layer == "process":
+        return
+    from groundup.grader.worker import jail
+
+    # Only in memory is its scratch limited in all; on a disk it could fill that.
+    to_read, to_work = ([], [folder]) if layer == "namespaces" else ([folder], [])
+    jail.enter(
+        jail.Walls(
+            read=[*containment["read"], *to_read, *(containment["network"] if meeting else ())],
+            list=containment["list"],
+            work=["/dev/null", *to_work, *([meeting] if meeting else [])],
+            talk=meeting is not None,
+        )
+    )
 
 
 class Server:

@@ -195,12 +195,35 @@ def nothing_left(server: ForkServer) -> Iterator[None]:
     assert soon(lambda: started_below(server) == []), "a process of an attempt is left"
 
 
-def started_below(server: ForkServer) -> list[str]:
-    """Return the processes, but for the server, that stand in its folder, as every attempt does and what it starts."""
-    standing = []
+def started_below(server: ForkServer) -> list[int]:
+    """Return the processes that stand below the server's folder, as every attempt does and what it starts."""
+    return [pid for pid, here in standing() if here.startswith(server.scratch + "/")]
+
+
+def standing() -> Iterator[tuple[int, str]]:
+    """Yield every process and the folder that it stands in, as that is called where the process is."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it is gone, or a zombie
-            here = str((process / "cwd").readlink())  # of a folder that is deleted, too
-            if here.startswith(server.scratch) and process.name != str(server._process.pid):
-                standing.append(process.name)
+            yield int(process.name), str((process / "cwd").readlink())  # of a folder that is deleted, too
+
+
+def descendants(pid: int) -> list[int]:
+    """Return a process and all that have come from it, by the numbers that they have here."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+@pytest.fixture(name="standing")
+def standing_fixture() -> Callable[[], Iterator[tuple[int, str]]]:
     return standing
+
+
+@pytest.fixture(name="descendants")
+def descendants_fixture() -> Callable[[int], list[int]]:
+    return descendants

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from groundup.grader import fork_server as fork_server_module
 from groundup.grader.attempt import AttemptProcess
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.proxy import proxy
+from groundup.grader.sandbox import ASKED_BY
 
 Start = Callable[..., AttemptProcess]
 Soon = Callable[..., bool]
@@ -57,18 +60,35 @@ def f(x):
 
 
 @pytest.fixture
-def judge() -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
-    """A judge in the middle of a call that hangs; the processes under it, and its scratch folder."""
+def judge(descendants: Callable[[int], list[int]]) -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
+    """A judge in the middle of a call that hangs; the processes below it, and its scratch folder."""
     with subprocess.Popen(
         [sys.executable, "-c", JUDGE, HANGING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as started:
         assert started.stdout is not None
         server, scratch = started.stdout.readline().split()
-        pids = [int(server), *map(int, started.stdout.readline().split())]
-        assert len(pids) == (2 if os.getuid() else 4)
-        assert all(map(alive, pids))
+        inside = started.stdout.readline().split()
+        pids = descendants(int(server))
+        assert len(pids) > len(inside)
         yield started, pids, Path(scratch)
         started.kill()
+
+
+@pytest.fixture(scope="module")
+def uncontained() -> Iterator[ForkServer]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ASKED_BY, "process")
+        started = ForkServer()
+    with started:
+        yield started
+
+
+def once(server: ForkServer, source: str, *args: Any, call_seconds: float = 20) -> Any:
+    """Have an attempt answer one call."""
+    program = attempt_module.Program(source, "f.py", "f")
+    process = AttemptProcess(server, program, seed=0, call_seconds=call_seconds, total_seconds=60)
+    with contextlib.closing(process):
+        return proxy(process, "f", lambda x: None)(*args)
 
 
 def alive(pid: int) -> bool:
@@ -114,15 +134,18 @@ def test_a_server_that_is_still_starting_ends_with_its_judge(soon: Soon) -> None
     assert soon(lambda: not alive(int(said)), seconds=30)
 
 
-def test_closing_ends_the_server_with_all_its_attempts_and_their_folder(soon: Soon) -> None:
+def test_closing_ends_the_server_with_all_its_attempts_and_their_folder(
+    soon: Soon, descendants: Callable[[int], list[int]]
+) -> None:
     server = ForkServer()
     process = AttemptProcess(
         server, attempt_module.Program(HANGING, "f.py", "f"), seed=0, call_seconds=20, total_seconds=20
     )
-    pids = [server._process.pid, *proxy(process, "f", lambda x: None)(0)]
+    inside = proxy(process, "f", lambda x: None)(0)
+    pids = descendants(server._process.pid)
     scratch = Path(server.scratch)
-    assert all(map(alive, pids))
-    assert scratch.is_dir()
+    assert len(pids) > len(inside)
+    assert scratch.is_dir() == (server.containment != "namespaces")
     server.close()
     server.close()
     assert soon(lambda: not any(map(alive, pids)))
@@ -151,14 +174,14 @@ def test_a_process_that_the_judge_forks_does_not_close_the_server(server: ForkSe
 
 @pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGSTOP], ids=lambda s: s.name)
 def test_an_attempt_that_ends_or_stops_its_server_does_not_spoil_the_next(
-    start: Start, monkeypatch: pytest.MonkeyPatch, signal_: int
+    uncontained: ForkServer, monkeypatch: pytest.MonkeyPatch, signal_: int
 ) -> None:
     monkeypatch.setattr(attempt_module, "BURIAL_SECONDS", 0.5)
     source = "import os, shutil, time\ndef f(x):\n    shutil.rmtree(os.path.dirname(os.getcwd()))\n"
     source += f"    os.kill(os.getppid(), {int(signal_)})\n    time.sleep(1000)"
     with pytest.raises(AttemptDied):
-        proxy(start(source, call_seconds=0.5), "f", lambda x: None)(1)
-    assert proxy(start("def f(x): return x"), "f", lambda x: None)(5) == 5
+        once(uncontained, source, 1, call_seconds=0.5)
+    assert once(uncontained, "def f(x): return x", 5) == 5
 
 
 def test_a_server_that_has_ended_between_two_attempts_is_replaced(server: ForkServer, start: Start) -> None:
@@ -171,6 +194,7 @@ def test_a_server_that_has_ended_between_two_attempts_is_replaced(server: ForkSe
 
 
 def test_a_server_that_cannot_start_is_the_machines_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(ASKED_BY, "process")
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho 'no such library' >&2\nexit 1\n")
     broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
@@ -185,6 +209,7 @@ def test_a_server_that_cannot_start_is_the_machines_problem(monkeypatch: pytest.
 def test_a_server_that_does_not_get_ready_is_the_machines_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv(ASKED_BY, "process")
     slow = tmp_path / "python"
     slow.write_text("#!/bin/sh\nexec sleep 1000\n")
     slow.chmod(slow.stat().st_mode | stat.S_IXUSR)
@@ -214,19 +239,21 @@ def test_nothing_of_the_users_environment_reaches_an_attempt(monkeypatch: pytest
     assert not any("seen" in text for text in [*environment.values(), *path])
 
 
-def test_an_attempt_finds_nothing_of_an_earlier_one_and_misses_nothing(server: ForkServer, start: Start) -> None:
+def test_an_attempt_that_is_not_contained_finds_nothing_of_an_earlier_one_and_misses_nothing(
+    uncontained: ForkServer,
+) -> None:
     spoil = "import os, shutil\ndef f(x):\n    open('left', 'w').close()\n    open('../left', 'w').close()\n"
     spoil += "    return os.listdir('.'), x and shutil.rmtree(os.path.dirname(os.getcwd()))"
     for destroys in (0, 1, 0):
-        process = start(spoil)
-        assert proxy(process, "f", lambda x: None)(destroys)[0] == ["left"]
-        process.close()
-    assert os.listdir(server.scratch) == ["left"]  # noqa: PTH208
+        assert once(uncontained, spoil, destroys)[0] == ["left"]
+    assert os.listdir(uncontained.scratch) == ["left"]  # noqa: PTH208
     look = "import os, tempfile\ndef f(x): return os.listdir('.'), tempfile.gettempdir() == os.getcwd()"
-    assert proxy(start(look), "f", lambda x: None)(1) == ([], True)
+    assert once(uncontained, look, 1) == ([], True)
 
 
-def test_attempts_that_live_and_die_leave_no_descriptor_open(server: ForkServer, start: Start, soon: Soon) -> None:
+def test_attempts_that_live_and_die_leave_no_descriptor_open(
+    server: ForkServer, start: Start, soon: Soon, standing: Callable[[], Iterator[tuple[int, str]]]
+) -> None:
     def live_and_die() -> None:
         process = start("import os\ndef f(x): return x or os._exit(1)")
         assert proxy(process, "f", lambda x: None)(1) == 1
@@ -237,10 +264,11 @@ def test_attempts_that_live_and_die_leave_no_descriptor_open(server: ForkServer,
 
     live_and_die()
     gc.collect()
-    ours, theirs = descriptors(os.getpid()), descriptors(server._process.pid)
+    forks = max(pid for pid, here in standing() if here == server.scratch)  # bubblewrap stands there too
+    ours, theirs = descriptors(os.getpid()), descriptors(forks)
     for _ in range(10):
         live_and_die()
-    assert soon(lambda: descriptors(os.getpid()) <= ours and descriptors(server._process.pid) <= theirs)
+    assert soon(lambda: descriptors(os.getpid()) <= ours and descriptors(forks) <= theirs)
 
 
 KERNEL = """

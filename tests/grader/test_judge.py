@@ -54,7 +54,7 @@ def test_a_right_attempt_passes_and_the_verdict_says_what_was_graded(judge: Judg
     assert (verdict.outcome, verdict.passed, verdict.score, verdict.held) == ("passed", True, 1.0, 1)
     assert (verdict.technique, verdict.version, verdict.seed, verdict.examples) == ("toys/mean", 1, 7, 25)
     assert (verdict.attempt.path, verdict.attempt.sha256) == ("mean.py", hashlib.sha256(RIGHT.encode()).hexdigest())
-    assert (verdict.problem, verdict.diagnosis, verdict.containment) == (None, (), "process")
+    assert (verdict.problem, verdict.diagnosis, verdict.containment) == (None, (), judge.server.containment)
     assert [h.filled for h in verdict.holes] == [True]
     assert only(verdict).claim == "A mean weighs what it adds."
     assert only(verdict).counterexample is None

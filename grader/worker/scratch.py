@@ -1,0 +1,48 @@
+"""The folders in which attempts work."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+MOST_AT_ONCE = 100_000  # entries: an attempt that made more of them does not hold up the next
+PART = 1000
+
+
+def make(inside: str) -> str:
+    """Return a new folder in ``inside``, which is made anew where an attempt that is not contained has removed it."""
+    Path(inside).mkdir(mode=0o700, exist_ok=True)
+    return tempfile.mkdtemp(prefix="attempt-", dir=inside)
+
+
+def remove(folder: str, most: int = sys.maxsize) -> None:
+    """Remove a folder and up to ``most`` entries in it, however deep and whatever their modes.
+
+    What is nested is moved up until nothing is: an attempt may nest deeper than paths, or a recursion, can go.
+    """
+    with contextlib.suppress(OSError):
+        while found := _entries(folder):
+            for path, is_folder in found:
+                most -= 1
+                if most < 0:
+                    return
+                if not is_folder:
+                    os.unlink(path)  # noqa: PTH108
+                    continue
+                os.chmod(path, 0o700)  # noqa: PTH101
+                for nested, _ in _entries(path):
+                    os.rename(nested, f"{folder}/{secrets.token_hex(8)}")  # noqa: PTH104
+                with contextlib.suppress(OSError):  # there was more in it than one part
+                    os.rmdir(path)  # noqa: PTH106
+        os.rmdir(folder)  # noqa: PTH106
+
+
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    with os.scandir(folder) as entries:
+        part = itertools.islice(entries, PART)
+        return [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in part]
