@@ -155,6 +155,8 @@ SENTENCES = {
         "种子 {seed}，每条性质 {examples} 个用例，用时 {seconds:.1f} 秒，运行于{containment}。"
     ),
     "a process of its own, not jailed": "独立进程，未加沙箱",
+    "a jail of Landlock and seccomp": "Landlock 与 seccomp 沙箱",
+    "a jail with namespaces of its own": "带独立命名空间的沙箱",
     "the reference, to compare with": "对照参考实现",
     "what comes next": "看看接下来做什么",
     "what this machine lacks": "看看这台机器缺什么",
@@ -228,11 +230,19 @@ SENTENCES = {
     "With --lang zh the labels in pictures are English: install fonts-wqy-zenhei or fonts-noto-cjk (Debian).": (
         "使用 --lang zh 时图中的文字仍是英文：请安装 fonts-wqy-zenhei 或 fonts-noto-cjk（Debian）。"
     ),
-    "bubblewrap is here": "bubblewrap 已安装",
-    "bubblewrap is not installed": "bubblewrap 未安装",
-    "process: own process, own session, limits on time, memory, files ({bubblewrap})": (
-        "process：独立进程、独立会话，限制时间、内存和文件（{bubblewrap}）"
+    "namespaces: an attempt has no network, few files, none of them writable but its own": (
+        "namespaces：作答没有网络，只能看到少数文件，除自己的以外都不可写"
     ),
+    "landlock: the kernel refuses an attempt other files, sockets and processes ({why})": (
+        "landlock：内核拒绝作答访问其他文件、套接字和进程（{why}）"
+    ),
+    "Attempts cannot write files, and labs of distributed techniques can reach the network.": (
+        "作答不能写文件；分布式技术的实验可以访问网络。"
+    ),
+    "process: own process, own session, limits on time, memory, files ({why})": (
+        "process：独立进程、独立会话，限制时间、内存和文件（{why}）"
+    ),
+    "{name} asks for it": "由 {name} 指定",
     "An attempt can read your files and use the network: grade only code that you trust as you trust your own.": (
         "作答可以读取你的文件、使用网络：只评判你像自己的代码一样信任的代码。"
     ),
@@ -252,6 +262,33 @@ SENTENCES = {
 # What is said elsewhere and told by its wording: errors of the registry and the judge, and what a verdict recorded. The
 # first wording that fits counts. A field is looked up in turn.
 WORDINGS = {
+    # what contains attempts
+    "it needs Linux": "需要 Linux",
+    "this kernel has no Landlock (Linux 5.13 or newer, enabled at boot)": (
+        "内核没有 Landlock（需要 Linux 5.13 或更高版本，并在启动时启用）"
+    ),
+    "system calls cannot be filtered on this kernel or processor": "此内核或处理器无法过滤系统调用",
+    "bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)": (
+        "未安装 bubblewrap（Debian 和 Ubuntu：apt install bubblewrap）"
+    ),
+    "bubblewrap does not run ({why})": "bubblewrap 无法运行（{why}）",
+    "bubblewrap may not, or cannot, make namespaces here ({why})": "bubblewrap 在此无权或无法创建命名空间（{why}）",
+    "No containment '{what}': it may be {known}.": "没有名为 '{what}' 的隔离级别：可选 {known}。",
+    "{name} is '{asked}': it may be {known} or {last}.": "{name} 是 '{asked}'：可选 {known} 或 {last}。",
+    "{name} asks for '{asked}', which this machine does not have: {why}.": "{name} 要求 '{asked}'，而本机没有：{why}。",
+    "Containment '{what}' is demanded, and {name} asks for '{layer}'. Unset it, or demand less.": (
+        "要求的隔离级别是 '{what}'，而 {name} 指定了 '{layer}'。请取消后者，或降低要求。"
+    ),
+    "Containment '{what}' is demanded, and attempts run in '{layer}' here: {why}. Nothing was run.": (
+        "要求的隔离级别是 '{what}'，而作答在本机运行于 '{layer}'：{why}。没有运行任何代码。"
+    ),
+    "An attempt cannot be contained here by '{layer}': {why}. {weaker}": (
+        "本机无法用 '{layer}' 隔离作答：{why}。{weaker}"
+    ),
+    "{name}=landlock or process grades with weaker walls.": "设置 {name}=landlock 或 process 可用较弱的隔离进行评判。",
+    "bubblewrap did not isolate the process that runs attempts. {weaker}": (
+        "bubblewrap 没有隔离运行作答的进程。{weaker}"
+    ),
     # names
     "No {kind} {name}. Did you mean {near}?": "没有名为 {name} 的{kind}。你要的是 {near} 吗？",
     "No {kind} {name}. 'learn list' shows what there is.": "没有名为 {name} 的{kind}。'learn list' 列出所有内容。",

@@ -18,6 +18,7 @@ PLACEHOLDERS = {
     "DIRECTORY": "文件夹",
     "LANG": "语言",
     "PROPERTY": "性质",
+    "LEVEL": "级别",
 }
 
 # Paragraphs of help, cells of its tables, headings: looked up whole.
@@ -72,9 +73,9 @@ HELP = {
     ),
     "Each property is a claim about every right implementation. It is tried on cases drawn anew each time; one that "
     "fails is shown on the smallest case that shows it. Your code runs in a process of its own, where the reference "
-    "does not go.": (
+    "does not go, behind the strongest walls that this machine has: 'learn doctor' shows which.": (
         "每条性质都是对一切正确实现的一个命题。检验所用的用例每次重新抽取；性质不满足时，给出能说明问题的最小用例。"
-        "你的代码在独立的进程中运行，参考实现不在其中。"
+        "你的代码在独立的进程中运行，参考实现不在其中，并处于本机所能提供的最强隔离之下（见 'learn doctor'）。"
     ),
     "your attempt in the workspace": "工作区里你的作答",
     "any file, without a workspace": "任意文件，不需要工作区",
@@ -84,6 +85,7 @@ HELP = {
     "Grade FILE; needs no workspace, records nothing.": "评判这个文件；不需要工作区，也不作记录。",
     "Grade every technique that you have started.": "评判你已经开始的每一项技术。",
     "Draw the cases of an earlier grading again.": "重新抽取先前某次评判的用例。",
+    "Refuse weaker walls: strong, namespaces, landlock.": "拒绝更弱的隔离：strong、namespaces、landlock。",
     "Draw 200 examples for each property instead of 25.": "每条性质抽取 200 个用例，而不是 25 个。",
     # run
     "Run the lab of TECHNIQUE: a closed loop with your own implementation, the reference beside it.": (

@@ -83,6 +83,15 @@ def find_workspace() -> Workspace | None:
         return None
 
 
+def demand_containment(workspace: Workspace | None, level: str | None = None) -> None:
+    """Raise EnvironmentProblem unless attempts run behind what ``level`` and the workspace's settings demand."""
+    from groundup.grader import sandbox
+
+    for demanded in (level, workspace.settings.require_containment if workspace else None):
+        if demanded:
+            sandbox.demand(demanded)
+
+
 def workspace_for(technique: Technique) -> Workspace:
     """Return the workspace of the current folder. Raises NoWorkspace with the command that makes one."""
     from groundup.core.errors import NoWorkspace

@@ -9,6 +9,8 @@ import click
 from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
+    demand_containment,
+    find_workspace,
     json_option,
     lang_option,
     language,
@@ -95,6 +97,7 @@ def _write(text: str, out: Path | None, name: str) -> Path:
 def _check(path: Path, lang: str, as_json: bool) -> None:
     from groundup.grader.fork_server import ForkServer
 
+    demand_containment(find_workspace())
     with ForkServer() as server:
         from groundup.cli.show import show_property
         from groundup.grader.dispute import check, read

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from groundup.cli.layout import wrapped
 from groundup.cli.main import spoken
 from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
+
+LAYERS_ABOVE = {"landlock": "namespaces", "process": "landlock"}
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,26 @@ def _fonts() -> Finding:
 
 
 def _containment() -> Finding:
-    bubblewrap = tr("bubblewrap is here") if shutil.which("bwrap") else tr("bubblewrap is not installed")
+    from groundup.grader import sandbox
+
+    layer = sandbox.chosen()
+    if layer == "namespaces":
+        found = tr("namespaces: an attempt has no network, few files, none of them writable but its own")
+        return Finding("containment", "ok", found)
+    asked = tr("{name} asks for it", name=sandbox.ASKED_BY)
+    stronger = LAYERS_ABOVE[layer]
+    why = told(sandbox.offer().lacks.get(stronger, "")) or asked
+    if layer == "landlock":
+        return Finding(
+            "containment",
+            "lacking",
+            tr("landlock: the kernel refuses an attempt other files, sockets and processes ({why})", why=why),
+            tr("Attempts cannot write files, and labs of distributed techniques can reach the network."),
+        )
     return Finding(
         "containment",
         "lacking",
-        tr("process: own process, own session, limits on time, memory, files ({bubblewrap})", bubblewrap=bubblewrap),
+        tr("process: own process, own session, limits on time, memory, files ({why})", why=why),
         tr("An attempt can read your files and use the network: grade only code that you trust as you trust your own."),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundup.cli.context import attempt_in, open_state, shown, workspace_for
+from groundup.cli.context import attempt_in, demand_containment, open_state, shown, workspace_for
 from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
@@ -44,6 +44,7 @@ def failing(technique: Technique, name: str | None, file: Path | None, seed: int
         thorough = False
         if file is None:
             workspace = workspace_for(technique)
+            demand_containment(workspace)
             path = Path(shown(attempt_in(workspace, technique)))
             with open_state(workspace) as state:
                 last = next(iter(state.verdicts(technique.id)), None)

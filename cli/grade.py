@@ -14,6 +14,7 @@ from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
     attempt_in,
+    demand_containment,
     find_workspace,
     json_option,
     lang_option,
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "everything", is_flag=True, help="Grade every technique that you have started.")
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="Draw the cases of an earlier grading again.")
+@click.option(
+    "--require-containment", "level", metavar="LEVEL", help="Refuse weaker walls: strong, namespaces, landlock."
+)
 @click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
 @json_option
 @lang_option
@@ -63,6 +67,7 @@ def command(
     file: Path | None,
     everything: bool,
     seed: int | None,
+    level: str | None,
     thorough: bool,
     as_json: bool,
     lang: str | None,
@@ -71,7 +76,7 @@ def command(
 
     Each property is a claim about every right implementation. It is tried on cases drawn anew each time; one that
     fails is shown on the smallest case that shows it. Your code runs in a process of its own, where the reference
-    does not go.
+    does not go, behind the strongest walls that this machine has: 'learn doctor' shows which.
 
     \b
     learn grade ppo                       your attempt in the workspace
@@ -93,9 +98,11 @@ def command(
         raise UsageProblem(tr("Name a technique, as in 'learn grade ppo', or give --all."))
     from groundup.grader.fork_server import ForkServer
 
+    demand_containment(None, level)
     verdicts, codes = [], [EXIT_HELD]
     with ForkServer() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here
         workspace = None if file else find_workspace()
+        demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
         state = stack.enter_context(open_state(workspace)) if workspace else None
         from groundup.grader.judge import Judge

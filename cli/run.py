@@ -14,6 +14,7 @@ import click
 from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
+    demand_containment,
     find_workspace,
     json_option,
     lang_option,
@@ -119,6 +120,7 @@ def _run(
     from groundup.grader.lab import load_lab, run_lab
     from groundup.grader.picture import picture
 
+    demand_containment(workspace)
     with ForkServer() as server:
         lab, _ = load_lab(technique)
         sources = {} if reference else _attempts(workspace, lab)

@@ -158,7 +158,12 @@ def _summary(verdict: Verdict) -> str:
 
 
 def _circumstances(verdict: Verdict) -> str:
-    containment = {"process": tr("a process of its own, not jailed")}.get(verdict.containment, verdict.containment)
+    told_as = {
+        "namespaces": tr("a jail with namespaces of its own"),
+        "landlock": tr("a jail of Landlock and seccomp"),
+        "process": tr("a process of its own, not jailed"),
+    }
+    containment = told_as.get(verdict.containment, verdict.containment)
     return tr(
         "Seed {seed}, {examples} examples each, {seconds:.1f} s, in {containment}.",
         seed=verdict.seed,

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 
 from groundup.cli import doctor
 from groundup.core.errors import AttemptDied, EnvironmentProblem
-from groundup.grader import picture
+from groundup.grader import picture, sandbox
 
 pytestmark = pytest.mark.usefixtures("grading")
 
@@ -57,11 +56,32 @@ def test_a_missing_font_is_named(learn: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert findings(learn)["fonts"]["found"] == "pictures can be labelled in Chinese (SimHei)"
 
 
-def test_bubblewrap_is_looked_for(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert "bubblewrap is not installed" in findings(learn)["containment"]["found"]
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert "bubblewrap is here" in findings(learn)["containment"]["found"]
+@pytest.mark.parametrize(
+    ("layer", "lacks", "state", "says", "costs"),
+    [
+        ("namespaces", {}, "ok", "has no network", ""),
+        ("landlock", {"namespaces": "bubblewrap is not installed"}, "lacking", "(bubblewrap is not installed)",
+         "Attempts cannot write files"),
+        ("process", {"namespaces": "it needs Linux", "landlock": "it needs Linux"}, "lacking", "(it needs Linux)",
+         "An attempt can read your files"),
+    ],
+)  # fmt: skip
+def test_what_contains_attempts_is_told_with_what_a_lack_of_it_costs(
+    learn: Any, monkeypatch: pytest.MonkeyPatch, layer: str, lacks: dict[str, str], state: str, says: str, costs: str
+) -> None:
+    monkeypatch.delenv(sandbox.ASKED_BY, raising=False)
+    monkeypatch.setattr(sandbox, "offer", lambda: sandbox.Offer(layer, lacks))
+    found = doctor._containment()
+    assert (found.name, found.state) == ("containment", state)
+    assert found.found.startswith(f"{layer}: ")
+    assert says in found.found
+    assert found.cost.startswith(costs)
+
+
+def test_a_weaker_containment_that_was_asked_for_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(sandbox.ASKED_BY, "process")
+    monkeypatch.setattr(sandbox, "offer", lambda: sandbox.Offer("namespaces"))
+    assert doctor._containment().found.endswith("(LEARN_CONTAINMENT asks for it)")
 
 
 @pytest.mark.parametrize(

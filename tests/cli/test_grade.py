@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from groundup.cli import show
+from groundup.grader import sandbox
 from groundup.grader.state import State
 from groundup.grader.verdict import Verdict
 
@@ -413,3 +414,36 @@ def test_the_whole_command_grades_from_an_entry_point_and_prints_no_escape_codes
     assert "This is what adds does." in out
     assert "\x1b" not in out
     assert os.linesep.join(["", "Next", ""]) in out
+
+
+# What contains it
+
+
+@pytest.mark.parametrize("by", ["flag", "setting"])
+def test_walls_that_are_weaker_than_demanded_are_refused_and_nothing_runs(
+    learn: Any, attempt: Path, here: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.delenv(sandbox.ASKED_BY, raising=False)
+    lacks = dict.fromkeys(("namespaces", "landlock"), "it needs Linux")
+    monkeypatch.setattr(sandbox, "offer", lambda: sandbox.Offer("process", lacks))
+    ran = here / "ran"
+    attempt.write_text(f"open({str(ran)!r}, 'w')\n")
+    if by == "setting":
+        with (here / "workspace" / "learn.toml").open("a") as settings:
+            settings.write('require_containment = "strong"\n')
+    result = learn("grade", "scale", *(["--require-containment", "strong"] if by == "flag" else []))
+    assert result.exit_code == 3
+    said = " ".join(result.output.split())
+    assert "'strong' is demanded, and attempts run in 'process' here: it needs Linux. Nothing was run." in said
+    assert not ran.exists()
+
+
+def test_a_demand_that_is_met_changes_nothing(learn: Any, attempt: Path, solution: str) -> None:
+    attempt.write_text(solution)
+    assert learn("grade", "scale", "--require-containment", "process").exit_code == 0
+
+
+def test_a_demand_for_walls_that_do_not_exist_is_a_usage_problem(learn: Any, attempt: Path) -> None:
+    result = learn("grade", "scale", "--require-containment", "total")
+    assert result.exit_code == 2
+    assert "it may be strong, namespaces, landlock, process." in " ".join(result.output.split())

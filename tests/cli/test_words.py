@@ -354,7 +354,7 @@ def test_a_whole_verdict_is_told_in_chinese(learn: Any, workspace: Path, toy: Pa
         "它在这个用例上的输出：\n        one two",
         "· 1 条性质未轮到：要先满足别的性质",
         "3 条性质中满足了 0 条：得分 0%。",
-        "运行于独立进程，未加沙箱。",
+        "，运行于",
         "第 2 个空的提示",
     ):
         assert part in output
