@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +37,7 @@ class ForkServer:
     """A process with torch imported, from which the processes of attempts are forked. Use it as a context manager."""
 
     def __init__(self, *, triton: bool = False) -> None:
-        """Start the server; it gets ready while the caller goes on, whose thread has to outlive it."""
+        """Start the server; it gets ready while the caller goes on."""
         self.containment = sandbox.chosen()
         """The layer that attempts run in. The server and each attempt's process have to say that they are in it."""
         self._imports: frozenset[str] = frozenset()
@@ -47,7 +48,11 @@ class ForkServer:
         self._triton = triton
         self._owner = os.getpid()
         self._closed = False
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            self._remove_scratch()
+            raise
 
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -163,10 +168,15 @@ class ForkServer:
     def replace(self) -> None:
         """Start anew where the server no longer answers: an attempt that is not contained may end it, or stop it."""
         if not self._closed:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
             self._control.close()
             self._start()
+
+    def _kill(self) -> None:
+        """Kill the server, and all of bubblewrap where that runs it: it may not have come to an end of starting it."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def close(self) -> None:
         """End the server and everything that it started. Safe to call twice."""
@@ -175,13 +185,15 @@ class ForkServer:
         self._closed = True
         self._control.close()
         if not self._ready:
-            self._process.kill()  # still importing: it would only notice the closed end afterwards
+            self._kill()  # still importing: it would only notice the closed end afterwards
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
         self._errors.close()
+        self._remove_scratch()
+
+    def _remove_scratch(self) -> None:
         if not self._own_machine:
             scratch.remove(self.scratch)
 

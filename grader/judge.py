@@ -8,7 +8,6 @@ import hashlib
 import os
 import platform
 import random
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -51,6 +50,7 @@ TOTAL_SECONDS, THOROUGH_SECONDS = 60.0, 300.0
 LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
 CASES_KEPT = 16  # of the failing property, to compare with known mistakes
 FURTHER_CASES = 4  # of each property, where that leaves several
+NOWHERE = "/dev/null/hypothesis"  # a folder that cannot be made: hypothesis goes on without, and a kill leaves none
 INI = Path(__file__).with_name("judge.ini")
 PLUGINS_OFF = [
     "cacheprovider",
@@ -674,8 +674,8 @@ def _clean_environment() -> Iterator[None]:
         del os.environ[key]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        with _same_draws_everywhere(), tempfile.TemporaryDirectory(prefix="groundup-") as folder:
-            set_hypothesis_home_dir(folder)
+        with _same_draws_everywhere():
+            set_hypothesis_home_dir(NOWHERE)
             yield
     finally:
         set_hypothesis_home_dir(None)

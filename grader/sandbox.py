@@ -209,7 +209,9 @@ def _isolated() -> list[str]:
     # Root's process is to become nobody's, and may have to read what only root may until it is.
     kept = [word for name in ("SETUID", "SETGID", "DAC_READ_SEARCH") for word in ("--cap-add", f"CAP_{name}")]
     privileges = ["--cap-drop", "ALL", *kept] if os.geteuid() == 0 else []
-    return [*namespaces, *privileges, "--die-with-parent"]
+    # Not --die-with-parent: where bubblewrap is killed while it starts, its child would wait for it for ever. The fork
+    # server notices by itself that the judge is gone, and all that is in the namespaces ends with it.
+    return [*namespaces, *privileges]
 
 
 def _kernel_lacks() -> str:

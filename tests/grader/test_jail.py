@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -459,6 +460,30 @@ def test_a_judge_that_is_killed_leaves_nothing(
     assert soon(lambda: not any(alive(process) for process in below), seconds=20)
     assert soon(lambda: not Path(scratch).exists(), seconds=5)
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_a_server_that_is_closed_at_any_moment_of_its_start_leaves_nothing(
+    layer: str, soon: Callable[..., bool]
+) -> None:
+    for milliseconds in range(0, 40, 3):
+        with in_layer(layer) as server:
+            time.sleep(milliseconds / 1000)
+        scratch = server.scratch.encode()
+
+        def left(scratch: bytes = scratch) -> list[str]:
+            return [
+                p.name for p in Path("/proc").glob("[0-9]*") if scratch in told(p / "cmdline") + told(p / "environ")
+            ]
+
+        assert soon(lambda left=left: not left())
+        assert not Path(server.scratch).exists()
+
+
+def told(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pid: int) -> bool:
