@@ -222,7 +222,7 @@ def test_a_slow_rank_is_blamed_and_not_the_one_that_waits_for_it(group: Start) -
 # Frames that no communicator sends
 
 FORGED = """
-import json, os, struct
+import json, os, struct, time
 
 
 class Wrong:
@@ -230,16 +230,20 @@ class Wrong:
         self.comm = comm
 
     def step(self, x):
+        frames = []
+
         def say(tensors=(), **meta):
             tree = ["list", *(["tensor", n] for n in range(len(tensors)))]
             specs = [["float32", [1], None, False] for _ in tensors]
             header = json.dumps({"meta": meta, "value": tree, "tensors": specs}).encode()
             payload = b"".join(struct.pack("<f", t) for t in tensors)
-            os.write(3, struct.pack("<4sIQ", b"GU01", len(header), len(payload)) + header + payload)
+            frames.append(struct.pack("<4sIQ", b"GU01", len(header), len(payload)) + header + payload)
 
         me = self.comm._server.asked
         if self.comm.rank == 1:
             {body}
+            os.write(3, b"".join(frames))
+        time.sleep(0.5)  # the forged frames come before what they do not fit together with
         return self.comm.all_reduce(x)
 """
 
