@@ -51,10 +51,10 @@ class DataParallel(ParallelStrategy):
         can be larger. All of this depends on names and sizes alone: it is the same on all ranks and in all steps.
         """
         # HOLE 2/5: the plan; set ``plan``. A tensor's bytes are ``nbytes``.
-        plan: list[list[str]] = []
+        plan: list[list[str]] = [[]]
         filled = 0  # bytes of the last bucket
         for name, value in reversed(shards.items()):
-            if not plan or filled + value.nbytes > self.bucket_bytes:
+            if filled and filled + value.nbytes > self.bucket_bytes:
                 plan.append([])
                 filled = 0
             plan[-1].append(name)

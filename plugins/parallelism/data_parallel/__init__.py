@@ -53,15 +53,15 @@ DATA_PARALLEL = Technique(
                 },
                 {
                     "en": "Walk through reversed(shards.items()) and count the bytes of the last bucket. A new bucket "
-                    "begins when there is none yet, or when this tensor would take the last one above bucket_bytes.",
-                    "zh": "沿 reversed(shards.items()) 走，记下最后一个桶的字节数。还没有桶，或装进这个张量会超过 "
-                    "bucket_bytes 时，另起一桶。",
+                    "begins where this tensor would take the last one above bucket_bytes, unless that is still empty.",
+                    "zh": "沿 reversed(shards.items()) 走，记下最后一个桶的字节数。装进这个张量会超过 "
+                    "bucket_bytes 时另起一桶，除非最后一个桶还是空的。",
                 },
                 {
-                    "en": "if not plan or filled + value.nbytes > self.bucket_bytes: plan.append([]); filled = 0. Then "
-                    "plan[-1].append(name) and filled += value.nbytes.",
-                    "zh": "if not plan or filled + value.nbytes > self.bucket_bytes: plan.append([])；filled = 0。然后 "
-                    "plan[-1].append(name)，filled += value.nbytes。",
+                    "en": "plan begins as [[]]. if filled and filled + value.nbytes > self.bucket_bytes: "
+                    "plan.append([]); filled = 0. Then plan[-1].append(name) and filled += value.nbytes.",
+                    "zh": "plan 从 [[]] 开始。if filled and filled + value.nbytes > self.bucket_bytes: "
+                    "plan.append([])；filled = 0。然后 plan[-1].append(name)，filled += value.nbytes。",
                 },
             )
         ),
