@@ -357,6 +357,9 @@ WORDINGS = {
     "collective call {number} is not the same on all ranks: {ranks}": (
         "第 {number} 次集合通信在各个 rank 上不一致：{ranks}"
     ),
+    "rank {rank} waits for a call that is not under way: it was begun in an earlier step": (
+        "rank {rank} 在等一个并未进行的调用：它是在更早的一步里发起的"
+    ),
     "rank {rank} waits in {call}; {ranks}": "rank {rank} 停在 {call}；{ranks}",
     "rank {rank} has returned; {ranks}": "rank {rank} 已经返回；{ranks}",
     "rank {rank} began {call}; {ranks}": "rank {rank} 发起了 {call}；{ranks}",

@@ -134,7 +134,6 @@ class _JointCall:
         self.numbers = [p.ask(operation, meta, value) for p, (meta, value) in zip(ranks, requests, strict=True)]
         self.due = [process.due for process in ranks]
         self.sent = [0] * len(ranks)
-        self.tickets: list[set[int]] = [set() for _ in ranks]
 
     def answers(self) -> list[Answer]:
         """Pass on what the ranks send each other until all have answered."""
@@ -167,17 +166,14 @@ class _JointCall:
 
     def communicate(self, rank: int, meta: dict[str, Any], value: Any) -> None:
         """Take a call of the rank's communicator, or its word that it waits for one. Ends what breaks the protocol."""
-        ticket, tickets = meta.get("ticket"), self.tickets[rank]
-        if (
-            meta.get("id") != self.numbers[rank]
-            or type(ticket) is not int
-            or (ticket in tickets) != (meta["comm"] == "wait")
-        ):
+        ticket = meta.get("ticket")
+        if meta.get("id") != self.numbers[rank] or type(ticket) is not int:
             self.broken(rank)
         if meta["comm"] == "wait":
-            tickets.remove(ticket)
             self.switch.wait(rank, ticket)
             return
+        if ticket <= self.switch.newest[rank]:
+            self.broken(rank)
         call = _checked(meta, value, rank, len(self.ranks))
         if call is None:
             self.broken(rank)
@@ -189,7 +185,6 @@ class _JointCall:
         if meta.get("wait") is True:
             self.switch.wait(rank, ticket)
         else:
-            tickets.add(ticket)
             self.ranks[rank].due = self.due[rank]
 
     def pass_on(self) -> None:

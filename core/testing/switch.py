@@ -60,14 +60,20 @@ class Switch:
     def __init__(self, size: int) -> None:
         self.size = size
         self.traffic: list[Transfer] = []
+        self.newest = [0] * size  # tickets: each rank's grow from call to call
         self.failure: Mismatch | None = None
+        self.done: dict[tuple[int, int], list[Tensor]] = {}
+        self.earlier: dict[tuple[int, int], list[Tensor]] = {}
         self.begin()
 
     def begin(self) -> None:
-        """Begin a joint call: every rank computes, nothing is under way."""
+        """Begin a joint call: every rank computes, nothing is under way.
+
+        What was done in the one before and not waited for can still be waited for in this one.
+        """
         self.failure = None
         self.open: dict[tuple[int, int], _Open] = {}
-        self.done: dict[tuple[int, int], list[Tensor]] = {}
+        self.earlier, self.done = self.done, {}
         self.waiting: dict[int, int] = {}
         self.gone: set[int] = set()
         self.answers: list[tuple[int, list[Tensor] | None]] = []
@@ -78,6 +84,7 @@ class Switch:
 
     def post(self, rank: int, ticket: int, call: Call, place: str = "") -> None:
         """Take note that ``rank`` has begun ``call``, to be asked for by ``ticket``."""
+        self.newest[rank] = ticket
         if self.failure is not None:
             return
         entry = _Open(rank, call, place)
@@ -99,11 +106,16 @@ class Switch:
         """Take note that ``rank`` does nothing until its call ``ticket`` is done."""
         if self.failure is not None:
             self.answers.append((rank, None))
-        elif (rank, ticket) in self.done:
-            self.answers.append((rank, self.done.pop((rank, ticket))))
-        else:
-            self.waiting[rank] = ticket
+            return
+        for done in (self.done, self.earlier):
+            if (rank, ticket) in done:
+                self.answers.append((rank, done.pop((rank, ticket))))
+                return
+        self.waiting[rank] = ticket
+        if (rank, ticket) in self.open:
             self._check()
+        else:
+            self._fail(Deadlock(f"rank {rank} waits for a call that is not under way: it was begun in an earlier step"))
 
     def returned(self, rank: int) -> None:
         """Take note that ``rank`` has ended its part of the joint call."""

@@ -164,6 +164,39 @@ def test_calls_that_do_not_fit_together_are_told_at_once_and_the_next_call_works
     assert torch.equal(ranks.right(GRID)[0], 2 * GRID)
 
 
+LATE = """
+class Late:
+    def __init__(self, comm):
+        self.comm, self.pending = comm, None
+
+    def begin(self, x):
+        self.pending = self.comm.start_all_reduce(x)
+
+    def rest(self):
+        self.comm.barrier()
+
+    def end(self):
+        return self.pending.wait()
+"""
+
+
+@pytest.mark.parametrize("where", ["threads", "switch", "gloo"])
+def test_what_one_call_began_the_next_one_may_wait_for(group: Start, where: str) -> None:
+    ranks = group(LATE, "Late", where=where)(2)
+    ranks.begin(GRID)
+    assert torch.equal(ranks.end()[1], 2 * GRID)
+
+
+@pytest.mark.parametrize("where", ["threads", "switch"])
+def test_what_is_waited_for_too_late_is_told(group: Start, where: str) -> None:
+    ranks = group(LATE, "Late", where=where)(2)
+    ranks.begin(GRID)
+    ranks.rest()
+    with pytest.raises(Deadlock, match=r"rank [01] waits for a call that is not under way"):
+        ranks.end()
+    ranks.rest()
+
+
 def test_a_deadlock_names_the_line_of_the_attempt(group: Start) -> None:
     with pytest.raises(Deadlock, match=r"rank 1 waits in recv from rank 0 \(line 8\)"):
         group(wrong("return c.recv(1 - r)"), "Wrong")(2).step(GRID)
@@ -261,7 +294,6 @@ class Wrong:
         "say((1.0,), id=me + 1, comm='all_reduce', ticket=1, wait=True)",
         "say((1.0,), id=me, comm='format_disk', ticket=1, wait=True)",
         "say((1.0,), id=me, comm=['send'], ticket=1, wait=True)",
-        "say(id=me, comm='wait', ticket=5)",
         "say((1.0,), id=me, comm='all_reduce', ticket=1, wait=False)\n" * 2,
         "say((1.0,), id=me, comm='all_reduce', ticket=1, wait=True)\nsay((1.0,), id=me, comm='barrier', ticket=2)",
         "say((1.0,), id=me, comm='reduce_scatter', ticket=1, wait=True)",
