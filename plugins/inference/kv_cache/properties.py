@@ -295,6 +295,7 @@ def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: int, uneven: bool,
     watched.fork(9, 3)
     first, second = (9, 3) if parent_first else (3, 9)
     watched.forward(first, 1)
+    watched.check_all()
     watched.forward(second, 2)
     watched.check_all()
     watched.free(first)
