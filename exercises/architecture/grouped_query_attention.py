@@ -43,20 +43,22 @@ class GroupedQueryAttention(Attention):
         need not be contiguous, and are left as they are. Scores may be large. Gradient reaches ``query``, ``key`` and
         ``value``. Raises ValueError naming H and G when H is not a multiple of G.
         """
-        heads, queries, size = query.shape[1:]
+        batch, heads, queries, size = query.shape
         groups, keys = key.shape[1:3]
-        # HOLE 1/4: the heads in their groups; set ``grouped``, the query as (B, G, H/G, Q, D). Raise ValueError when H
-        # is not a multiple of G. Mind the order: neighbouring query heads share a key/value head.
-        raise NotImplementedError("hole 1/4: the heads in their groups")
+        share = heads // groups  # query heads a group
+        # HOLE 1/4: the queries of each group; set ``grouped``, (B, G, H/G * Q, D): those of the group's first head,
+        # under them those of its second, and so on. Raise ValueError when H is not a multiple of G.
+        raise NotImplementedError("hole 1/4: the queries of each group")
 
         # HOLE 2/4: who sees whom; set ``seen``, boolean, True where a query may attend to a key, of a shape that
         # broadcasts to (B, G, H/G, Q, K). Mask and causality both have a say.
         raise NotImplementedError("hole 2/4: who sees whom")
 
-        # HOLE 3/4: scores, weights, the mix; set ``mixed``, (B, G, H/G, Q, E). The scores' softmax over the keys that
-        # are seen weighs the values. Where a query sees nothing the result is 0, and so is every gradient: no NaN.
+        # HOLE 3/4: scores, weights, the mix; set ``mixed``, (B, G, H/G * Q, E), its rows as in ``grouped``. The softmax
+        # of the scores over the keys that are seen weighs the values. Where a query sees nothing the result is 0, and
+        # so is every gradient: no NaN.
         raise NotImplementedError("hole 3/4: scores, weights, the mix")
-        return mixed.flatten(1, 2)
+        return mixed.reshape(batch, heads, queries, value.shape[3])
 
     def pool(self, weight: Float[Tensor, "H*D *M"], *, heads: int, groups: int) -> Float[Tensor, "G*D *M"]:
         """Return the key or value projection of ``groups`` heads, made of one of ``heads`` heads: their means.

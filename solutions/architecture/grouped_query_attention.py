@@ -43,13 +43,14 @@ class GroupedQueryAttention(Attention):
         need not be contiguous, and are left as they are. Scores may be large. Gradient reaches ``query``, ``key`` and
         ``value``. Raises ValueError naming H and G when H is not a multiple of G.
         """
-        heads, queries, size = query.shape[1:]
+        batch, heads, queries, size = query.shape
         groups, keys = key.shape[1:3]
-        # HOLE 1/4: the heads in their groups; set ``grouped``, the query as (B, G, H/G, Q, D). Raise ValueError when H
-        # is not a multiple of G. Mind the order: neighbouring query heads share a key/value head.
+        share = heads // groups  # query heads a group
+        # HOLE 1/4: the queries of each group; set ``grouped``, (B, G, H/G * Q, D): those of the group's first head,
+        # under them those of its second, and so on. Raise ValueError when H is not a multiple of G.
         if heads % groups:
             raise ValueError(f"{heads} query heads cannot share {groups} key/value heads: not a multiple of it")
-        grouped = query.reshape(query.shape[0], groups, heads // groups, queries, size)
+        grouped = query.reshape(batch, groups, share * queries, size)  # neighbouring heads are neighbours in memory
         # END HOLE
 
         # HOLE 2/4: who sees whom; set ``seen``, boolean, True where a query may attend to a key, of a shape that
@@ -61,14 +62,15 @@ class GroupedQueryAttention(Attention):
             seen = seen & mask[:, None, None, None, :]  # (B, 1, 1, Q, K)
         # END HOLE
 
-        # HOLE 3/4: scores, weights, the mix; set ``mixed``, (B, G, H/G, Q, E). The scores' softmax over the keys that
-        # are seen weighs the values. Where a query sees nothing the result is 0, and so is every gradient: no NaN.
-        score = grouped @ key.unsqueeze(2).mT * size**-0.5  # (B, G, H/G, Q, K); a group's key is not copied
+        # HOLE 3/4: scores, weights, the mix; set ``mixed``, (B, G, H/G * Q, E), its rows as in ``grouped``. The softmax
+        # of the scores over the keys that are seen weighs the values. Where a query sees nothing the result is 0, and
+        # so is every gradient: no NaN.
+        score = (grouped @ key.mT * size**-0.5).reshape(batch, groups, share, queries, keys)  # no key is copied
         score = score.masked_fill(~seen, torch.finfo(score.dtype).min)  # not -inf: a row of those is NaN
         weight = torch.softmax(score, dim=-1).masked_fill(~seen, 0.0)  # a row that sees nothing was uniform
-        mixed = weight @ value.unsqueeze(2)
+        mixed = weight.flatten(2, 3) @ value
         # END HOLE
-        return mixed.flatten(1, 2)
+        return mixed.reshape(batch, heads, queries, value.shape[3])
 
     def pool(self, weight: Float[Tensor, "H*D *M"], *, heads: int, groups: int) -> Float[Tensor, "G*D *M"]:
         """Return the key or value projection of ``groups`` heads, made of one of ``heads`` heads: their means.

@@ -30,16 +30,16 @@ GROUPED_QUERY_ATTENTION = Technique(
                     "zh": "6 个查询头、2 个键值头时，哪些查询头读键值头 0？类的文档字符串里写着。",
                 },
                 {
-                    "en": "Split the axis of heads in two, the group first and the place within the group second: "
-                    "head h is then at [h // (H/G), h % (H/G)]. Check H % G before that.",
-                    "zh": "把头的轴拆成两个：先是组，再是组内的位置，头 h 就在 [h // (H/G), h % (H/G)]。"
-                    "拆之前先检查 H % G。",
+                    "en": "The heads of one group lie one behind the other in query, each with Q rows of D numbers. "
+                    "Which shape has the H/G * Q rows of a group on one axis? Check H % G before.",
+                    "zh": "同一组的头在 query 里一个接一个，每个有 Q 行，每行 D 个数。"
+                    "什么形状能把一组的 H/G * Q 行放在同一个轴上？先检查 H % G。",
                 },
                 {
                     "en": "if heads % groups: raise ValueError(...); "
-                    "grouped = query.reshape(query.shape[0], groups, heads // groups, queries, size)",
+                    "grouped = query.reshape(batch, groups, share * queries, size)",
                     "zh": "if heads % groups: raise ValueError(...)；"
-                    "grouped = query.reshape(query.shape[0], groups, heads // groups, queries, size)",
+                    "grouped = query.reshape(batch, groups, share * queries, size)",
                 },
             )
         ),
@@ -67,23 +67,26 @@ GROUPED_QUERY_ATTENTION = Technique(
         Hole(
             hints=(
                 {
-                    "en": "The query now has an axis more than the key. What does an axis of size 1 in the key do?",
-                    "zh": "现在查询比键多一个轴。给键加一个大小为 1 的轴，会怎样？",
+                    "en": "The rows of a group all meet the same key. Which one product gives all their scores? And "
+                    "which axes must the scores have, so that what is seen can be looked up by query and key?",
+                    "zh": "一组的所有行面对的是同一个键头。用哪一个乘积就能得到全部得分？"
+                    "要按查询和键去查能否看到，得分又该有哪些轴？",
                 },
                 {
-                    "en": "Scores: grouped @ key.unsqueeze(2).mT over sqrt(D). What is not seen gets a very low score "
-                    "before the softmax. With -inf a row that sees nothing is NaN; with the lowest finite number it "
-                    "is uniform, and can be set to 0 after the softmax.",
-                    "zh": "得分：grouped @ key.unsqueeze(2).mT 除以 sqrt(D)。softmax 之前，看不到的位置填极低的得分。"
-                    "填 -inf 的话，什么都看不到的一行会变成 NaN；填最低的有限数则得到均匀分布，softmax 之后再置 0。",
+                    "en": "Scores: grouped @ key.mT over sqrt(D), reshaped to (B, G, H/G, Q, K). What is not seen gets "
+                    "a very low score before the softmax. With -inf a row that sees nothing is NaN; with the lowest "
+                    "finite number it is uniform, and can be set to 0 after the softmax.",
+                    "zh": "得分：grouped @ key.mT 除以 sqrt(D)，再变形为 (B, G, H/G, Q, K)。"
+                    "softmax 之前，看不到的位置填极低的得分。填 -inf 的话，什么都看不到的一行会变成 NaN；"
+                    "填最低的有限数则得到均匀分布，softmax 之后再置 0。",
                 },
                 {
-                    "en": "score = grouped @ key.unsqueeze(2).mT * size**-0.5; score = score.masked_fill(~seen, "
-                    "torch.finfo(score.dtype).min); weight = torch.softmax(score, -1).masked_fill(~seen, 0.0); "
-                    "mixed = weight @ value.unsqueeze(2)",
-                    "zh": "score = grouped @ key.unsqueeze(2).mT * size**-0.5；score = score.masked_fill(~seen, "
-                    "torch.finfo(score.dtype).min)；weight = torch.softmax(score, -1).masked_fill(~seen, 0.0)；"
-                    "mixed = weight @ value.unsqueeze(2)",
+                    "en": "score = (grouped @ key.mT * size**-0.5).reshape(batch, groups, share, queries, keys); "
+                    "score = score.masked_fill(~seen, torch.finfo(score.dtype).min); weight = torch.softmax(score, -1)"
+                    ".masked_fill(~seen, 0.0); mixed = weight.flatten(2, 3) @ value",
+                    "zh": "score = (grouped @ key.mT * size**-0.5).reshape(batch, groups, share, queries, keys)；"
+                    "score = score.masked_fill(~seen, torch.finfo(score.dtype).min)；weight = torch.softmax(score, -1)"
+                    ".masked_fill(~seen, 0.0)；mixed = weight.flatten(2, 3) @ value",
                 },
             )
         ),
