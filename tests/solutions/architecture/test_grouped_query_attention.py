@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from groundup.solutions.architecture.grouped_query_attention import GroupedQueryAttention
 
@@ -109,6 +111,26 @@ def test_no_input_is_changed() -> None:
     before = [t.clone() for t in tensors]
     GQA.forward(*tensors, mask=torch.tensor([[True, False, True, True, False]]), causal=True)
     assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many elements the largest tensor has that any operation returns, a view or not."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_no_key_is_copied_for_each_query_head(groups: int) -> None:
+    query, key, value = drawn(1, 8, 1, 16), drawn(1, groups, 100, 16), drawn(1, groups, 100, 16)
+    with Largest() as largest:
+        GQA.forward(query, key, value, causal=True)
+    assert largest.elements <= key.numel()
 
 
 @pytest.mark.parametrize(("heads", "groups"), [(3, 2), (2, 4)])
