@@ -61,14 +61,16 @@ def diagnose(
 ) -> tuple[Edit, ...]:
     """Return the one edit whose behaviour the attempt reproduces, or nothing.
 
-    ``others`` are cases of the failing property; ``further``, cases of other properties, are asked only where several
-    edits match on those. Raises PluginProblem for an edit that cannot be loaded.
+    ``others`` are cases of the failing property; ``further``, cases of other properties, tell apart several edits that
+    match on those, and refuse one that does not match here. Raises PluginProblem for an edit that cannot be loaded.
     """
     comparison = _Comparison(technique, failure.impl)
     try:
         matching = comparison.matching(load_edits(technique), [failure, *others])
         if len(matching) > 1:
             matching = comparison.matching(matching, further)
+        elif matching:  # a property that looks at one thing alone may confuse it with what no edit does
+            matching = comparison.matching(matching, further, apart=False)
     except AttemptDied:
         return ()
     return tuple(matching) if len(matching) == 1 else ()
@@ -84,8 +86,8 @@ class _Comparison:
         solution = getattr(current_module(files.solution_module, files.solution), technique.implements)
         self.reference = as_impl(technique, solution)
 
-    def matching(self, edits: Sequence[Edit], cases: Sequence[Case]) -> list[Edit]:
-        """Return the edits that answer as the attempt does in every case, and not as the reference does in some."""
+    def matching(self, edits: Sequence[Edit], cases: Sequence[Case], *, apart: bool = True) -> list[Edit]:
+        """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
         attempt = [case.trace(self.attempt, self.reference) for case in cases]
         right = [case.trace(self.reference, self.reference) for case in cases]
         found: list[Edit] = []
@@ -97,7 +99,7 @@ class _Comparison:
                 if distance(wrong[-1], theirs) > SAME:
                     break
             else:
-                if any(distance(w, r) > CLEARLY for w, r in zip(wrong, right, strict=True)):
+                if not apart or any(distance(w, r) > CLEARLY for w, r in zip(wrong, right, strict=True)):
                     found.append(edit)
         return found
 
@@ -115,7 +117,8 @@ class _Comparison:
 def distance(one: Any, other: Any) -> float:
     """Return how far two plain values are apart, relative to their size; infinity where their form differs."""
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return _tensor_distance(one.detach(), other.detach())
+        same = one.requires_grad == other.requires_grad
+        return _tensor_distance(one.detach(), other.detach()) if same else math.inf
     if type(one) in (int, float) and type(other) in (int, float):
         return _tensor_distance(torch.tensor(float(one)), torch.tensor(float(other)))
     if type(one) is not type(other):

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from groundup.core.testing.ranks import LocalRanks
 from groundup.grader.worker.wire import tensors_in, with_tensors
 
@@ -41,7 +43,7 @@ def traced(implementation: Any, note: Callable[[Any], None], like: Any = None) -
             except Exception as error:
                 note(getattr(error, "types", (type(error).__name__,))[0])
                 raise
-            note(with_tensors(answer, iter([t.detach().clone() for t in tensors_in(answer)])))  # as it is now
+            note(with_tensors(answer, iter([_as_it_is(t) for t in tensors_in(answer)])))
             return answer
 
         return call
@@ -59,3 +61,8 @@ def traced(implementation: Any, note: Callable[[Any], None], like: Any = None) -
             return answered(getattr(self._object, name))
 
     return Traced
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    """Return a copy, whatever becomes of ``tensor``, that says whether it carries gradient."""
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
