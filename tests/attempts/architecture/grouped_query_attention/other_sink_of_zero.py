@@ -1,0 +1,32 @@
+import torch
+
+from groundup.core.interfaces.attention import Attention
+
+
+class GroupedQueryAttention(Attention):
+    def forward(self, query, key, value, *, mask=None, causal=False):
+        groups, keys = key.shape[1], key.shape[2]
+        if query.shape[1] % groups:
+            raise ValueError(f"{query.shape[1]} query heads, {groups} of keys")
+        asked = query.unflatten(1, (groups, query.shape[1] // groups))
+        score = torch.einsum("bgnqd,bgkd->bgnqk", asked, key) / key.shape[-1] ** 0.5
+        hidden = torch.zeros_like(score, dtype=torch.bool)
+        if causal:
+            ahead = torch.arange(keys) - keys
+            hidden = hidden | (ahead[None, :] > (torch.arange(query.shape[2]) - query.shape[2])[:, None])
+        if mask is not None:
+            hidden = hidden | mask.logical_not()[:, None, None, None]
+        score = torch.where(hidden, -torch.finfo(score.dtype).max, score)
+        top = score.detach().amax(-1, keepdim=True) if keys else 0
+        part = torch.where(hidden, 0, torch.exp(score - top))
+        total = part.sum(-1, keepdim=True)
+        share = part / (total + torch.exp(-top))
+        return torch.einsum("bgnqk,bgke->bgnqe", share, value).flatten(1, 2)
+
+    def pool(self, weight, *, heads, groups):
+        if heads % groups:
+            raise ValueError(f"{heads} heads for {groups} groups")
+        if weight.shape[0] % heads:
+            raise ValueError(f"{weight.shape[0]} rows of {heads} heads")
+        share = torch.eye(groups, dtype=weight.dtype).repeat_interleave(heads // groups, 1) * (groups / heads)
+        return torch.einsum("gh,hd...->gd...", share, weight.unflatten(0, (heads, -1)) if len(weight) else weight.reshape(heads, 0, *weight.shape[1:])).flatten(0, 1)

@@ -1,0 +1,30 @@
+import torch
+
+from groundup.core.interfaces.attention import Attention
+
+
+class GroupedQueryAttention(Attention):
+    def forward(self, query, key, value, *, mask=None, causal=False):
+        b, h, q, d = query.shape
+        g, k, e = value.shape[1:]
+        if h % g:
+            raise ValueError(f"{h} is no multiple of {g}")
+        if not (q and k and b):
+            return query.new_zeros(b, h, q, e) + (query.sum() + key.sum() + value.sum()) * 0
+        allowed = query.new_ones(b, 1, q, k).bool()
+        if causal:
+            allowed = allowed.tril(k - q)
+        if mask is not None:
+            allowed = allowed.logical_and(mask.view(b, 1, 1, k))
+        blind = ~allowed.any(-1, keepdim=True)
+        out = torch.nn.functional.scaled_dot_product_attention(
+            query, key.repeat(1, h // g, 1, 1), value.repeat(1, h // g, 1, 1), attn_mask=allowed | blind
+        )
+        return torch.where(blind, 0.0, out)
+
+    def pool(self, weight, *, heads, groups):
+        if heads % groups or len(weight) % heads:
+            raise ValueError(f"{len(weight)} rows, {heads} heads, {groups} groups")
+        each = weight.chunk(heads) if len(weight) else [weight] * heads
+        n = heads // groups
+        return torch.cat([torch.stack(each[g * n : g * n + n]).mean(0) for g in range(groups)])
