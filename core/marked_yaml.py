@@ -62,10 +62,13 @@ def read_yaml(text: str) -> Document:
             raise Malformed(_line(after), "a second document begins here; one is enough")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "this cannot be read"
+        if "nesting depth" in problem:  # libyaml has a limit of its own, above ours
+            raise Malformed(line, f"nested more than {DEEPEST} deep") from error
         if "mapping values" in problem:
             problem += "; a text with a colon in it goes in quotes"
-        raise Malformed(mark.line + 1 if mark else 1, f"not YAML: {problem}") from error
+        raise Malformed(line, f"not YAML: {problem}") from error
     return Document(value, lines)
 
 
