@@ -39,10 +39,10 @@ class RingAllReduce(Collective):
         # HOLE 1/3: partial sums travel around the ring; set ``partial``, (K,), to the sum of row ``rank`` over all
         # ranks. In each of N - 1 steps a rank sends the partial sum that it holds, receives its neighbour's, which is
         # of another row, and adds its own part of that row. With which row must it begin to end with row ``rank``?
-        partial = chunks[(rank - 1) % size].clone()
+        partial = chunks[rank - 1].clone()  # below 0 an index counts from the end, as on a ring
         for step in range(1, size):
             received = self.comm.exchange(partial, to=self.next, source=self.previous)
-            partial = received + chunks[(rank - 1 - step) % size]
+            partial = received + chunks[rank - 1 - step]
         # END HOLE
         return partial
 
@@ -55,7 +55,7 @@ class RingAllReduce(Collective):
         gathered[rank] = chunk
         for step in range(1, size):
             chunk = self.comm.exchange(chunk, to=self.next, source=self.previous)
-            gathered[(rank - step) % size] = chunk
+            gathered[rank - step] = chunk
         # END HOLE
         return gathered
 
