@@ -5,7 +5,8 @@ import sys
 import types
 from pathlib import Path
 
-namespace = types.ModuleType("groundup")
-namespace.__path__ = [str(Path(__file__).parents[2])]
-sys.modules["groundup"] = namespace
-runpy.run_module("groundup.grader.worker", run_name="__main__", alter_sys=True)
+if __name__ == "__main__":
+    namespace = types.ModuleType("groundup")
+    namespace.__path__ = [str(Path(__file__).parents[2])]
+    sys.modules["groundup"] = namespace
+    runpy.run_module("groundup.grader.worker", run_name="__main__", alter_sys=True)

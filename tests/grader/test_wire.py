@@ -308,13 +308,18 @@ def test_a_head_that_promises_too_much_is_refused_before_anything_is_kept(head: 
     assert len(incoming._received) == wire.HEAD.size
 
 
-def test_a_frame_may_arrive_byte_by_byte_and_nothing_may_follow_it() -> None:
+def test_a_frame_may_arrive_byte_by_byte_and_what_follows_it_is_noticed() -> None:
     whole = b"".join(bytes(part) for part in wire.encode({"id": 1}, torch.ones(2)))
     incoming = _Incoming()
-    assert [incoming.take(whole[n : n + 1]) for n in range(len(whole))] == [False] * (len(whole) - 1) + [True]
+    for byte in whole:
+        assert not incoming.whole
+        incoming.take(bytes([byte]))
+    assert incoming.whole
     assert wire.decode(*incoming.frame())[0] == {"id": 1}
-    with pytest.raises(ProtocolError, match="more than one"):
-        _Incoming().take(whole + b"G")
+    assert not incoming.more
+    incoming.take(whole + b"G")
+    incoming.frame()
+    assert incoming.more  # which ends the attempt: see test_attempt
 
 
 ONE = ["float32", [1], None, False]
