@@ -47,6 +47,7 @@ def test_there_is_enough_to_hold_an_attempt_against(judge: Judge, technique: Tec
     assert sum(edit.kind == "misconception" for edit in load_edits(technique)) >= 5
 
 
+@pytest.mark.soak
 @each
 def test_small_changes_of_the_solution_are_found_out(judge: Judge, technique: Technique) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
