@@ -391,12 +391,16 @@ def wait_for(condition: Callable[[], Any]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("layer", sandbox.LAYERS)
 def test_ctrl_c_ends_a_hanging_attempt_and_leaves_no_process(
-    command: Callable[..., subprocess.Popen[str]], here: Path
+    command: Callable[..., subprocess.Popen[str]], here: Path, layer: str
 ) -> None:
+    if layer in sandbox.offer().lacks:
+        pytest.skip(f"this machine has no {layer}")
     (here / "hangs.py").write_text(HANGS)
-    process = command("grade", "scale", "--attempt", "hangs.py")
-    wait_for(lambda: len(descendants(process.pid)) == 2)  # the fork server, and the attempt
+    process = command("grade", "scale", "--attempt", "hangs.py", LEARN_CONTAINMENT=layer)
+    walls = 2 if layer == "namespaces" else 0  # bubblewrap, outside of the namespaces and within
+    wait_for(lambda: len(descendants(process.pid)) == walls + 2)  # the fork server, and the attempt
     started = descendants(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "learn: stopped.\n")  # the toy may take 60 s a call: it did not
