@@ -184,9 +184,13 @@ def standing(technique: Technique, row: Standing | None, started: bool) -> str:
     if row is None or (row.outcome == "not_started" and not row.ever_passed):
         return tr("started") if started else ""
     latest = f"{row.score:.0%}" + (tr(", died") if row.outcome == "died" else "")
-    if not row.ever_passed:
-        return click.style(latest, fg="yellow")
-    passed = click.style(tr("passed"), fg="green")
-    if (row.passed_version or 0) < technique.version:
-        return tr("{passed}, but it has changed since: grade it again", passed=passed)
-    return passed if row.outcome == "passed" else tr("{passed}; the latest {latest}", passed=passed, latest=latest)
+    mark, colour = (tr("passed"), "green") if row.ever_passed else (latest, "yellow")
+    mark = click.style(mark, fg=colour)
+    if row.is_older(technique.version):
+        counts = row.passed_version or row.version
+        mark = tr("{mark}, of the older version {version}", mark=mark, version=counts)
+        if row.version < technique.version:
+            return tr("{mark}: grade it again", mark=mark)
+    if not row.ever_passed or row.outcome == "passed":
+        return mark
+    return tr("{passed}; the latest {latest}", passed=mark, latest=latest)

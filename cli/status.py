@@ -74,20 +74,34 @@ def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) ->
         click.echo("    " + tr("beside the roadmap"))
         for technique in outside:
             _show_technique(technique, standings.get(technique.id), True, places)
+    if gone := [i for i in standings if i not in techniques]:
+        click.echo("    " + tr("no plugin that is installed here declares these"))
+        for identity in gone:
+            _show_row(identity, standings[identity], _stand_alone(standings[identity]), places)
     _show_next(started, passed, roadmap.days)
 
 
 def _show_technique(technique: Technique, row: Standing | None, started: bool, places: int) -> None:
     from groundup.cli.show import standing
 
-    word = standing(technique, row, started)
+    _show_row(technique.id, row, standing(technique, row, started), places)
+
+
+def _show_row(identity: str, row: Standing | None, word: str, places: int) -> None:
     count = row.attempts if row else 0
     graded = tr(" (graded once)") if count == 1 else tr(" (graded {count} times)", count=count) if count else ""
     indent = " " * 12
     if not word + graded:
-        click.echo(indent + technique.id)
+        click.echo(indent + identity)
         return
-    click.echo(wrapped(word + graded, first=indent + padded(technique.id, places) + "  ", rest=indent + "  "))
+    click.echo(wrapped(word + graded, first=indent + padded(identity, places) + "  ", rest=indent + "  "))
+
+
+def _stand_alone(row: Standing) -> str:
+    """Return how the learner stood with a technique that is not here to be compared with."""
+    if row.passed_version is not None:
+        return tr("passed, version {version}", version=row.passed_version)
+    return tr("{score:.0%}, version {version}", score=row.score, version=row.version)
 
 
 def _show_next(started: list[Technique], passed: list[Technique], days: tuple[Day, ...]) -> None:
@@ -105,20 +119,24 @@ def _show_next(started: list[Technique], passed: list[Technique], days: tuple[Da
 
 
 def _as_data(workspace: Workspace, standings: Mapping[str, Standing]) -> dict[str, object]:
+    techniques = registry().techniques
     return {
         "workspace": str(workspace.folder),
         "techniques": [
             {
-                "id": t.id,
-                "started": workspace.attempt_path(t).exists(),
+                "id": identity,
+                "installed": t is not None,
+                "started": bool(t and workspace.attempt_path(t).exists()),
                 "passed": bool(row and row.ever_passed),
                 "passed_version": row.passed_version if row else None,
-                "version": t.version,
+                "version": t.version if t else None,
+                "older": bool(t and row and row.is_older(t.version)),
                 "score": row.score if row else None,
                 "outcome": row.outcome if row else None,
                 "graded": row.attempts if row else 0,
+                "graded_version": row.version if row else None,
             }
-            for t in registry().techniques.values()
-            for row in [standings.get(t.id)]
+            for identity in dict.fromkeys([*techniques, *standings])
+            for t, row in [(techniques.get(identity), standings.get(identity))]
         ],
     }

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from groundup.core.errors import GroundupError, PluginProblem, StateProblem
 from groundup.core.lab import Outcome as LabOutcome
@@ -46,6 +46,7 @@ class Grading(Model):
     score: float
     seed: int
     version: int
+    older: bool = Field(description="whether that is an older version of the technique than the current one")
     sha256: str
     quoted: bool = Field(description="whether this is the verdict that the brief quotes in full")
 
@@ -125,10 +126,16 @@ class Proof(Model):
     lab: LabProof | None
     quizzes: tuple[QuizProof, ...] = Field(description="oldest first")
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def older(self) -> bool:
-        """Whether the verdict is on another version of the technique than the current one."""
-        return bool(self.verdict and self.version) and self.verdict.version != self.version  # type: ignore[union-attr]
+        """Whether the verdict is on an older version of the technique than the current one."""
+        return bool(self.verdict) and _is_older(self.verdict.version, self.version)  # type: ignore[union-attr]
+
+    @property
+    def newer(self) -> bool:
+        """Whether the verdict is on a newer version of the technique than the one that is installed."""
+        return bool(self.verdict) and _is_older(self.version, self.verdict.version)  # type: ignore[union-attr]
 
     @property
     def gave_up_before(self) -> bool:
@@ -233,6 +240,7 @@ def _proof(
                 score=v.score,
                 seed=v.seed,
                 version=v.version,
+                older=_is_older(v.version, technique.version if technique else None),
                 sha256=v.attempt.sha256,
                 quoted=v is best,
             )
@@ -245,6 +253,10 @@ def _proof(
         lab=_lab(state.labs(identity), lang, problems),
         quizzes=tuple(_quiz(q) for q in reversed(quizzes)),
     )
+
+
+def _is_older(version: int | None, than: int | None) -> bool:
+    return version is not None and than is not None and version < than
 
 
 def _called(identity: str, registry: Registry) -> str:

@@ -146,6 +146,7 @@ class Judge:
             Verdict(
                 technique=technique.id,
                 version=technique.version,
+                contract=technique.contract,
                 passed=all(r.status == "held" for r in results),
                 outcome=_outcome(technique, source, results, problem),
                 score=_score(results),

@@ -200,6 +200,8 @@ class Standing:
     outcome: Outcome
     given_at: datetime
     attempts: int
+    version: int
+    """Of the technique, when the latest verdict was given."""
     passed_version: int | None
     """The newest version of the technique that an attempt has passed."""
 
@@ -207,6 +209,10 @@ class Standing:
     def ever_passed(self) -> bool:
         """Whether any attempt has passed."""
         return self.passed_version is not None
+
+    def is_older(self, version: int) -> bool:
+        """Whether what counts, a pass or else the latest verdict, is of an older version than ``version``."""
+        return (self.version if self.passed_version is None else self.passed_version) < version
 
 
 class State:
@@ -294,8 +300,8 @@ class State:
             .group_by(c.technique)
             .subquery()
         )
-        columns = (c.technique, c.score, c.outcome, c.given_at, each.c.attempts, each.c.passed_version)
-        standings = sa.select(*columns).join(each, c.id == each.c.latest).order_by(c.technique)
+        latest = (c.technique, c.score, c.outcome, c.given_at, each.c.attempts, c.technique_version)
+        standings = sa.select(*latest, each.c.passed_version).join(each, c.id == each.c.latest).order_by(c.technique)
         with self._transaction() as connection:
             return {technique: Standing(*rest) for technique, *rest in connection.execute(standings)}
 

@@ -64,7 +64,10 @@ class Verdict(Model):
     """One grading of one attempt."""
 
     technique: str
-    version: int
+    version: int = Field(description="of the technique")
+    contract: int | None = Field(
+        None, description="the plugin contract that the technique is written for; older verdicts do not say"
+    )
     passed: bool
     outcome: Outcome
     score: float = Field(ge=0, le=1, description="points of the properties that held over all points")

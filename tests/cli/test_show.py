@@ -209,22 +209,26 @@ def test_the_hole_to_look_at_is_an_empty_one_before_the_one_that_failed() -> Non
 
 
 @pytest.mark.parametrize(
-    ("score", "outcome", "passed_version", "says"),
+    ("score", "outcome", "version", "passed_version", "says"),
     [
-        (0.0, "not_started", None, "started"),
-        (0.0, "fell_short", None, "0%"),
-        (0.5, "fell_short", None, "50%"),
-        (0.25, "died", None, "25%, died"),
-        (1.0, "passed", 2, "passed"),
-        (0.5, "fell_short", 2, "passed; the latest 50%"),
-        (1.0, "passed", 1, "passed, but it has changed since: grade it again"),
+        (0.0, "not_started", 2, None, "started"),
+        (0.0, "fell_short", 2, None, "0%"),
+        (0.5, "fell_short", 2, None, "50%"),
+        (0.25, "died", 2, None, "25%, died"),
+        (1.0, "passed", 2, 2, "passed"),
+        (0.5, "fell_short", 2, 2, "passed; the latest 50%"),
+        (1.0, "passed", 1, 1, "passed, of the older version 1: grade it again"),
+        (0.5, "fell_short", 1, None, "50%, of the older version 1: grade it again"),
+        (0.5, "fell_short", 2, 1, "passed, of the older version 1; the latest 50%"),
     ],
 )
-def test_a_standing_is_told_in_a_few_words(score: float, outcome: Any, passed_version: int | None, says: str) -> None:
+def test_a_standing_is_told_in_a_few_words(
+    score: float, outcome: Any, version: int, passed_version: int | None, says: str
+) -> None:
     import click
 
     given = a_verdict().given_at
-    row = Standing(score, outcome, given, 3, passed_version)
+    row = Standing(score, outcome, given, 3, version, passed_version)
     assert click.unstyle(standing(TECHNIQUE, row, started=True)) == says
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from groundup.cli.context import registry
 from groundup.core.registry import Registry
 
 pytestmark = pytest.mark.usefixtures("toy", "grading")
@@ -81,14 +84,66 @@ def test_status_as_data(learn: Any, attempt: Path, here: Path) -> None:
     assert data["workspace"] == str(here / "workspace")
     assert next(t for t in data["techniques"] if t["id"] == "toys/scale") == {
         "id": "toys/scale",
+        "installed": True,
         "started": True,
         "passed": False,
         "passed_version": None,
         "version": 1,
+        "older": False,
         "score": 0.0,
         "outcome": "not_started",
         "graded": 1,
+        "graded_version": 1,
     }
+
+
+def test_a_pass_of_an_older_version_is_marked_and_not_dropped(learn: Any, attempt: Path, toy: Path) -> None:
+    attempt.write_text((toy / "solution.py").read_text())
+    learn("grade", "scale")
+    edit_manifest(toy, 'id="toys/scale",', 'id="toys/scale", version=2,')
+    words = " ".join(learn("status").stdout.split())
+    assert "toys/scale passed, of the older version 1: grade it again (graded once)" in words
+    data = of_toy(learn("status", "--json").stdout)
+    assert (data["passed"], data["older"], data["passed_version"], data["version"]) == (True, True, 1, 2)
+    learn("grade", "scale")
+    assert row(learn("status").stdout, "toys/scale") == "passed (graded 2 times)"
+    assert not of_toy(learn("status", "--json").stdout)["older"]
+
+
+def test_a_technique_that_is_no_longer_installed_keeps_its_standing(learn: Any, attempt: Path, toy: Path) -> None:
+    attempt.write_text((toy / "solution.py").read_text().replace("x * factor", "x * factor * factor"))
+    learn("grade", "scale")
+    edit_manifest(toy, 'id="toys/scale"', 'id="toys/other"')
+    lines = learn("status").stdout.splitlines()
+    assert lines[lines.index("    no plugin that is installed here declares these") + 1].split() == [
+        "toys/scale", "33%,", "version", "1", "(graded", "once)",
+    ]  # fmt: skip
+    assert of_toy(learn("status", "--json").stdout) == {
+        "id": "toys/scale",
+        "installed": False,
+        "started": False,
+        "passed": False,
+        "passed_version": None,
+        "version": None,
+        "older": False,
+        "score": 0.3333,
+        "outcome": "fell_short",
+        "graded": 1,
+        "graded_version": 1,
+    }
+
+
+def of_toy(printed: str) -> dict[str, Any]:
+    return next(t for t in json.loads(printed)["techniques"] if t["id"] == "toys/scale")
+
+
+def edit_manifest(folder: Path, old: str, new: str) -> None:
+    """Change the manifest, as the next call of the command finds it."""
+    manifest = folder / "__init__.py"
+    manifest.write_text(manifest.read_text().replace(old, new))
+    del sys.modules[folder.name]
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    registry.cache_clear()
 
 
 def test_status_as_data_without_a_workspace(learn: Any) -> None:

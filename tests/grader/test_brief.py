@@ -291,11 +291,47 @@ def test_a_verdict_of_an_older_version_is_marked_as_such(house: House) -> None:
     house.technique(version=3)
     house.grade(version=2)
     brief = house.brief()
-    assert brief.proofs[0].older
+    data = brief.model_dump(mode="json")["proofs"][0]
+    assert (data["older"], data["version"], data["verdict"]["version"]) == (True, 3, 2)
     for form in FORMS:
         shown = page(brief, form)
         assert "This verdict is on version 2 of the technique; since then it has become version 3" in shown
-        assert "passed, version 2" in shown
+        assert "passed, older version 2" in shown
+
+
+def test_a_score_of_an_older_version_is_marked_and_a_later_pass_takes_its_place(house: House) -> None:
+    house.technique(version=2)
+    house.grade(passed=False)
+    for form in FORMS:
+        assert "50%, older version 1" in page(house.brief(), form)
+    house.grade(version=2)
+    brief = house.brief()
+    assert [(g.version, g.older, g.quoted) for g in brief.proofs[0].history] == [(1, True, False), (2, False, True)]
+    for form in FORMS:
+        shown = page(brief, form)
+        assert "1, older<" in shown or "| 1, older |" in shown
+        assert "since then it has become" not in shown
+
+
+def test_a_verdict_of_a_newer_version_than_the_one_installed_is_told_as_that(house: House) -> None:
+    house.technique(version=1)
+    house.grade(version=2)
+    brief = house.brief()
+    assert not brief.proofs[0].older
+    for form in FORMS:
+        shown = page(brief, form)
+        assert "This verdict is on version 2 of the technique; here an older plugin is installed" in shown
+        assert "passed, older" not in shown
+
+
+def test_the_contract_that_a_technique_was_written_for_is_quoted_where_the_verdict_has_it(house: House) -> None:
+    house.technique()
+    house.grade(contract=1)
+    for form in FORMS:
+        assert "1 (plugin contract 1)" in page(house.brief(), form)
+    house.grade()
+    for form in FORMS:
+        assert "plugin contract" not in page(house.brief(), form)
 
 
 def test_a_technique_that_is_no_longer_installed_is_still_quoted(house: House) -> None:

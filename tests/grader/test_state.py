@@ -190,13 +190,10 @@ def test_a_standing_is_the_latest_score_the_attempts_and_the_newest_version_pass
     standings = state.last_scores()
     assert list(standings) == ["rl/gae", "rl/ppo"]
     gae, ppo = standings.values()
-    assert (gae.score, gae.outcome, gae.attempts, gae.passed_version, gae.ever_passed) == (
-        0.25,
-        "fell_short",
-        3,
-        2,
-        True,
-    )
+    assert (gae.score, gae.outcome, gae.attempts, gae.ever_passed) == (0.25, "fell_short", 3, True)
+    assert (gae.version, gae.passed_version) == (3, 2)
+    assert [gae.is_older(version) for version in (2, 3)] == [False, True]  # the pass counts, not what came after
+    assert [ppo.is_older(version) for version in (1, 2)] == [False, True]
     assert (ppo.score, ppo.attempts, ppo.ever_passed, ppo.given_at) == (0.5, 1, False, latest.given_at)
 
 
@@ -370,6 +367,16 @@ def test_fields_that_another_groundup_wrote_are_left_out(state: State) -> None:
         **whole | {"properties": properties, "attempt": whole["attempt"] | {"size": 3}, "weather": "fair"},
     )
     assert state.verdicts() == [given]
+    assert state.problems == {}
+
+
+def test_a_verdict_from_before_the_plugin_contract_was_kept_is_read(state: State) -> None:
+    number = state.record(given := a_verdict(contract=1), "", {})
+    verdicts = state_module._verdicts
+    older = {k: v for k, v in json.loads(given.model_dump_json(round_trip=True)).items() if k != "contract"}
+    with state._transaction(writes=True) as connection:
+        connection.execute(sa.update(verdicts).where(verdicts.c.id == number).values(verdict=json.dumps(older)))
+    assert [v.contract for v in state.verdicts()] == [None]
     assert state.problems == {}
 
 
