@@ -129,6 +129,7 @@ SENTENCES = {
     "grading {id} ...": "正在评判 {id} ……",
     # a verdict
     "This is what {name} does.": "这正是 {name} 的做法。",
+    "Perhaps two things at once:": "也许同时有两处：",
     "A convention that others use: {name}.": "这是他人采用的约定：{name}。",
     "not started": "未开始",
     "not reached": "未轮到",

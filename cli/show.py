@@ -32,6 +32,8 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":
         _show_properties(verdict.properties)
+    if any(found.perhaps for found in verdict.diagnosis):
+        click.echo("  " + tr("Perhaps two things at once:"))
     for found in verdict.diagnosis:
         name = click.style(found.id, bold=True)
         mistake, other = (

@@ -2,12 +2,14 @@
 
 The failing property is run on its smallest case and on others, once with the attempt and once with each edited
 solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
-differs from the reference clearly in at least one, and is the only one that does.
+differs from the reference clearly in at least one, and is the only one that does. Where none matches all, but one does
+where the failing property looks, two that do so together are told as what perhaps happened.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,7 +20,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from groundup.core.errors import AttemptDied, PluginProblem
+from groundup.core.errors import AttemptDied, EditProblem, PluginProblem
 from groundup.core.plain import field_names, is_plain
 from groundup.core.technique import Technique
 from groundup.core.testing.compare import watching_gradients
@@ -27,9 +29,26 @@ from groundup.core.testing.ranks import as_impl
 from groundup.grader.edits import Edit, load_edits
 from groundup.grader.local import traced
 
-SAME, CLEARLY = 1e-4, 1e-2  # relative: rounding stays below the first, another formula goes beyond the second
+Trace = list[tuple[str, Any]]
+"""What was called, and what came of it, in order."""
 
 FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's own is no Exception
+PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
+
+
+@dataclass(frozen=True)
+class View:
+    """What of two traces is compared, and when they count as the same, and as clearly apart: relative distances."""
+
+    same: float
+    clearly: float
+    sent: bool = False
+    """Whether what the ranks of a group sent counts too."""
+
+
+ANSWERS = View(1e-4, 1e-2)  # rounding stays below the first, another formula goes beyond the second
+ROUNDING = View(1e-11, 1e-9)  # of answers in float64, for which something was rounded to less
+SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, what was sent for them is not
 
 
 @dataclass
@@ -47,33 +66,53 @@ class Case:
     steps: bool = False
     """Whether it is a run of a state machine."""
 
-    def trace(self, implementation: Any, like: Any) -> list[Any]:
-        """Return the answers and gradients that the property saw, up to where it failed; where is not compared."""
-        trace: list[Any] = []
-        with watching_gradients(trace.append), warnings.catch_warnings(), contextlib.suppress(*FAILURES):
+    def trace(self, implementation: Any, like: Any, *, sent: bool = False) -> Trace:
+        """Return the answers and gradients that the property saw, up to where it failed; where is not compared.
+
+        The case is left as it was, whatever ``implementation`` does to its inputs.
+        """
+        trace: Trace = []
+
+        def note(name: str, answer: Any) -> None:
+            trace.append((name, answer))
+
+        followed = traced(implementation, note, like, guarded=True, sent=sent)
+        with watching_gradients(lambda found: note("gradient", found)), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
-            self.run(traced(implementation, trace.append, like))
+            with contextlib.suppress(*FAILURES):
+                self.run(followed)
         return trace
 
 
 def diagnose(
-    technique: Technique, failure: Case, others: Sequence[Case], further: Sequence[Case] = ()
+    technique: Technique,
+    failure: Case,
+    others: Sequence[Case],
+    further: Sequence[Case] = (),
+    failures: Sequence[Callable[[], Sequence[Case]]] = (),
 ) -> tuple[Edit, ...]:
-    """Return the one edit whose behaviour the attempt reproduces, or nothing.
+    """Return the one edit whose behaviour the attempt reproduces; or the only two that do so together; or nothing.
 
     ``others`` are cases of the failing property; ``further``, cases of other properties, tell apart several edits that
-    match on those, and refuse one that does not match here. Raises PluginProblem for an edit that cannot be loaded.
+    match on those, and refuse one that does not match here. ``failures`` draw cases of each further property that
+    failed, in which the second of two mistakes may show. Raises PluginProblem for an edit that cannot be loaded.
     """
     comparison = _Comparison(technique, failure.impl)
+    cases = [failure, *others]
+    singly = [(edit,) for edit in load_edits(technique)]
     try:
-        matching = comparison.matching(load_edits(technique), [failure, *others])
-        if len(matching) > 1:
-            matching = comparison.matching(matching, further)
-        elif matching:  # a property that looks at one thing alone may confuse it with what no edit does
-            matching = comparison.matching(matching, further, apart=False)
+        for view in (ANSWERS, ROUNDING, *([SENT] if technique.distributed else [])):
+            on_these = comparison.matching(singly, cases, view)
+            everywhere = comparison.matching(on_these, further, view, apart=len(on_these) > 1)
+            if len(everywhere) == 1:
+                return everywhere[0]
+            if everywhere:
+                return ()
+            if on_these and view is ANSWERS:
+                return comparison.pair(singly, on_these, cases, further, failures)
     except AttemptDied:
-        return ()
-    return tuple(matching) if len(matching) == 1 else ()
+        pass
+    return ()
 
 
 class _Comparison:
@@ -85,33 +124,69 @@ class _Comparison:
         self.solution = files.solution.read_text(encoding="utf-8")
         solution = getattr(current_module(files.solution_module, files.solution), technique.implements)
         self.reference = as_impl(technique, solution)
+        properties = current_module(files.properties_module, files.properties)
+        self.canonical: Callable[[Trace], Trace] = getattr(properties, "canonical", lambda trace: trace)
+        self.loaded: dict[tuple[str, ...], Any] = {}
 
-    def matching(self, edits: Sequence[Edit], cases: Sequence[Case], *, apart: bool = True) -> list[Edit]:
+    def matching(
+        self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
+    ) -> list[tuple[Edit, ...]]:
         """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
-        attempt = [case.trace(self.attempt, self.reference) for case in cases]
-        right = [case.trace(self.reference, self.reference) for case in cases]
-        found: list[Edit] = []
-        for edit in edits:
-            edited = self.edited(edit)
-            wrong: list[list[Any]] = []
+        if not candidates:
+            return []
+        attempt = [self.trace(case, self.attempt, view) for case in cases]
+        right = [self.trace(case, self.reference, view) for case in cases]
+        found = []
+        for candidate in candidates:
+            edited = self.edited(candidate)
+            wrong: list[Trace] = []
             for case, theirs in zip(cases, attempt, strict=True):
-                wrong.append(case.trace(edited, self.reference))
-                if distance(wrong[-1], theirs) > SAME:
+                wrong.append(self.trace(case, edited, view))
+                if distance(wrong[-1], theirs) > view.same:
                     break
             else:
-                if not apart or any(distance(w, r) > CLEARLY for w, r in zip(wrong, right, strict=True)):
-                    found.append(edit)
+                if not apart or any(distance(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
+                    found.append(candidate)
         return found
 
-    def edited(self, edit: Edit) -> Any:
-        """Return the solution's class or function with ``edit`` made. Raises PluginProblem."""
-        source = edit.apply(self.solution, str(self.technique.files.solution))
-        try:
-            module = module_from_source("edited", source, f"<{edit.id}>")
-        except Exception as error:
-            problem = f"{edit.kind} {edit.id!r} of {self.technique.id} cannot be loaded: {error}"
-            raise PluginProblem(problem) from error
-        return as_impl(self.technique, getattr(module, self.technique.implements))
+    def pair(
+        self,
+        singly: Sequence[tuple[Edit, ...]],
+        on_these: Sequence[tuple[Edit, ...]],
+        cases: Sequence[Case],
+        further: Sequence[Case],
+        failures: Sequence[Callable[[], Sequence[Case]]],
+    ) -> tuple[Edit, ...]:
+        """Return the only two edits that match together: each alone does where one property looks, not everywhere."""
+        drawn = [draw() for draw in failures[:PAIRED_WITH]]
+        seconds = [candidate for theirs in drawn for candidate in self.matching(singly, theirs, ANSWERS)]
+        pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
+        for (one,), (other,) in itertools.product(on_these, seconds):
+            if one.id != other.id:
+                with contextlib.suppress(EditProblem):  # two that change the same place
+                    self.edited((one, other))
+                    pairs[frozenset((one.id, other.id))] = (one, other)
+        found = self.matching(list(pairs.values()), [*cases, *further, *itertools.chain(*drawn)], ANSWERS)
+        return found[0] if len(found) == 1 else ()
+
+    def trace(self, case: Case, implementation: Any, view: View) -> Trace:
+        """Return a case's trace in the technique's canonical form."""
+        return self.canonical(case.trace(implementation, self.reference, sent=view.sent))
+
+    def edited(self, edits: tuple[Edit, ...]) -> Any:
+        """Return the solution's class or function with ``edits`` made. Raises PluginProblem."""
+        key = tuple(edit.id for edit in edits)
+        if key not in self.loaded:
+            source = self.solution
+            for edit in edits:
+                source = edit.apply(source, str(self.technique.files.solution))
+            try:
+                module = module_from_source("edited", source, f"<{' and '.join(key)}>")
+            except Exception as error:
+                problem = f"{edits[-1].kind} {key[-1]!r} of {self.technique.id} cannot be loaded: {error}"
+                raise PluginProblem(problem) from error
+            self.loaded[key] = as_impl(self.technique, getattr(module, self.technique.implements))
+        return self.loaded[key]
 
 
 def distance(one: Any, other: Any) -> float:

@@ -36,6 +36,7 @@ from groundup.core.testing.ranks import as_impl
 from groundup.core.testing.stateful import ImplMachine, machine_test, run_again
 from groundup.grader.attempt import AttemptProcess
 from groundup.grader.diagnosis import FAILURES, Case, diagnose
+from groundup.grader.edits import Edit
 from groundup.grader.exercise import hole_states
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.group import AttemptGroup, start
@@ -124,6 +125,7 @@ class Judge:
         reference = _reference(technique)
         process: AttemptProcess | AttemptGroup | None = None
         problem: str | None = None
+        found: tuple[Edit, ...] = ()
         try:
             process = start(
                 self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
@@ -140,7 +142,7 @@ class Judge:
                 )  # fmt: skip
                 run.run()
                 with _clean_environment():
-                    found = diagnose(technique, run.failure, run.others, run.further) if run.failure else ()
+                    found = run.diagnosis()
         results = run.results_in_order()
         return Grading(
             Verdict(
@@ -158,7 +160,7 @@ class Judge:
                 holes=hole_states(technique, source, passed=all(r.status == "held" for r in results)),
                 properties=tuple(results),
                 diagnosis=tuple(
-                    Diagnosis(id=e.id, kind=e.kind, says=say(e.says, self.lang)) for e in (found if process else ())
+                    Diagnosis(id=e.id, kind=e.kind, says=say(e.says, self.lang), perhaps=len(found) > 1) for e in found
                 ),
                 problem=problem,
                 environment=environment(),
@@ -199,7 +201,8 @@ class Judge:
             answers = run.failure.trace(run.failure.impl, run.the_reference) if run.failure else []
             right = run.failure.trace(run.the_reference, run.the_reference) if run.failure else []
         result = next(r for r in run.results_in_order() if r.id == property)
-        return Replayed(result, run.failure, literal(answers), literal(right), run.database.kept())
+        answered, known = ([answer for _, answer in trace] for trace in (answers, right))
+        return Replayed(result, run.failure, literal(answered), literal(known), run.database.kept())
 
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
         """Return the properties that find trusted ``source`` wrong, run in this process, each on its own.
@@ -266,6 +269,8 @@ class PropertyRun:
         self.failure: Case | None = None
         self.others: list[Case] = []
         self.further: list[Case] = []
+        self.failures: list[Callable[[], list[Case]]] = []
+        """For each property that failed after the first, what draws cases of it."""
         self.problems: list[str] = []
         self.interrupted = False
         self.stopped = loading is not None
@@ -304,6 +309,12 @@ class PropertyRun:
     def results_in_order(self) -> list[PropertyResult]:
         """Return one result for each property that the file declares: one that was not reported did not hold."""
         return [self.results.get(name) or self._unreported(name) for name in self.properties]
+
+    def diagnosis(self) -> tuple[Edit, ...]:
+        """Return the known mistake that explains what failed, or two."""
+        if self.failure is None:
+            return ()
+        return diagnose(self.technique, self.failure, self.others, self.further, self.failures)
 
     def _unreported(self, name: str) -> PropertyResult:
         if self.loading is None:
@@ -421,7 +432,9 @@ class PropertyRun:
                 name, "not_gradable", counterexample=shown,
                 message=f"the reference fails this case as well: {type(also).__name__}: {also}"[:500],
             )  # fmt: skip
-        if self.failure is None:
+        if self.failure is not None:
+            self.failures.append(lambda: [case, *self._unshrunk(name, test, watch.fixtures)])
+        else:
             self.failure, self.others = case, [] if self.for_author else self._unshrunk(name, test, watch.fixtures)
         told: dict[str, Any] = {}
         if isinstance(cause, Mismatch):

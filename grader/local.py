@@ -8,12 +8,16 @@ from typing import Any
 
 from torch import Tensor
 
+from groundup.core.tensors import same, tensors_in, with_tensors
+from groundup.core.testing.compare import ChangedInput
 from groundup.core.testing.ranks import LocalRanks
-from groundup.grader.worker.wire import tensors_in, with_tensors
+
+Note = Callable[[str, Any], None]
+"""Is told the name of what was called, empty for a function, and the answer; of an error, its type's name."""
 
 
 class LocalAttempt:
-    """Wraps an implementation. ``trace`` lists every answer, error and gradient in order."""
+    """Wraps an implementation. ``trace`` lists every answer and error in order."""
 
     def __init__(self, implementation: Any) -> None:
         self.requests = 0
@@ -21,7 +25,7 @@ class LocalAttempt:
         self.trace: list[Any] = []
         self.impl = traced(implementation, self._note)
 
-    def _note(self, answer: Any) -> None:
+    def _note(self, name: str, answer: Any) -> None:
         self.requests += 1
         self.trace.append(answer)
 
@@ -30,39 +34,59 @@ class LocalAttempt:
         return ""
 
 
-def traced(implementation: Any, note: Callable[[Any], None], like: Any = None) -> Any:
+def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool = False, sent: bool = False) -> Any:
     """Return a stand-in for a class or function that notes every answer of it, and every error by its type's name.
 
-    ``implementation`` may itself be a proxy; ``like`` then says whether it stands for a class.
+    ``implementation`` may itself be a proxy; ``like`` then says whether it stands for a class. ``guarded``: a call that
+    changed an input in place has not happened to the input, and raises ChangedInput, as in an attempt's process.
+    ``sent``: after each call of a group of ranks, what they have sent so far is noted too.
     """
 
-    def answered(function: Callable[..., Any]) -> Callable[..., Any]:
+    def answered(name: str, function: Callable[..., Any], owner: Any = None) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
+            inputs = tensors_in((args, kwargs)) if guarded else []
+            before = [tensor.detach().clone() for tensor in inputs]
             try:
                 answer = function(*args, **kwargs)
-            except Exception as error:
-                note(getattr(error, "types", (type(error).__name__,))[0])
+                noted = _copied(answer)  # the answer may be one of the inputs
+                changed = [(i, b) for i, b in zip(inputs, before, strict=True) if not same(b, i)]
+                for tensor, old in changed:
+                    tensor.data.copy_(old)
+                if guarded and (changed or getattr(owner, "_changed_inputs", False)):
+                    raise ChangedInput("?", noted)
+            except ChangedInput as error:
+                note(name, [type(error).__name__, _copied(error.answer)])
                 raise
-            note(with_tensors(answer, iter([_as_it_is(t) for t in tensors_in(answer)])))
+            except Exception as error:
+                note(name, getattr(error, "types", (type(error).__name__,))[0])
+                raise
+            finally:
+                if sent and owner is not None:
+                    note("sent", owner.traffic())
+            note(name, noted)
             return answer
 
         return call
 
     constructed = like or implementation
     if not (inspect.isclass(constructed) or isinstance(constructed, LocalRanks)):
-        return answered(implementation)
+        return answered("", implementation)
 
     class Traced:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            note("constructed")
+            note("", "constructed")
             self._object = implementation(*args, **kwargs)
 
         def __getattr__(self, name: str) -> Any:
-            return answered(getattr(self._object, name))
+            return answered(name, getattr(self._object, name), self._object)
 
     return Traced
 
 
+def _copied(answer: Any) -> Any:
+    """Return ``answer`` as it is now, whatever becomes of its tensors; each says whether it carries gradient."""
+    return with_tensors(answer, iter([_as_it_is(t) for t in tensors_in(answer)]))
+
+
 def _as_it_is(tensor: Tensor) -> Tensor:
-    """Return a copy, whatever becomes of ``tensor``, that says whether it carries gradient."""
     return tensor.detach().clone().requires_grad_(tensor.requires_grad)

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from groundup.core.plain import field_names, is_plain
-from groundup.core.testing import Mismatch
+from groundup.core.tensors import tensors_in, with_tensors
+from groundup.core.testing.compare import ChangedInput
 from groundup.core.testing.ranks import arguments_of
 from groundup.core.testing.switch import Switch, Transfer
 from groundup.grader.attempt import AttemptProcess
 from groundup.grader.group import AttemptGroup
-from groundup.grader.worker.wire import tensors_in, with_tensors
 
 
 def proxy(process: AttemptProcess | AttemptGroup, name: str, reference: Any) -> Any:
@@ -68,7 +68,7 @@ class RemoteFunction:
         self._process, self._owner, self._name, self._reference = process, owner, name, reference
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it there. Raises AttemptRaised, AttemptDied, and Mismatch when an input was changed in place."""
+        """Call it there. Raises AttemptRaised, AttemptDied, and ChangedInput when an input was changed in place."""
         inputs = tensors_in((args, kwargs))
         grad = torch.is_grad_enabled()
         keep = grad and any(t.requires_grad for t in inputs)
@@ -76,7 +76,7 @@ class RemoteFunction:
         meta = {"of": owner, "name": self._name, "grad": grad, "keep": keep}
         number, answer, result = self._process.request("call", meta, (args, kwargs))
         ticket = _Ticket(self._process, number) if keep else None
-        _refuse_changes(answer, self._reference, self._owner is not None, args, kwargs)
+        _refuse_changes(answer, self._reference, self._owner is not None, args, kwargs, result)
         outputs = tensors_in(result)
         if ticket and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
             attached = _Attach.apply(ticket, outputs, *inputs)  # type: ignore[no-untyped-call]
@@ -131,9 +131,10 @@ class RemoteGroup:
             given = [arguments_of(rank, args, kwargs) for rank in range(len(self._numbers))]
             requests = [({**meta, "of": number}, own) for number, own in zip(self._numbers, given, strict=True)]
             answers = self._group.together("call", self._switch, requests)
+            results = [result for _, _, result in answers]
             for (_, answer, _), (own_args, own_kwargs) in zip(answers, given, strict=True):
-                _refuse_changes(answer, method, True, own_args, own_kwargs)
-            return [result for _, _, result in answers]
+                _refuse_changes(answer, method, True, own_args, own_kwargs, results)
+            return results
 
         return call
 
@@ -194,16 +195,12 @@ def _public_method(reference: type[Any], name: str) -> Callable[..., Any]:
 
 
 def _refuse_changes(
-    answer: dict[str, Any], reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any]
+    answer: dict[str, Any], reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any], result: Any
 ) -> None:
-    """Raise Mismatch where the attempt's process says that the call changed an input in place."""
+    """Raise ChangedInput where the attempt's process says that the call changed an input in place."""
     changed = answer.get("changed")
     if type(changed) is list and changed:
-        raise Mismatch(
-            f"the call changed its input {_input_name(changed[0], reference, bound, args, kwargs)!r} in place",
-            "inputs left as they were",
-            "an input changed",
-        )
+        raise ChangedInput(_input_name(changed[0], reference, bound, args, kwargs), result)
 
 
 def _input_name(index: Any, reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any]) -> str:

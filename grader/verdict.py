@@ -51,6 +51,7 @@ class Diagnosis(Model):
     id: str
     kind: Literal["misconception", "convention"]
     says: str
+    perhaps: bool = Field(False, description="whether only two such behaviours together explain what was seen")
 
 
 class Attempt(Model):

@@ -24,6 +24,15 @@ class Mismatch(AssertionError):
         self.expected, self.got, self.where = expected, got, where
 
 
+class ChangedInput(Mismatch):
+    """A call changed one of its inputs in place. ``answer`` is what it answered."""
+
+    def __init__(self, name: str, answer: Any) -> None:
+        message = f"the call changed its input {name!r} in place"
+        super().__init__(message, "inputs left as they were", "an input changed")
+        self.answer = answer
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far a right answer may be from the exact one: ``atol + rtol * |expected|``."""

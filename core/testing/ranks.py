@@ -15,6 +15,7 @@ from torch import Tensor
 
 from groundup.core.communicator import Call, CommunicationError, Communicator
 from groundup.core.technique import Technique
+from groundup.core.tensors import same, tensors_in, with_tensors
 from groundup.core.testing.compare import Mismatch
 from groundup.core.testing.switch import Switch, Transfer
 
@@ -85,6 +86,7 @@ class LocalGroup:
                 _ThreadCommunicator(rank, size, self._switch, self._changed, self._communicators)
             )
         makers = [self._maker(communicator) for communicator in self._communicators]
+        self._changed_inputs = False  # by the last call, on some rank
         self._objects = self._together(makers, args, kwargs)
 
     def traffic(self) -> list[Transfer]:
@@ -106,10 +108,12 @@ class LocalGroup:
         results: list[Any] = [None] * len(functions)
         errors: dict[int, Exception] = {}
         threads = torch.get_num_threads()
+        given = [arguments_of(rank, args, kwargs) for rank in range(len(functions))]
+        copies = [with_tensors(own, iter([_copy(t) for t in tensors_in(own)])) for own in given]
 
         def run(rank: int) -> None:
             torch.set_num_threads(threads)  # each thread begins with all cores
-            own_args, own_kwargs = arguments_of(rank, args, kwargs)
+            own_args, own_kwargs = copies[rank]
             try:
                 results[rank] = functions[rank](*own_args, **own_kwargs)
             except Exception as error:
@@ -124,6 +128,8 @@ class LocalGroup:
             thread.start()
         for thread in ranks:
             thread.join()
+        kept = zip(map(tensors_in, given), map(tensors_in, copies), strict=True)
+        self._changed_inputs = not all(same(b, a) for before, after in kept for b, a in zip(before, after, strict=True))
         return outcome(results, errors, self._switch.failure)
 
 
@@ -157,6 +163,13 @@ class _ThreadCommunicator(Communicator):
             return [t.clone() for t in answer]
 
         return finish
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """Return a rank's own copy of an argument, laid out as that is; what shares memory within it is spread out."""
+    if 0 in tensor.stride():
+        return tensor.detach().clone()
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype).copy_(tensor.detach())
 
 
 def _pass_on(switch: Switch, changed: threading.Condition, group: list[_ThreadCommunicator]) -> None:

@@ -22,6 +22,7 @@ THEIR_NEEDS = frozenset(
 OURS = (
     "groundup.core.interfaces",
     "groundup.core.plain",
+    "groundup.core.tensors",
     "groundup.core.communicator",
     "groundup.core.process_group",
     "groundup.core.models",

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import Communicator
+from groundup.core.tensors import same, tensors_in
 from groundup.grader.worker import wire
 from groundup.grader.worker.imports import ImportRules
 from groundup.grader.worker.limits import die_with_parent, limit_this_process
@@ -203,16 +204,16 @@ class Server:
         """Call the attempt's function, or a method of one of its objects."""
         args, kwargs = value
         owner = self.module if meta["of"] is None else self.objects[meta["of"]]
-        inputs = wire.tensors_in(value)
+        inputs = tensors_in(value)
         for tensor in inputs:
             if tensor.sent_with_grad:  # type: ignore[attr-defined]
                 tensor.requires_grad_(True)
         before = [tensor.detach().clone() for tensor in inputs]
         with torch.set_grad_enabled(meta["grad"]):
             result = getattr(owner, meta["name"])(*args, **kwargs)
-        reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not _same(a, b)]
+        reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not same(a, b)]
         if meta["keep"]:
-            self.graphs[meta["id"]] = (inputs, wire.tensors_in(result))
+            self.graphs[meta["id"]] = (inputs, tensors_in(result))
         return result
 
     def events(self, meta: dict[str, Any], value: None, reply: dict[str, Any]) -> Any:
@@ -244,13 +245,6 @@ class _Source(importlib.abc.InspectLoader):
 
     def is_package(self, fullname: str) -> bool:
         return False
-
-
-def _same(before: Tensor, after: Tensor) -> bool:
-    after = after.detach()
-    if before.shape != after.shape or before.dtype != after.dtype:
-        return False
-    return torch.equal(before, after) or bool(((before == after) | (before.isnan() & after.isnan())).all())
 
 
 def _text(text: str, longest: int) -> str:

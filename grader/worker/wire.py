@@ -242,33 +242,3 @@ def _spread(tensor: Tensor, extent: int) -> Tensor:
     once = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())
     memory.as_strided(tensor.shape, tensor.stride())[once].copy_(tensor[once])
     return memory
-
-
-def tensors_in(value: Any) -> list[Tensor]:
-    """Return the tensors of a plain value, in the order in which a frame lists them."""
-    if isinstance(value, Tensor):
-        return [value]
-    return [t for part in _parts(value) for t in tensors_in(part)]
-
-
-def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
-    """Return ``value`` with its tensors replaced, in the same order."""
-    if isinstance(value, Tensor):
-        return next(tensors)
-    kind = type(value)
-    if kind is dict:
-        return {k: with_tensors(v, tensors) for k, v in value.items()}
-    if kind in (list, tuple):
-        return kind(with_tensors(v, tensors) for v in value)
-    if is_plain(kind):
-        return kind(*(with_tensors(part, tensors) for part in _parts(value)))
-    return value
-
-
-def _parts(value: Any) -> list[Any]:
-    kind = type(value)
-    if kind is dict:
-        return list(value.values())
-    if kind in (list, tuple):
-        return list(value)
-    return [getattr(value, f) for f in field_names(kind)] if is_plain(kind) else []

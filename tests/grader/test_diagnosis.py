@@ -143,6 +143,132 @@ def test_an_edit_that_behaves_like_the_reference_is_never_named(judge: Judge, au
     assert named(judge, author.technique(exactly, misconceptions=IDLE), source) == []
 
 
+IN_PLACE = """
+[[misconception]]
+id = "weighs-in-place"
+in = "mean"
+edit = ["(x * weight).sum()", "x.mul_(weight).sum()"]
+says = "The numbers are changed in place."
+"""
+
+
+@pytest.mark.parametrize(
+    "body", ["x *= weight; return x.sum() / weight.sum()", "return sum(x.mul_(weight).tolist()) / weight.sum()"]
+)
+def test_a_mistake_that_shows_only_in_the_inputs_is_named(judge: Judge, author: Any, body: str) -> None:
+    technique = author.technique(misconceptions=IN_PLACE + author.misconceptions)
+    assert named(judge, technique, f"def mean(x, weight): {body}") == [("misconception", "weighs-in-place")]
+
+
+def test_a_change_of_the_inputs_with_another_answer_is_not_the_known_one(judge: Judge, author: Any) -> None:
+    technique = author.technique(misconceptions=IN_PLACE + author.misconceptions)
+    assert named(judge, technique, "def mean(x, weight): x *= 2 * weight; return x.sum() / weight.sum()") == []
+
+
+EXACTLY = """
+@given(x=tensors((3,), dtype=torch.float64), weight=tensors((3,), low=0.5, dtype=torch.float64))
+def test_in_float64(impl, reference, x, weight):
+    x = x / 3
+    tolerance = sum_tolerance(torch.float64, 3, 4.0)
+    assert_close(impl(x, weight), reference(x, weight), dtype=torch.float64, tolerance=tolerance)
+"""
+ROUNDS = """
+[[misconception]]
+id = "sums-in-float32"
+in = "mean"
+edit = ["(x * weight).sum()", "(x * weight).float().sum().to(x.dtype)"]
+says = "The sum is rounded to float32."
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("x.mul(weight).to(torch.float32).sum().double() / sum(weight)", ["sums-in-float32"]),
+        ("(x * weight).sum() / weight.sum() * (1 + 1e-8)", []),
+    ],
+)
+def test_a_mistake_of_rounding_is_named(judge: Judge, author: Any, body: str, found: list[str]) -> None:
+    technique = author.technique(EXACTLY, misconceptions=ROUNDS + author.misconceptions)
+    source = f"import torch\ndef mean(x, weight): return {body}"
+    assert [name for _, name in named(judge, technique, source)] == found
+
+
+PAIR = """
+class Pair:
+    def mean(self, x):
+        # HOLE 1/2: the mean
+        return x.mean()
+        # END HOLE
+
+    def largest(self, x):
+        # HOLE 2/2: the largest
+        return x.max()
+        # END HOLE
+"""
+OF_A_PAIR = """
+@given(x=X)
+def test_the_mean(impl, reference, x): check(impl().mean(x), reference().mean(x))
+
+@given(x=X)
+def test_the_largest(impl, reference, x): check(impl().largest(x), reference().largest(x))
+"""
+PAIRED = """
+[[misconception]]
+id = "forgets-to-divide"
+in = "Pair.mean"
+edit = ["x.mean()", "x.sum()"]
+says = "A mean is divided by the count."
+
+[[misconception]]
+id = "takes-the-smallest"
+in = "Pair.largest"
+edit = ["x.max()", "x.min()"]
+says = "The smallest is not the largest."
+
+[[misconception]]
+id = "takes-the-largest-of-magnitudes"
+in = "Pair.largest"
+edit = ["x.max()", "x.abs().max()"]
+says = "The sign counts."
+"""
+
+
+@pytest.mark.parametrize(
+    ("largest", "found"),
+    [
+        ("x.min()", {("forgets-to-divide", True), ("takes-the-smallest", True)}),
+        ("x.max()", {("forgets-to-divide", False)}),
+        ("x[0]", set()),
+    ],
+)
+def test_two_known_mistakes_at_once_are_told_as_what_perhaps_happened(
+    judge: Judge, author: Any, largest: str, found: set[Any]
+) -> None:
+    manifest = author.manifest.replace('implements="mean"', 'implements="Pair"')
+    technique = author.technique(OF_A_PAIR, solution=PAIR, misconceptions=PAIRED, manifest=manifest)
+    source = f"class Pair:\n    def mean(self, x): return sum(x)\n    def largest(self, x): return {largest}"
+    verdict = judge.grade(technique, source, "attempt.py", seed=1).verdict
+    assert {(d.id, d.perhaps) for d in verdict.diagnosis} == found
+
+
+CANONICAL = """
+def canonical(trace):
+    return [(name, abs(answer) if name == "" else answer) for name, answer in trace]
+
+
+@given(x=X)
+def test_the_size_of_it(impl, reference, x): check(impl(x, ONES).abs(), reference(x, ONES).abs())
+"""
+
+
+def test_answers_are_compared_in_the_form_that_the_technique_says(judge: Judge, author: Any) -> None:
+    source = "def mean(x, weight): return -x.sum() if x[0] > 0 else x.sum()"
+    plain = CANONICAL.replace("def canonical", "def other")
+    for properties, found in ((CANONICAL, [("misconception", "forgets-to-divide")]), (plain, [])):
+        assert named(judge, author.technique(properties), source) == found
+
+
 RULE = """
 import torch
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from groundup.core.communicator import Communicator
 from groundup.core.errors import AttemptRaised
+from groundup.core.testing.compare import ChangedInput
+from groundup.core.testing.ranks import LocalRanks
 from groundup.grader.local import LocalAttempt, traced
 
 
@@ -31,8 +34,8 @@ def test_an_error_of_an_attempt_is_noted_by_the_type_it_had_there() -> None:
 
     notes: list[Any] = []
     with pytest.raises(AttemptRaised):
-        traced(fail, notes.append)()
-    assert notes == ["KeyError"]
+        traced(fail, lambda *noted: notes.append(noted))()
+    assert notes == [("", "KeyError")]
 
 
 def test_an_object_is_noted_when_it_is_made_and_whenever_it_answers() -> None:
@@ -47,11 +50,11 @@ def test_an_object_is_noted_when_it_is_made_and_whenever_it_answers() -> None:
             return self.count
 
     notes: list[Any] = []
-    counter = traced(Counter, notes.append)(5)
+    counter = traced(Counter, lambda *noted: notes.append(noted))(5)
     assert (counter.add(1), counter.add(2)) == (6, 8)
-    assert notes == ["constructed", 6, 8]
+    assert notes == [("", "constructed"), ("add", 6), ("add", 8)]
     with pytest.raises(ValueError, match=r"^$"):
-        traced(Counter, notes.append)(-1)
+        traced(Counter, lambda *noted: notes.append(noted))(-1)
 
 
 def test_an_answer_is_noted_as_it_was_when_it_was_given() -> None:
@@ -62,7 +65,7 @@ def test_an_answer_is_noted_as_it_was_when_it_was_given() -> None:
         buffer.add_(1)
         return {"view": [buffer[:1]], "text": "a"}
 
-    grow = traced(grow, notes.append)
+    grow = traced(grow, lambda _, answer: notes.append(answer))
     answers = [grow(), grow()]
     assert [n["view"][0].tolist() for n in notes] == [[1.0], [2.0]]
     assert answers[0]["view"][0].data_ptr() == buffer.data_ptr(), "the property gets the answer itself"
@@ -74,5 +77,50 @@ def test_a_stand_in_for_a_class_is_traced_as_one_where_it_stands_for_one() -> No
             return types.SimpleNamespace(add=lambda m: n + m)
 
     notes: list[Any] = []
-    assert traced(Stand(), notes.append, int)(1).add(2) == 3
-    assert notes == ["constructed", 3]
+    assert traced(Stand(), lambda *noted: notes.append(noted), int)(1).add(2) == 3
+    assert notes == [("", "constructed"), ("add", 3)]
+
+
+def test_guarded_an_input_that_was_changed_is_put_back_and_the_change_is_noted_with_the_answer() -> None:
+    def double(x: torch.Tensor) -> torch.Tensor:
+        return x.mul_(2)
+
+    notes: list[Any] = []
+    x = torch.ones(2)
+    with pytest.raises(ChangedInput):
+        traced(double, lambda *noted: notes.append(noted), guarded=True)(x)
+    assert x.tolist() == [1.0, 1.0]
+    ((_, (kind, answer)),) = notes
+    assert (kind, answer.tolist()) == ("ChangedInput", [2.0, 2.0])
+    assert traced(double, lambda *_: None)(x).tolist() == [2.0, 2.0]
+
+
+def test_what_ranks_send_is_noted_where_that_is_asked_for() -> None:
+    class Passes:
+        def __init__(self, communicator: Communicator) -> None:
+            self.communicator = communicator
+
+        def total(self, x: torch.Tensor) -> torch.Tensor:
+            return self.communicator.all_reduce(x)
+
+    notes: list[Any] = []
+    group = traced(LocalRanks(Passes), lambda *noted: notes.append(noted), guarded=True, sent=True)(2)
+    group.total(torch.ones(4))
+    assert [name for name, _ in notes] == ["", "sent", "total"]
+    assert [(t.rank, t.kind, t.bytes) for t in notes[1][1]] == [(rank, "all_reduce", 16) for rank in range(2)]
+
+
+def test_guarded_a_rank_that_changes_what_all_were_given_changes_its_own_copy() -> None:
+    class Adds:
+        def __init__(self, communicator: Communicator) -> None:
+            self.rank = communicator.rank
+
+        def add(self, x: torch.Tensor) -> torch.Tensor:
+            return x.add_(1) if self.rank else x + 1
+
+    x = torch.ones(2)
+    group = traced(LocalRanks(Adds), lambda *_: None, guarded=True)(3)
+    with pytest.raises(ChangedInput):
+        group.add(x)
+    assert x.tolist() == [1.0, 1.0]
+    assert [answer.tolist() for answer in LocalRanks(Adds)(3).add(x)] == [[2.0, 2.0]] * 3

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from groundup.core.interfaces.rl import Loss
 from groundup.core.plain import field_names, is_plain, plain
+from groundup.core.tensors import tensors_in, with_tensors
 from groundup.grader.attempt import _Incoming
 from groundup.grader.worker import wire
 from groundup.grader.worker.wire import NotPlainError, ProtocolError
@@ -130,9 +131,9 @@ def test_any_plain_value_comes_out_as_it_went_in(value: Any, from_the_judge: boo
 
 @given(VALUES)
 def test_tensors_are_listed_in_the_order_in_which_they_are_put_back(value: Any) -> None:
-    tensors = wire.tensors_in(value)
-    assert same(wire.with_tensors(value, iter(tensors)), value)
-    assert same(wire.tensors_in(crossed(value)), tensors)
+    tensors = tensors_in(value)
+    assert same(with_tensors(value, iter(tensors)), value)
+    assert same(tensors_in(crossed(value)), tensors)
 
 
 def test_a_tensor_given_twice_crosses_as_two() -> None:

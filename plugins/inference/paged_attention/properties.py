@@ -54,6 +54,25 @@ TWO_LAYERS = Shape(((1, 2), (3, 1)), dtype=torch.float16)
 THREE_LAYERS = Shape(((2, 1), (1, 3), (2, 2)), dtype=torch.bfloat16)
 
 
+def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return what a cache answered with its blocks numbered in the order in which tables first show them.
+
+    By this the diagnosis compares an attempt with known mistakes, which may take other blocks.
+    """
+    names: dict[int, int] = {}
+    told: list[tuple[str, Any]] = []
+    for method, answer in trace:
+        if method == "" and answer == "constructed":
+            names = {}
+        if method == "table" and isinstance(answer, list):
+            answer = [names.setdefault(block, len(names)) for block in answer]
+        elif method == "references" and isinstance(answer, list) and all(block < len(answer) for block in names):
+            others = sorted(count for block, count in enumerate(answer) if block not in names)
+            answer = [*(answer[block] for block in names), *others]
+        told.append((method, answer))
+    return told
+
+
 class Watched:
     """A cache, and beside it what it should hold: the tokens of each layer, and which entries of tables are one."""
 

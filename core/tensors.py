@@ -1,0 +1,51 @@
+"""The tensors of a plain value: listed, replaced, and the same or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.core.plain import field_names, is_plain
+
+__all__ = ["same", "tensors_in", "with_tensors"]
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """Return the tensors of a plain value, in the order in which their parts are declared."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [t for part in _parts(value) for t in tensors_in(part)]
+
+
+def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
+    """Return ``value`` with its tensors replaced, in the same order."""
+    if isinstance(value, Tensor):
+        return next(tensors)
+    kind = type(value)
+    if kind is dict:
+        return {k: with_tensors(v, tensors) for k, v in value.items()}
+    if kind in (list, tuple):
+        return kind(with_tensors(v, tensors) for v in value)
+    if is_plain(kind):
+        return kind(*(with_tensors(part, tensors) for part in _parts(value)))
+    return value
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, in the same shape and dtype; NaN is itself here."""
+    other = other.detach()
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _parts(value: Any) -> list[Any]:
+    kind = type(value)
+    if kind is dict:
+        return list(value.values())
+    if kind in (list, tuple):
+        return list(value)
+    return [getattr(value, f) for f in field_names(kind)] if is_plain(kind) else []
