@@ -10,7 +10,7 @@ import click
 from groundup.cli.context import TechniqueName, WholeNumber, json_option, print_json, registry, shown, technique_named
 from groundup.cli.layout import padded, width, wrapped
 from groundup.cli.main import spoken
-from groundup.core.errors import EXIT_BROKEN
+from groundup.core.errors import EXIT_BROKEN, UsageProblem
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -25,6 +25,8 @@ def command() -> None:
 
 @command.command("check", short_help="Prove techniques sound.")
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Check every technique that is installed.")
+@click.option("--rule", "rules", metavar="RULE", multiple=True, help="Try this rule alone; may be given several times.")
 @click.option(
     "--seeds", metavar="N", type=WholeNumber(1, 10_000), default=3, show_default=True, help="How many seeds to try."
 )
@@ -32,20 +34,31 @@ def command() -> None:
     "--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="The first of them."
 )
 @json_option
-def check(techniques: tuple[str, ...], seeds: int, seed: int, as_json: bool) -> None:
+def check(
+    techniques: tuple[str, ...], everything: bool, rules: tuple[str, ...], seeds: int, seed: int, as_json: bool
+) -> None:
     """Prove TECHNIQUES sound, or all of them: one line for each rule. Exit code 3 when one is broken.
 
     \b
-    manifest        every hole has its hints; the lesson is there
+    manifest        hints for every hole, a place in every source; nothing is left out
+    imports         no solution of others, and no torch at import of the manifest
+    interface       the class fulfils its interface; every tensor has a shape
     exercise        the exercise on disk is what the solution generates
     stub            the stub ends 'not started'
     solution        the solution passes with every seed
+    budget          it is graded in less than 3 seconds
     misconceptions  every misconception is found out with every seed
     cheats          zeros, flipped signs, changed inputs ... are found out
     properties      every property finds something out
+    lesson          it has its parts, its code runs, its links lead somewhere
+    quiz            it can be read; computed answers are right for 200 draws
+    languages       what is there in two languages says the same in both
+    lab             its quick mode runs in less than 20 seconds
     """
     from groundup.grader.fork_server import ForkServer
 
+    if everything and techniques:
+        raise UsageProblem(f"Name techniques, or give --all: not both {techniques[0]!r} and --all.")
     with ForkServer() as server:
         chosen = _chosen(techniques)
         from groundup.grader.author import Check
@@ -54,7 +67,8 @@ def check(techniques: tuple[str, ...], seeds: int, seed: int, as_json: bool) -> 
         findings = []
         places = max(map(width, (t.id for t in chosen)), default=0)
         for technique in chosen:
-            for finding in Check(Judge(server), technique, seeds=seeds, first_seed=seed).findings():
+            tried = Check(Judge(server), technique, seeds=seeds, first_seed=seed, rules=rules, registry=registry())
+            for finding in tried.findings():
                 findings.append(finding)
                 if not as_json:
                     _show(finding, places)

@@ -19,6 +19,7 @@ PLACEHOLDERS = {
     "LANG": "语言",
     "PROPERTY": "性质",
     "LEVEL": "级别",
+    "RULE": "规则",
 }
 
 # Paragraphs of help, cells of its tables, headings: looked up whole.
@@ -225,13 +226,24 @@ HELP = {
     "Prove TECHNIQUES sound, or all of them: one line for each rule. Exit code 3 when one is broken.": (
         "证明所列的技术可靠，不列则检查全部：每条规则一行。有规则不成立时退出码为 3。"
     ),
-    "every hole has its hints; the lesson is there": "每个空都有提示；有课文",
+    "hints for every hole, a place in every source; nothing is left out": (
+        "每个空都有提示，每个来源都注明位置；没有遗漏"
+    ),
+    "no solution of others, and no torch at import of the manifest": "不导入别的参考实现；导入清单时不加载 torch",
+    "the class fulfils its interface; every tensor has a shape": "类满足它的接口；每个张量都有形状",
     "the exercise on disk is what the solution generates": "磁盘上的练习框架与参考实现所生成的一致",
     "the stub ends 'not started'": "练习框架的结果是“未开始”",
     "the solution passes with every seed": "参考实现在每个种子下都通过",
     "every misconception is found out with every seed": "每个典型错误在每个种子下都被发现",
     "zeros, flipped signs, changed inputs ... are found out": "全零、符号颠倒、改动输入等都被发现",
     "every property finds something out": "每条性质都能发现某种错误",
+    "it is graded in less than 3 seconds": "评判用时不到 3 秒",
+    "it has its parts, its code runs, its links lead somewhere": "各部分齐全，代码能运行，链接有效",
+    "it can be read; computed answers are right for 200 draws": "能够读取；计算出的答案在 200 次抽取中都正确",
+    "what is there in two languages says the same in both": "两种语言都有的内容，说的是同样的意思",
+    "its quick mode runs in less than 20 seconds": "快速模式在 20 秒内运行完",
+    "Check every technique that is installed.": "检查已安装的每项技术。",
+    "Try this rule alone; may be given several times.": "只检查这条规则；可以给出多次。",
     "How many seeds to try.": "尝试多少个种子。",
     "The first of them.": "其中第一个种子。",
     "Generate the exercises of TECHNIQUES, or of all of them, from their solutions.": (

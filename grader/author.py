@@ -189,16 +189,17 @@ class Check:
         """Every misconception is found out, whatever the seed."""
         problems = []
         edits = load_edits(self.technique)
-        self._killers = set()
+        killers: set[str] = set()
         for edit in edits:
             source = edit.apply(self.solution_text, str(self.technique.files.solution))
             if edit.kind == "convention":
                 continue  # it must fit its solution; whether it passes is the exercise's choice
             found = self.judge.killers(self.technique, source, seed=self.seeds[0])
-            self._killers |= found
+            killers |= found
             passed = [seed for seed in self.seeds[bool(found) :] if self.survives(source, seed)]
             at = place(self.technique.files.misconceptions, f'"{edit.id}"')
             problems += [f"{at}: {edit.id} passes with seed {seed}: add or sharpen a property" for seed in passed]
+        self._killers = killers
         count = sum(e.kind == "misconception" for e in edits)
         if not count:
             problems.append(
@@ -240,15 +241,19 @@ class Check:
         return self._killers
 
     def _killers_of_mutants(self, properties: set[str]) -> set[str]:
-        """Return those of the properties that find out a mutant of the solution."""
+        """Return those of the properties that find out a mutant of the solution by what it answers.
+
+        One that raises is found out by whatever calls it, and says nothing of a property.
+        """
         found: set[str] = set()
         every = every_mutant(self.solution_text)
         seed = self.seeds[0]
         for mutant in random.Random(seed).sample(every, min(MUTANTS_TRIED, len(every))):
-            found |= self.killers_apart(mutant.source, seed) & properties
-            if found == properties:
+            results = self._results_apart(mutant.source, seed) or []
+            found |= {r.id for r in results if r.status == "failed" and not (r.message or "").startswith("it raised ")}
+            if found >= properties:
                 break
-        return found
+        return found & properties
 
     def matrix(self, *, mutants: bool = False) -> dict[str, set[str]]:
         """Return which properties find out each misconception, and each mutant where asked, with the first seed."""
@@ -261,17 +266,24 @@ class Check:
 
     def killers_apart(self, source: str, seed: int) -> set[str]:
         """Return the properties that find ``source`` wrong, each on its own, or on which its process dies."""
+        results = self._results_apart(source, seed)
+        if results is None:
+            return set(self.judge.property_names(self.technique))
+        return {r.id for r in results if r.status in ("failed", "died")}
+
+    def _results_apart(self, source: str, seed: int) -> list[PropertyResult] | None:
+        """Return what becomes of every property, each on its own; None where ``source`` cannot be loaded."""
         technique, reference = self.technique, self._reference()
         try:
             process = start(self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS)
         except (AttemptRaised, AttemptDied):
-            return set(self.judge.property_names(technique))
+            return None
         with contextlib.closing(process):
             subject = Subject(proxy(process, technique.implements, reference), process)
             run = PropertyRun(technique, subject, reference, seed=seed, lang=self.judge.lang)
             run.for_author = True
             run.run()
-        return {r.id for r in run.results_in_order() if r.status in ("failed", "died")}
+        return run.results_in_order()
 
     def cheating(self) -> dict[str, str]:
         """Return the sources of the cheats, by name; where no answer holds a float, none that spoils floats."""

@@ -8,11 +8,12 @@ import pytest
 
 pytestmark = pytest.mark.usefixtures("grading")
 
-RULES = ["manifest", "exercise", "stub", "solution", "misconceptions", "cheats", "properties"]
+RULES = ["exercise", "stub", "solution", "budget", "misconceptions", "properties"]
+ONLY = [word for rule in RULES for word in ("--rule", rule)]
 
 
 def test_a_sound_technique_is_one_mark_a_rule(learn: Any, toy: Path) -> None:
-    result = learn("author", "check", "scale", "--seeds", "1")
+    result = learn("author", "check", "scale", "--seeds", "1", *ONLY)
     lines = result.stdout.splitlines()
     assert [line.split()[:3] for line in lines] == [["✓", "toys/scale", rule] for rule in RULES]
     assert result.exit_code == 0
@@ -20,19 +21,28 @@ def test_a_sound_technique_is_one_mark_a_rule(learn: Any, toy: Path) -> None:
 
 def test_a_broken_rule_is_told_and_ends_with_3(learn: Any, toy: Path) -> None:
     (toy / "exercise.py").write_text("# stale\n")
-    result = learn("author", "check", "scale", "--seeds", "1")
+    result = learn("author", "check", "scale", "--seeds", "1", "--rule", "exercise")
     assert result.exit_code == 3
-    assert "✗ toys/scale  exercise\n    " in result.stdout
+    assert result.stdout.startswith("✗ toys/scale  exercise\n    ")
     assert "'learn author stubs scale' writes it" in " ".join(result.stdout.split())
 
 
 def test_findings_as_data(learn: Any, toy: Path) -> None:
     (toy / "lesson.md").unlink()
-    result = learn("author", "check", "scale", "--seeds", "1", "--json")
+    result = learn("author", "check", "scale", "--seeds", "1", "--rule", "lesson", "--rule", "stub", "--json")
     data = json.loads(result.stdout)
     assert (result.exit_code, data["sound"]) == (3, False)
-    assert [f["rule"] for f in data["findings"]] == RULES
-    assert [f["rule"] for f in data["findings"] if f["problems"]] == ["manifest"]
+    assert [(f["rule"], bool(f["problems"])) for f in data["findings"]] == [("stub", False), ("lesson", True)]
+    assert data["findings"][1]["problems"] == [f"there is no lesson: expected it at {toy / 'lesson.md'}"]
+
+
+@pytest.mark.parametrize("everything", [[], ["--all"]])
+def test_none_named_is_all_of_them(learn: Any, toy: Path, everything: list[str]) -> None:
+    from groundup.cli.context import registry
+
+    result = learn("author", "check", *everything, "--rule", "exercise", "--json")
+    assert [f["technique"] for f in json.loads(result.stdout)["findings"]] == list(registry().techniques)
+    assert "toys/scale" in registry().techniques
 
 
 def test_stubs_are_written_where_they_differ(learn: Any, toy: Path) -> None:
@@ -51,6 +61,8 @@ def test_stubs_are_written_where_they_differ(learn: Any, toy: Path) -> None:
     ("arguments", "says"),
     [
         (["check", "scael"], "Did you mean 'toys/scale'?"),
+        (["check", "scale", "--all"], "Name techniques, or give --all: not both 'scale' and --all."),
+        (["check", "scale", "--rule", "stubs"], "No rule 'stubs'. Did you mean 'stub'?"),
         (["check", "scale", "--seeds", "0"], "'0' is not a whole number from 1 to"),
         (["chekc"], "No such command 'chekc'"),
     ],

@@ -17,9 +17,10 @@ from groundup.cli.chinese_help import CLICK, HELP, PLACEHOLDERS
 from groundup.cli.layout import width
 from groundup.cli.main import cli
 from groundup.cli.words import placeholders, speak, told
+from groundup.grader.author import Check
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-RULES = {"manifest", "exercise", "stub", "solution", "misconceptions", "cheats", "properties"}
+RULES = set(Check.RULES)
 UNREACHED = {  # what click says that no command of ours can have it say, and why
     **dict.fromkeys(
         [

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+import groundup.grader.author as author_module
+from groundup.core.errors import UnknownName
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.author import Check, Finding, write_stub
@@ -39,6 +41,12 @@ in = "mean"
 edit = ["(x * weight).sum()", "x.sum()"]
 says = "The numbers are added without their weights."
 """
+LINEAR = """
+
+@given(x=X, weight=WEIGHT)
+def test_it_is_linear(impl, x, weight):
+    check(impl(2 * x, weight), 2 * impl(x, weight))
+"""
 IN_ORDER = "expected = reference(x, weight)\n    check(impl(x.clone(), weight), expected)"
 CONVENTION = """
 [[convention]]
@@ -48,6 +56,9 @@ edit = ["total / weight.sum()", "total / len(x)"]
 says = "Some divide by how many numbers there are."
 source = "nobody in particular"
 """
+
+
+RULES = ("exercise", "stub", "solution", "budget", "misconceptions", "properties")  # those that are told here
 
 
 def technique(author: Any, **files: str) -> Technique:
@@ -62,12 +73,18 @@ def technique(author: Any, **files: str) -> Technique:
 
 def findings(judge: Judge, technique: Technique, *, seeds: int = 1, cheats: bool = False) -> dict[str, Finding]:
     """Try the rules; the cheats, which take the longest, only where the test is about them."""
-    check = Check(judge, technique, seeds=seeds)
-    check.RULES = tuple(rule for rule in Check.RULES if cheats or rule != "cheats")
+    check = Check(judge, technique, seeds=seeds, rules=(*RULES, "cheats") if cheats else RULES)
     found = list(check.findings())
-    assert [f.rule for f in found] == list(check.RULES)
+    assert [f.rule for f in found] == [r for r in Check.RULES if r in RULES or (cheats and r == "cheats")]
     assert {f.technique for f in found} == {technique.id}
     return {f.rule: f for f in found}
+
+
+def line_of(author: Any, file: str, text: str) -> str:
+    """Return ``file:line`` of the technique that was made last."""
+    path = author.folder / author.packages[-1] / file
+    lines = path.read_text().splitlines()
+    return f"{path}:{next(n for n, line in enumerate(lines, start=1) if text in line)}"
 
 
 def problems(judge: Judge, technique: Technique, *, seeds: int = 1, cheats: bool = False) -> dict[str, str]:
@@ -78,24 +95,16 @@ def problems(judge: Judge, technique: Technique, *, seeds: int = 1, cheats: bool
 
 def test_a_sound_technique_is_clean(judge: Judge, author: Any) -> None:
     found = findings(judge, technique(author), seeds=2, cheats=True)
-    assert [f.problems for f in found.values()] == [()] * len(Check.RULES)
+    assert {rule: f.problems for rule, f in found.items() if f.problems} == {}
     assert found["misconceptions"].detail == "1 misconceptions, 1 conventions, 2 seeds"
     assert found["cheats"].detail == "10 cheats"
 
 
-def test_holes_without_hints_are_found(judge: Judge, author: Any) -> None:
-    two = SOLUTION.replace("1/1: the weighted mean", "1/2: the total").replace(
-        "    return total", "    # END HOLE\n    # HOLE 2/2: the mean\n    return total"
-    )
-    told = problems(judge, technique(author, solution=two))
-    assert list(told) == ["manifest"]
-    assert "marks 2 holes, the manifest has hints for 1" in told["manifest"]
-
-
-def test_a_missing_lesson_is_found(judge: Judge, author: Any) -> None:
-    toy = technique(author)
-    toy.files.lesson().unlink()
-    assert problems(judge, toy) == {"manifest": f"there is no lesson: expected it at {toy.files.lesson()}"}
+def test_only_the_rules_that_were_asked_for_are_tried(judge: Judge, author: Any) -> None:
+    check = Check(judge, technique(author), seeds=1, rules=["stub", "exercise"])
+    assert [f.rule for f in check.findings()] == ["exercise", "stub"]
+    with pytest.raises(UnknownName, match=r"No rule 'stubs'\. Did you mean 'stub'"):
+        Check(judge, technique(author), rules=["stubs"])
 
 
 @pytest.mark.parametrize("exercise", ["# out of date\n", None], ids=["out of date", "missing"])
@@ -126,8 +135,9 @@ def test_a_stub_that_cannot_be_loaded_is_found(judge: Judge, author: Any) -> Non
 def test_a_solution_that_fails_its_own_property_is_found(judge: Judge, author: Any) -> None:
     wrong = PROPERTIES + "\n\n@given(x=X)\ndef test_means_are_zero(impl, x):\n    check(impl(x, ONES), 0 * x.sum())\n"
     told = problems(judge, technique(author, properties=wrong), seeds=2)
-    assert "seed 0: means_are_zero ended as 'not gradable': the reference fails this case as well" in told["solution"]
-    assert "seed 1: means_are_zero" in told["solution"]
+    assert "with seed 0, means_are_zero ended as 'not gradable': the reference fails this case" in told["solution"]
+    assert "with seed 1, means_are_zero" in told["solution"]
+    assert told["solution"].startswith(f"{line_of(author, 'properties.py', 'test_means_are_zero')}: with seed 0")
 
 
 def test_a_solution_that_is_right_only_sometimes_is_found(judge: Judge, author: Any) -> None:
@@ -140,9 +150,11 @@ def test_a_misconception_that_survives_is_found_with_its_seeds(judge: Judge, aut
     survives = MISCONCEPTIONS + MISCONCEPTIONS.replace("forgets-the-weights", "survives").replace(
         '"x.sum()"', '"(weight * x).sum()"'
     )
-    assert problems(judge, technique(author, misconceptions=survives), seeds=2) == {
-        "misconceptions": "survives passes with seed 0: add or sharpen a property\n"
-        "survives passes with seed 1: add or sharpen a property"
+    told = problems(judge, technique(author, misconceptions=survives), seeds=2)
+    at = line_of(author, "misconceptions.toml", "survives")
+    assert told == {
+        "misconceptions": f"{at}: survives passes with seed 0: add or sharpen a property\n"
+        f"{at}: survives passes with seed 1: add or sharpen a property"
     }
 
 
@@ -167,15 +179,45 @@ def test_a_misconception_that_shows_only_across_the_boundary_dies(judge: Judge, 
 )
 def test_an_edit_that_does_not_fit_is_found(judge: Judge, author: Any, misconceptions: str, says: str) -> None:
     told = problems(judge, technique(author, misconceptions=misconceptions))
-    assert set(told) == {"misconceptions", "properties"}
+    assert set(told) - {"properties"} == {"misconceptions"}
     assert says in told["misconceptions"]
 
 
 def test_a_property_that_finds_nothing_out_is_found(judge: Judge, author: Any) -> None:
-    shape = PROPERTIES + "\n\n@given(x=X)\ndef test_it_is_one_number(impl, x):\n    assert impl(x, ONES).shape == ()\n"
-    told = problems(judge, technique(author, properties=shape))
+    same = (
+        PROPERTIES
+        + "\n\n@given(x=X)\ndef test_it_keeps_the_dtype(impl, x):\n    assert impl(x, ONES).dtype == x.dtype\n"
+    )
+    told = problems(judge, technique(author, properties=same))
     assert list(told) == ["properties"]
-    assert told["properties"].startswith("it_is_one_number finds no misconception out: ")
+    at = line_of(author, "properties.py", "test_it_keeps_the_dtype")
+    assert told["properties"].startswith(f"{at}: it_keeps_the_dtype finds no misconception out, and no mutant: ")
+
+
+def test_a_property_that_finds_only_mutants_out_is_told_by_name(judge: Judge, author: Any) -> None:
+    linear = PROPERTIES + LINEAR
+    found = findings(judge, technique(author, properties=linear))["properties"]
+    assert found.problems == ()
+    assert found.detail == "3 properties, 1 of which by mutants alone: it_is_linear"
+
+
+def test_what_properties_find_out_is_known_without_the_rule_of_misconceptions(judge: Judge, author: Any) -> None:
+    (found,) = Check(judge, technique(author), seeds=1, rules=["properties"]).findings()
+    assert (found.problems, found.detail) == ((), "2 properties")
+
+
+def test_a_technique_without_a_misconception_is_found(judge: Judge, author: Any) -> None:
+    told = problems(judge, technique(author, misconceptions=CONVENTION))
+    assert list(told) == ["misconceptions"]  # its properties find mutants out
+    assert "no [[misconception]]: name what learners get wrong" in told["misconceptions"]
+
+
+def test_a_grade_that_takes_too_long_is_found(judge: Judge, author: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(author_module, "LONGEST_GRADE", 0.0)
+    told = problems(judge, technique(author))
+    assert list(told) == ["budget"]
+    assert "a grade of the solution takes " in told["budget"]
+    assert "draw smaller cases" in told["budget"]
 
 
 def test_a_cheat_that_passes_is_found(judge: Judge, author: Any) -> None:
@@ -188,7 +230,7 @@ def test_the_sign_is_right(impl, x, weight):
 """
     told = problems(judge, technique(author, properties=blunt), cheats=True)
     assert list(told) == ["cheats"]
-    assert told["cheats"] == "the cheat 'doubled' passes with seed 0: add or sharpen a property"
+    assert told["cheats"].endswith("properties.py: the cheat 'doubled' passes with seed 0: add or sharpen a property")
 
 
 def test_where_no_answer_holds_a_float_none_is_spoilt(judge: Judge, author: Any) -> None:
@@ -204,7 +246,7 @@ def test_where_no_answer_holds_a_float_none_is_spoilt(judge: Judge, author: Any)
 def test_a_solution_that_cannot_be_loaded_spoils_no_other_rule(judge: Judge, author: Any) -> None:
     broken = SOLUTION + "\n\nimport nothing_of_that_name\n"
     told = problems(judge, technique(author, solution=broken), cheats=True)
-    assert set(told) == {"stub", "solution", "misconceptions", "cheats", "properties"}
+    assert set(told) == {"stub", "solution", "budget", "misconceptions", "cheats", "properties"}
     for rule in ("stub", "solution", "misconceptions", "cheats"):
         assert "nothing_of_that_name" in told[rule]
 
@@ -213,7 +255,6 @@ def test_a_missing_file_is_a_finding_rather_than_a_crash(judge: Judge, author: A
     toy = technique(author)
     toy.files.solution.unlink()
     told = problems(judge, toy)
-    assert "solution.py" in told["manifest"]
     assert "solution.py" in told["exercise"]
 
 

@@ -1,0 +1,42 @@
+"""Where in a technique's files something stands: ``file:line``, as an editor opens it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from groundup.core.technique import Technique
+
+Found = tuple[str, list[str]]
+"""What a rule returns: a few words on what it looked at, and what is wrong."""
+
+
+def built_in(technique: Technique) -> bool:
+    """Whether the technique comes with Groundup: then everything has to be there in both languages."""
+    return technique.package.startswith("groundup.plugins.")
+
+
+def manifest(technique: Technique) -> Path:
+    """Return the file of the manifest."""
+    return technique.files.folder / "__init__.py"
+
+
+def place(path: Path, text: str = "") -> str:
+    """Return ``path:line`` of the first line that holds ``text``; the path alone where none does."""
+    if text and path.is_file():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if text in line:
+                return f"{path}:{number}"
+    return str(path)
+
+
+def place_of(path: Path, source: str, qualified: str) -> str:
+    """Return ``path:line`` of a function, a class or a method (``Class.method``) in ``source``."""
+    node: ast.AST = ast.parse(source)
+    line = 0
+    for name in qualified.split("."):
+        named = (n for n in ast.iter_child_nodes(node) if getattr(n, "name", None) == name)
+        if (found := next(named, None)) is None:
+            break
+        node, line = found, getattr(found, "lineno", 0)
+    return f"{path}:{line}" if line else str(path)
