@@ -49,6 +49,31 @@ SENTENCES = {
     "there already, left as it is": "已经存在，原样保留",
     "new; {names} builds on it": "新建；{names} 以它为基础",
     "new; {names} build on it": "新建；{names} 以它为基础",
+    # grade-many
+    "Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'.": (
+        "请说明要实现的是哪项技术，例如 'learn grade-many class/ --technique ppo'。"
+    ),
+    "--seed and --seed-file both give the seed: choose one.": "--seed 和 --seed-file 都给出种子：请只用一个。",
+    "{out} lies inside {submissions}: name a folder beside it with --out.": (
+        "{out} 位于 {submissions} 之内：请用 --out 指定旁边的文件夹。"
+    ),
+    "left out, as they lie beside the learners' folders: {names}": "不在学习者文件夹之内，未评判：{names}",
+    "{count} are graded already; {left} are left.": "已评判 {count} 份，还剩 {left} 份。",
+    "{count} submissions": "{count} 份提交",
+    "fell short": "未达到要求",
+    "not gradable: not their fault; the same command tries them again": (
+        "无法评判：不是他们的问题；同一条命令会再试一次"
+    ),
+    "nothing to grade: summary.html says why": "没有可评判的文件：原因见 summary.html",
+    "died": "进程终止",
+    "mean score {mean:.0%}, median {median:.0%}": "平均得分 {mean:.0%}，中位数 {median:.0%}",
+    "Written to {folder}: summary.html, results.csv, results.jsonl, gradescope/, logs/.": (
+        "已写入 {folder}：summary.html、results.csv、results.jsonl、gradescope/、logs/。"
+    ),
+    "Nobody moved since the round before.": "与上一轮相比，没有人的结果有变化。",
+    "{count} moved since the round before:": "与上一轮相比，{count} 份结果有变化：",
+    "another file": "提交了另一份文件",
+    "and {count} more: moved.csv has all": "另有 {count} 份：全部见 moved.csv",
     # status
     "Groundup: learn LLM systems by building every mechanism yourself.": (
         "Groundup：亲手实现每一个机制，由此学会大模型系统。"

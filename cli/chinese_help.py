@@ -19,6 +19,9 @@ PLACEHOLDERS = {
     "LANG": "语言",
     "PROPERTY": "性质",
     "LEVEL": "级别",
+    "SUBMISSIONS": "提交",
+    "NAME": "姓名",
+    "URL": "地址",
     "RULE": "规则",
 }
 
@@ -179,6 +182,39 @@ HELP = {
     "what this machine says of it": "这台机器怎么说",
     "Where to write it.": "写到哪里。",
     "Judge the case of a dispute on this machine.": "在这台机器上评判争议文件里的用例。",
+    # grade-many
+    "Grade a class of submissions.": "评判一个班的提交。",
+    "Grade every submission in the folder SUBMISSIONS, which holds one folder for each learner.": (
+        "评判一个文件夹里的所有提交，其中每位学习者有一个文件夹。"
+    ),
+    "The attempt of a learner is the file called as the technique, ppo.py or alignment/ppo.py, wherever it lies in "
+    "their folder; without one, it is the only Python file there. All are graded with the same cases. What is done is "
+    "kept: after an interruption, the same command goes on.": (
+        "学习者的作答是其文件夹中任意位置、以技术命名的文件，即 ppo.py 或 alignment/ppo.py；没有时，则是其中唯一的 "
+        "Python 文件。所有提交都用相同的用例评判。已完成的会保留：中断之后，用同一条命令继续。"
+    ),
+    "into results/": "结果放入 results/",
+    "all again: who moved": "全部重来：谁变了",
+    "that one alone": "只评判这一份",
+    "The results: every verdict as a line of results.jsonl, a table in results.csv, the class at a glance in "
+    "summary.html, what each learner may see in gradescope/, what you may want to see of each in logs/.": (
+        "结果：results.jsonl 中每行一份评判，results.csv 是表格，summary.html 是全班概览，gradescope/ 是每位学习者"
+        "可以看到的内容，logs/ 是你可能想查看的每份详情。"
+    ),
+    "every submission has its row, whatever its score": "每份提交都有一行结果，无论得分多少",
+    "some could not be graded, or this machine is broken": "有的无法评判，或这台机器有问题",
+    "What was to be implemented.": "要实现的是哪项技术。",
+    "Where results are kept. Default: results.": "结果放在哪里。默认：results。",
+    "How many to grade at once. Default: one for each core.": "同时评判多少份。默认每个处理器核心一份。",
+    "Grade this submission alone; may be given several times.": "只评判这份提交；可以给出多次。",
+    "Derive the seed from the secret in FILE.": "由文件中的秘密导出种子。",
+    "What each property counts: a file with a table [points].": "每条性质计多少分：含有 [points] 表的文件。",
+    "Grade all again, and show who moved and why.": "全部重新评判，并显示谁的结果变了、为什么。",
+    "Record every verdict in that database, too.": "同时把每份评判记录到那个数据库。",
+    "Where to grade. Default: local.": "在哪里评判。默认：local。",
+    "Refuse weaker walls: strong (the default), namespaces, landlock, process.": (
+        "拒绝更弱的隔离：strong（默认）、namespaces、landlock、process。"
+    ),
     # author mutate, author matrix
     "Try small changes of the solution: does a property see each?": (
         "逐一试验对参考实现的小改动：每处改动都有性质能发现吗？"
@@ -287,6 +323,7 @@ CLICK = {
     "'TECHNIQUE'": "'技术'",
     "'[TECHNIQUE]'": "'[技术]'",
     "'[TECHNIQUES]...'": "'[技术]...'",
+    "'SUBMISSIONS'": "'提交'",
     "'[HOLE]'": "'[空]'",
     "'[PROPERTY]'": "'[性质]'",
     # values

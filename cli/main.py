@@ -33,6 +33,7 @@ COMMANDS = {
     "list": "List days, tracks and techniques.",
     "doctor": "Check what this machine offers, and what each lack costs.",
     "completion": "Print the shell's completion script.",
+    "grade-many": "Grade a class of submissions.",
     "author": "Check and generate the files of techniques.",
 }
 HELP = """Learn LLM systems by building every mechanism yourself.

@@ -6,6 +6,7 @@ is on disk when it returns. Nothing here deletes a verdict, or a database that c
 
 from __future__ import annotations
 
+import copy
 import json
 import sqlite3
 import tempfile
@@ -244,6 +245,12 @@ class State:
         """Close every connection."""
         self._engine.dispose()
 
+    def for_learner(self, learner: str) -> State:
+        """Return another learner's rows of the same database. They share its connections: close this one, not those."""
+        other = copy.copy(self)
+        other._learner, other.problems = learner, {}
+        return other
+
     def record(self, verdict: Verdict, source: str, cases: Mapping[bytes, Set[bytes]]) -> int:
         """Keep ``verdict`` with the attempt's ``source``, and ``cases`` in place of the technique's former ones.
 
@@ -271,6 +278,14 @@ class State:
             if examples:
                 connection.execute(sa.insert(_cases), examples)
         return cast("Sequence[int]", given)[0]
+
+    def has(self, verdict: Verdict) -> bool:
+        """Whether this very grading is there: the one of that file at that moment."""
+        c = _verdicts.c
+        same = sa.and_(c.sha256 == verdict.attempt.sha256, c.given_at == verdict.given_at)
+        found = sa.select(c.id).where(self._mine(_verdicts, verdict.technique), same).limit(1)
+        with self._transaction() as connection:
+            return connection.execute(found).first() is not None
 
     def verdicts(self, technique: str | None = None) -> list[Verdict]:
         """Return the verdicts on ``technique``, or on all, newest first; what cannot be read is in ``problems``."""

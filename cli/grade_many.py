@@ -1,0 +1,267 @@
+"""``learn grade-many``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from groundup.cli.context import (
+    TechniqueName,
+    WholeNumber,
+    json_option,
+    lang_option,
+    language,
+    print_json,
+    technique_named,
+)
+from groundup.cli.layout import table, wrapped
+from groundup.cli.words import told, tr
+from groundup.core.errors import EXIT_BROKEN, EXIT_HELD, UsageProblem
+
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
+    from groundup.grader.batch.run import Class, Engine, Outcome, Wishes
+
+OUTCOMES = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
+MOVES_SHOWN = 20
+
+
+@click.command("grade-many", short_help="Grade a class of submissions.")
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option("--technique", metavar="TECHNIQUE", type=TechniqueName(), help="What was to be implemented.")
+@click.option(
+    "--out",
+    metavar="DIRECTORY",
+    type=click.Path(path_type=Path),
+    default="results",
+    help="Where results are kept. Default: results.",
+)
+@click.option(
+    "--jobs", metavar="N", type=WholeNumber(1, 1024), help="How many to grade at once. Default: one for each core."
+)
+@click.option("--only", metavar="NAME", multiple=True, help="Grade this submission alone; may be given several times.")
+@click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="Draw the cases of an earlier grading again.")
+@click.option(
+    "--seed-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Derive the seed from the secret in FILE.",
+)
+@click.option(
+    "--points",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="What each property counts: a file with a table [points].",
+)
+@click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
+@click.option("--regrade", is_flag=True, help="Grade all again, and show who moved and why.")
+@click.option("--database", metavar="URL", help="Record every verdict in that database, too.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where to grade. Default: local.")
+@click.option(
+    "--require-containment",
+    "level",
+    metavar="LEVEL",
+    default="strong",
+    help="Refuse weaker walls: strong (the default), namespaces, landlock, process.",
+)
+@json_option
+@lang_option
+def command(
+    submissions: Path,
+    technique: str | None,
+    out: Path,
+    jobs: int | None,
+    only: tuple[str, ...],
+    seed: int | None,
+    seed_file: Path | None,
+    points: Path | None,
+    thorough: bool,
+    regrade: bool,
+    database: str | None,
+    engine: str,
+    level: str,
+    as_json: bool,
+    lang: str | None,
+) -> None:
+    """Grade every submission in the folder SUBMISSIONS, which holds one folder for each learner.
+
+    The attempt of a learner is the file called as the technique, ppo.py or alignment/ppo.py, wherever it lies in their
+    folder; without one, it is the only Python file there. All are graded with the same cases. What is done is kept:
+    after an interruption, the same command goes on.
+
+    \b
+    learn grade-many class/ --technique ppo              into results/
+    learn grade-many class/ --technique ppo --regrade    all again: who moved
+    learn grade-many class/ --technique ppo --only anna  that one alone
+
+    The results: every verdict as a line of results.jsonl, a table in results.csv, the class at a glance in
+    summary.html, what each learner may see in gradescope/, what you may want to see of each in logs/.
+
+    \b
+    Exit codes  0  every submission has its row, whatever its score
+                2  the command was not understood
+                3  some could not be graded, or this machine is broken
+    """
+    if not technique:
+        raise UsageProblem(tr("Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'."))
+    if seed is not None and seed_file:
+        raise UsageProblem(tr("--seed and --seed-file both give the seed: choose one."))
+    from groundup.grader import sandbox
+    from groundup.grader.batch.journal import Journal
+    from groundup.grader.batch.run import Class
+    from groundup.grader.batch.submissions import Submissions
+    from groundup.grader.batch.texts import Texts
+
+    sandbox.demand(level)
+    chosen, spoken = technique_named(technique), language(lang)
+    found = Submissions(submissions, chosen)
+    _stand_apart(submissions, out)
+    runs_on = _engine(engine, jobs, spoken)
+    from groundup.grader.batch.grading import properties
+
+    wanted = properties(chosen, spoken)
+    wishes = _wishes(chosen, [p.id for p in wanted], seed, seed_file, points, thorough, spoken, regrade, only)
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(Journal(out))
+        rows_go_to = None
+        if database:
+            from groundup.grader.batch.database import Database
+
+            rows_go_to = stack.enter_context(Database(database))
+        whole = Class(found, journal, wanted, wishes, Texts(spoken, told), rows_go_to)
+        whole.mend()
+        if found.beside and not as_json:
+            _say_what_is_left_out(found.beside)
+        with _progress(whole, chosen) as graded:
+            whole.grade(runs_on, graded)
+        outcome = whole.collect()
+    if as_json:
+        moves = None if outcome.moves is None else [move.as_json() for move in outcome.moves]
+        where = {"technique": chosen.id, "results": str(out), "round": outcome.number}
+        print_json(where | outcome.summary.as_json() | {"moved": moves})
+    else:
+        _show(outcome, chosen, out)
+    raise SystemExit(EXIT_BROKEN if outcome.summary.outcomes["not_gradable"] else EXIT_HELD)
+
+
+def _engine(name: str, jobs: int | None, lang: str) -> Engine:
+    if name == "ray":
+        from groundup.grader.batch.on_ray import Ray
+
+        return Ray(jobs, lang)
+    from groundup.grader.batch.local import Local
+
+    return Local(jobs or _cores(), lang)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _wishes(
+    technique: Technique,
+    properties: list[str],
+    seed: int | None,
+    seed_file: Path | None,
+    points: Path | None,
+    thorough: bool,
+    lang: str,
+    regrade: bool,
+    only: tuple[str, ...],
+) -> Wishes:
+    from groundup.grader.batch import seeds
+    from groundup.grader.batch.points import read_points
+    from groundup.grader.batch.run import Wishes
+
+    secret = None if seed is not None else seeds.secret(seed_file)
+    if secret is not None:
+        seed = seeds.derived(secret, technique)
+    came_from = "secret" if secret is not None else "drawn" if seed is None else "given"
+    counts = read_points(points, properties) if points else {}
+    return Wishes(seed, came_from, thorough, counts, lang, regrade, only)
+
+
+def _stand_apart(submissions: Path, out: Path) -> None:
+    """Raise UsageProblem where results would lie among the submissions, and look like one."""
+    if out.resolve().is_relative_to(submissions.resolve()):
+        raise UsageProblem(
+            tr("{out} lies inside {submissions}: name a folder beside it with --out.", out=out, submissions=submissions)
+        )
+
+
+def _say_what_is_left_out(beside: list[str]) -> None:
+    names = tr(", ").join(beside[:3]) + (" ..." if len(beside) > 3 else "")
+    left = tr("left out, as they lie beside the learners' folders: {names}", names=names)
+    click.echo(f"learn: {left}", err=True)
+
+
+@contextlib.contextmanager
+def _progress(whole: Class, technique: Technique) -> Iterator[Callable[[object], None]]:
+    """Show how far it is and how long it will take, on stderr where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    done = len(whole.names) - len(whole.waiting)
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        if not bar.console.is_terminal:
+            bar.disable = True
+        task = bar.add_task(technique.id, total=len(whole.waiting))
+        if done and whole.waiting:
+            kept = tr("{count} are graded already; {left} are left.", count=done, left=len(whole.waiting))
+            bar.console.print(f"learn: {kept}", markup=False, highlight=False)
+        yield lambda _row: bar.advance(task)
+
+
+def _show(outcome: Outcome, technique: Technique, out: Path) -> None:
+    summary = outcome.summary
+    count = sum(summary.outcomes.values())
+    click.echo(click.style(technique.id, bold=True) + "  " + tr("{count} submissions", count=count))
+    names = {
+        "passed": tr("passed"),
+        "fell_short": tr("fell short"),
+        "not_started": tr("not started"),
+        "died": tr("died"),
+        "not_gradable": tr("not gradable: not their fault; the same command tries them again"),
+        "nothing_to_grade": tr("nothing to grade: summary.html says why"),
+    }
+    rows = [(str(summary.outcomes[name]), names[name]) for name in OUTCOMES if summary.outcomes[name]]
+    click.echo("\n".join(table(rows)))
+    if summary.mean is not None and summary.median is not None:
+        click.echo("  " + tr("mean score {mean:.0%}, median {median:.0%}", mean=summary.mean, median=summary.median))
+    if outcome.moves is not None:
+        _show_moves(outcome)
+    click.echo(
+        "\n" + tr("Written to {folder}: summary.html, results.csv, results.jsonl, gradescope/, logs/.", folder=out)
+    )
+
+
+def _show_moves(outcome: Outcome) -> None:
+    assert outcome.moves is not None
+    click.echo()
+    if not outcome.moves:
+        click.echo(tr("Nobody moved since the round before."))
+        return
+    click.echo(tr("{count} moved since the round before:", count=len(outcome.moves)))
+    for move in outcome.moves[:MOVES_SHOWN]:
+        changes = [f"{c.property} {c.was or '–'} → {c.now or '–'}" for c in move.changes]
+        if move.file_changed:
+            changes.insert(0, tr("another file"))
+        head = f"  {move.name}  {move.score_before:.0%} → {move.score:.0%}  "
+        click.echo(wrapped(tr(", ").join(changes), first=head, rest="      "))
+    if len(outcome.moves) > MOVES_SHOWN:
+        click.echo("  " + tr("and {count} more: moved.csv has all", count=len(outcome.moves) - MOVES_SHOWN))

@@ -1,0 +1,59 @@
+"""A class's verdicts in a database, each under its learner's name, in the table of a workspace's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Set
+from types import TracebackType
+from typing import Self
+
+from groundup.core.errors import StateProblem, UsageProblem
+from groundup.grader.batch.row import Row
+from groundup.grader.state import State
+
+__all__ = ["Database"]
+
+LONGEST_LEARNER = 200  # characters, as the column is
+
+
+class Database:
+    """Records verdicts of a class. Use it as a context manager."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database. Raises UsageProblem for a URL that does not work here, StateProblem."""
+        if "://" not in url:
+            raise UsageProblem(
+                f"--database {url!r} is not an SQLAlchemy URL: sqlite:///class.db is one, "
+                "postgresql+psycopg://user@host/class another."
+            )
+        try:
+            self._state = State(url)
+        except StateProblem as problem:
+            raise type(problem)(str(problem).replace("The 'database' of learn.toml", "--database")) from problem
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state.close()
+
+    def record(self, row: Row, source: str, cases: Mapping[bytes, Set[bytes]]) -> None:
+        """Keep the row's verdict with the attempt's source. Raises StateProblem."""
+        assert row.verdict is not None
+        self._of(row).record(row.verdict, source, cases)
+
+    def has(self, row: Row) -> bool:
+        """Whether the row's verdict is there already."""
+        assert row.verdict is not None
+        return self._of(row).has(row.verdict)
+
+    def _of(self, row: Row) -> State:
+        return self._state.for_learner(_learner(row.name))
+
+
+def _learner(name: str) -> str:
+    if len(name) <= LONGEST_LEARNER:
+        return name
+    return f"{name[: LONGEST_LEARNER - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -1,0 +1,95 @@
+"""A row as Gradescope's results.json: what the learner is shown, which holds neither a seed nor a command.
+
+The format: https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundup.grader.batch.row import Row
+from groundup.grader.batch.texts import Texts
+from groundup.grader.verdict import PropertyResult
+
+__all__ = ["results"]
+
+LONGEST = 4000  # characters of one text
+
+
+def results(row: Row, texts: Texts) -> dict[str, Any]:
+    """Return what results.json holds. The top-level score counts; the tests say where it comes from."""
+    told: dict[str, Any] = {
+        "score": _score(row),
+        "output": overview(row, texts),
+        "output_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",  # there the instructor finds the seed
+        "extra_data": {"outcome": row.outcome},
+        "tests": [
+            _test(number, result, texts)
+            for number, result in enumerate(row.verdict.properties if row.verdict else (), 1)
+        ],
+    }
+    if row.verdict:
+        told["execution_time"] = round(row.verdict.seconds, 3)
+    return told
+
+
+def overview(row: Row, texts: Texts) -> str:
+    """Return what a learner is told of the submission as a whole."""
+    problem = texts.told(row.problem or "").rstrip(".。")
+    if row.outcome == "nothing_to_grade":
+        return texts("nothing_to_grade", problem=problem)
+    if row.verdict is None:
+        return texts("not_gradable", problem=problem)
+    verdict = row.verdict
+    lines = [texts.told(row.problem)] if row.problem else []
+    lines.append(
+        texts("summary_line", held=verdict.held, total=len(verdict.properties), points=row.points, out_of=row.out_of)
+    )
+    for found in verdict.diagnosis:
+        key = "is_perhaps" if found.perhaps else "is_mistake" if found.kind == "misconception" else "is_convention"
+        lines.append(texts(key, id=found.id, says=found.says))
+    return "\n".join(lines)
+
+
+def details(result: PropertyResult, texts: Texts) -> str:
+    """Return what is known of a property that did not hold."""
+    if result.status in ("not_started", "not_reached"):
+        return texts(f"waiting_{result.status}")
+    lines = [texts("does_not_count")] if result.status == "not_gradable" else []
+    if result.message:
+        lines.append(texts.told(result.message))
+    lines += [f"{name} = {_short(value)}" for name, value in (result.counterexample or {}).items()]
+    for key, value in (("expected", result.expected), ("got", result.got), ("at", result.where)):
+        if value is not None:
+            lines.append(f"{texts(key)}{texts('colon')}{_short(texts.told(value))}")
+    if result.printed:
+        lines += [texts("printed"), _short(result.printed.rstrip("\n"))]
+    return "\n".join(lines)
+
+
+def _score(row: Row) -> float:
+    """Return the points out of all there are, which is what the assignment counts: what was not gradable costs none."""
+    if row.verdict is None:
+        return 0.0
+    return round(row.score * sum(p.points for p in row.verdict.properties), 4)
+
+
+def _test(number: int, result: PropertyResult, texts: Texts) -> dict[str, Any]:
+    test: dict[str, Any] = {
+        "name": result.claim,
+        "number": str(number),
+        "output": "" if result.status == "held" else details(result, texts),
+        "output_format": "text",
+        "visibility": "visible",
+    }
+    if result.status != "not_gradable":
+        held = result.status == "held"
+        test |= {"status": "passed" if held else "failed", "score": result.points if held else 0.0}
+        test["max_score"] = result.points
+    return test
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + " ..."

@@ -1,0 +1,78 @@
+"""One job, graded: a pure function of what the job says. Whoever runs it holds the judge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from groundup.core.errors import GroundupError, PluginProblem
+from groundup.core.registry import Registry
+from groundup.core.technique import Technique
+from groundup.grader.batch.row import Graded, Job
+from groundup.grader.verdict import PropertyResult
+
+if TYPE_CHECKING:
+    from groundup.grader.fork_server import ForkServer
+
+__all__ = ["Grader", "digest", "grader", "properties", "technique_files"]
+
+Grader = Callable[[Job], Graded]
+
+
+def technique_files(technique: Technique) -> dict[str, str]:
+    """Return the digest of every file that verdicts on ``technique`` rest on."""
+    files = technique.files
+    paths = {"manifest": files.folder / "__init__.py", "solution": files.solution, "properties": files.properties}
+    paths["misconceptions"] = files.misconceptions
+    try:
+        return {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in paths.items()
+            if name != "misconceptions" or path.exists()
+        }
+    except OSError as error:
+        raise PluginProblem(f"{error.filename} of {technique.id} cannot be read: {error.strerror}.") from error
+
+
+def digest(technique: Technique) -> str:
+    """Return one digest of all those files."""
+    return hashlib.sha256(repr(sorted(technique_files(technique).items())).encode()).hexdigest()
+
+
+def grader(server: ForkServer, lang: str) -> Grader:
+    """Return what grades jobs with a judge of its own, whose attempts ``server`` starts.
+
+    It raises PluginProblem where the technique is not the one that the job means: none would fare better.
+    """
+    from groundup.grader.judge import Judge
+
+    judge, registry = Judge(server, lang), Registry()
+
+    def grade(job: Job) -> Graded:
+        technique = registry.technique(job.technique)
+        if digest(technique) != job.digest:
+            raise PluginProblem(
+                f"The files of {technique.id} are not the ones that this class is graded with: install the same "
+                "version wherever it is graded, and change none while it is."
+            )
+        try:
+            found = judge.grade(technique, job.source, job.file, seed=job.seed, thorough=job.thorough)
+        except GroundupError as problem:  # where others can be graded, it is this one's
+            return Graded(job, problem=str(problem))
+        return Graded(job, found.verdict, found.cases)
+
+    return grade
+
+
+def properties(technique: Technique, lang: str) -> list[PropertyResult]:
+    """Return the technique's properties, none of them tried. Raises PluginProblem where the technique is broken."""
+    from groundup.core.testing.modules import current_module
+    from groundup.grader.judge import PropertyRun
+
+    files = technique.files
+    try:
+        getattr(current_module(files.solution_module, files.solution), technique.implements)
+    except Exception as error:
+        raise PluginProblem(f"The solution of {technique.id} cannot be loaded: {error}") from error
+    return PropertyRun(technique, None, None, seed=0, lang=lang).results_in_order()

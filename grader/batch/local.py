@@ -1,0 +1,207 @@
+"""The engine that grades on this machine: judges in processes of their own, each with its own fork server."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from groundup.core.errors import EnvironmentProblem, GroundupError, PluginProblem
+from groundup.grader.batch.row import Graded, Job
+
+__all__ = ["Local"]
+
+START_SECONDS = 120.0
+GRADING_SECONDS, THOROUGH_SECONDS = (
+    600.0,
+    1800.0,
+)  # far beyond what an attempt may take: then it is the judge that hangs
+JOBS_A_JUDGE = 200
+TRIES = 2
+
+
+class Local:
+    """Grades with ``jobs`` judges at once. One that dies is replaced, and its job tried once more."""
+
+    def __init__(self, jobs: int, lang: str) -> None:
+        self.jobs, self.lang = jobs, lang
+
+    def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
+        """Yield what becomes of each job, as it is done. Raises PluginProblem, EnvironmentProblem."""
+        judges: list[_Judge] = []
+        again: list[tuple[Job, int]] = []
+        waiting = _Waiting(jobs)
+        try:
+            while True:
+                while len(judges) < self.jobs and (again or waiting.more):
+                    judges.append(_Judge(self.lang))
+                for judge in [j for j in judges if j.idle]:
+                    if again:
+                        judge.give(*again.pop())
+                    elif waiting.more:
+                        judge.give(waiting.take(), 1)
+                if not (again or waiting.more or any(judge.work for judge in judges)):
+                    return
+                for judge in _ready(judges):
+                    done = judge.hear()
+                    if done is not None:
+                        yield done
+                    elif judge.gone:
+                        judges.remove(judge)
+                        judge.close()
+                        if judge.work is None:
+                            continue
+                        job, tries = judge.work
+                        if tries < TRIES:
+                            again.append((job, tries + 1))
+                        else:
+                            yield Graded(job, problem=f"its judge {judge.gone}, {tries} times in a row")
+                for judge in [j for j in judges if j.worn_out]:
+                    judges.remove(judge)
+                    judge.close()
+        finally:
+            for judge in judges:
+                judge.close()
+
+
+class _Waiting:
+    """The jobs that nobody has begun; the next one is made when it is looked for."""
+
+    def __init__(self, jobs: Iterator[Job]) -> None:
+        self._jobs = jobs
+        self._next = next(jobs, None)
+
+    @property
+    def more(self) -> bool:
+        return self._next is not None
+
+    def take(self) -> Job:
+        job, self._next = self._next, next(self._jobs, None)
+        assert job is not None
+        return job
+
+
+@dataclass
+class _Told:
+    """What a judge's process says: that it is ready, what became of a job, or why it cannot go on."""
+
+    graded: Graded | None = None
+    problem: GroundupError | None = None
+
+
+class _Judge:
+    """A judge's process, as seen from the one that hands out jobs."""
+
+    def __init__(self, lang: str) -> None:
+        context = multiprocessing.get_context("spawn")  # torch and forks of it do not mix
+        self.connection, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=_judge, args=(theirs, lang), daemon=False)
+        self.process.start()
+        theirs.close()
+        self.ready, self.begun, self.done = False, time.monotonic(), 0
+        self.work: tuple[Job, int] | None = None
+        self.gone: str | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self.work is None and self.gone is None and self.done < JOBS_A_JUDGE
+
+    @property
+    def worn_out(self) -> bool:
+        """Whether it has done so much that a new one is the surer way to keep memory flat."""
+        return self.work is None and self.done >= JOBS_A_JUDGE
+
+    @property
+    def deadline(self) -> float:
+        if not self.ready:
+            return self.begun + START_SECONDS
+        if self.work is None:
+            return float("inf")
+        return self.begun + (THOROUGH_SECONDS if self.work[0].thorough else GRADING_SECONDS)
+
+    def give(self, job: Job, tries: int) -> None:
+        """Hand a job over; a judge that is still starting finds it when it is ready."""
+        self.work = job, tries
+        if self.ready:
+            self.begun = time.monotonic()
+        with contextlib.suppress(OSError):  # it is dead: hear() will say so
+            self.connection.send(job)
+
+    def hear(self) -> Graded | None:
+        """Return what became of its job, or None, with ``gone`` set when nothing more will come of it."""
+        if self.connection.poll():
+            try:
+                told: _Told = self.connection.recv()
+            except (EOFError, OSError):
+                self._died()
+                return None
+            if told.problem is not None:
+                raise told.problem
+            if told.graded is None:
+                self.ready, self.begun = True, time.monotonic()
+                return None
+            self.work, self.done = None, self.done + 1
+            return told.graded
+        if not self.process.is_alive():
+            self._died()
+        elif time.monotonic() > self.deadline:
+            self.gone = f"did not answer within {self.deadline - self.begun:.0f} s"
+        return None
+
+    def _died(self) -> None:
+        self.process.join()
+        code = self.process.exitcode or 0
+        if not self.ready:
+            raise EnvironmentProblem(
+                f"A judge's process ended while starting, with exit code {code}. 'learn doctor' checks this machine."
+            )
+        self.gone = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def close(self) -> None:
+        """End the process, and with it what it has started."""
+        self.connection.close()
+        if self.work is None and self.gone is None:
+            self.process.join(10.0)
+        if self.process.is_alive():
+            self.process.kill()  # its fork server notices, and ends its attempt
+        self.process.join()
+        self.process.close()
+
+
+def _ready(judges: list[_Judge]) -> list[_Judge]:
+    """Return the judges that have something to say, or should have had."""
+    left = min((judge.deadline for judge in judges), default=0.0) - time.monotonic()
+    sources: dict[Any, _Judge] = {judge.connection: judge for judge in judges}
+    sources |= {judge.process.sentinel: judge for judge in judges}
+    heard = wait(list(sources), timeout=max(0.0, min(left, 60.0)) + 0.05)
+    late = [judge for judge in judges if time.monotonic() > judge.deadline]
+    return list(dict.fromkeys([*(sources[source] for source in heard), *late]))
+
+
+def _judge(connection: Connection, lang: str) -> None:
+    """Grade what comes through ``connection`` until nobody is at its other end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out jobs
+    from groundup.grader.batch import seeds
+    from groundup.grader.fork_server import ForkServer
+
+    os.environ.pop(seeds.ASKED_BY, None)
+    try:
+        with ForkServer() as server:  # starts while the judge's own imports go on here
+            from groundup.grader.batch.grading import grader
+
+            grade = grader(server, lang)
+            connection.send(_Told())
+            while True:
+                connection.send(_Told(graded=grade(connection.recv())))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except (EnvironmentProblem, PluginProblem) as problem:
+        with contextlib.suppress(OSError):
+            connection.send(_Told(problem=problem))

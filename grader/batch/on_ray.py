@@ -1,0 +1,121 @@
+"""The engine that grades on a Ray cluster: the same judges, one at a time in each of its processes.
+
+The cluster is the one that RAY_ADDRESS names, or else one on this machine. Each node needs Groundup and the technique
+installed; sources travel with their jobs. A job whose node is lost is begun again on another.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from groundup.core.errors import EnvironmentProblem, GroundupError, PluginProblem
+from groundup.grader.batch.grading import Grader
+from groundup.grader.batch.row import Graded, Job
+
+__all__ = ["Ray"]
+
+TRIES = 2  # of a job whose judge dies; a node that is lost counts for nobody
+LOST_NODES = 20  # that one job may outlive
+INSTALL = "python -m pip install 'groundup[ray]'"
+
+
+class Ray:
+    """Grades on a Ray cluster, ``jobs`` at once; by default as many as the cluster has cores."""
+
+    def __init__(self, jobs: int | None, lang: str) -> None:
+        """Raises EnvironmentProblem where Ray is not installed."""
+        try:
+            import ray
+        except ImportError as error:
+            raise EnvironmentProblem(
+                f"--engine ray needs Ray, which is not installed here: {INSTALL} installs it. Without it, "
+                "--engine local grades on this machine."
+            ) from error
+        self._ray: Any = ray
+        self.jobs, self.lang = jobs, lang
+
+    def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
+        """Yield what becomes of each job, as it is done. Raises PluginProblem, EnvironmentProblem."""
+        ray, ours = self._ray, not self._ray.is_initialized()
+        if ours:
+            self._join()
+        try:
+            yield from self._results(jobs)
+        finally:
+            if ours:
+                ray.shutdown()
+
+    def _join(self) -> None:
+        try:
+            self._ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, configure_logging=False)
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            raise EnvironmentProblem(
+                f"The Ray cluster {os.environ.get('RAY_ADDRESS', 'of this machine')} cannot be joined: {error}"
+            ) from error
+
+    def _results(self, jobs: Iterator[Job]) -> Generator[Graded]:
+        ray = self._ray
+        grade = ray.remote(num_cpus=1, max_retries=0, retry_exceptions=False)(_grade)
+        running: dict[Any, tuple[Job, int, int]] = {}
+        try:
+            while True:
+                most = self.jobs or int(ray.cluster_resources().get("CPU", 1)) + 1  # one more is ready to go on with
+                while len(running) < most and (job := next(jobs, None)) is not None:
+                    running[grade.remote(job, self.lang)] = (job, 1, 0)
+                if not running:
+                    return
+                done, _ = ray.wait(list(running), num_returns=1, timeout=60.0)
+                for reference in done:
+                    job, tries, lost = running.pop(reference)
+                    try:
+                        told = ray.get(reference)
+                    except ray.exceptions.NodeDiedError as error:
+                        if lost == LOST_NODES:
+                            raise EnvironmentProblem(
+                                f"Ray lost {lost + 1} nodes while grading one job: {error}"
+                            ) from error
+                        running[grade.remote(job, self.lang)] = (job, tries, lost + 1)
+                        continue
+                    except ray.exceptions.RayError as error:
+                        if tries == TRIES:
+                            yield Graded(job, problem=f"its judge ended {tries} times in a row: {_first(error)}")
+                        else:
+                            running[grade.remote(job, self.lang)] = (job, tries + 1, lost)
+                        continue
+                    if isinstance(told, GroundupError):
+                        raise told
+                    yield told
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
+
+
+_graders: dict[str, Grader] = {}
+
+
+def _grade(job: Job, lang: str) -> Graded | GroundupError:
+    """Grade a job, in a process of Ray's that keeps its judge for the next one."""
+    try:
+        if lang not in _graders:
+            _graders[lang] = _new(lang)
+        return _graders[lang](job)
+    except (EnvironmentProblem, PluginProblem) as problem:
+        return problem
+
+
+def _new(lang: str) -> Grader:
+    from groundup.grader.batch import seeds
+    from groundup.grader.batch.grading import grader
+    from groundup.grader.fork_server import ForkServer
+
+    os.environ.pop(seeds.ASKED_BY, None)
+    server = ForkServer()
+    atexit.register(server.close)
+    return grader(server, lang)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,170 @@
+"""The class at a glance, as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import FileSystemLoader, StrictUndefined
+
+from groundup.grader.batch.journal import Round
+from groundup.grader.batch.moves import Move
+from groundup.grader.batch.row import Row
+from groundup.grader.batch.texts import Texts
+from groundup.grader.text import printable
+from groundup.grader.verdict import PropertyResult
+
+__all__ = ["Summary", "page", "summarised"]
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+BINS = 10  # of 10 percent each; those with the full score stand apart
+LISTED = 10
+ORDER = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A submission, as the page lists it."""
+
+    name: str
+    outcome: str
+    score: float
+    points: float
+    out_of: float
+    held: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Failing:
+    """How many attempts a property found wanting, or never came to."""
+
+    claim: str
+    id: str
+    failed: int
+    not_reached: int
+
+
+@dataclass
+class Summary:
+    """What the rows of a class come to."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    scores: list[float] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    statuses: dict[str, Counter[str]] = field(default_factory=dict)
+    mistakes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    ran: int = 0
+    examples: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        """The mean score, of those that count."""
+        return statistics.fmean(self.scores) if self.scores else None
+
+    @property
+    def median(self) -> float | None:
+        """The median score, of those that count."""
+        return statistics.median(self.scores) if self.scores else None
+
+    def bars(self) -> list[tuple[str, int]]:
+        """Return how many submissions scored how much: ranges of ten percent, and the full score."""
+        counts = Counter(BINS if score >= 1 else int(score * BINS) for score in self.scores)
+        labels = [f"{n * 100 // BINS}–{(n + 1) * 100 // BINS - 1}%" for n in range(BINS)] + ["100%"]
+        return [(label, counts[n]) for n, label in enumerate(labels)]
+
+    def failing(self, properties: Iterable[PropertyResult]) -> list[Failing]:
+        """Return the properties that most attempts fail, the worst first."""
+        found = [
+            Failing(p.claim, p.id, s["failed"] + s["died"] + s["not_started"], s["not_reached"])
+            for p in properties
+            if (s := self.statuses.get(p.id))
+        ]
+        return sorted((f for f in found if f.failed), key=lambda f: -f.failed)[:LISTED]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers as plain data."""
+        return {
+            "submissions": sum(self.outcomes.values()),
+            "outcomes": {name: self.outcomes[name] for name in ORDER if self.outcomes[name]},
+            "mean_score": self.mean,
+            "median_score": self.median,
+        }
+
+
+def summarised(rows: Iterable[Row], texts: Texts) -> Summary:
+    """Return what the rows come to. They are looked at one by one, and not kept."""
+    summary = Summary()
+    for row in rows:
+        summary.outcomes[row.outcome] += 1
+        if row.outcome != "not_gradable":
+            summary.scores.append(row.score)
+        verdict, why = row.verdict, texts.told(row.problem or "")
+        if verdict:
+            summary.ran += row.problem is None
+            summary.examples = verdict.examples
+            for result in verdict.properties if row.problem is None else ():
+                summary.statuses.setdefault(result.id, Counter())[result.status] += 1
+            for found in verdict.diagnosis if not any(d.perhaps for d in verdict.diagnosis) else ():
+                summary.mistakes[found.id, found.kind, found.says] += 1
+            why = why or texts("comma").join(d.id for d in verdict.diagnosis)
+        if row.reason:
+            why = f"{texts(f'reason_{row.reason}')}{texts('colon')}{why}"
+        held = f"{verdict.held}/{len(verdict.properties)}" if verdict else ""
+        summary.lines.append(Line(row.name, row.outcome, row.score, row.points, row.out_of, held, why))
+    return summary
+
+
+def page(
+    summary: Summary,
+    round: Round,
+    number: int,
+    properties: Sequence[PropertyResult],
+    texts: Texts,
+    moves: Sequence[Move] | None = None,
+    changed: Sequence[str] = (),
+) -> str:
+    """Return the page. ``moves`` is None in a first round; ``changed`` names what later rounds grade differently."""
+    bars = summary.bars()
+    return (
+        _environment()
+        .get_template("class.html.jinja")
+        .render(
+            t=texts,
+            tongue=texts.lang if texts.lang in ("en", "zh") else "en",
+            round=round,
+            number=number,
+            summary=summary,
+            order=[name for name in ORDER if summary.outcomes[name]],
+            bars=bars,
+            tallest=max((count for _, count in bars), default=0) or 1,
+            failing=summary.failing(properties),
+            mistakes=sorted(summary.mistakes.items(), key=lambda m: (-m[1], m[0]))[:LISTED],
+            by_hand=[line for line in summary.lines if line.outcome in ("not_gradable", "nothing_to_grade")],
+            moves=moves,
+            changed=texts("comma").join(texts(f"changed_{name}") for name in changed) or texts("moved_nothing"),
+        )
+        .rstrip("\n")
+        + "\n"
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if hasattr(value, "__html__") else printable(str(value)),
+    )
+    environment.filters["percent"] = lambda score: f"{min(score, 0.99 if score < 1 else 1):.0%}"
+    environment.filters["number"] = lambda value: f"{value:g}"
+    return environment

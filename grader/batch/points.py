@@ -1,0 +1,63 @@
+"""What each property counts in a class, where the instructor has another opinion than the technique's author."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from groundup.core.errors import UnknownName, UsageProblem
+from groundup.grader.verdict import PropertyResult, Verdict
+
+__all__ = ["read_points", "score", "weighted"]
+
+
+def read_points(file: Path, properties: Iterable[str]) -> dict[str, float]:
+    """Return the points that ``file`` gives, by property. Raises UsageProblem, UnknownName."""
+    try:
+        whole = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageProblem(f"The points {file} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{file} is not TOML: {error}.") from error
+    names = list(properties)
+    given = whole.pop("points", None)
+    if whole:
+        raise UnknownName(f"table in {file}:", next(iter(whole)), ["points"])
+    if not isinstance(given, dict) or not given:
+        raise UsageProblem(
+            f"{file} gives no points: a table [points] is wanted, with lines such as test_{names[0]} = 3."
+        )
+    points: dict[str, float] = {}
+    for key, value in given.items():
+        name = key.removeprefix("test_")
+        if name not in names:
+            raise UnknownName(f"property in {file}:", key, [f"test_{n}" for n in names], f"There are {_listed(names)}.")
+        if name in points:
+            raise UsageProblem(f"{file}: {key!r} is given twice, with and without 'test_'.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+            raise UsageProblem(f"{file}: {key} = {value!r} is not a number of points, 0 or more.")
+        points[name] = float(value)
+    if len(points) == len(names) and not any(points.values()):
+        raise UsageProblem(f"{file} gives every property 0 points: nothing would be left to score.")
+    return points
+
+
+def weighted(verdict: Verdict, points: Mapping[str, float]) -> Verdict:
+    """Return ``verdict`` with other points, and the score that follows from them."""
+    if not points:
+        return verdict
+    properties = tuple(p.model_copy(update={"points": points.get(p.id, p.points)}) for p in verdict.properties)
+    return verdict.model_copy(update={"properties": properties, "score": score(properties)})
+
+
+def score(properties: Iterable[PropertyResult]) -> float:
+    """Return the points that held over all points, leaving out what could not be graded."""
+    counted = [p for p in properties if p.status != "not_gradable"]
+    total = sum(p.points for p in counted)
+    return round(sum(p.points for p in counted if p.status == "held") / total, 4) if total else 0.0
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"test_{n}" for n in names)

@@ -1,0 +1,122 @@
+"""What a class is told of one submission, as data: a line of results.jsonl."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from groundup.grader.batch.points import weighted
+from groundup.grader.batch.submissions import Reason, Submission
+from groundup.grader.verdict import Model, Outcome, Verdict
+
+__all__ = ["Graded", "Job", "Row", "RowOutcome", "fingerprint", "row_of", "without_times"]
+
+RowOutcome = Outcome | Literal["nothing_to_grade"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One grading, and all that its verdict depends on: an engine may do it wherever the technique is installed."""
+
+    name: str
+    file: str
+    source: str
+    technique: str
+    digest: str
+    """Of the technique's files: elsewhere they may be others."""
+    seed: int
+    thorough: bool
+    lang: str
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What became of a job. Without a verdict, ``problem`` says what kept it from being graded."""
+
+    job: Job
+    verdict: Verdict | None = None
+    cases: Mapping[bytes, set[bytes]] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class Row(Model):
+    """What became of one submission in one round of grading."""
+
+    name: str
+    round: int = Field(ge=1, description="1 for the first grading of the class; each --regrade begins another")
+    file: str | None = Field(None, description="the attempt, as seen from the folder of submissions")
+    outcome: RowOutcome
+    reason: Reason | None = Field(None, description="why there is nothing to grade")
+    problem: str | None = Field(None, description="what stopped the grading, where something did")
+    score: float = Field(ge=0, le=1)
+    points: float
+    out_of: float
+    fingerprint: str = Field(description="changes with what was handed in")
+    command: str | None = Field(None, description="what gives the same verdict again")
+    verdict: Verdict | None = None
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+def row_of(
+    submission: Submission,
+    graded: Graded | None,
+    *,
+    round: int,
+    points: Mapping[str, float],
+    out_of: float,
+    folder: Path,
+) -> Row:
+    """Return the row of a submission: of what there was to grade, or of why there was nothing."""
+    print_ = fingerprint(submission)
+    if graded is None:
+        return Row(
+            name=submission.name, round=round, file=submission.file, outcome="nothing_to_grade",
+            reason=submission.reason, problem=submission.problem, score=0.0, points=0.0, out_of=out_of,
+            fingerprint=print_,
+        )  # fmt: skip
+    command = _command(graded.job, folder)
+    if graded.verdict is None:
+        return Row(
+            name=submission.name, round=round, file=submission.file, outcome="not_gradable", problem=graded.problem,
+            score=0.0, points=0.0, out_of=out_of, fingerprint=print_, command=command,
+        )  # fmt: skip
+    verdict = weighted(graded.verdict, points)
+    counted = sum(p.points for p in verdict.properties if p.status != "not_gradable")
+    held = sum(p.points for p in verdict.properties if p.status == "held")
+    return Row(
+        name=submission.name, round=round, file=submission.file, outcome=verdict.outcome, problem=verdict.problem,
+        score=verdict.score, points=round_(held), out_of=round_(counted), fingerprint=print_, command=command,
+        verdict=verdict,
+    )  # fmt: skip
+
+
+def round_(points: float) -> float:
+    """Return points without the dust of adding fractions."""
+    return round(points, 6)
+
+
+def fingerprint(submission: Submission) -> str:
+    """Return a digest of what was handed in."""
+    parts = (submission.file, submission.source, submission.reason, submission.problem)
+    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def without_times(row: Row) -> Row:
+    """Return ``row`` without what differs from run to run though the verdict is the same."""
+    epoch = datetime.fromtimestamp(0, UTC)
+    verdict = row.verdict and row.verdict.model_copy(update={"seconds": 0.0, "given_at": epoch})
+    return row.model_copy(update={"at": epoch, "verdict": verdict})
+
+
+def _command(job: Job, folder: Path) -> str:
+    """Return what gives the same verdict: it names its file from the root, as nobody knows where it will be typed."""
+    where = shlex.quote(str(folder.resolve() / job.file))
+    thorough = " --thorough" if job.thorough else ""
+    return f"learn grade {job.technique} --attempt {where} --seed {job.seed}{thorough}"

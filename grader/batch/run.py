@@ -1,0 +1,202 @@
+"""A whole class: what is still to be graded, by some engine, and what the rows come to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.technique import Technique
+from groundup.grader.batch import files
+from groundup.grader.batch.grading import digest, technique_files
+from groundup.grader.batch.journal import Journal, Round, replace
+from groundup.grader.batch.moves import Move, move
+from groundup.grader.batch.page import Summary, page, summarised
+from groundup.grader.batch.row import Graded, Job, Row, fingerprint, row_of
+from groundup.grader.batch.seeds import fresh
+from groundup.grader.batch.submissions import Submission, Submissions
+from groundup.grader.batch.texts import Texts
+from groundup.grader.verdict import PropertyResult
+
+if TYPE_CHECKING:
+    from groundup.grader.batch.database import Database
+
+__all__ = ["Class", "Engine", "Outcome", "Wishes"]
+
+SUMMARY = "summary.html"
+
+
+class Engine(Protocol):
+    """Grades jobs somewhere, in any order; each job has one result, whatever dies on the way."""
+
+    def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
+        """Yield what becomes of each job, taking jobs no sooner than they can be begun. Closed, it ends them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the instructor asked for."""
+
+    seed: int | None = None
+    seed_from: str = "drawn"
+    thorough: bool = False
+    points: dict[str, float] = field(default_factory=dict)
+    lang: str = "en"
+    regrade: bool = False
+    only: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the class came to. ``moves`` is None in a first round."""
+
+    summary: Summary
+    moves: list[Move] | None
+    changed: list[str]
+    round: Round
+    number: int
+
+
+class Class:
+    """A class of submissions to one technique, and the folder where its results are kept."""
+
+    def __init__(
+        self,
+        submissions: Submissions,
+        journal: Journal,
+        properties: list[PropertyResult],
+        wishes: Wishes,
+        texts: Texts,
+        database: Database | None = None,
+    ) -> None:
+        """Settle what is to be graded. Raises UsageProblem where the results there were graded otherwise."""
+        self.submissions, self.journal, self.properties = submissions, journal, properties
+        self.technique: Technique = submissions.technique
+        self.wishes, self.texts, self.database = wishes, texts, database
+        self._digest = digest(self.technique)
+        self.names = submissions.names
+        for name in wishes.only:
+            if name not in self.names:
+                raise UnknownName("submission", name, self.names, f"{submissions.folder} holds {len(self.names)}.")
+        points = {p.id: wishes.points.get(p.id, p.points) for p in properties}
+        self.out_of = round(sum(points.values()), 6)
+        self._settle()
+        self.waiting = [name for name in self.names if self._is_wanted(name)]
+        """The submissions that have no row yet, or another file than the row tells of."""
+        if self.waiting and self.journal.rounds[-1].finished:
+            self.journal.reopen()
+
+    def grade(self, engine: Engine, told: Callable[[Row], None]) -> None:
+        """Grade what is waiting. Each row, and its files, are on disk before ``told`` hears of it."""
+        begun: dict[str, Submission] = {}
+        nothing: list[Submission] = []
+
+        def jobs() -> Iterator[Job]:
+            for name in self.waiting:
+                submission = self.submissions.read(name)
+                if submission.source is None:
+                    nothing.append(submission)
+                    continue
+                begun[name] = submission
+                yield self._job(submission)
+
+        with contextlib.closing(engine.results(jobs())) as results:
+            for graded in results:
+                self._keep_those(nothing, told)
+                self._keep(begun.pop(graded.job.name), graded, told)
+        self._keep_those(nothing, told)
+
+    def collect(self) -> Outcome:
+        """Write what tells of the whole class, from the rows."""
+        folder, current = self.journal.folder, self.journal.rounds[-1]
+        if all(self.journal.standing(name) for name in self.names) and not current.finished:
+            self.journal.finish()
+        moves: list[Move] | None = None
+        changed: list[str] = []
+        if self.journal.round > 1:
+            moves = [m for row in self._rows() if (was := self.journal.earlier(row.name)) and (m := move(was, row))]
+            changed = current.differences(self.journal.rounds[-2])
+            replace(folder / files.MOVED, files.moved_table(moves))
+        summary = summarised(self._rows(), self.texts)
+        replace(folder / files.CSV, files.table(self._rows(), self.properties))
+        text = page(summary, current, self.journal.round, self.properties, self.texts, moves, changed)
+        replace(folder / SUMMARY, text.encode("utf-8", "replace"))
+        return Outcome(summary, moves, changed, current, self.journal.round)
+
+    def mend(self) -> None:
+        """Write again what was lost of earlier rows: a learner's files, and rows that the database lacks."""
+        for row in self._rows():
+            if not files.are_there(self.journal.folder, row.name):
+                files.write_for(self.journal.folder, row, self.texts)
+            if self.database and row.verdict and not self.database.has(row):
+                submission = self.submissions.read(row.name)
+                if submission.source is not None and fingerprint(submission) == row.fingerprint:
+                    self.database.record(row, submission.source, {})
+
+    def _rows(self) -> Iterator[Row]:
+        for name in self.names:
+            row = self.journal.row(name)
+            if row is not None:
+                yield row
+
+    def _settle(self) -> None:
+        """Begin a round, or go on with the one that there is."""
+        rounds, wishes = self.journal.rounds, self.wishes
+        kept = rounds[-1].seed if rounds else fresh()
+        wanted = Round(
+            technique=self.technique.id, version=self.technique.version, files=technique_files(self.technique),
+            seed=wishes.seed if wishes.seed is not None else kept,
+            seed_from=wishes.seed_from if wishes.seed is not None or not rounds else rounds[-1].seed_from,
+            thorough=wishes.thorough, points=wishes.points, lang=wishes.lang,
+        )  # fmt: skip
+        if not rounds:
+            self.journal.begin(wanted)
+            return
+        if rounds[-1].technique != wanted.technique:
+            raise UsageProblem(
+                f"{self.journal.folder} holds results of {rounds[-1].technique}: name another folder for "
+                f"{wanted.technique} with --out."
+            )
+        differs = wanted.differences(rounds[-1])
+        if wishes.regrade and (differs or rounds[-1].finished):
+            self.journal.begin(wanted)
+        elif differs:
+            raise UsageProblem(
+                f"What {self.journal.folder} holds was graded with something else ({', '.join(differs)}): --regrade "
+                "grades all again and shows who moved; or name another folder with --out."
+            )
+
+    def _is_wanted(self, name: str) -> bool:
+        if self.wishes.only and name not in self.wishes.only:
+            return False
+        standing = self.journal.standing(name)
+        if standing is None:
+            return True
+        return standing[1] == "not_gradable" or standing[0] != fingerprint(self.submissions.read(name))
+
+    def _job(self, submission: Submission) -> Job:
+        assert submission.file is not None
+        assert submission.source is not None
+        current = self.journal.rounds[-1]
+        return Job(
+            submission.name, submission.file, submission.source, self.technique.id, self._digest,
+            current.seed, current.thorough, current.lang,
+        )  # fmt: skip
+
+    def _keep_those(self, nothing: list[Submission], told: Callable[[Row], None]) -> None:
+        while nothing:
+            self._keep(nothing.pop(0), None, told)
+
+    def _keep(self, submission: Submission, graded: Graded | None, told: Callable[[Row], None]) -> None:
+        row = row_of(
+            submission, graded, round=self.journal.round, points=self.wishes.points, out_of=self.out_of,
+            folder=self.submissions.folder,
+        )  # fmt: skip
+        files.write_for(self.journal.folder, row, self.texts)
+        self.journal.append(row)
+        if self.database and row.verdict and graded and submission.source is not None:
+            self.database.record(row, submission.source, graded.cases)
+        told(row)

@@ -1,0 +1,187 @@
+"""A folder of submissions, one folder a learner: which file of each is the attempt, and reading it safely.
+
+What learners hand in is hostile: nothing here follows a link out of a submission, opens what is no ordinary file, or
+reads more than an attempt may be long.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from groundup.core.errors import UsageProblem
+from groundup.core.technique import Technique
+from groundup.grader.text import printable
+
+__all__ = ["LONGEST_SOURCE", "Reason", "Submission", "Submissions"]
+
+Reason = Literal[
+    "missing", "ambiguous", "link", "not_a_file", "unreadable", "too_large", "not_text", "empty",
+    "too_many_files",
+]  # fmt: skip
+"""Why a submission holds nothing that can be graded."""
+
+LONGEST_SOURCE = 1 << 17  # bytes, as for 'learn grade'
+MOST_ENTRIES = 5000
+DEEPEST = 12
+NAMED = 5
+SKIPPED = frozenset({"__pycache__", "__MACOSX", "node_modules", "site-packages"})
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one learner handed in: the source of the attempt, or why there is none."""
+
+    name: str
+    file: str | None = None
+    """The attempt's path as seen from the folder of submissions."""
+    source: str | None = None
+    reason: Reason | None = None
+    problem: str | None = None
+
+
+class Submissions:
+    """The folders of learners below one folder; each is read when it is asked for."""
+
+    def __init__(self, folder: Path, technique: Technique) -> None:
+        """Look for submissions. Raises UsageProblem where there can be none."""
+        self.folder, self.technique = folder, technique
+        self._places: dict[str, str] = {}
+        self.beside: list[str] = []
+        """Files that lie beside the folders, and belong to nobody."""
+        if not folder.is_dir():
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise UsageProblem(f"{folder} {what}: name the folder that holds one folder for each learner.")
+        try:
+            entries = sorted(os.scandir(folder), key=lambda e: e.name)
+        except OSError as error:
+            raise UsageProblem(f"{folder} cannot be read: {error.strerror}.") from error
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in SKIPPED:
+                continue
+            name = _shown(entry.name)
+            if not entry.is_symlink() and not entry.is_dir(follow_symlinks=False):
+                self.beside.append(name)
+            elif name in self._places:
+                raise UsageProblem(f"{folder} holds two folders that both read as {name!r}: rename one of them.")
+            else:
+                self._places[name] = entry.name
+        if not self._places:
+            loose = f"The {len(self.beside)} files in it belong to nobody: " if self.beside else ""
+            raise UsageProblem(
+                f"{folder} holds no submissions. {loose}Each learner's file goes into a folder that bears their name, "
+                f"as in {folder}/anna/{technique.name.replace('-', '_')}.py."
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """The learners, in order."""
+        return list(self._places)
+
+    def read(self, name: str) -> Submission:
+        """Return what ``name`` handed in. Never raises for what a learner did."""
+        place = self.folder / self._places[name]
+        try:
+            if place.is_symlink():
+                raise _NothingToGradeError("link", "the submission is a link; a folder is wanted")
+            file = self._attempt(place)
+            shown = _shown(str(file.relative_to(self.folder)))
+        except _NothingToGradeError as nothing:
+            return Submission(name, reason=nothing.reason, problem=nothing.problem)
+        except OSError as error:
+            return Submission(name, reason="unreadable", problem=f"the folder cannot be read: {error.strerror}")
+        try:
+            return Submission(name, shown, source=_text(place, file))
+        except _NothingToGradeError as nothing:
+            return Submission(name, shown, reason=nothing.reason, problem=nothing.problem)
+
+    def _attempt(self, place: Path) -> Path:
+        """Return the attempt: the file of the technique's name, else the only Python file there is."""
+        python = sorted(_python_files(place))
+        own = Path(self.technique.file).name
+        named = [path for path in python if path.name == own]
+        candidates = named or python
+        if len(candidates) == 1:
+            return candidates[0]
+        if not candidates:
+            raise _NothingToGradeError("missing", f"no {own} and no other Python file")
+        shown = ", ".join(_shown(str(path.relative_to(place))) for path in candidates[:NAMED])
+        more = f" and {len(candidates) - NAMED} more" if len(candidates) > NAMED else ""
+        what = f"several files are called {own}" if named else f"no {own}, and several Python files"
+        raise _NothingToGradeError("ambiguous", f"{what}: {shown}{more}")
+
+
+class _NothingToGradeError(Exception):
+    def __init__(self, reason: Reason, problem: str) -> None:
+        self.reason, self.problem = reason, problem
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as text that can be printed; bytes that are no text are written out."""
+    return printable(os.fsencode(name).decode("utf-8", "backslashreplace")).replace("\n", " ").replace("\t", " ")
+
+
+def _python_files(place: Path) -> Iterator[Path]:
+    """Yield whatever is called ``*.py`` below, ordinary file or not. Links to folders are not followed."""
+    seen, folders = 0, [(place, 0)]
+    while folders:
+        folder, depth = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > MOST_ENTRIES:
+                    raise _NothingToGradeError("too_many_files", f"more than {MOST_ENTRIES} files: that is no attempt")
+                if entry.name.startswith(".") or entry.name in SKIPPED:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if depth < DEEPEST and not Path(entry.path, "pyvenv.cfg").exists():
+                        folders.append((Path(entry.path), depth + 1))
+                elif entry.name.lower().endswith(".py"):
+                    yield Path(entry.path)
+
+
+def _text(place: Path, path: Path) -> str:
+    """Return the text of the attempt, which lies inside ``place``."""
+    try:
+        real = path.resolve()
+        if not real.is_relative_to(place.resolve()):
+            raise _NothingToGradeError("link", "the file is a link that leads out of the submission")
+        # Not waiting for who writes into a FIFO; and what is opened is what is looked at, whatever lies there by now.
+        descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+        told = error.strerror if isinstance(error, OSError) else "links in a circle"
+        raise _NothingToGradeError("unreadable", f"the file cannot be read: {told}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _NothingToGradeError("not_a_file", "what bears the attempt's name is not an ordinary file")
+        data = b""
+        while len(data) <= LONGEST_SOURCE and (chunk := os.read(descriptor, LONGEST_SOURCE + 1 - len(data))):
+            data += chunk
+    except OSError as error:
+        raise _NothingToGradeError("unreadable", f"the file cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    if len(data) > LONGEST_SOURCE:
+        raise _NothingToGradeError("too_large", f"larger than {LONGEST_SOURCE >> 10} KiB: that is no attempt")
+    if not data.strip():
+        raise _NothingToGradeError("empty", "the file is empty")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise _NothingToGradeError("not_text", f"not UTF-8 text (byte {error.start}): {_guess(data)}") from None
+    if "\0" in text:
+        raise _NothingToGradeError("not_text", f"not text (byte {data.index(0)} is 0): {_guess(data)}")
+    return text
+
+
+def _guess(data: bytes) -> str:
+    """Return what a file that is not UTF-8 looks like, and what mends it."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "it looks like UTF-16; save it as UTF-8"
+    if b"\0" in data:
+        return "it looks like a binary file"
+    return "save it as UTF-8"
