@@ -13,7 +13,7 @@ import click
 
 from groundup.cli.context import find_workspace, json_option, lang_option, open_state, print_json, registry
 from groundup.cli.layout import wrapped
-from groundup.cli.main import spoken
+from groundup.cli.main import COMMANDS, spoken
 from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
 
@@ -35,7 +35,7 @@ class Finding:
 @lang_option
 def command(as_json: bool, lang: str | None) -> None:
     """Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work."""
-    checks = (_python, _torch, _triton, _gpu, _gloo, _fonts, _containment, _grading, _state, _plugins)
+    checks = (_python, _torch, _triton, _gpu, _gloo, _fonts, _containment, _grading, _warm, _state, _plugins)
     findings = []
     for check in checks:
         findings.append(_carefully(check))
@@ -158,6 +158,35 @@ def _grading() -> Finding:
     return Finding("grading", "ok", found)
 
 
+def _warm() -> Finding:
+    from groundup.cli import warm
+
+    why = {
+        "off": tr("{name} is 0", name=warm.TURNED_OFF_BY),
+        "platform": tr("it needs Linux"),
+        "folder": tr("no folder for its socket belongs to you alone"),
+        "process": tr("this 'learn' is not the installed command"),
+    }
+    if reason := warm.unusable():
+        return Finding("warm judge", "lacking", why[reason], tr("Each 'learn grade' imports everything anew: seconds."))
+    try:
+        told = warm.ask(warm.place())
+    except TimeoutError:
+        return Finding("warm judge", "lacking", tr("it does not answer"), tr("The next 'learn grade' starts another."))
+    if told is None:
+        return Finding("warm judge", "ok", tr("none runs; a 'learn grade' starts one, for those after it"))
+    return Finding(
+        "warm judge",
+        "ok",
+        tr(
+            "process {pid}, {count} gradings; it ends when none has come for {minutes} minutes",
+            pid=told["pid"],
+            count=told["grades"],
+            minutes=round(told["idle_seconds"] / 60),
+        ),
+    )
+
+
 def _state() -> Finding:
     workspace = find_workspace()
     if workspace is None:
@@ -170,12 +199,17 @@ def _state() -> Finding:
 
 
 def _plugins() -> Finding:
+    from groundup.cli.plugin_commands import plugin_commands
+    from groundup.grader.quiz import question_kinds
+
     known = registry()
-    if known.problems:
-        return Finding("plugins", "broken", "; ".join(map(str, known.problems)))
+    commands, refused = plugin_commands(known, COMMANDS)
+    if problems := [*known.problems, *refused, *question_kinds(known)[1]]:
+        return Finding("plugins", "broken", "; ".join(map(str, problems)))
     techniques, roadmaps = len(known.techniques), len(known.roadmaps)
     counted = (
         tr("1 technique") if techniques == 1 else tr("{count} techniques", count=techniques),
         tr("1 roadmap") if roadmaps == 1 else tr("{count} roadmaps", count=roadmaps),
+        *(f"'learn {name}'" for name in sorted(commands)),
     )
     return Finding("plugins", "ok", tr(", ").join(counted))

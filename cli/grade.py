@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -174,16 +174,9 @@ def _show(verdict: Verdict, technique: Technique, lang: str, *, first: bool, fil
 
 
 def _tell_observers(verdict: Verdict) -> None:
-    for name, plugin in registry().manager.list_name_plugin():
-        observer: Any = getattr(plugin, "verdict_given", None)
-        if not hasattr(observer, "groundup_impl"):
-            continue
-        try:
-            with contextlib.redirect_stdout(sys.stderr):  # stdout is the verdict's
-                observer(verdict=verdict.model_dump(mode="json"))
-        except (Exception, SystemExit) as error:
-            told = f"plugin {name!r} failed on the verdict: {type(error).__name__}: {error}"
-            click.echo(f"learn: {told}", err=True)
+    _, problems = registry().ask("verdict_given", lambda _: None, verdict=verdict.model_dump(mode="json"))
+    for problem in problems:
+        click.echo(f"learn: {problem}", err=True)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -110,7 +110,7 @@ class Learn(click.Group):
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"groundup.cli.{cmd_name.replace('-', '_')}")
             return _spoken(module.command)
-        return None if ctx.resilient_parsing else _of_a_plugin(cmd_name)  # completing imports no plugin
+        return None if ctx.resilient_parsing else _of_plugins().get(cmd_name)  # completing imports no plugin
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,12 +118,14 @@ class Learn(click.Group):
         """Find the command, or say which one may have been meant."""
         from groundup.core.errors import UnknownName
 
-        command = self.get_command(ctx, args[0])
-        if command is not None:
-            return args[0], command, args[1:]
+        if args[0] in COMMANDS:
+            return args[0], self.get_command(ctx, args[0]), args[1:]
         if args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        raise UnknownName("command", args[0], COMMANDS, "'learn --help' lists them.")
+        others = _of_plugins()
+        if args[0] in others:
+            return args[0], others[args[0]], args[1:]
+        raise UnknownName("command", args[0], [*COMMANDS, *others], "'learn --help' lists them.")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command without importing it, or an option."""
@@ -226,21 +228,12 @@ def _need_a_folder() -> None:
         raise UsageProblem(tr("The folder that you are in is gone: go to another one.")) from None
 
 
-def _of_a_plugin(name: str) -> click.Command | None:
-    """Return the command of that name that a plugin brings; a plugin that fails is told of, and the others go on."""
+def _of_plugins() -> dict[str, click.Command]:
+    """Return the commands that plugins bring; what is wrong with one is told, and the others go on."""
     from groundup.cli.context import registry
+    from groundup.cli.plugin_commands import owned, plugin_commands
 
-    manager = registry().manager
-    for plugin_name, plugin in manager.list_name_plugin():
-        commands: Any = getattr(plugin, "commands", None)
-        if not hasattr(commands, "groundup_impl"):
-            continue
-        try:
-            found = [command for command in commands() if command.name == name]
-        except Exception as error:
-            told = f"plugin {plugin_name!r} failed to list its commands: {type(error).__name__}: {error}"
-            click.echo(f"learn: {told}", err=True)
-            continue
-        if found:
-            return cast(click.Command, found[0])
-    return None
+    found, problems = plugin_commands(registry(), COMMANDS)
+    for problem in problems:
+        click.echo(f"learn: {problem}", err=True)
+    return {name: owned(command, plugin) for name, (plugin, command) in found.items()}

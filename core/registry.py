@@ -2,68 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
 import importlib.metadata
+import importlib.util
 import pkgutil
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pluggy
+from pydantic import ValidationError
 
 from groundup.core import hookspecs
-from groundup.core.errors import PluginProblem, UnknownName, UsageProblem
-from groundup.core.technique import CONTRACT, Day, Roadmap, Technique
+from groundup.core.errors import PluginProblem, UnknownName, UsageProblem, nearest
+from groundup.core.reloading import Stamp, forget, have_changed, home_of, refresh, stamp
+from groundup.core.technique import Day, Roadmap, Technique
 
 ENTRY_POINTS = "groundup"
+
+T = TypeVar("T")
+Loaders = Iterable[tuple[str, Callable[[], Any]]]
 
 
 class Registry:
     """Everything that the installed plugins declare. A broken plugin is set aside in ``problems``; the rest work."""
 
-    def __init__(self, plugins: Iterable[tuple[str, Callable[[], Any]]] | None = None) -> None:
+    def __init__(self, plugins: Loaders | None = None) -> None:
         """Load ``plugins`` (name, loader), by default the built-ins and then the entry points."""
         self.problems: list[PluginProblem] = []
         self.techniques: dict[str, Technique] = {}
         self.roadmaps: dict[str, Roadmap] = {}
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
-        for name, load in plugins if plugins is not None else [*_builtins(), *_entry_points()]:
+        self._given = None if plugins is None else tuple(plugins)
+        self._entries = _entry_points() if plugins is None else []
+        self._broken: dict[str, PluginProblem] = {}
+        self._owners: dict[str, str] = {}
+        places = self._stamps()
+        for name, load in self._loaders():
             try:
                 self._add(name, load)
             except PluginProblem as problem:
                 self.problems.append(problem)
+                self._broken.setdefault(name, problem)
+        self._places = self._stamps() | places
+        have_changed(self._homes())  # takes note of the files as they are: what differs later is an edit
 
-    def _add(self, name: str, load: Callable[[], Any]) -> None:
-        try:
-            plugin = load()
-        except Exception as error:
-            raise PluginProblem(f"Plugin {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-        try:
-            self.manager.register(plugin, name)
-            self.manager.check_pending()
-            techniques = _declared(plugin, "techniques", Technique)
-            roadmaps = _declared(plugin, "roadmaps", Roadmap)
-            for technique in techniques:
-                if technique.contract > CONTRACT:
-                    raise ValueError(
-                        f"{technique.id} is written for plugin contract {technique.contract}, this Groundup speaks "
-                        f"{CONTRACT}: update Groundup"
-                    )
-                if technique.id in self.techniques:
-                    raise ValueError(f"{technique.id} is already declared by {self.techniques[technique.id].package}")
-                if sum(t.id == technique.id for t in techniques) > 1:
-                    raise ValueError(f"{technique.id} is declared twice")
-                _ = technique.files  # raises for a package that is not there
-            for roadmap in roadmaps:
-                if roadmap.id in self.roadmaps:
-                    raise ValueError(f"roadmap {roadmap.id} is already declared")
-        except Exception as error:
-            if self.manager.has_plugin(name):
-                self.manager.unregister(name=name)
-            raise PluginProblem(f"Plugin {name!r} is broken: {error}") from error
-        self.techniques |= {t.id: t for t in techniques}
-        self.roadmaps |= {r.id: r for r in roadmaps}
+    def current(self) -> Registry:
+        """Return a registry of what the plugins' files and the environment hold now: this one while nothing changed.
+
+        For processes that outlive an edit; where nothing changed it costs some calls of ``stat``. Who asks it for a
+        technique of a plugin that no longer loads is told why.
+        """
+        homes = self._homes()
+        changed = [home for home in homes if refresh([home])] if have_changed(homes) else []
+        loaded = [plugin for _, plugin in self.manager.list_name_plugin() if isinstance(plugin, types.ModuleType)]
+        replaced = any(sys.modules.get(module.__name__) is not module for module in loaded)
+        if not changed and not replaced and self._stamps() == self._places:
+            return self
+        for name in self._broken:
+            forget([self._home(name)])
+        importlib.invalidate_caches()
+        found = Registry(self._given)
+        found._owners = self._owners | found._owners
+        return found
+
+    def ask(self, hook: str, read: Callable[[Any], T], **given: Any) -> tuple[list[tuple[str, T]], list[PluginProblem]]:
+        """Call a hook of every plugin, each by itself; return what ``read`` makes of the answers, by plugin's name.
+
+        A plugin that raises, or whose answer makes ``read`` raise, becomes a problem, and the others go on. What a
+        plugin prints goes to stderr: stdout is the command's.
+        """
+        answers: list[tuple[str, T]] = []
+        problems: list[PluginProblem] = []
+        order = [name for name, _ in self.manager.list_name_plugin()]
+        implementations = getattr(self.manager.hook, hook).get_hookimpls()
+        for plugin in sorted(implementations, key=lambda p: order.index(p.plugin_name)):
+            arguments = copy.deepcopy([given[name] for name in plugin.argnames])
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    answers.append((plugin.plugin_name, read(plugin.function(*arguments))))
+            except (Exception, SystemExit) as error:
+                told = f"Plugin {plugin.plugin_name!r} failed in {hook}(): {_told(error)}"
+                problems.append(PluginProblem(told))
+        return answers, problems
 
     def technique(self, name: str) -> Technique:
         """Return the technique called ``name``, by full id or by short name. Raises UnknownName, UsageProblem."""
@@ -75,6 +101,9 @@ class Registry:
             raise UsageProblem(f"{name!r} names several techniques: say {ids}.")
         if named:
             return named[0]
+        for identity, owner in self._owners.items():
+            if owner in self._broken and name in (identity, identity.partition("/")[2]):
+                raise self._broken[owner]
         for roadmap in self.roadmaps.values():
             for day in roadmap.days:
                 if name in day.techniques or name in (i.partition("/")[2] for i in day.techniques):
@@ -113,16 +142,114 @@ class Registry:
             visit(technique, ())
         return list(ordered.values())
 
+    def _add(self, name: str, load: Callable[[], Any]) -> None:
+        if self.manager.has_plugin(name):
+            raise PluginProblem(
+                f"Plugin {name!r} is left out: another one has that name. Give its entry point a name of its own."
+            )
+        try:
+            plugin = load()
+        except (Exception, SystemExit) as error:
+            raise PluginProblem(f"Plugin {name!r} cannot be imported: {_told(error)}") from error
+        if other := self.manager.get_name(plugin):
+            raise PluginProblem(f"Plugin {name!r} is left out: it is the same module as plugin {other!r}.")
+        try:
+            self.manager.register(plugin, name)
+            techniques = self._declared(name, "techniques", Technique)
+            roadmaps = self._declared(name, "roadmaps", Roadmap)
+            self._check_hooks(name)
+            for technique in techniques:
+                if technique.id in self.techniques:
+                    raise ValueError(f"{technique.id} is already declared by {self.techniques[technique.id].package}")
+                if sum(t.id == technique.id for t in techniques) > 1:
+                    raise ValueError(f"{technique.id} is declared twice")
+                _ = technique.files  # raises for a package that is not there
+            for roadmap in roadmaps:
+                if roadmap.id in self.roadmaps:
+                    raise ValueError(f"roadmap {roadmap.id} is already declared")
+        except (Exception, SystemExit) as error:
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            says_it_all = type(error) in (ValueError, TypeError, pluggy.PluginValidationError)
+            raise PluginProblem(f"Plugin {name!r} is broken: {error if says_it_all else _told(error)}") from error
+        self.techniques |= {t.id: t for t in techniques}
+        self.roadmaps |= {r.id: r for r in roadmaps}
+        self._owners |= {t.id: name for t in techniques}
 
-def _declared(plugin: Any, hook: str, kind: type[Any]) -> list[Any]:
-    implementation = getattr(plugin, hook, None)
-    if implementation is None or not hasattr(implementation, f"{hookspecs.PROJECT}_impl"):
+    def _declared(self, name: str, hook: str, kind: type[T]) -> list[T]:
+        """Return what plugin ``name`` declares. Raises what it raises, TypeError for anything that is no ``kind``."""
+        declared: list[T] = []
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            if implementation.plugin_name != name or _wraps(implementation):
+                continue
+            returned: Any = implementation.function()
+            if isinstance(returned, str | dict) or not isinstance(returned, Iterable):
+                raise TypeError(f"{hook}() returned {returned!r:.80}, which is no list of {kind.__name__}s")
+            declared += returned
+        for value in declared:
+            if not isinstance(value, kind):
+                raise TypeError(f"{hook}() returned {value!r:.80}, which is no {kind.__name__}")
+        return declared
+
+    def _check_hooks(self, name: str) -> None:
+        """Raise ValueError for a marked function that is no hook, or that would run around those of others."""
+        known = [n for n, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
+        for caller in self.manager.get_hookcallers(self.manager.get_plugin(name)) or ():
+            if caller.name not in known:
+                near = nearest(caller.name, known)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"there is no hook {caller.name!r}.{hint} The hooks are {', '.join(known)}.")
+            if any(_wraps(i) for i in caller.get_hookimpls() if i.plugin_name == name):
+                raise ValueError(f"{caller.name}() is a hook wrapper: a plugin answers for itself alone")
+
+    def _loaders(self) -> Loaders:
+        if self._given is not None:
+            return self._given
+        return [*_builtins(), *((entry.name, entry.load) for entry in self._entries)]
+
+    def _homes(self) -> list[str]:
+        """Return the packages of all that is loaded."""
+        modules = [p.__name__ for _, p in self.manager.list_name_plugin() if isinstance(p, types.ModuleType)]
+        packages = [t.package for t in self.techniques.values()]
+        return list(dict.fromkeys(home_of(name) for name in [*modules, *packages]))
+
+    def _home(self, name: str) -> str:
+        """Return the package that plugin ``name`` would have come from."""
+        return home_of(next((e.module for e in self._entries if e.name == name), name))
+
+    def _stamps(self) -> dict[str, Stamp | None]:
+        """Return the stamps of the places where plugins are found, and of the files of those that do not load."""
+        places = [p for name in self._broken for p in _files_of(self._home(name))]
+        if self._given is None:
+            plugins = importlib.import_module("groundup.plugins").__path__
+            tracks = [str(p) for folder in plugins for p in Path(folder).iterdir() if p.is_dir()]
+            places += [*plugins, *(t for t in tracks if not t.endswith("__pycache__")), *sys.path]
+        return {place: stamp(place) for place in places}
+
+
+def _wraps(implementation: pluggy.HookImpl) -> bool:
+    return implementation.wrapper or implementation.hookwrapper
+
+
+def _told(error: BaseException) -> str:
+    """Return an exception in a line; pydantic's, with the first field that is wrong."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        field = ".".join(map(str, (error.title, *first["loc"])))
+        return f"{field}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _files_of(module: str) -> list[str]:
+    """Return the files that importing ``module`` could read."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
         return []
-    declared = list(implementation())
-    for value in declared:
-        if not isinstance(value, kind):
-            raise TypeError(f"{hook}() returned {value!r}, which is no {kind.__name__}")
-    return declared
+    if spec is None:
+        return []
+    folders = spec.submodule_search_locations
+    return [str(p) for f in folders for p in Path(f).rglob("*.py")] if folders else [spec.origin or ""]
 
 
 def _builtins() -> Iterator[tuple[str, Callable[[], types.ModuleType]]]:
@@ -137,6 +264,5 @@ def _builtins() -> Iterator[tuple[str, Callable[[], types.ModuleType]]]:
             yield full, lambda full=full: importlib.import_module(full)  # type: ignore[misc]
 
 
-def _entry_points() -> Iterator[tuple[str, Callable[[], Any]]]:
-    for entry in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
-        yield entry.name, entry.load
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    return sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda e: e.name)

@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from groundup.core.reloading import home_of
 
 CONTRACT = 1  # raised when a plugin written for an older contract would break
 
@@ -58,7 +60,7 @@ class Technique(Declared):
 
     id: TechniqueId
     version: int = Field(1, ge=1, description="raised when a right attempt could get another verdict")
-    contract: int = Field(CONTRACT, ge=1)
+    contract: int = Field(CONTRACT, ge=1, description="the plugin contract that it is written for")
     title: Text
     summary: Text
     package: str = Field(description="__name__ of the plugin package; its files are found from it")
@@ -71,8 +73,32 @@ class Technique(Declared):
     holes: tuple[Hole, ...] = Field(min_length=1)
     sources: tuple[Source, ...] = Field(min_length=1)
     headline: Text | None = None
-    imports: tuple[str, ...] = Field((), description="further top-level modules that an attempt may import")
+    imports: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = Field(
+        (), description="further top-level modules that an attempt may import"
+    )
     call_seconds: float = Field(5.0, gt=0, le=60, description="the longest that one call of an attempt may take")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _contract_is_known(cls, declared: Any) -> Any:
+        """Say so before anything else: a newer contract may have fields that this one does not know."""
+        contract = declared.get("contract") if isinstance(declared, dict) else None
+        if isinstance(contract, int) and contract > CONTRACT:
+            raise ValueError(
+                f"{declared.get('id')} is written for plugin contract {contract}, this Groundup speaks {CONTRACT}: "
+                "update Groundup"
+            )
+        return declared
+
+    @model_validator(mode="after")
+    def _solution_stays_out_of_reach(self) -> Technique:
+        outermost = self.package.partition(".")[0]
+        if outermost in self.imports:
+            raise ValueError(
+                f"'imports' names {outermost!r}, and with it an attempt could import the solution: keep what attempts "
+                "share with the properties in a top-level module of its own"
+            )
+        return self
 
     @property
     def track(self) -> str:
@@ -109,6 +135,8 @@ class TechniqueFiles:
         self.folder = _folder(package)
         self.properties_module = f"{package}.properties"
         self.solution_module = f"groundup.solutions.{inner}" if builtin else f"{package}.solution"
+        self.modules = (home_of(package), self.solution_module, *technique.imports)
+        """The packages and modules that the technique is made of: all are read anew when one of them changes."""
         self.properties = self.folder / "properties.py"
         self.misconceptions = self.folder / "misconceptions.toml"
         if builtin:

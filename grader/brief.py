@@ -7,9 +7,7 @@ laid out as a page is ``groundup.grader.brief_page``'s.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
@@ -17,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, computed_field
 
-from groundup.core.errors import GroundupError, PluginProblem, StateProblem
+from groundup.core.errors import GroundupError, StateProblem
 from groundup.core.lab import Outcome as LabOutcome
 from groundup.core.registry import Registry
 from groundup.core.technique import Roadmap, Source, Technique, say
@@ -422,20 +420,16 @@ def _quiz(record: QuizRecord) -> QuizProof:
 def _sections(
     registry: Registry, verdicts: list[Verdict], lang: str, problems: list[GroundupError]
 ) -> Iterator[Section]:
-    """Ask each plugin by itself, in the order of their names; one that raises, or returns no texts, is left out."""
-    plugins = registry.manager.hook.brief_sections.get_hookimpls()
-    for plugin in sorted(plugins, key=lambda p: p.plugin_name):
-        given: dict[str, Any] = {"verdicts": [v.model_dump(mode="json") for v in verdicts], "lang": lang}
-        try:
-            with contextlib.redirect_stdout(sys.stderr):  # stdout is the brief's
-                returned: Any = plugin.function(*(given[name] for name in plugin.argnames))
-            if not (isinstance(returned, dict) and all(isinstance(t, str) for pair in returned.items() for t in pair)):
-                raise TypeError(f"brief_sections() returned {returned!r:.80}, which is no dict of texts")
-        except (Exception, SystemExit) as error:
-            told = f"{type(error).__name__}: {error}"
-            problems.append(
-                PluginProblem(f"Plugin {plugin.plugin_name!r} failed; the brief goes without its part. {told}")
-            )
-            continue
-        for title, markdown in returned.items():
-            yield Section(plugin=plugin.plugin_name, title=title, markdown=markdown)
+    """Ask each plugin by itself; one that raises, or returns no texts, is left out."""
+    given = [v.model_dump(mode="json") for v in verdicts]
+    answers, failed = registry.ask("brief_sections", _texts, verdicts=given, lang=lang)
+    problems += failed
+    for plugin, sections in answers:
+        for title, markdown in sections.items():
+            yield Section(plugin=plugin, title=title, markdown=markdown)
+
+
+def _texts(returned: Any) -> dict[str, str]:
+    if not (isinstance(returned, dict) and all(isinstance(t, str) for pair in returned.items() for t in pair)):
+        raise TypeError(f"it returned {returned!r:.80}, which is no dict of texts")
+    return returned

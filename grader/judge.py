@@ -30,7 +30,7 @@ from groundup.core.technique import Technique, say
 from groundup.core.testing.compare import Mismatch
 from groundup.core.testing.literals import literal
 from groundup.core.testing.marks import Marks, marks_of
-from groundup.core.testing.modules import current_module, module_from_source
+from groundup.core.testing.modules import module_from_source, properties_of, reference_of
 from groundup.core.testing.pytest_plugin import properties_module
 from groundup.core.testing.ranks import as_impl
 from groundup.core.testing.stateful import ImplMachine, machine_test, run_again
@@ -276,7 +276,7 @@ class PropertyRun:
         self.stopped = loading is not None
         files = technique.files
         try:
-            module = current_module(files.properties_module, files.properties)
+            module = properties_of(technique)
         except (*FAILURES, pytest.skip.Exception) as error:
             raise PluginProblem(f"{files.properties} cannot be loaded: {type(error).__name__}: {error}") from error
         self.properties: dict[str, Callable[..., Any]] = {
@@ -609,11 +609,12 @@ def read_attempt(path: Path) -> str:
 
 
 def _reference(technique: Technique) -> Any:
-    files = technique.files
     try:
-        return getattr(current_module(files.solution_module, files.solution), technique.implements)
+        return reference_of(technique)
     except Exception as error:
-        raise PluginProblem(f"The solution of {technique.id} cannot be loaded: {error}") from error
+        raise PluginProblem(
+            f"The solution of {technique.id} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _cannot_be_loaded(error: AttemptRaised | AttemptDied) -> str:

@@ -15,7 +15,7 @@ from groundup.core.errors import AttemptDied, AttemptRaised, LabStopped, PluginP
 from groundup.core.lab import Bench, Lab, Outcome
 from groundup.core.registry import Registry
 from groundup.core.technique import Declared, Technique
-from groundup.core.testing.modules import current_module
+from groundup.core.testing.modules import lab_of, reference_of
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.group import start
 from groundup.grader.proxy import proxy
@@ -49,7 +49,7 @@ def has_lab(technique: Technique) -> bool:
 def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
     """Return the technique's lab and its loop. Raises PluginProblem when it cannot be loaded."""
     try:
-        module = current_module(f"{technique.package}.lab", _file(technique))
+        module = lab_of(technique)
         return module.LAB, module.run
     except Exception as error:
         raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {type(error).__name__}: {error}") from error
@@ -105,7 +105,7 @@ class _Bench(Bench):
 
     def impl(self, technique: str) -> Any:
         found = self.registry.technique(technique)
-        reference = getattr(current_module(found.files.solution_module, found.files.solution), found.implements)
+        reference = reference_of(found)
         if found.id in self.sources:
             source = self.sources[found.id]
         elif found.distributed:  # its ranks need processes of their own too

@@ -11,21 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from groundup.core.choice_question import Multiple, Ordering, Single
 from groundup.core.errors import PluginProblem, UsageProblem, nearest
 from groundup.core.marked_yaml import Document, Malformed, read_yaml
-from groundup.core.number_question import Numeric, Parametric
 from groundup.core.question import Answer, Asked, FieldProblem, NotAnAnswer, Question
 from groundup.core.registry import Registry
 from groundup.core.technique import Source, Technique, say
 from groundup.grader.state import QuizRecord, State
 
 __all__ = [
-    "KINDS",
     "Quiz",
     "Review",
     "Reviewed",
@@ -35,15 +32,6 @@ __all__ = [
     "read_answers",
     "read_quiz",
 ]
-
-KINDS: dict[str, type[Question]] = {
-    "single": Single,
-    "multiple": Multiple,
-    "numeric": Numeric,
-    "ordering": Ordering,
-    "parametric": Parametric,
-}
-"""The kinds that come with Groundup, by the name that a quiz file gives them."""
 
 SEEDS = 1_000_000  # a fresh seed is below this: short enough to type
 LARGEST_FILE = 1_000_000  # bytes of an answers file
@@ -190,28 +178,28 @@ class Sitting:
 
 def question_kinds(registry: Registry) -> tuple[dict[str, type[Question]], list[PluginProblem]]:
     """Return every kind of question, by name, and what is wrong with plugins that tried to add some."""
-    kinds, problems = dict(KINDS), []
-    for plugin in registry.manager.hook.question_types.get_hookimpls():
-        try:
-            added: dict[str, Any] = dict(cast(Any, plugin.function)())
-            for name, model in added.items():
-                if name in kinds:
-                    raise ValueError(f"there is a kind {name!r} already")
-                if not (isinstance(model, type) and issubclass(model, Question)):
-                    raise TypeError(f"{name!r} is {model!r}, which does not derive from Question")
-        except Exception as error:
-            problems.append(PluginProblem(f"The question kinds of plugin {plugin.plugin_name!r} are broken: {error}"))
-        else:
-            kinds |= added
+    kinds: dict[str, type[Question]] = {}
+
+    def add(returned: Any) -> None:
+        if not isinstance(returned, dict):
+            raise TypeError(f"it returned {returned!r:.80}, which is no dict of kinds")
+        for name, model in returned.items():
+            if name in kinds:
+                raise ValueError(f"there is a kind {name!r} already")
+            if not (isinstance(model, type) and issubclass(model, Question)):
+                raise TypeError(f"{name!r} is {model!r:.80}, which does not derive from Question")
+        kinds.update(returned)
+
+    _, problems = registry.ask("question_types", add)
     return kinds, problems
 
 
-def read_quiz(technique: Technique, kinds: Kinds = KINDS) -> Quiz:
+def read_quiz(technique: Technique, kinds: Kinds) -> Quiz:
     """Return the quiz on ``technique``. Raises PluginProblem, with file, line and field of everything wrong in it."""
     return read_quiz_file(technique.files.quiz, technique.id, kinds)
 
 
-def read_quiz_file(file: Path, technique: str, kinds: Kinds = KINDS) -> Quiz:
+def read_quiz_file(file: Path, technique: str, kinds: Kinds) -> Quiz:
     """Return the quiz in ``file``. Raises PluginProblem as :func:`read_quiz` does."""
     try:
         data = file.read_bytes()

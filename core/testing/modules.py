@@ -8,18 +8,42 @@ import linecache
 import sys
 import types
 from pathlib import Path
+from typing import Any
+
+from groundup.core.reloading import made_from_text, refresh
+from groundup.core.technique import Technique
 
 _DIGESTS: dict[str, str] = {}
 
 
+def properties_of(technique: Technique) -> types.ModuleType:
+    """Return the technique's properties as they are on disk now, and so what they import from its package."""
+    return _current(technique, technique.files.properties_module, technique.files.properties)
+
+
+def lab_of(technique: Technique) -> types.ModuleType:
+    """Return the technique's lab as it is on disk now."""
+    return _current(technique, f"{technique.package}.lab", technique.files.folder / "lab.py")
+
+
+def reference_of(technique: Technique) -> Any:
+    """Return the public class or function of the technique's solution, as that is on disk now."""
+    solution = _current(technique, technique.files.solution_module, technique.files.solution)
+    return getattr(solution, technique.implements)
+
+
 def current_module(name: str, path: Path) -> types.ModuleType:
-    """Return module ``name`` as ``path`` reads now, under its canonical name; executed again only when changed."""
+    """Return module ``name`` as ``path`` reads now, under its canonical name; executed again only when changed.
+
+    What it imports is whatever is loaded. :func:`properties_of` and its like look at that, too.
+    """
     source = path.read_text(encoding="utf-8")
     digest = hashlib.sha256(source.encode()).hexdigest()
     if _DIGESTS.get(name) != digest or name not in sys.modules:
         parent, _, last = name.rpartition(".")
         package = importlib.import_module(parent)
         module = module_from_source(name, source, str(path))
+        made_from_text(name)
         sys.modules[name] = module
         setattr(package, last, module)
         _DIGESTS[name] = digest
@@ -42,3 +66,8 @@ def module_from_source(name: str, source: str, filename: str) -> types.ModuleTyp
         else:
             sys.modules[name] = previous
     return module
+
+
+def _current(technique: Technique, name: str, path: Path) -> types.ModuleType:
+    refresh(technique.files.modules)
+    return current_module(name, path)

@@ -13,7 +13,7 @@ import pytest
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.core.testing.modules import current_module
+from groundup.core.testing.modules import properties_of, reference_of
 from groundup.core.testing.ranks import as_impl
 
 
@@ -23,7 +23,7 @@ class PropertiesModule(pytest.Module):
     technique: Technique
 
     def _getobj(self) -> types.ModuleType:
-        return current_module(self.technique.files.properties_module, self.path)
+        return properties_of(self.technique)
 
 
 def properties_module(technique: Technique, path: Path, parent: Any) -> PropertiesModule:
@@ -49,9 +49,7 @@ def reference(request: pytest.FixtureRequest) -> Any:
     module = request.node.getparent(PropertiesModule)
     if module is None:
         raise pytest.UsageError("'impl' and 'reference' are fixtures of a technique's properties.py")
-    files = module.technique.files
-    solution = getattr(current_module(files.solution_module, files.solution), module.technique.implements)
-    return as_impl(module.technique, solution)
+    return as_impl(module.technique, reference_of(module.technique))
 
 
 @pytest.fixture(scope="module")

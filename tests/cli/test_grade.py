@@ -363,7 +363,7 @@ def test_an_observer_that_fails_is_reported_and_ignored(
     result = learn("grade", "scale", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["passed"] is True
-    assert f"learn: plugin {plugins.packages[-1]!r} failed on the verdict: " in result.stderr
+    assert f"learn: Plugin {plugins.packages[-1]!r} failed in verdict_given(): " in result.stderr
 
 
 def test_what_plugins_print_stays_out_of_the_data(learn: Any, attempt: Path, plugins: Any) -> None:

@@ -243,12 +243,51 @@ def test_a_plugin_that_fails_to_list_its_commands_stops_no_other(learn: Any, plu
     plugins.install(COMMAND)
     result = learn("greet", "you")
     assert (result.exit_code, result.stdout) == (0, "hello you\n")
-    assert result.stderr == f"learn: plugin {plugins.packages[0]!r} failed to list its commands: OSError: no\n"
+    assert result.stderr == f"learn: Plugin {plugins.packages[0]!r} failed in commands(): OSError: no\n"
+
+
+@pytest.mark.parametrize("returned", ["3", "'greet'", "None", "[print]", "greet"])
+def test_what_is_no_list_of_commands_is_told_with_its_plugin(learn: Any, plugins: Any, returned: str) -> None:
+    plugins.install(COMMAND.replace("return [greet]", f"return {returned}"))
+    plugins.install(COMMAND)
+    result = learn("greet", "you")
+    assert (result.exit_code, result.stdout) == (0, "hello you\n")
+    assert f"learn: Plugin {plugins.packages[0]!r} failed in commands(): TypeError: it returned " in result.stderr
+
+
+def test_of_two_commands_of_one_name_the_first_counts_and_the_other_is_told(learn: Any, plugins: Any) -> None:
+    plugins.install(COMMAND)
+    plugins.install(COMMAND.replace("hello", "good bye"))
+    result = learn("greet", "you")
+    assert (result.exit_code, result.stdout) == (0, "hello you\n")
+    first, second = plugins.packages
+    assert result.stderr == (
+        f"learn: The command 'greet' of plugin {second!r} is left out: plugin {first!r} has that name. "
+        "Give it another.\n"
+    )
+
+
+def test_a_plugins_command_that_fails_is_told_as_the_plugins_fault(learn: Any, plugins: Any) -> None:
+    plugins.install(COMMAND.replace('click.echo(f"hello {name}")', "raise OSError('no network')"))
+    result = learn("greet", "you")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "in greet\n" in result.stderr
+    told = f"learn: The command 'greet' of plugin {plugins.packages[0]!r} failed: OSError: no network\n"
+    assert result.stderr.endswith(told)
+
+
+def test_a_plugins_command_that_is_misspelt_gets_a_did_you_mean(learn: Any, plugins: Any) -> None:
+    plugins.install(COMMAND)
+    result = learn("gret", "you")
+    assert result.exit_code == 2
+    assert "Did you mean 'greet' or " in result.stderr
 
 
 def test_no_plugin_takes_the_place_of_a_built_in_command(learn: Any, plugins: Any) -> None:
     plugins.install(COMMAND.replace('"greet"', '"list"'))
     assert learn("list").stdout.startswith("fourteen-days")
+    told = f"The command 'list' of plugin {plugins.packages[0]!r} is left out: Groundup has one of that name."
+    assert told in learn("no-such-command").stderr
 
 
 def test_a_broken_plugin_is_reported_and_the_others_go_on(learn: Any, plugins: Any, toy: Path) -> None:

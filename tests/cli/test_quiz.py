@@ -16,7 +16,7 @@ from groundup.cli import context
 from groundup.cli.main import cli
 from groundup.core.question import Asked
 from groundup.core.registry import Registry
-from groundup.grader.quiz import Quiz, read_quiz
+from groundup.grader.quiz import Quiz, question_kinds, read_quiz
 from groundup.grader.state import QuizRecord, State
 
 SEED = 11
@@ -38,7 +38,8 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def gae() -> Quiz:
-    return read_quiz(context.registry().technique("gae"))
+    known = context.registry()
+    return read_quiz(known.technique("gae"), question_kinds(known)[0])
 
 
 def learn(*args: str, typed: list[str] | None = None) -> Result:

@@ -31,6 +31,7 @@ CLI = Path(groundup.cli.__path__[0])
 NOT_THE_LEARNERS = {
     "author.py": "for authors, in English",
     "completion.py": "prints a script",
+    "plugin_commands.py": "for plugins' authors, in English",
     "words.py": "the mechanism",
     "chinese.py": "the catalogue",
     "chinese_help.py": "the catalogue of help and of click",
@@ -47,8 +48,6 @@ ENGLISH_ONLY = {  # what the modules of the learner's commands say in English al
     "day or technique": "told by its wording: UnknownName",
     "'learn list' shows what there is.": "told by its wording: UnknownName",
     "'learn --help' lists them.": "told by its wording: UnknownName",
-    "plugin … failed to list its commands: …: …": "for the plugin's author",
-    "plugin … failed on the verdict: …: …": "for the plugin's author",
     "The exercise of … cannot be read: …: …. 'learn author stubs …' writes it.": "for the technique's author",
     "the commands speak …, not …: what has no such translation is in English.": "whoever reads it asked for neither",
 }

@@ -34,7 +34,7 @@ def plugin(**hooks: Any) -> Callable[[], types.SimpleNamespace]:
 
     def hook(value: Any) -> Any:
         def implementation() -> Any:
-            if isinstance(value, Exception):
+            if isinstance(value, BaseException):
                 raise value
             return value
 
@@ -99,27 +99,81 @@ def not_importable() -> Any:
     raise ImportError("no module named 'absent'")
 
 
+def leaves_at_once() -> Any:
+    raise SystemExit(1)
+
+
+def wrong_arguments() -> Any:
+    @hookimpl
+    def brief_sections(verdictz: Any) -> dict[str, str]:
+        return {}
+
+    return types.SimpleNamespace(brief_sections=brief_sections)
+
+
+def wraps_others() -> Any:
+    @hookimpl(wrapper=True)
+    def techniques() -> Any:
+        return (yield)
+
+    return types.SimpleNamespace(techniques=techniques)
+
+
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
         (not_importable, "Plugin 'broken' cannot be imported: ImportError: no module named 'absent'"),
-        (plugin(techniques=OSError("no disk")), "Plugin 'broken' is broken: no disk"),
+        (plugin(techniques=OSError("no disk")), "Plugin 'broken' is broken: OSError: no disk"),
+        (plugin(techniques=SystemExit(3)), "Plugin 'broken' is broken: SystemExit: 3"),
+        (leaves_at_once, "Plugin 'broken' cannot be imported: SystemExit: 1"),
         (plugin(techniques=["toys/a"]), "techniques() returned 'toys/a', which is no Technique"),
         (plugin(roadmaps=[technique("toys/b")]), "which is no Roadmap"),
-        (plugin(techniqus=[]), "techniqus"),
-        (plugin(techniques=None), "'NoneType' object is not iterable"),
+        (
+            plugin(techniqus=[]),
+            "there is no hook 'techniqus'. Did you mean 'techniques'? The hooks are techniques, roadmaps, "
+            "question_types, brief_sections, verdict_given, commands.",
+        ),
+        (wrong_arguments, "{'verdictz'}"),
+        (wraps_others, "techniques() is a hook wrapper: a plugin answers for itself alone"),
+        (plugin(techniques=None), "techniques() returned None, which is no list of Techniques"),
+        (plugin(roadmaps="days"), "roadmaps() returned 'days', which is no list of Roadmaps"),
         (
             plugin(techniques=[technique("toys/b"), technique("toys/a")]),
             "toys/a is already declared by groundup.core",
         ),
         (plugin(techniques=[technique("toys/b")], roadmaps=[ROADMAP]), "roadmap days is already declared"),
         (
-            plugin(techniques=[technique("toys/b", contract=CONTRACT + 1)]),
+            lambda: technique("toys/b", contract=CONTRACT + 1, field_to_come=3),
             f"toys/b is written for plugin contract {CONTRACT + 1}, this Groundup speaks {CONTRACT}: update Groundup",
         ),
+        (
+            lambda: technique("toys/b", imports=("groundup",)),
+            "'imports' names 'groundup', and with it an attempt could import the solution",
+        ),
+        (lambda: technique("toys/b", titel="A toy"), "Technique.titel: Extra inputs are not permitted"),
+        (lambda: technique("toys/b", imports=("a.b",)), "Technique.imports.0: String should match pattern"),
         (plugin(techniques=[technique("toys/b", package="absent")]), "no package 'absent'"),
     ],
-    ids=["import", "raises", "technique", "roadmap", "misspelt", "nothing", "taken", "taken day", "newer", "package"],
+    ids=[
+        "import",
+        "raises",
+        "exits",
+        "exits at import",
+        "technique",
+        "roadmap",
+        "misspelt",
+        "arguments",
+        "wrapper",
+        "nothing",
+        "text",
+        "taken",
+        "taken day",
+        "newer",
+        "out of reach",
+        "field",
+        "import",
+        "package",
+    ],
 )
 def test_a_broken_plugin_is_set_aside_whole_and_the_others_work(broken: Callable[[], Any], says: str) -> None:
     sound = plugin(techniques=[technique("toys/a")], roadmaps=[ROADMAP])
@@ -137,6 +191,75 @@ def test_a_plugin_that_declares_one_id_twice_is_broken() -> None:
     found = registry(one=plugin(techniques=[technique("toys/a"), technique("toys/a")]))
     assert found.techniques == {}
     assert str(found.problems[0]) == "Plugin 'one' is broken: toys/a is declared twice"
+
+
+def test_two_plugins_of_one_name_leave_the_first_at_work() -> None:
+    first, second = (plugin(techniques=[technique(f"toys/{name}")]) for name in "ab")
+    found = Registry([("toys", first), ("toys", second)])
+    assert list(found.techniques) == ["toys/a"]
+    assert list(map(str, found.problems)) == [
+        "Plugin 'toys' is left out: another one has that name. Give its entry point a name of its own."
+    ]
+    assert [name for name, _ in found.manager.list_name_plugin()] == ["toys"]
+
+
+def test_a_module_under_two_names_counts_once() -> None:
+    module = plugin(techniques=[technique("toys/a")])()
+    found = registry(one=lambda: module, two=lambda: module)
+    assert list(found.techniques) == ["toys/a"]
+    assert list(map(str, found.problems)) == ["Plugin 'two' is left out: it is the same module as plugin 'one'."]
+
+
+def test_a_hook_may_be_implemented_under_another_name() -> None:
+    @hookimpl(specname="techniques")
+    def mine() -> list[Technique]:
+        return [technique("toys/a")]
+
+    assert list(registry(one=lambda: types.SimpleNamespace(mine=mine)).techniques) == ["toys/a"]
+
+
+# Asking plugins
+
+
+class Observer:
+    def __init__(self, answers: Any) -> None:
+        self.answers = answers
+        self.told: dict[str, Any] = {}
+
+    @hookimpl
+    def verdict_given(self, verdict: dict[str, Any]) -> Any:
+        print("thinking aloud")
+        self.told = dict(verdict)
+        verdict.clear()
+        if isinstance(self.answers, BaseException):
+            raise self.answers
+        return self.answers
+
+
+def number(returned: Any) -> int:
+    if not isinstance(returned, int):
+        raise TypeError(f"it returned {returned!r}, which is no number")
+    return returned
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (OSError("no network"), "OSError: no network"),
+        (SystemExit(9), "SystemExit: 9"),
+        ("three", "TypeError: it returned 'three', which is no number"),
+    ],
+)
+def test_a_plugin_that_cannot_answer_is_named_and_the_others_are_heard(
+    answer: Any, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugins = {"zebra": Observer(1), "broken": Observer(answer), "ape": Observer(2)}
+    found = Registry([(name, lambda each=each: each) for name, each in plugins.items()])  # type: ignore[misc]
+    answers, problems = found.ask("verdict_given", number, verdict={"passed": True})
+    assert answers == [("zebra", 1), ("ape", 2)]
+    assert list(map(str, problems)) == [f"Plugin 'broken' failed in verdict_given(): {says}"]
+    assert [each.told for each in plugins.values()] == [{"passed": True}] * 3  # each was given one of its own
+    assert capsys.readouterr() == ("", "thinking aloud\n" * 3)
 
 
 # Looking up

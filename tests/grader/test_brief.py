@@ -846,7 +846,7 @@ def test_a_plugin_that_fails_is_reported_and_left_out(
     assert [s.title for s in brief.sections] == ["Stays"]
     assert len(other.given) == 1
     assert len(problems) == 1
-    assert problems[0].startswith("Plugin 'adds-0' failed; the brief goes without its part.")
+    assert problems[0].startswith("Plugin 'adds-0' failed in brief_sections(): ")
     assert capsys.readouterr().out == ""
 
 

@@ -14,8 +14,11 @@ from groundup.core.errors import PluginProblem, UsageProblem
 from groundup.core.hookspecs import hookimpl
 from groundup.core.question import Answer, Asked, NotAnAnswer
 from groundup.core.registry import Registry
-from groundup.grader.quiz import KINDS, Quiz, Sitting, answer_sheet, question_kinds, read_answers, read_quiz_file
+from groundup.grader.quiz import Quiz, Sitting, answer_sheet, question_kinds, read_answers, read_quiz_file
 from groundup.grader.state import State
+from groundup.plugins import question_kinds as built_in
+
+KINDS = built_in.question_types()
 
 QUIZ = """\
 questions:
@@ -56,7 +59,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quiz(file: Path) -> Quiz:
-    return read_quiz_file(file, "toys/toy")
+    return read_quiz_file(file, "toys/toy", KINDS)
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def broken(file: Path, change: Callable[[str], str]) -> list[str]:
     """Return what is told of a quiz file with a change in it, line by line, without the file's folder."""
     file.write_text(change(QUIZ), encoding="utf-8")
     with pytest.raises(PluginProblem) as problem:
-        read_quiz_file(file, "toys/toy")
+        read_quiz_file(file, "toys/toy", KINDS)
     return [line.removeprefix(str(file.parent) + "/") for line in str(problem.value).splitlines()]
 
 
@@ -131,10 +134,10 @@ def test_an_empty_quiz_is_none(file: Path, text: str) -> None:
 
 def test_a_file_that_is_not_there_or_not_utf_8_is_told(tmp_path: Path) -> None:
     with pytest.raises(PluginProblem, match=r"toys/toy has no quiz that can be read at .*nowhere"):
-        read_quiz_file(tmp_path / "nowhere.yaml", "toys/toy")
+        read_quiz_file(tmp_path / "nowhere.yaml", "toys/toy", KINDS)
     (tmp_path / "latin.yaml").write_bytes(b"questions:\n  - id: \xe9t\xe9\n")
     with pytest.raises(PluginProblem, match=r"latin\.yaml:2: not UTF-8"):
-        read_quiz_file(tmp_path / "latin.yaml", "toys/toy")
+        read_quiz_file(tmp_path / "latin.yaml", "toys/toy", KINDS)
 
 
 # Kinds of plugins
@@ -181,7 +184,7 @@ def registry(**plugins: Any) -> Registry:
 
 
 def test_a_plugin_s_kind_is_asked_like_any_other(tmp_path: Path) -> None:
-    kinds, problems = question_kinds(registry(toy=plugin(truth=Truth)))
+    kinds, problems = question_kinds(registry(built_in=built_in, toy=plugin(truth=Truth)))
     assert problems == []
     file = tmp_path / "quiz.yaml"
     file.write_text(
@@ -203,14 +206,17 @@ def test_a_plugin_s_broken_kind_is_told_and_spares_the_others() -> None:
             raise RuntimeError("out of order")
 
     kinds, problems = question_kinds(
-        registry(good=plugin(truth=Truth), same=plugin(single=Truth), odd=plugin(odd=dict), bad=Explodes())
+        registry(
+            built_in=built_in, good=plugin(truth=Truth), same=plugin(single=Truth), odd=plugin(odd=dict), bad=Explodes()
+        )
     )
     assert set(kinds) == {*KINDS, "truth"}
     assert kinds["single"] is KINDS["single"]
     told = sorted(str(problem) for problem in problems)
     assert [text.split(": ")[0] for text in told] == [
-        f"The question kinds of plugin '{name}' are broken" for name in ("bad", "odd", "same")
+        f"Plugin '{name}' failed in question_types()" for name in ("bad", "odd", "same")
     ]
+    assert "there is a kind 'single' already" in told[2]
     assert "out of order" in told[0]
     assert "does not derive from Question" in told[1]
     assert "there is a kind 'single' already" in told[2]

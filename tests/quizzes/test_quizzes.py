@@ -25,7 +25,7 @@ from groundup.core.interfaces.rl import RolloutBatch
 from groundup.core.number_question import Numeric, Parametric
 from groundup.core.question import Question
 from groundup.core.registry import Registry
-from groundup.grader.quiz import Quiz, read_quiz
+from groundup.grader.quiz import Quiz, question_kinds, read_quiz
 from groundup.solutions.alignment.ppo import PPO
 from groundup.solutions.rl.gae import gae
 
@@ -42,8 +42,10 @@ DRAWS = 200
 
 @cache
 def quizzes() -> dict[str, Quiz]:
-    techniques = Registry().techniques.values()
-    return {t.id: read_quiz(t) for t in techniques if t.files.quiz.is_file()}
+    registry = Registry()
+    kinds, problems = question_kinds(registry)
+    assert problems == []
+    return {t.id: read_quiz(t, kinds) for t in registry.techniques.values() if t.files.quiz.is_file()}
 
 
 def every(kind: type[Question] = Question) -> list[Any]:

@@ -1,0 +1,68 @@
+"""The commands that plugins bring. What is wrong with one is told with its plugin's name, and the others go on."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groundup.core.errors import GroundupError, PluginProblem
+
+if TYPE_CHECKING:
+    from groundup.core.registry import Registry
+
+__all__ = ["owned", "plugin_commands"]
+
+
+def plugin_commands(
+    registry: Registry, built_in: Iterable[str]
+) -> tuple[dict[str, tuple[str, click.Command]], list[PluginProblem]]:
+    """Return the commands by name, each with its plugin's name, and what is wrong with others.
+
+    No plugin may take a name that is ``built_in``, or that another has taken.
+    """
+    found: dict[str, tuple[str, click.Command]] = {}
+    answers, problems = registry.ask("commands", _commands)
+    for plugin, commands in answers:
+        for command in commands:
+            name = str(command.name)
+            if name in found or name in built_in:
+                taken = f"plugin {found[name][0]!r} has that name" if name in found else "Groundup has one of that name"
+                problems.append(
+                    PluginProblem(f"The command {name!r} of plugin {plugin!r} is left out: {taken}. Give it another.")
+                )
+            else:
+                found[name] = (plugin, command)
+    return found, problems
+
+
+def owned(command: click.Command, plugin: str) -> click.Command:
+    """Return ``command``; what it raises and nobody foresaw is told, with its lines, as the fault of ``plugin``."""
+    invoke = command.invoke
+
+    def watched(ctx: click.Context) -> Any:
+        try:
+            return invoke(ctx)
+        except (GroundupError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            told = f"The command {command.name!r} of plugin {plugin!r} failed: {type(error).__name__}: {error}"
+            raise PluginProblem(told) from error
+
+    owned = copy.copy(command)
+    owned.invoke = watched  # type: ignore[method-assign]
+    return owned
+
+
+def _commands(returned: Any) -> list[click.Command]:
+    if isinstance(returned, str | dict | click.Command) or not isinstance(returned, Iterable):
+        raise TypeError(f"it returned {returned!r:.80}, which is no list of commands")
+    commands = list(returned)
+    for command in commands:
+        if not isinstance(command, click.Command) or not command.name:
+            raise TypeError(f"it returned {command!r:.80}, which is no click command with a name")
+    return commands
