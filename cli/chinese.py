@@ -307,6 +307,97 @@ WORDINGS = {
     "{name} is '{asked}': it may be {known} or {last}.": "{name} 是 '{asked}'：可选 {known} 或 {last}。",
     "{name} asks for '{asked}', which this machine does not have: {why}.": "{name} 要求 '{asked}'，而本机没有：{why}。",
     "Containment '{what}' is demanded, and {name} asks for '{layer}'. Unset it, or demand less.": (
+    # a class of submissions
+    "the submission is a link; a folder is wanted": "提交是链接，这里要的是文件夹",
+    "the folder cannot be read: {why}": "无法读取该文件夹：{why}",
+    "the file cannot be read: {why}": "无法读取该文件：{why}",
+    "links in a circle": "链接成环",
+    "no {name} and no other Python file": "没有 {name}，也没有别的 Python 文件",
+    "several files are called {name}: {files}": "有多个文件名为 {name}：{files}",
+    "no {name}, and several Python files: {files}": "没有 {name}，而有多个 Python 文件：{files}",
+    "the file is a link that leads out of the submission": "该文件是指向提交之外的链接",
+    "what bears the attempt's name is not an ordinary file": "以作答命名的不是普通文件",
+    "more than {count} files: that is no attempt": "文件超过 {count} 个：那不是作答",
+    "larger than {size} KiB: that is no attempt": "大于 {size} KiB：那不是作答",
+    "the file is empty": "文件是空的",
+    "not UTF-8 text (byte {at}): {guess}": "不是 UTF-8 文本（第 {at} 字节）：{guess}",
+    "not text (byte {at} is 0): {guess}": "不是文本（第 {at} 字节为 0）：{guess}",
+    "it looks like UTF-16; save it as UTF-8": "看起来是 UTF-16；请保存为 UTF-8",
+    "it looks like a binary file": "看起来是二进制文件",
+    "save it as UTF-8": "请保存为 UTF-8",
+    "its judge {end}, {count} times in a row": "评判它的进程连续 {count} 次{end}",
+    "was ended by {name}": "被 {name} 终止",
+    "ended with exit code {code}": "以退出码 {code} 结束",
+    "did not answer within {seconds} s": "在 {seconds} 秒内没有回答",
+    "{folder} is not a folder: name the folder that holds one folder for each learner.": (
+        "{folder} 不是文件夹：请指定为每位学习者各有一个文件夹的那个文件夹。"
+    ),
+    "{folder} does not exist: name the folder that holds one folder for each learner.": (
+        "{folder} 不存在：请指定为每位学习者各有一个文件夹的那个文件夹。"
+    ),
+    "{folder} holds no submissions. Each learner's file goes into a folder that bears their name, as in {example}.": (
+        "{folder} 里没有提交。每位学习者的文件要放进以其姓名命名的文件夹，例如 {example}。"
+    ),
+    "{folder} holds no submissions. The {count} files in it belong to nobody: Each learner's file goes into a folder "
+    "that bears their name, as in {example}.": (
+        "{folder} 里没有提交。其中的 {count} 个文件不属于任何人：每位学习者的文件要放进"
+        "以其姓名命名的文件夹，例如 {example}。"
+    ),
+    "{folder} holds two folders that both read as {name}: rename one of them.": (
+        "{folder} 里有两个文件夹的名字都读作 {name}：请给其中一个改名。"
+    ),
+    "No {kind} {name}. {folder} holds {count}.": "没有名为 {name} 的{kind}。{folder} 里有 {count} 份。",
+    "submission": "提交",
+    "{folder} holds other files ({name}), and no results of 'learn grade-many': name another folder with --out.": (
+        "{folder} 里有别的文件（{name}），而没有 'learn grade-many' 的结果：请用 --out 指定另一个文件夹。"
+    ),
+    "{folder} is not a folder: name another with --out.": "{folder} 不是文件夹：请用 --out 指定另一个。",
+    "{folder} is a file: name a folder with --out.": "{folder} 是文件：请用 --out 指定一个文件夹。",
+    "{folder} is being written by another 'learn grade-many': wait for it, or name another folder.": (
+        "另一个 'learn grade-many' 正在写入 {folder}：请等它结束，或指定另一个文件夹。"
+    ),
+    "{folder} holds results of {other}: name another folder for {id} with --out.": (
+        "{folder} 里是 {other} 的结果：请用 --out 为 {id} 指定另一个文件夹。"
+    ),
+    "What {folder} holds was graded with something else ({what}): --regrade grades all again and shows who moved; or "
+    "name another folder with --out.": (
+        "{folder} 里的结果是用别的设置评判的（{what}）：--regrade 会全部重新评判，"
+        "并显示谁的结果变了；或用 --out 指定另一个文件夹。"
+    ),
+    "{path} cannot be written: {why}.": "无法写入 {path}：{why}。",
+    "{path} cannot be written: {why}. What it holds is whole: make room, and the same command goes on.": (
+        "无法写入 {path}：{why}。其中已有的内容完好：请腾出空间，同一条命令会继续。"
+    ),
+    "{file}, line {number} cannot be read ({why}). Delete that line, and the same command grades that submission "
+    "again.": ("{file} 第 {number} 行无法读取（{why}）。请删除那一行，同一条命令会重新评判那份提交。"),
+    "{file} cannot be read ({why}). Without it nobody knows what the results were graded with: name another folder "
+    "with --out.": "无法读取 {file}（{why}）。没有它，就无从知道结果是用什么评判的：请用 --out 指定另一个文件夹。",
+    "The secret seed {file} cannot be read: {why}. {how} makes one.": (
+        "无法读取秘密种子 {file}：{why}。{how} 可以生成一个。"
+    ),
+    "The secret seed in {where} has {count} characters, and at least {least} are needed so that nobody can guess it: "
+    "{how} makes one.": (
+        "{where} 中的秘密种子有 {count} 个字符；至少要 {least} 个，才没有人能猜到：{how} 可以生成一个。"
+    ),
+    "The points {file} cannot be read: {why}.": "无法读取分数文件 {file}：{why}。",
+    "{file} is not TOML: {why}.": "{file} 不是 TOML：{why}。",
+    "{file} gives no points: a table [points] is wanted, with lines such as {example} = 3.": (
+        "{file} 没有给出分数：要有一个 [points] 表，其中的行形如 {example} = 3。"
+    ),
+    "{file}: {name} is given twice, with and without 'test_'.": "{file}：{name} 给出了两次，一次带 'test_'，一次不带。",
+    "{file}: {name} = {value} is not a number of points, 0 or more.": (
+        "{file}：{name} = {value} 不是大于等于 0 的分数。"
+    ),
+    "{file} gives every property 0 points: nothing would be left to score.": (
+        "{file} 给每条性质都是 0 分：就没有可以计分的了。"
+    ),
+    "property in {file}:": "性质（{file}）",
+    "table in {file}:": "表（{file}）",
+    "--database {url} is not an SQLAlchemy URL: {example} is one, {other} another.": (
+        "--database {url} 不是 SQLAlchemy 地址：{example} 和 {other} 都是。"
+    ),
+    "--engine ray needs Ray, which is not installed here: {how} installs it. Without it, --engine local grades on this "
+    "machine.": "--engine ray 需要 Ray，而这里没有安装：{how} 可以安装它。没有它时，--engine local 在这台机器上评判。",
         "要求的隔离级别是 '{what}'，而 {name} 指定了 '{layer}'。请取消后者，或降低要求。"
     ),
     "Containment '{what}' is demanded, and attempts run in '{layer}' here: {why}. Nothing was run.": (

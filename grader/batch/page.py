@@ -82,7 +82,7 @@ class Summary:
     def failing(self, properties: Iterable[PropertyResult]) -> list[Failing]:
         """Return the properties that most attempts fail, the worst first."""
         found = [
-            Failing(p.claim, p.id, s["failed"] + s["died"] + s["not_started"], s["not_reached"])
+            Failing(p.claim, p.id, s["failed"] + s["died"], s["not_reached"] + s["not_started"])
             for p in properties
             if (s := self.statuses.get(p.id))
         ]
@@ -107,9 +107,10 @@ def summarised(rows: Iterable[Row], texts: Texts) -> Summary:
             summary.scores.append(row.score)
         verdict, why = row.verdict, texts.told(row.problem or "")
         if verdict:
-            summary.ran += row.problem is None
+            ran = row.problem is None and row.outcome != "not_started"
+            summary.ran += ran
             summary.examples = verdict.examples
-            for result in verdict.properties if row.problem is None else ():
+            for result in verdict.properties if ran else ():
                 summary.statuses.setdefault(result.id, Counter())[result.status] += 1
             for found in verdict.diagnosis if not any(d.perhaps for d in verdict.diagnosis) else ():
                 summary.mistakes[found.id, found.kind, found.says] += 1
