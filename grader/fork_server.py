@@ -59,6 +59,7 @@ class ForkServer:
         self._ready = False
         program = [sys.executable, "-I", str(sandbox.START), str(theirs.fileno())]
         program += ["--triton"] if self._triton else []
+        self._places = sandbox.places(self._imports)
         view = sandbox.view(self._imports)
         read, listed = view.of_namespaces() if self._own_machine else view.of_landlock()
         network = [*sandbox.NETWORK_FILES, *(() if self._own_machine else sandbox.HARDWARE_FILES)]
@@ -83,9 +84,11 @@ class ForkServer:
     def allow(self, imports: Iterable[str]) -> None:
         """Let attempts read those further modules. Ends the attempts that run, if they could not so far."""
         lacking = frozenset(imports) - self._imports
-        if lacking:
+        # What attempts may read is settled when it starts. A file that an editor put in the place of another is not
+        # among it, though it has the same name.
+        if lacking or sandbox.places(self._imports) != self._places:
             self._imports |= lacking
-            self.replace()  # what attempts may read is settled when it starts
+            self.replace()
 
     def spawn(self, imports: Iterable[str], cpu_seconds: int, *, meeting: str | None = None) -> Spawned:
         """Fork a process for one attempt. Raises EnvironmentProblem when none comes that is contained as it has to be.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib.machinery
+import importlib.util
 import os
 import shutil
 import site
@@ -139,10 +140,18 @@ def view(imports: Iterable[str] = ()) -> View:
     if torch and torch.origin and (other := Path(torch.origin).parents[1]) not in sites:
         sites.append(other)  # that a file *.pth names
     hidden = {str(folder.resolve()) for folder in [*sites, own] if folder.exists()}
-    names = LIBRARIES | THEIR_NEEDS | frozenset(imports)
-    searched = list(dict.fromkeys(path for path in sys.path if Path(path) in sites and Path(path).is_dir()))
+    imports = frozenset(imports)
+    names = LIBRARIES | THEIR_NEEDS | imports
+    further = [str(place.parent) for place in map(_place_of, sorted(imports)) if place]
+    searched = [path for path in sys.path if Path(path) in sites and Path(path).is_dir()]
+    searched = list(dict.fromkeys([*searched, *further]))
     modules = dict.fromkeys([*_interpreter(), *_installed(sorted(names), searched), *_own(own)])
     return View(tuple(there), tuple(_outermost(hidden)), tuple(modules), tuple(searched))
+
+
+def places(imports: Iterable[str]) -> dict[str, int]:
+    """Return where the modules are that an attempt may import besides what all may, and their inodes."""
+    return {str(path): path.stat().st_ino for path in map(_place_of, sorted(imports)) if path and path.exists()}
 
 
 def command(view: View, scratch: str, program: list[str]) -> list[str]:
@@ -264,6 +273,16 @@ def _installed(names: Iterable[str], folders: list[str]) -> Iterator[str]:
                 yield str(libraries)
             if name not in THEIR_NEEDS:
                 yield from map(str, sorted(Path(place).parent.glob(f"{name}-*.dist-info")))
+
+
+def _place_of(name: str) -> Path | None:
+    """Return the file or folder of a top-level module, also where an editable installation has it. Imports nothing."""
+    try:
+        spec = importlib.machinery.PathFinder.find_spec(name) or importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    found = [*(spec.submodule_search_locations or ()), spec.origin or ""] if spec else [""]
+    return Path(found[0]) if Path(found[0]).stem == name else None
 
 
 def _own(root: Path) -> Iterator[str]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import importlib
+import itertools
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ import groundup.plugins
 from groundup.core.errors import PluginProblem, UnknownName, UsageProblem
 from groundup.core.hookspecs import hookimpl
 from groundup.core.registry import Registry
+from groundup.core.reloading import refresh
 from groundup.core.technique import CONTRACT, Day, Hole, Roadmap, Source, Technique
+
+numbers = itertools.count()
 
 
 def technique(identity: str, **fields: Any) -> Technique:
@@ -302,6 +307,143 @@ def test_a_day_goes_by_its_number() -> None:
 def test_a_day_out_of_range_is_told_the_range(name: str) -> None:
     with pytest.raises(UsageProblem, match=rf"^Roadmap 'days' has 2 days, day-1 to day-2; no '{name}'\.$"):
         registry(one=plugin(roadmaps=[ROADMAP])).day(name, "days")
+
+
+# In a process that outlives an edit
+
+
+MANIFEST = """
+from groundup.core.hookspecs import hookimpl
+from groundup.core.technique import Hole, Source, Technique
+
+TITLE = "A toy"
+
+
+@hookimpl
+def techniques():
+    return [
+        Technique(
+            id="toys/scale", title=TITLE, summary="It scales.", package=__name__, implements="scale",
+            holes=(Hole(hints=("?",)),), sources=(Source(title="A toy", url="https://example.org"),),
+        )
+    ]
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """Install a plugin, a package with an entry point; return its manifest."""
+    monkeypatch.syspath_prepend(tmp_path)
+    names = []
+
+    def install(text: str) -> Path:
+        name = f"toy_registry_{next(numbers)}"
+        names.append(name)
+        for folder in (name, f"{name}-1.dist-info"):
+            (tmp_path / folder).mkdir()
+        (tmp_path / f"{name}-1.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (tmp_path / f"{name}-1.dist-info" / "entry_points.txt").write_text(f"[groundup]\nthe-{name} = {name}\n")
+        manifest = tmp_path / name / "__init__.py"
+        manifest.write_text(text.replace("{package}", name))
+        importlib.invalidate_caches()
+        return manifest
+
+    yield install
+    for module in [m for m in sys.modules if m.partition(".")[0] in names]:
+        del sys.modules[module]
+
+
+def settled() -> Registry:
+    """Return a registry of files that are older than it."""
+    found = Registry()
+    while (newer := found.current()) is not found:
+        found = newer
+    return found
+
+
+def test_a_registry_stays_current_while_nothing_changes(installed: Callable[[str], Path]) -> None:
+    installed(MANIFEST)
+    found = settled()
+    assert "toys/scale" in found.techniques
+    assert found.current() is found
+
+
+def test_an_edit_of_a_manifest_is_in_the_current_registry(installed: Callable[[str], Path]) -> None:
+    manifest = installed(MANIFEST)
+    found = settled()
+    for title in ("A fine toy", "A toy"):
+        manifest.write_text(MANIFEST.replace("A toy", title, 1))
+        newer = found.current()
+        assert newer is not found
+        assert newer.technique("scale").title == {"en": title}
+        assert newer.technique("gae") == found.technique("gae")
+        assert newer.problems == []
+        found = newer
+    assert found.current() is found
+
+
+def test_an_edit_of_what_a_manifest_imports_is_too(installed: Callable[[str], Path]) -> None:
+    manifest = installed(MANIFEST.replace('TITLE = "A toy"', "from {package}.texts import TITLE"))
+    (manifest.parent / "texts.py").write_text("TITLE = 'One'\n")
+    found = settled()
+    assert found.technique("scale").title == {"en": "One"}
+    (manifest.parent / "texts.py").write_text("TITLE = 'Two'\n")
+    assert found.current().technique("scale").title == {"en": "Two"}
+
+
+def test_a_manifest_that_was_read_anew_for_another_reason_is_current_too(installed: Callable[[str], Path]) -> None:
+    manifest = installed(MANIFEST)
+    found = settled()
+    manifest.write_text(MANIFEST.replace("A toy", "A fine toy", 1))
+    refresh([manifest.parent.name])  # as when it is graded
+    assert found.current().technique("scale").title == {"en": "A fine toy"}
+
+
+@pytest.mark.parametrize("broken", ["def (:\n", "import nowhere\n", "raise SystemExit(1)\n"])
+def test_whoever_asks_for_a_technique_that_an_edit_broke_is_told_why(
+    installed: Callable[[str], Path], broken: str
+) -> None:
+    manifest = installed(MANIFEST)
+    other = settled()
+    for _ in range(2):
+        manifest.write_text(MANIFEST + broken)
+        found = other.current()
+        (problem,) = found.problems
+        assert str(problem).startswith(f"Plugin 'the-{manifest.parent.name}' cannot be imported: ")
+        for name in ("scale", "toys/scale"):
+            with pytest.raises(PluginProblem) as told:
+                found.technique(name)
+            assert told.value is problem
+        assert found.technique("gae")
+        assert found.current().technique("gae") == found.technique("gae")
+        manifest.write_text(MANIFEST)
+        other = found.current()
+        assert other.problems == []
+        assert other.technique("scale").title == {"en": "A toy"}
+
+
+def test_a_technique_that_an_edit_took_out_is_no_longer_there(installed: Callable[[str], Path]) -> None:
+    manifest = installed(MANIFEST)
+    found = settled()
+    manifest.write_text(MANIFEST.replace("toys/scale", "toys/scales"))
+    with pytest.raises(UnknownName, match="Did you mean 'toys/scales'"):
+        found.current().technique("toys/scale")
+
+
+def test_a_plugin_that_is_installed_later_is_in_the_current_registry(installed: Callable[[str], Path]) -> None:
+    found = settled()
+    installed(MANIFEST)
+    assert "toys/scale" in found.current().techniques
+
+
+def test_a_plugin_that_was_broken_from_the_start_is_tried_again_once_it_changed(
+    installed: Callable[[str], Path],
+) -> None:
+    manifest = installed(MANIFEST + "import nowhere\n")
+    found = settled()
+    assert len(found.problems) == 1
+    manifest.write_text(MANIFEST)
+    assert found.current().technique("scale").id == "toys/scale"
 
 
 # Prerequisites
