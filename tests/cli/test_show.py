@@ -124,6 +124,13 @@ def test_conventions_are_told_apart_from_mistakes(capsys: pytest.CaptureFixture[
     assert "  A convention that others use: sums.\n    It sums.\n" in out
 
 
+def test_a_pair_of_mistakes_is_told_as_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    pair = [Diagnosis(id=name, kind="misconception", says="It does.", perhaps=True) for name in ("sums", "halves")]
+    out = printed(capsys, a_verdict(diagnosis=tuple(pair)))
+    assert "  Perhaps two things at once:\n  This is what sums does.\n" in out
+    assert "Perhaps" not in printed(capsys, a_verdict(diagnosis=(pair[0].model_copy(update={"perhaps": False}),)))
+
+
 def test_an_empty_hole_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     holes = (HOLES[0], HOLES[1].model_copy(update={"filled": False}))
     assert "Still empty: hole 2 (the product)." in printed(capsys, a_verdict(holes=holes))
