@@ -179,7 +179,7 @@ def test_a_round_after_the_technique_changed_says_who_moved_and_why(
     grade_all(seed=7)
     file = mean.files.solution
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("total / weight.sum()", "total / len(x)"), encoding="utf-8")
+    file.write_text(text.replace("    total =", "    weight = weight * weight\n    total ="), encoding="utf-8")
     with pytest.raises(UsageProblem, match=r"something else \(solution\): --regrade"):
         grade_all(seed=7)
     outcome = grade_all(seed=7, regrade=True)
