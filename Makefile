@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
-.PHONY: help set-up tools test check soak bench clean
+.PHONY: help set-up tools test check soak bench docs clean
 .NOTPARALLEL:
 
 help: ## show this
@@ -26,6 +26,9 @@ soak: set-up ## the tests that are too slow for every change
 
 bench: set-up ## measure what the project promises to be fast
 	@$(PYTHON) benchmarks/run.py
+
+docs: set-up ## write the page of the plugin contract from its docstrings
+	@.venv/bin/learn contract > docs/authors/contract.md
 
 clean: ## delete what is made from the sources; .venv and your workspace stay
 	rm -rf build/lib build/bdist.* dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

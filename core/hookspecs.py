@@ -24,12 +24,18 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def techniques() -> Iterable[Technique]:  # type: ignore[empty-body]
-    """Return the techniques that this plugin teaches. Called once a process; must not import torch."""
+    """Return the techniques that this plugin teaches. Called when plugins are loaded; must not import torch.
+
+    No two techniques have the same id. A plugin with anything wrong in what it declares is left out whole.
+    """
 
 
 @hookspec
 def roadmaps() -> Iterable[Roadmap]:  # type: ignore[empty-body]
-    """Return roadmaps. Their days may name techniques of other plugins, and ones that nobody has written yet."""
+    """Return roadmaps. Their days may name techniques of other plugins, and ones that nobody has written yet.
+
+    A learner follows one by its id: ``roadmap = "..."`` in learn.toml. No two have the same.
+    """
 
 
 @hookspec
@@ -43,14 +49,25 @@ def question_types() -> dict[str, type[Question]]:  # type: ignore[empty-body]
 
 @hookspec
 def brief_sections(verdicts: list[dict[str, Any]], lang: str) -> dict[str, str]:  # type: ignore[empty-body]
-    """Return sections for the learner's brief, title to Markdown, from the verdicts it quotes (``Verdict`` as JSON)."""
+    """Return sections for the learner's brief, title to Markdown, from the verdicts it quotes (``Verdict`` as JSON).
+
+    There is one verdict for each technique that was graded, the best. The brief names the plugin beside its sections;
+    HTML in them is shown as text, and so are pictures. Return no section where there is nothing to say.
+    """
 
 
 @hookspec
 def verdict_given(verdict: dict[str, Any]) -> None:
-    """Be told of a verdict (``Verdict`` as JSON) after it is recorded. One that raises is reported and ignored."""
+    """Be told of a verdict (``Verdict`` as JSON) after it is recorded. What is returned is ignored.
+
+    The learner waits while it runs: be quick. One that raises changes neither the verdict nor the exit code.
+    """
 
 
 @hookspec
 def commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
-    """Return further commands for ``learn``. They are looked up when no built-in command has the name typed."""
+    """Return further commands for ``learn``. They are looked up when no built-in command has the name typed.
+
+    No plugin may take the name of a built-in command, or one that another has taken. A GroundupError that a command
+    raises becomes its message and exit code; 'learn doctor' lists the commands that there are.
+    """

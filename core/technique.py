@@ -45,34 +45,34 @@ class Source(Declared):
     """Where a formula or a convention was checked: a paper, a page or a file of a public repository."""
 
     title: str
-    url: str = Field(pattern=r"^https?://")
+    url: str = Field(pattern=r"^https?://", description="http or https")
     where: str = Field("", description="equation, section or function")
 
 
 class Hole(Declared):
     """One hole of the exercise; its hints go from a nudge to nearly the line."""
 
-    hints: tuple[Text, ...] = Field(min_length=1)
+    hints: tuple[Text, ...] = Field(min_length=1, description="'learn hint' gives one after the other")
 
 
 class Technique(Declared):
     """One mechanism: what it is called, what it needs, and where its files lie."""
 
-    id: TechniqueId
+    id: TechniqueId = Field(description="'track/technique', in lower-case words joined by hyphens")
     version: int = Field(1, ge=1, description="raised when a right attempt could get another verdict")
     contract: int = Field(CONTRACT, ge=1, description="the plugin contract that it is written for")
-    title: Text
-    summary: Text
-    package: str = Field(description="__name__ of the plugin package; its files are found from it")
+    title: Text = Field(description="a few words, as in a heading")
+    summary: Text = Field(description="what it does, in a sentence or two: 'learn list' and the brief show it")
+    package: str = Field(description="`__name__` of the plugin package; its files are found from it")
     implements: str = Field(description="the one public class or function of the file: what is graded")
     interface: str | None = Field(None, description="'module:Class' of the interface that the class fulfils")
     distributed: bool = Field(
         False, description="whether the class runs on every rank: its constructor takes the rank's communicator first"
     )
-    requires: tuple[TechniqueId, ...] = ()
-    holes: tuple[Hole, ...] = Field(min_length=1)
-    sources: tuple[Source, ...] = Field(min_length=1)
-    headline: Text | None = None
+    requires: tuple[TechniqueId, ...] = Field((), description="what a learner does first; it may not be written yet")
+    holes: tuple[Hole, ...] = Field(min_length=1, description="one for each that the solution marks, in its order")
+    sources: tuple[Source, ...] = Field(min_length=1, description="where its formulas and conventions were checked")
+    headline: Text | None = Field(None, description="the one thing it is known for, which its lab measures")
     imports: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = Field(
         (), description="further top-level modules that an attempt may import"
     )
@@ -165,10 +165,10 @@ def _folder(package: str) -> Path:
 class Day(Declared):
     """One day of a roadmap. A technique it names may not be written yet."""
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, description="its place: the days count 1, 2, 3 ...")
     title: Text
-    techniques: tuple[TechniqueId, ...] = ()
-    quiz: str | None = None
+    techniques: tuple[TechniqueId, ...] = Field((), description="in the order in which they are learnt")
+    quiz: str | None = Field(None, description="the technique whose quiz ends the day")
 
     @property
     def name(self) -> str:
@@ -179,7 +179,7 @@ class Day(Declared):
 class Roadmap(Declared):
     """Ordered days through the techniques."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="what learn.toml names to follow it: `roadmap = 'id'`")
     title: Text
     days: tuple[Day, ...] = Field(min_length=1)
 

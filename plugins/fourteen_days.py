@@ -1,7 +1,9 @@
-"""The built-in roadmap: fourteen days from value iteration to serving."""
+"""The built-in roadmap: fourteen days from value iteration to serving, and in the brief, how far along one is."""
+
+from typing import Any
 
 from groundup.core.hookspecs import hookimpl
-from groundup.core.technique import Day, Roadmap
+from groundup.core.technique import Day, Roadmap, say
 
 DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
     ("Decisions: states, rewards and the best policy", "决策：状态、奖励与最优策略", ("rl/mdp",), None),
@@ -56,16 +58,44 @@ DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
 ]
 
 
+ROADMAP = Roadmap(
+    id="fourteen-days",
+    title={"en": "Fourteen days", "zh": "十四天"},
+    days=tuple(
+        Day(number=n, title={"en": en, "zh": zh}, techniques=techniques, quiz=quiz)
+        for n, (en, zh, techniques, quiz) in enumerate(DAYS, start=1)
+    ),
+)
+SAYS = {
+    "begun": {
+        "en": "{begun} of {days} days begun, {complete} complete. ✓ passed, – not graded.",
+        "zh": "共 {days} 天，已开始 {begun} 天，完成 {complete} 天。✓ 通过，– 未评判。",
+    },
+    "day": {"en": "- **Day {number}**, {title}: {techniques}", "zh": "- **第 {number} 天**，{title}：{techniques}"},
+}
+
+
 @hookimpl
 def roadmaps() -> list[Roadmap]:
     """Declare ``fourteen-days``."""
-    return [
-        Roadmap(
-            id="fourteen-days",
-            title={"en": "Fourteen days", "zh": "十四天"},
-            days=tuple(
-                Day(number=n, title={"en": en, "zh": zh}, techniques=techniques, quiz=quiz)
-                for n, (en, zh, techniques, quiz) in enumerate(DAYS, start=1)
-            ),
+    return [ROADMAP]
+
+
+@hookimpl
+def brief_sections(verdicts: list[dict[str, Any]], lang: str) -> dict[str, str]:
+    """Show the days that were begun, and what became of each of their techniques."""
+    found = {verdict["technique"]: "✓" if verdict["passed"] else f"{verdict['score']:.0%}" for verdict in verdicts}
+    begun = [day for day in ROADMAP.days if any(i in found for i in day.techniques)]
+    if not begun:
+        return {}
+    complete = sum(all(found.get(i) == "✓" for i in day.techniques) for day in begun)
+    lines = [
+        say(SAYS["day"], lang).format(
+            number=day.number,
+            title=say(day.title, lang),
+            techniques=", ".join(f"{i.partition('/')[2]} {found.get(i, '–')}" for i in day.techniques),
         )
+        for day in begun
     ]
+    head = say(SAYS["begun"], lang).format(begun=len(begun), days=len(ROADMAP.days), complete=complete)
+    return {say(ROADMAP.title, lang): "\n".join([head, "", *lines])}
