@@ -29,7 +29,9 @@ class Database:
         try:
             self._state = State(url)
         except StateProblem as problem:
-            raise type(problem)(str(problem).replace("The 'database' of learn.toml", "--database")) from problem
+            raise type(problem)(
+                str(problem).replace("The 'database' of learn.toml", "What --database names")
+            ) from problem
 
     def __enter__(self) -> Self:
         return self
