@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from groundup.cli.context import TechniqueName, WholeNumber, json_option, print_json, registry, shown, technique_named
-from groundup.cli.layout import padded, width, wrapped
+from groundup.cli.layout import padded, show_next, width, wrapped
 from groundup.cli.main import spoken
 from groundup.core.errors import EXIT_BROKEN, UsageProblem
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
     from groundup.grader.author import Finding
     from groundup.grader.mutants import Mutation
+
+LEFT_TO_DO = (
+    "{id} is in English. What comes with Groundup is in Chinese too: lesson.zh.md, and zh beside every en of the "
+    "manifest, the claims, the misconceptions, the quiz and the lab. tests/quizzes/test_quizzes.py works each computed "
+    "answer out in another way, and wants those of {name}; tests/solutions/ wants a test of the lesson's example."
+)
 
 
 @click.group("author", short_help="Check and generate the files of techniques.")
@@ -76,6 +84,48 @@ def check(
     if as_json:
         print_json({"sound": sound, "findings": [vars(f) for f in findings]})
     raise SystemExit(0 if sound else EXIT_BROKEN)
+
+
+@command.command("new", short_help="Begin a technique of your own.")
+@click.argument("name", metavar="TECHNIQUE")
+@click.option(
+    "--interface",
+    metavar="INTERFACE",
+    default="function",
+    show_default=True,
+    help="What it fulfils; an unknown one lists all.",
+)
+@click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), help="Folder to make. Default: groundup-TECHNIQUE."
+)
+@click.option("--builtin", metavar="TRACK", help="Put it into this clone of Groundup, on that track.")
+def new(name: str, interface: str, into: Path | None, builtin: str | None) -> None:
+    """Write TECHNIQUE as a distribution of its own: complete, and sound from the first minute.
+
+    \b
+    learn author new my-technique                         a function
+    learn author new my-technique --interface Optimizer   a class
+    learn author new my-technique --builtin training      in this clone
+
+    It begins as a small example, for you to change file by file. Nothing is overwritten.
+    """
+    from groundup.grader.scaffold.write import new_technique, write_builtin, write_distribution
+
+    if builtin and into:
+        raise UsageProblem("--into is for a distribution of its own, --builtin for this clone: give one of them.")
+    begun = new_technique(name, interface, registry(), builtin)
+    if builtin:
+        for path in write_builtin(begun):
+            click.echo(shown(path))
+        click.echo("\n" + wrapped(LEFT_TO_DO.format(id=begun.id, name=begun.name)))
+        show_next((f"author check {name}", "prove it sound; until it is translated, all but 'languages'"))
+        return
+    folder = into or Path(f"groundup-{name}")
+    files = write_distribution(begun, folder)
+    click.echo(f"Wrote {shown(folder)}/: {len(files)} files, the technique {begun.id}.\n")
+    click.echo("Install it, so that changes are seen at once:")
+    click.echo(f"  {shown(Path(sys.executable))} -m pip install --editable {shown(folder)}")
+    show_next((f"author check {name}", "prove it sound"), (f"start {name}", "see it as a learner does"))
 
 
 @command.command("mutate", short_help="Try small changes of the solution: does a property see each?")

@@ -23,6 +23,8 @@ PLACEHOLDERS = {
     "NAME": "姓名",
     "URL": "地址",
     "RULE": "规则",
+    "INTERFACE": "接口",
+    "TRACK": "方向",
 }
 
 # Paragraphs of help, cells of its tables, headings: looked up whole.
@@ -255,6 +257,20 @@ HELP = {
         "检查这台机器具备什么，并说明每样缺失的影响。无法评判时退出码为 3。"
     ),
     "Print a completion script for SHELL: bash, zsh or fish.": "输出 bash、zsh 或 fish 的补全脚本。",
+    # author new
+    "Begin a technique of your own.": "开始编写你自己的技术。",
+    "Write TECHNIQUE as a distribution of its own: complete, and sound from the first minute.": (
+        "把一项新技术写成独立的发行包：内容完整，从第一分钟起就是可靠的。"
+    ),
+    "a function": "一个函数",
+    "a class": "一个类",
+    "in this clone": "写入这个克隆",
+    "It begins as a small example, for you to change file by file. Nothing is overwritten.": (
+        "它从一个小例子开始，由你逐个文件修改。不会覆盖任何文件。"
+    ),
+    "What it fulfils; an unknown one lists all.": "它满足的接口；给出未知的名字会列出全部。",
+    "Folder to make. Default: groundup-TECHNIQUE.": "要建立的文件夹。默认：groundup-技术名。",
+    "Put it into this clone of Groundup, on that track.": "放入 Groundup 的这个克隆，归入该方向。",
     # author
     "Tools for those who write techniques.": "供编写技术的人使用的工具。",
     "Prove techniques sound.": "证明技术可靠。",

@@ -14,6 +14,7 @@ from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.lab import LabRun, has_lab, load_lab, run_lab
+from groundup.grader.soundness.pace import allowed
 from groundup.grader.soundness.places import Found, place
 
 LONGEST = 20.0  # seconds
@@ -42,9 +43,9 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
         return "", [f"{path}:{lines[-1] if lines else 1}: it raises {type(error).__name__}: {error}"]
     seconds = time.monotonic() - began
     problems = list(_found(ran, path))
-    if seconds > LONGEST:
+    if seconds > allowed(LONGEST):
         at = place(path, "bench.quick")
-        problems.append(f"{at}: the quick mode takes {seconds:.0f} s, at most {LONGEST:.0f}: do fewer steps of it")
+        problems.append(f"{at}: the quick mode takes {seconds:.0f} s, at most {allowed(LONGEST):.0f}: do fewer steps of it")
     return f"quick mode in {seconds:.1f} s", problems
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import groundup.core
+
 pytestmark = pytest.mark.usefixtures("grading")
 
 RULES = ["exercise", "stub", "solution", "budget", "misconceptions", "properties"]
@@ -57,6 +59,35 @@ def test_stubs_are_written_where_they_differ(learn: Any, toy: Path) -> None:
     assert exercise.read_bytes() == sound
 
 
+def test_a_new_technique_says_what_to_do_next(learn: Any, here: Path) -> None:
+    result = learn("author", "new", "brand-new", "--interface", "Optimizer")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Wrote groundup-brand-new/: 14 files, the technique training/brand-new."
+    assert lines[3].endswith(" -m pip install --editable groundup-brand-new")
+    assert "  learn author check brand-new  prove it sound" in lines
+    assert (here / "groundup-brand-new" / "groundup_brand_new" / "solution.py").is_file()
+
+
+def test_a_new_technique_goes_where_it_is_told(learn: Any, here: Path) -> None:
+    result = learn("author", "new", "brand-new", "--into", "elsewhere/mine")
+    assert result.stdout.startswith("Wrote elsewhere/mine/: ")
+    assert (here / "elsewhere" / "mine" / "pyproject.toml").is_file()
+    again = learn("author", "new", "brand-new", "--into", "elsewhere/mine")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "elsewhere/mine is there already, and nothing is overwritten" in again.stderr
+
+
+def test_a_new_built_in_says_what_is_left(learn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "setup.py").write_text("")
+    monkeypatch.setattr(groundup.core, "__file__", str(tmp_path / "core" / "__init__.py"))
+    result = learn("author", "new", "brand-new", "--builtin", "data")
+    assert (tmp_path / "plugins" / "data" / "brand_new" / "lesson.md").is_file()
+    told = " ".join(result.stdout.split())
+    assert "data/brand-new is in English. What comes with Groundup is in Chinese too: lesson.zh.md" in told
+    assert "learn author check brand-new" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -64,6 +95,9 @@ def test_stubs_are_written_where_they_differ(learn: Any, toy: Path) -> None:
         (["check", "scale", "--all"], "Name techniques, or give --all: not both 'scale' and --all."),
         (["check", "scale", "--rule", "stubs"], "No rule 'stubs'. Did you mean 'stub'?"),
         (["check", "scale", "--seeds", "0"], "'0' is not a whole number from 1 to"),
+        (["new", "gae"], "The name 'gae' is taken, by rl/gae"),
+        (["new", "brand-new", "--interface", "Optimiser"], "No interface 'Optimiser'. Did you mean 'Optimizer'?"),
+        (["new", "brand-new", "--into", "a", "--builtin", "rl"], "give one of them"),
         (["chekc"], "No such command 'chekc'"),
     ],
 )

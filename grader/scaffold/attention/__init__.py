@@ -1,0 +1,1 @@
+"""Attention: each query head with a key/value head of its own."""

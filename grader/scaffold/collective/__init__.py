@@ -1,0 +1,1 @@
+"""Collective: everything goes through rank 0."""

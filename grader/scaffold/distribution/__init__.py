@@ -1,0 +1,1 @@
+"""What surrounds an example: a distribution's own files, and the manifest."""

@@ -1,0 +1,1 @@
+"""KVCacheManager: a cache that grows."""

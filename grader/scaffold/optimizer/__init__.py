@@ -1,0 +1,1 @@
+"""Optimizer: gradient descent with momentum."""

@@ -1,0 +1,1 @@
+"""ParallelStrategy: gradients averaged in one all-reduce."""

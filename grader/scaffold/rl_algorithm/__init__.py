@@ -1,0 +1,1 @@
+"""RLAlgorithm: the policy gradient with a baseline."""
