@@ -242,7 +242,33 @@ SENTENCES = {
     "Wrote {file}: {count} techniques, {size}": "已写入 {file}：{count} 项技术，{size}",
     "; its attempts and plots are in {folder}/": "；其中的作答和曲线图在 {folder}/",
     "{count} bytes": "{count} 字节",
+    # watch
+    "You have started nothing of {name}: 'learn start {name}' puts its stubs there.": (
+        "{name} 里还没有开始任何技术：'learn start {name}' 会把练习框架放到那里。"
+    ),
+    "{id}: grading {path} ...": "{id}：正在评判 {path} ……",
+    "line {line}": "第 {line} 行",
+    "grading ...": "正在评判……",
+    "{held} hold": "{held} 条满足",
+    "Not graded: it is tried again when you save.": "没有评判：保存后会再试。",
+    "n next   h hint   r lesson   q end": "n 下一条   h 提示   r 课文   q 结束",
+    "Press any key to go on.": "按任意键继续。",
+    # the warm judge
+    "the warm judge was ended while it told or kept the verdict: grade again.": (
+        "常驻评判进程在给出或保存结论时被终止：请重新评判。"
+    ),
     # doctor
+    "{name} is 0": "{name} 为 0",
+    "only on Linux": "只在 Linux 上有",
+    "no folder for its socket belongs to you alone": "没有只属于你的文件夹来放它的套接字",
+    "this 'learn' is not the installed command": "这个 'learn' 不是安装的命令",
+    "Each 'learn grade' imports everything anew: seconds.": "每次 'learn grade' 都要重新导入全部模块：需要数秒。",
+    "it does not answer": "没有应答",
+    "The next 'learn grade' starts another.": "下一次 'learn grade' 会另外启动一个。",
+    "none runs; a 'learn grade' starts one, for those after it": "没有在运行；'learn grade' 会为之后的评判启动一个",
+    "process {pid}, {count} gradings; it ends when none has come for {minutes} minutes": (
+        "进程 {pid}，已评判 {count} 次；{minutes} 分钟没有评判就会结束"
+    ),
     "{version} at {path}": "{version}，位于 {path}",
     "{version}, {count} threads": "{version}，{count} 个线程",
     "{version}; without a GPU it interprets kernels": "{version}；没有 GPU 时以解释方式运行内核",
@@ -292,21 +318,6 @@ SENTENCES = {
 # What is said elsewhere and told by its wording: errors of the registry and the judge, and what a verdict recorded. The
 # first wording that fits counts. A field is looked up in turn.
 WORDINGS = {
-    # what contains attempts
-    "it needs Linux": "需要 Linux",
-    "this kernel has no Landlock (Linux 5.13 or newer, enabled at boot)": (
-        "内核没有 Landlock（需要 Linux 5.13 或更高版本，并在启动时启用）"
-    ),
-    "system calls cannot be filtered on this kernel or processor": "此内核或处理器无法过滤系统调用",
-    "bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)": (
-        "未安装 bubblewrap（Debian 和 Ubuntu：apt install bubblewrap）"
-    ),
-    "bubblewrap does not run ({why})": "bubblewrap 无法运行（{why}）",
-    "bubblewrap may not, or cannot, make namespaces here ({why})": "bubblewrap 在此无权或无法创建命名空间（{why}）",
-    "No containment '{what}': it may be {known}.": "没有名为 '{what}' 的隔离级别：可选 {known}。",
-    "{name} is '{asked}': it may be {known} or {last}.": "{name} 是 '{asked}'：可选 {known} 或 {last}。",
-    "{name} asks for '{asked}', which this machine does not have: {why}.": "{name} 要求 '{asked}'，而本机没有：{why}。",
-    "Containment '{what}' is demanded, and {name} asks for '{layer}'. Unset it, or demand less.": (
     # a class of submissions
     "the submission is a link; a folder is wanted": "提交是链接，这里要的是文件夹",
     "the folder cannot be read: {why}": "无法读取该文件夹：{why}",
@@ -398,6 +409,21 @@ WORDINGS = {
     ),
     "--engine ray needs Ray, which is not installed here: {how} installs it. Without it, --engine local grades on this "
     "machine.": "--engine ray 需要 Ray，而这里没有安装：{how} 可以安装它。没有它时，--engine local 在这台机器上评判。",
+    # what contains attempts
+    "it needs Linux": "需要 Linux",
+    "this kernel has no Landlock (Linux 5.13 or newer, enabled at boot)": (
+        "内核没有 Landlock（需要 Linux 5.13 或更高版本，并在启动时启用）"
+    ),
+    "system calls cannot be filtered on this kernel or processor": "此内核或处理器无法过滤系统调用",
+    "bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)": (
+        "未安装 bubblewrap（Debian 和 Ubuntu：apt install bubblewrap）"
+    ),
+    "bubblewrap does not run ({why})": "bubblewrap 无法运行（{why}）",
+    "bubblewrap may not, or cannot, make namespaces here ({why})": "bubblewrap 在此无权或无法创建命名空间（{why}）",
+    "No containment '{what}': it may be {known}.": "没有名为 '{what}' 的隔离级别：可选 {known}。",
+    "{name} is '{asked}': it may be {known} or {last}.": "{name} 是 '{asked}'：可选 {known} 或 {last}。",
+    "{name} asks for '{asked}', which this machine does not have: {why}.": "{name} 要求 '{asked}'，而本机没有：{why}。",
+    "Containment '{what}' is demanded, and {name} asks for '{layer}'. Unset it, or demand less.": (
         "要求的隔离级别是 '{what}'，而 {name} 指定了 '{layer}'。请取消后者，或降低要求。"
     ),
     "Containment '{what}' is demanded, and attempts run in '{layer}' here: {why}. Nothing was run.": (

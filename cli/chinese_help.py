@@ -52,6 +52,7 @@ HELP = {
     "Put a day's or a technique's stubs into your workspace.": "把一天或一项技术的练习框架放入你的工作区。",
     "Read a lesson.": "阅读课文。",
     "Grade your attempt, with evidence.": "评判你的作答，并给出证据。",
+    "Grade on every save.": "每次保存都评判。",
     "Run a technique's lab with your own code.": "用你自己的代码运行一项技术的实验。",
     "Answer questions on a technique, with numbers of their own each time.": "回答关于一项技术的问题，每次数字都不同。",
     "Export what you have proved, with its evidence.": "导出你已证明的内容及其证据。",
@@ -93,6 +94,24 @@ HELP = {
     "Draw the cases of an earlier grading again.": "重新抽取先前某次评判的用例。",
     "Refuse weaker walls: strong, namespaces, landlock.": "拒绝更弱的隔离：strong、namespaces、landlock。",
     "Draw 200 examples for each property instead of 25.": "每条性质抽取 200 个用例，而不是 25 个。",
+    # watch
+    "Grade your attempt each time that you save it, and show in place what holds.": (
+        "每次保存作答时评判它，并在原处显示满足哪些性质。"
+    ),
+    "Without a name it is what you last worked on; saving another attempt goes over to that one. What failed last is "
+    "tried first, and a failure is shown as soon as it is found. A save ends the grading that goes on and begins anew. "
+    "Verdicts are recorded as those of 'learn grade' are.": (
+        "不给名称时，评判你最后改动的作答；保存另一份作答就转到那一份。上次不满足的先试，一发现不满足就显示。保存会终止正在进行的"
+        "评判，重新开始。结论与 'learn grade' 的一样记录下来。"
+    ),
+    "Keys": "按键",
+    "the next property that fails, then the next technique": "下一条不满足的性质，然后是下一项技术",
+    "the next hint": "下一条提示",
+    "the lesson": "课文",
+    "end": "结束",
+    "what you last worked on": "你最后改动的作答",
+    "one technique": "一项技术",
+    "the attempts of a day": "一天的各份作答",
     # run
     "Run the lab of TECHNIQUE: a closed loop with your own implementation, the reference beside it.": (
         "运行一项技术的实验：用你自己的实现跑完整的闭环，并与参考实现对照。"
@@ -336,6 +355,7 @@ CLICK = {
     "Got unexpected extra arguments ({args})": "多出了参数：{args}",
     "Choose from:\n\t{choices}": "可选：\n\t{choices}",
     "'DAY|TECHNIQUE'": "'日程|技术'",
+    "'[DAY|TECHNIQUE]'": "'[日程|技术]'",
     "'TECHNIQUE'": "'技术'",
     "'[TECHNIQUE]'": "'[技术]'",
     "'[TECHNIQUES]...'": "'[技术]...'",

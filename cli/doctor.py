@@ -35,7 +35,7 @@ class Finding:
 @lang_option
 def command(as_json: bool, lang: str | None) -> None:
     """Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work."""
-    checks = (_python, _torch, _triton, _gpu, _gloo, _fonts, _containment, _grading, _state, _plugins)
+    checks = (_python, _torch, _triton, _gpu, _gloo, _fonts, _containment, _grading, _warm, _state, _plugins)
     findings = []
     for check in checks:
         findings.append(_carefully(check))
@@ -156,6 +156,35 @@ def _grading() -> Finding:
     cold, warm = seconds
     found = tr("a process starts in {cold:.1f} s cold, {warm:.0f} ms after that", cold=cold, warm=1000 * warm)
     return Finding("grading", "ok", found)
+
+
+def _warm() -> Finding:
+    from groundup.cli import warm
+
+    why = {
+        "off": tr("{name} is 0", name=warm.TURNED_OFF_BY),
+        "platform": tr("only on Linux"),
+        "folder": tr("no folder for its socket belongs to you alone"),
+        "process": tr("this 'learn' is not the installed command"),
+    }
+    if reason := warm.unusable():
+        return Finding("warm", "lacking", why[reason], tr("Each 'learn grade' imports everything anew: seconds."))
+    try:
+        told = warm.ask(warm.place())
+    except TimeoutError:
+        return Finding("warm", "lacking", tr("it does not answer"), tr("The next 'learn grade' starts another."))
+    if told is None:
+        return Finding("warm", "ok", tr("none runs; a 'learn grade' starts one, for those after it"))
+    return Finding(
+        "warm",
+        "ok",
+        tr(
+            "process {pid}, {count} gradings; it ends when none has come for {minutes} minutes",
+            pid=told["pid"],
+            count=told["grades"],
+            minutes=round(told["idle_seconds"] / 60),
+        ),
+    )
 
 
 def _state() -> Finding:

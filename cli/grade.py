@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from groundup.cli import warm
 from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
@@ -39,9 +41,9 @@ from groundup.core.errors import (
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.judge import Judge
+    from groundup.grader.judge import Judge, Tell
     from groundup.grader.state import State
-    from groundup.grader.verdict import Verdict
+    from groundup.grader.verdict import PropertyResult, Verdict
     from groundup.grader.workspace import Workspace
 
 
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 @click.option(
     "--require-containment", "level", metavar="LEVEL", help="Refuse weaker walls: strong, namespaces, landlock."
 )
+@click.option("--events", is_flag=True, hidden=True, help="For 'learn watch': a line of JSON for all that happens.")
 @click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
 @json_option
 @lang_option
@@ -69,6 +72,7 @@ def command(
     seed: int | None,
     level: str | None,
     thorough: bool,
+    events: bool,
     as_json: bool,
     lang: str | None,
 ) -> None:
@@ -96,11 +100,11 @@ def command(
         raise UsageProblem(tr("--attempt goes with one technique, not with --all."))
     if not technique and not everything:
         raise UsageProblem(tr("Name a technique, as in 'learn grade ppo', or give --all."))
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.fork_server import running_server
 
     demand_containment(None, level)
     verdicts, codes = [], [EXIT_HELD]
-    with ForkServer() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here
+    with running_server() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here
         workspace = None if file else find_workspace()
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
@@ -111,16 +115,19 @@ def command(
         for number, chosen in enumerate(techniques):
             try:
                 path = file or attempt_in(workspace, chosen)  # type: ignore[arg-type]
-                verdict = _graded(judge, state, chosen, path, seed, thorough)
+                verdict = _graded(judge, state, chosen, path, seed, thorough, _tell if events else None)
             except GroundupError as problem:
                 if not everything:
                     raise
+                warm.no_way_back()
                 click.echo(f"learn: {chosen.id}: {spoken(told(str(problem)))}", err=True)
                 codes.append(problem.exit_code)
                 continue
             verdicts.append(verdict)
             codes.append(_exit_code(verdict))
-            if not as_json:
+            if events:
+                _print_event("verdict", verdict)
+            elif not as_json:
                 _show(verdict, chosen, judge.lang, first=number == 0, file=file, alone=not everything)
     if as_json:
         data = [v.model_dump(mode="json") for v in verdicts]
@@ -147,7 +154,13 @@ def _techniques(name: str | None, file: Path | None, workspace: Workspace | None
 
 
 def _graded(
-    judge: Judge, state: State | None, technique: Technique, path: Path, seed: int | None, thorough: bool
+    judge: Judge,
+    state: State | None,
+    technique: Technique,
+    path: Path,
+    seed: int | None,
+    thorough: bool,
+    tell: Tell | None,
 ) -> Verdict:
     """Grade one attempt and have the verdict on disk before anyone is told of it."""
     from groundup.grader.judge import read_attempt
@@ -156,7 +169,10 @@ def _graded(
     source = read_attempt(Path(name))
     with _saying(tr("grading {id} ...", id=technique.id)):
         cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
-        grading = judge.grade(technique, source, name, seed=seed, thorough=thorough, cases=cases)
+        if tell and cases and (still := judge.still_failing(technique, source, name, cases, seed=seed or 0)):
+            tell("failing", still)
+        grading = judge.grade(technique, source, name, seed=seed, thorough=thorough, cases=cases, tell=tell)
+        warm.no_way_back()
         if state:
             state.record(grading.verdict, grading.source, grading.cases)
     _tell_observers(grading.verdict)
@@ -171,6 +187,16 @@ def _show(verdict: Verdict, technique: Technique, lang: str, *, first: bool, fil
     show_verdict(verdict, technique, lang)
     if alone:
         show_next_steps(verdict, technique, str(file) if file else None)
+
+
+def _tell(kind: str, result: PropertyResult) -> None:
+    warm.no_way_back()
+    _print_event(kind, result)
+
+
+def _print_event(kind: str, what: Verdict | PropertyResult) -> None:
+    line = json.dumps({"event": kind, "data": what.model_dump(mode="json", round_trip=True)})
+    click.echo(line)
 
 
 def _tell_observers(verdict: Verdict) -> None:

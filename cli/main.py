@@ -21,6 +21,7 @@ COMMANDS = {
     "start": "Put a day's or a technique's stubs into your workspace.",
     "read": "Read a lesson.",
     "grade": "Grade your attempt, with evidence.",
+    "watch": "Grade on every save.",
     "run": "Run a technique's lab with your own code.",
     "quiz": "Answer questions on a technique, with numbers of their own each time.",
     "brief": "Export what you have proved, with its evidence.",
@@ -183,7 +184,15 @@ def cli(ctx: click.Context, lang: str | None) -> None:
 
 
 def main() -> None:
-    """Run ``learn``; Ctrl-C ends it with 130, as it ends other commands. What nobody foresaw ends it with 3, not 1."""
+    """Run ``learn``; a grade is handed over to the warm judge where one takes it, and starts one where none runs."""
+    sys.exit(run(hand_over=True))
+
+
+def run(*, hand_over: bool = False) -> int:
+    """Run the command that ``sys.argv`` names and return its exit code.
+
+    Ctrl-C ends it with 130, as it ends other commands. What nobody foresaw ends it with 3, not 1.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a mark that the terminal has no character for
@@ -191,7 +200,7 @@ def main() -> None:
 
     interrupt.watch()
     try:
-        code = cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
+        code = _there_or_here(sys.argv[1:]) if hand_over else _here()
     except click.Abort:
         stopped = f"learn: {tr('stopped.')}"
         click.echo(("\n" if sys.stderr.isatty() else "") + stopped, err=True)  # after the terminal's ^C
@@ -208,7 +217,35 @@ def main() -> None:
         fault = tr("the fault is not your attempt's. Please report it, with the lines above.")
         click.echo(f"learn: {fault}", err=True)
         code = EXIT_BROKEN
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
+
+
+def _there_or_here(arguments: list[str]) -> Any:
+    """Run the command in the warm judge, or in this process: then a grade has one started, for the next."""
+    from groundup.cli import warm
+
+    if not warm.wants_one(arguments):
+        return _here()
+    try:
+        code = warm.handed_over(arguments)
+    except KeyboardInterrupt:
+        speak_first(arguments)
+        raise click.Abort from None
+    if code is not None:
+        return code
+    code = _here()
+    if code in (0, 1):
+        warm.start()
+    return code
+
+
+def _here() -> Any:
+    try:
+        return cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            raise
+        return ended.code or 0
 
 
 def _spoken(command: click.Command) -> click.Command:

@@ -34,6 +34,13 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
         _show_properties(verdict.properties)
     if any(found.perhaps for found in verdict.diagnosis):
         click.echo("  " + tr("Perhaps two things at once:"))
+    show_diagnosis(verdict)
+    click.echo(wrapped(summary(verdict), first="  "))
+    click.echo(wrapped(_circumstances(verdict), first="  "))
+
+
+def show_diagnosis(verdict: Verdict) -> None:
+    """Print the name of the mistake, where it has one."""
     for found in verdict.diagnosis:
         name = click.style(found.id, bold=True)
         mistake, other = (
@@ -42,8 +49,6 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
         )
         click.echo("  " + (mistake if found.kind == "misconception" else other))
         click.echo(wrapped(found.says, first="    ") + "\n")
-    click.echo(wrapped(_summary(verdict), first="  "))
-    click.echo(wrapped(_circumstances(verdict), first="  "))
 
 
 def show_property(result: PropertyResult) -> None:
@@ -141,7 +146,8 @@ def _cut(line: str) -> str:
     return line[:longest] + tr(" ... ({count} more characters)", count=len(line) - longest)
 
 
-def _summary(verdict: Verdict) -> str:
+def summary(verdict: Verdict) -> str:
+    """Return the verdict in a sentence."""
     held, total = verdict.held, len(verdict.properties)
     words, colour = {
         "passed": (tr("Passed: all {total} properties hold.", total=total), "green"),

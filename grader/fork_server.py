@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -46,7 +47,6 @@ class ForkServer:
         """Where attempts have their folders. With namespaces it is a folder that only they see."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._triton = triton
-        self._owner = os.getpid()
         self._closed = False
         try:
             self._start()
@@ -55,6 +55,7 @@ class ForkServer:
             raise
 
     def _start(self) -> None:
+        self._owner = os.getpid()
         self._control, theirs = socket.socketpair()
         self._ready = False
         program = [sys.executable, "-I", str(sandbox.START), str(theirs.fileno())]
@@ -97,9 +98,9 @@ class ForkServer:
         """
         imports = sorted(imports)
         self.allow(imports)
-        if self._ready and self._process.poll() is not None:
+        if self._ready and self.has_ended():
             self.replace()
-        self._wait_until_ready()
+        self.wait_until_ready()
         data, their_data = socket.socketpair()
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
@@ -144,7 +145,14 @@ class ForkServer:
         Path(self.scratch).mkdir(mode=0o700, exist_ok=True)  # an attempt that is not contained may have removed it
         return self.scratch
 
-    def _wait_until_ready(self) -> None:
+    def has_ended(self) -> bool:
+        """Whether the server is gone. A process that is not its parent learns of that from the closed connection."""
+        if os.getpid() == self._owner:
+            return self._process.poll() is not None
+        return bool(select.select([self._control], [], [], 0)[0])  # once ready, it says nothing more
+
+    def wait_until_ready(self) -> None:
+        """Wait until the server has imported what attempts need. Raises EnvironmentProblem when it does not come."""
         if self._ready:
             return
         self._control.settimeout(START_SECONDS)
@@ -177,9 +185,10 @@ class ForkServer:
 
     def _kill(self) -> None:
         """Kill the server, and all of bubblewrap where that runs it: it may not have come to an end of starting it."""
-        if self._process.poll() is None:
+        if not self.has_ended():
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if os.getpid() == self._owner:
+            self._process.wait()
 
     def close(self) -> None:
         """End the server and everything that it started. Safe to call twice."""
@@ -207,6 +216,23 @@ class ForkServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_lent: ForkServer | None = None
+
+
+def lend(server: ForkServer) -> None:
+    """Have ``running_server`` return ``server`` in this process, a child of the one that started it."""
+    global _lent
+    _lent = server
+
+
+def running_server() -> ForkServer:
+    """Return the server that was lent, where it is in the layer that is chosen now, or else a new one.
+
+    Use it as a context manager: that ends a new one, and leaves one that was lent to its owner.
+    """
+    return _lent if _lent is not None and _lent.containment == sandbox.chosen() else ForkServer()
 
 
 def _environment(scratch: str, triton: bool) -> dict[str, str]:

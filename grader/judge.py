@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis
 import pytest
@@ -78,6 +78,10 @@ PLUGINS_OFF = [
 ]
 
 
+Tell = Callable[[Literal["failing", "result"], PropertyResult], None]
+"""Hears of each property how it came out, and before that, while a smaller case is looked for, that it fails."""
+
+
 @dataclass(frozen=True)
 class Grading:
     """A verdict and what is kept beside it: the source that was graded, and the failing cases as choices."""
@@ -114,11 +118,13 @@ class Judge:
         seed: int | None = None,
         thorough: bool = False,
         cases: dict[bytes, set[bytes]] | None = None,
+        tell: Tell | None = None,
     ) -> Grading:
         """Grade ``source``, which is called ``path`` in the verdict.
 
-        ``cases`` are failing cases kept from earlier gradings; they are tried first. Raises PluginProblem when the
-        technique's own files are broken, EnvironmentProblem when no process can be started.
+        ``cases`` are failing cases kept from earlier gradings; they are tried first. ``tell`` hears how it goes on.
+        Raises PluginProblem when the technique's own files are broken, EnvironmentProblem when no process can be
+        started.
         """
         seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         began = time.monotonic()
@@ -140,6 +146,7 @@ class Judge:
                     technique, Subject(proxy(process, technique.implements, reference), process), reference,
                     seed=seed, lang=self.lang, examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases,
                 )  # fmt: skip
+                run.tell = tell
                 run.run()
                 with _clean_environment():
                     found = run.diagnosis()
@@ -204,6 +211,30 @@ class Judge:
         answered, known = ([answer for _, answer in trace] for trace in (answers, right))
         return Replayed(result, run.failure, literal(answered), literal(known), run.database.kept())
 
+    def still_failing(
+        self, technique: Technique, source: str, path: str, cases: dict[bytes, set[bytes]], *, seed: int
+    ) -> PropertyResult | None:
+        """Return a property that fails on one of ``cases``, kept from an earlier grading; nothing else is tried.
+
+        It takes milliseconds, in a process of its own: the grading that follows is not changed by it.
+        """
+        reference = _reference(technique)
+        try:
+            process = start(
+                self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
+                total_seconds=TOTAL_SECONDS,
+            )  # fmt: skip
+        except (AttemptRaised, AttemptDied):
+            return None
+        with contextlib.closing(process):
+            run = PropertyRun(
+                technique, Subject(proxy(process, technique.implements, reference), process), reference, seed=seed,
+                lang=self.lang, cases=cases,
+            )  # fmt: skip
+            run.for_author = run.kept_alone = True
+            run.run()
+        return next((r for r in run.results.values() if r.status in ("failed", "died")), None)
+
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
         """Return the properties that find trusted ``source`` wrong, run in this process, each on its own.
 
@@ -265,6 +296,8 @@ class PropertyRun:
         self.seed, self.lang, self.examples, self.loading = seed, lang, examples, loading
         self.database = Cases(cases)
         self.for_author = False  # neither shrink nor presuppose: which properties fail is all that is asked
+        self.kept_alone = False  # try the kept cases and no others, up to the first that fails
+        self.tell: Tell | None = None
         self.results: dict[str, PropertyResult] = {}
         self.failure: Case | None = None
         self.others: list[Case] = []
@@ -337,7 +370,10 @@ class PropertyRun:
         if odd := [item.nodeid for item in items if getattr(item, "originalname", None) not in self.properties]:
             self.problems.append(f"{odd[0]} is no function of the file named test_<claim>")
             items.clear()
-        items[:] = [item for item in items if self.only in (None, getattr(item, "originalname", None))]
+        names = {item: item.originalname for item in items if isinstance(item, pytest.Function)}
+        items[:] = [item for item, name in names.items() if self.only in (None, name)]
+        if self.kept_alone:
+            items[:] = [item for item, name in names.items() if self.database.data.get(self._key(name))]
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
         """Note a failure of pytest itself, which then does not print it."""
@@ -383,6 +419,9 @@ class PropertyRun:
             return True
         arguments = {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames}
         self.results[name] = self._judge(name, pyfuncitem.obj, arguments)
+        self.stopped |= self.kept_alone and self.results[name].status == "failed"
+        if self.tell is not None:
+            self.tell("result", self.results[name])
         return True
 
     # Judging one property.
@@ -394,6 +433,7 @@ class PropertyRun:
                 name, "not_gradable", message="the property was not given the attempt: no fixture 'impl'"
             )
         watch = Watch(self.subject, fixtures)
+        watch.at_first_failure = functools.partial(self._tell_at_once, name)
         behind = self.subject.behind
         asked = behind.requests
         error: BaseException | None = None
@@ -417,6 +457,11 @@ class PropertyRun:
         if behind.requests == asked:
             return self._result(name, "not_gradable", message="the property never called the attempt")
         return self._result(name, "held")
+
+    def _tell_at_once(self, name: str, error: BaseException) -> None:
+        """Tell of a failing case before a smaller one is looked for."""
+        if self.tell is not None and not (isinstance(error, AttemptRaised) and _is_of_the_stub(error)):
+            self.tell("failing", self._result(name, "failed"))
 
     def _fell_short(self, name: str, test: Callable[..., Any], error: BaseException, watch: Watch) -> PropertyResult:
         if watch.failure is None:  # hypothesis itself, or pytest
@@ -469,7 +514,7 @@ class PropertyRun:
         phases = [
             hypothesis.Phase.explicit,
             *([hypothesis.Phase.reuse] if judging else []),
-            *([] if again and judging else [hypothesis.Phase.generate]),
+            *([] if judging and (again or self.kept_alone) else [hypothesis.Phase.generate]),
             *([hypothesis.Phase.shrink] if shrinking else []),
         ]
         settings = hypothesis.settings(
@@ -519,6 +564,7 @@ class Watch:
         self.last: Case | None = None
         self.failure: Case | None = None
         self.others: list[Case] = []
+        self.at_first_failure: Callable[[BaseException], None] = lambda _: None
 
     def around(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         """Return the body of an ordinary property, watched."""
@@ -566,6 +612,8 @@ class Watch:
             raise
         except FAILURES as error:
             case.error, case.printed = error, self.subject.behind.take_printed()
+            if self.failure is None:
+                self.at_first_failure(error)
             self.failure = case
             raise
 

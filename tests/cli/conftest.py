@@ -173,6 +173,12 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins
         del sys.modules[module]
 
 
+@pytest.fixture(scope="session")
+def plugins_in() -> type[Plugins]:
+    """For fixtures that outlive a test: installs in a folder that nobody has put on this process's path."""
+    return Plugins
+
+
 @pytest.fixture
 def toy(plugins: Plugins) -> Path:
     """The toy technique, installed. Returns its folder."""

@@ -14,7 +14,8 @@ from groundup.grader import picture, sandbox
 
 pytestmark = pytest.mark.usefixtures("grading")
 
-NAMES = ["python", "torch", "triton", "gpu", "gloo", "fonts", "containment", "grading", "workspace", "plugins"]
+NAMES = ["python", "torch", "triton", "gpu", "gloo", "fonts", "containment", "grading", "warm",
+         "workspace", "plugins"]  # fmt: skip
 
 
 def findings(learn: Any, code: int = 0) -> dict[str, dict[str, str]]:

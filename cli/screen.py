@@ -1,0 +1,324 @@
+"""What ``learn watch`` shows: on a terminal in place, with keys; elsewhere line after line.
+
+On a terminal it is a screen of its own. Whatever ends the command, the terminal is left as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from groundup.cli.context import say, shown
+from groundup.cli.layout import wrapped
+from groundup.cli.show import MARKS, show_diagnosis, show_property, show_verdict, summary
+from groundup.cli.words import told, tr
+
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
+    from groundup.grader.verdict import PropertyResult, Verdict
+
+OTHER_SCREEN, OWN_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+TOP, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Screen:
+    """Shows a grading line after line, where there is no terminal. Nobody can press a key there."""
+
+    def __init__(self, lang: str) -> None:
+        self.lang = lang
+        self.technique: Technique
+        self.path = Path()
+        self.failing: dict[str, PropertyResult] = {}
+        """What was found to fail before its smallest case was."""
+
+    @classmethod
+    def of_this_terminal(cls, lang: str) -> Screen:
+        """Return what fits where this process writes to."""
+        if sys.stdin.isatty() and sys.stdout.isatty() and sys.platform != "win32" and os.environ.get("TERM") != "dumb":
+            return Terminal(lang)
+        return Screen(lang)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Leave it."""
+
+    def begin(self, technique: Technique, path: Path) -> None:
+        """Show that a grading begins."""
+        self.technique, self.path, self.failing = technique, path, {}
+        click.echo(tr("{id}: grading {path} ...", id=technique.id, path=shown(path)))
+
+    def tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Show what a grading has told: a property that fails, one that has been judged, or the verdict."""
+        from groundup.grader.verdict import PropertyResult, Verdict
+
+        if kind == "verdict":
+            show_verdict(Verdict.model_validate(data), self.technique, self.lang)
+            click.echo()
+            return
+        result = PropertyResult.model_validate(data)
+        if kind == "failing" and result.id not in self.failing:
+            self.failing[result.id] = result
+            click.echo(_marked(result))
+
+    def problem(self, text: str) -> None:
+        """Show why there is no verdict, or what else was said."""
+        click.echo(wrapped(told(text), first="  ") + "\n")
+
+    def end(self) -> None:
+        """Show that the grading has ended."""
+
+    def keys(self) -> list[int]:
+        """Return what is readable when a key was pressed."""
+        return []
+
+    def pressed(self, ready: Sequence[int]) -> str:
+        """Return the key that was pressed, if one was."""
+        return ""
+
+    def next_failure(self) -> bool:
+        """Show the next property that fails; return whether there is a further one."""
+        return False
+
+    def show_hint(self, technique: Technique) -> None:
+        """Show the next hint."""
+
+    def show_lesson(self, technique: Technique) -> None:
+        """Show the lesson."""
+
+
+class Terminal(Screen):
+    """Shows it in place."""
+
+    def __init__(self, lang: str) -> None:
+        super().__init__(lang)
+        self.results: dict[str, PropertyResult] = {}
+        self.verdict: Verdict | None = None
+        self.problems: list[str] = []
+        self.goes_on = False
+        self.chosen = 0
+        """Which of the properties that fail is shown whole."""
+        self.over: str | None = None
+        """What is shown over it until a key is pressed."""
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        import termios
+
+        context = click.get_current_context()
+        context.color = True if context.color is None else context.color
+        self._settings = termios.tcgetattr(sys.stdin)
+        ended: dict[int, Callable[[int, types.FrameType | None], None]] = dict.fromkeys(ENDING, _end)
+        for number, handler in {**ended, signal.SIGTSTP: self._stop, signal.SIGWINCH: lambda *_: self.draw()}.items():
+            self._handlers[number] = signal.signal(number, handler)
+        self._enter()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._leave()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self.verdict:
+            click.echo(f"{self.technique.id}: {summary(self.verdict)}")
+
+    def begin(self, technique: Technique, path: Path) -> None:
+        """Show that a grading begins."""
+        self.technique, self.path, self.failing = technique, path, {}
+        self.results, self.verdict, self.problems, self.chosen, self.goes_on = {}, None, [], 0, True
+        self.draw()
+
+    def tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Show what a grading has told."""
+        from groundup.grader.verdict import PropertyResult, Verdict
+
+        if kind == "verdict":
+            self.verdict = Verdict.model_validate(data)
+            self.results = {p.id: p for p in self.verdict.properties}
+        else:
+            result = PropertyResult.model_validate(data)
+            if kind == "failing":
+                self.failing[result.id] = result
+            else:
+                self.results[result.id] = result
+        self.draw()
+
+    def problem(self, text: str) -> None:
+        """Show why there is no verdict, or what else was said."""
+        self.problems.append(told(text))
+        self.goes_on = False
+        self.draw()
+
+    def end(self) -> None:
+        """Show that the grading has ended."""
+        self.goes_on = False
+        self.draw()
+
+    def keys(self) -> list[int]:
+        """Return what is readable when a key was pressed."""
+        return [sys.stdin.fileno()]
+
+    def pressed(self, ready: Sequence[int]) -> str:
+        """Return the key that was pressed; one that only ends a hint counts for nothing else."""
+        if sys.stdin.fileno() not in ready:
+            return ""
+        came = os.read(sys.stdin.fileno(), 64)
+        key = came[:1].decode("ascii", "replace").lower() if came else "q"  # the terminal is gone
+        if self.over is not None and key != "q":
+            self.over = None
+            self.draw()
+            return ""
+        return key
+
+    def next_failure(self) -> bool:
+        """Show the next property that fails; return whether there is a further one."""
+        self.chosen += 1
+        if self.chosen >= len(self._fallen_short()):
+            self.chosen = 0
+            self.draw()
+            return False
+        self.draw()
+        return True
+
+    def show_hint(self, technique: Technique) -> None:
+        """Show the next hint, over what is there, until a key is pressed."""
+        from groundup.cli import hint
+
+        self.over = _said(lambda: _run(hint.command, technique.id, "--lang", self.lang))
+        self.over += f"\n{tr('Press any key to go on.')}\n"
+        self.draw()
+
+    def show_lesson(self, technique: Technique) -> None:
+        """Show the lesson as 'learn read' does, then come back."""
+        from groundup.cli import read
+
+        self._leave()
+        try:
+            _run(read.command, technique.id, "--lang", self.lang)
+        finally:
+            self._enter()
+
+    def draw(self) -> None:
+        """Write the screen anew."""
+        size = shutil.get_terminal_size()
+        lines = self._lines(size.lines - 1)
+        text = TOP + "".join(f"{line}{END_OF_LINE}\n" for line in lines) + BELOW
+        os.write(sys.stdout.fileno(), text.encode(sys.stdout.encoding, "replace"))
+
+    def _lines(self, most: int) -> list[str]:
+        if self.over is not None:
+            return self.over.splitlines()[-most:]
+        keys = tr("n next   h hint   r lesson   q end")
+        head = [
+            click.style(self.technique.id, bold=True) + f"  {say(self.technique.title, self.lang)}",
+            shown(self.path),
+            "",
+        ]
+        foot = ["", *self._state(), "", click.style(keys, dim=True)]
+        room = most - len(head) - len(foot)
+        body = self._properties(compact=False)
+        if len(body) > room:
+            body = self._properties(compact=True)
+        if len(body) > room:
+            body = [*body[: max(room - 1, 0)], "  ..."]
+        return [*head, *body, *foot][:most]
+
+    def _properties(self, *, compact: bool) -> list[str]:
+        """Return the lines of the properties; ``compact``: those that hold are only counted."""
+        lines: list[str] = []
+        found = self.failing | self.results
+        fallen = self._fallen_short()
+        chosen = fallen[self.chosen] if self.chosen < len(fallen) else None
+        held = sum(result.status == "held" for result in found.values())
+        if compact and held:
+            lines.append(f"  {click.style('✓', fg='green')} " + tr("{held} hold", held=held))
+        for result in found.values():
+            if result is chosen and (self.verdict or result.id in self.results):
+                lines += _said(lambda result=result: show_property(result)).splitlines()  # type: ignore[misc]
+            elif result.status in MARKS and not (compact and result.status == "held"):
+                lines += _marked(result).splitlines()
+        if self.verdict and not self.verdict.problem:
+            lines += ["", *_said(lambda: show_diagnosis(self.verdict)).splitlines()]  # type: ignore[arg-type]
+        return lines
+
+    def _fallen_short(self) -> list[PropertyResult]:
+        found = self.failing | self.results
+        return [r for r in found.values() if r.status in ("failed", "died", "not_gradable")]
+
+    def _state(self) -> list[str]:
+        """Return the lines that say how the grading stands."""
+        lines = [line for text in self.problems for line in wrapped(text, first="  ").splitlines()]
+        if self.verdict:
+            problem = [wrapped(told(self.verdict.problem), first="  ")] if self.verdict.problem else []
+            lines += "\n".join([*problem, wrapped(summary(self.verdict), first="  ")]).splitlines()
+        elif self.goes_on:
+            lines.append("  " + tr("grading ..."))
+        elif self.problems:
+            lines.append("  " + tr("Not graded: it is tried again when you save."))
+        return lines
+
+    def _enter(self) -> None:
+        import tty
+
+        sys.stdout.flush()
+        tty.setcbreak(sys.stdin)
+        os.write(sys.stdout.fileno(), OTHER_SCREEN.encode())
+        if hasattr(self, "technique"):
+            self.draw()
+
+    def _leave(self) -> None:
+        import termios
+
+        with contextlib.suppress(OSError, termios.error):  # the terminal may be gone
+            os.write(sys.stdout.fileno(), OWN_SCREEN.encode())
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._settings)
+
+    def _stop(self, _number: int, _frame: types.FrameType | None) -> None:
+        """Ctrl-Z: give the terminal back for as long as this process is stopped."""
+        self._leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._enter()
+
+
+def _end(number: int, _frame: types.FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _marked(result: PropertyResult) -> str:
+    mark, colour = MARKS.get(result.status, ("·", "yellow"))
+    return wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} ")
+
+
+def _said(say: Callable[[], None]) -> str:
+    """Return what is printed, with its colours, or the words of the error that ends it."""
+    from groundup.core.errors import GroundupError
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            say()
+        except GroundupError as error:
+            click.echo(told(str(error)))
+    return printed.getvalue()
+
+
+def _run(command: click.Command, *arguments: str) -> None:
+    """Run a command of ``learn``; a refusal is shown, and the watch goes on."""
+    from groundup.core.errors import GroundupError
+
+    parent = click.get_current_context()
+    try:
+        with command.make_context(command.name, list(arguments), parent=parent) as context:
+            command.invoke(context)
+    except GroundupError as error:
+        click.echo(told(str(error)))

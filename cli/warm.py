@@ -1,0 +1,341 @@
+"""The warm judge, as ``learn grade`` meets it: a process with everything imported, which forks a child for each grade.
+
+The first grade starts it, in the background, once its own verdict is told. A later one hands over what it was called
+with: its arguments, environment, folder and streams. Whatever keeps the warm judge from taking them, the grade goes on
+in this process, as it would without one. This module imports little: it is what a warm grade waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "TURNED_OFF_BY",
+    "Place",
+    "ask",
+    "begun",
+    "handed_over",
+    "launched",
+    "no_way_back",
+    "place",
+    "start",
+    "unusable",
+    "wants_one",
+]
+
+TURNED_OFF_BY = "LEARN_WARM"
+ANSWER_SECONDS = 2.0  # within which it takes a grade or declines: all it does at first is to look at its files
+LONGEST_PATH = 100  # bytes, of a unix socket
+# What is read when a module is imported, by the interpreter or by a library: another value wants another judge. What is
+# read later is handed over with each grade.
+READ_AT_IMPORT = re.compile(
+    "HOME|USER|LOGNAME|TMPDIR|TMP|TEMP|TZ|LANG|LANGUAGE|GLIBC_TUNABLES|XDG_(RUNTIME_DIR|(CACHE|CONFIG|DATA)_HOME)|"
+    "(LC|PYTHON|LD|MALLOC|OMP|GOMP|KMP|MKL|OPENBLAS|NUMEXPR|NPY|COV|TORCH|PYTORCH|ATEN|CUDA|NVIDIA|HIP|ROCR|TRITON|"
+    "HYPOTHESIS|PYTEST|PYDANTIC|JAXTYPING|SQLALCHEMY)_?.*"
+)
+LAUNCH = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from groundup.cli.warm_judge import main; main()"
+TAKEN, COMMITTED, CODE, DECLINED = "taken", "committed", "code", "declined"
+INTERRUPT, STOP, CONTINUE = b"i", b"s", b"c"
+
+before_telling: Callable[[], None] | None = None
+"""In the warm judge's child: says that from now on this grade cannot be begun anew elsewhere."""
+
+
+class Place:
+    """Where the files of this installation's warm judge are."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.socket, self.lock, self.log = (folder / f"{key}.{name}" for name in ("socket", "lock", "log"))
+
+
+def handed_over(arguments: Sequence[str]) -> int | None:
+    """Have the warm judge run ``learn`` with ``arguments``; return its exit code, None where that is to be done here.
+
+    Raises KeyboardInterrupt when Ctrl-C is pressed before the judge has taken it.
+    """
+    if not wants_one(arguments):
+        return None
+    try:
+        return _Handover(arguments).code()
+    except (OSError, ValueError):
+        return None
+
+
+def wants_one(arguments: Sequence[str]) -> bool:
+    """Whether ``learn`` with ``arguments`` is for a warm judge: it grades, and none of what follows keeps it here."""
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--lang":
+            next(left, None)
+        elif not argument.startswith("--lang="):
+            help_is_asked_for = any(a in ("-h", "--help") for a in arguments)
+            return argument == "grade" and not help_is_asked_for and unusable() is None
+    return False
+
+
+def unusable() -> str | None:
+    """Return why there is no warm judge for this process: ``off``, ``platform``, ``process``, ``folder``; or None."""
+    if os.environ.get(TURNED_OFF_BY) == "0":
+        return "off"
+    if sys.platform != "linux":
+        return "platform"
+    called_plainly = sys.orig_argv[1:2] and not sys.orig_argv[1].startswith("-")
+    if (
+        not called_plainly
+        or "_LEARN_COMPLETE" in os.environ
+        or not all(p.startswith(("/", "__editable__")) for p in sys.path)
+    ):
+        return "process"
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        return "process"
+    try:
+        place()
+    except OSError:
+        return "folder"
+    return None
+
+
+def place() -> Place:
+    """Return where this process's warm judge is, or would be. Raises OSError where no folder is this user's alone."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"
+    folder = Path(base) / f"groundup-warm-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(str(folder))
+    where = Place(folder, _key())
+    if len(os.fsencode(where.socket)) > LONGEST_PATH:
+        raise OSError(str(where.socket))
+    return where
+
+
+def start() -> None:
+    """Start the warm judge in the background, unless one runs. Nothing is said when it does not come."""
+    with contextlib.suppress(OSError):
+        launched(place())
+
+
+def launched(where: Place, *, owned: bool = False) -> subprocess.Popen[bytes]:
+    """Start a warm judge there; one that is ``owned`` ends with this process."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    program = [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(where.socket), *(["owned"] if owned else [])]
+    return subprocess.Popen(
+        program, env=environment, cwd="/", start_new_session=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def ask(where: Place) -> dict[str, Any] | None:
+    """Return what the warm judge says of itself, None where none runs. Raises TimeoutError when it does not answer."""
+    try:
+        with _connected(where) as connection:
+            _send(connection, {"ask": "status"})
+            answer: dict[str, Any] = json.loads(next(_Lines(connection)))
+            return answer
+    except TimeoutError:
+        raise
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def no_way_back() -> None:
+    """Say that something of the grade is about to be told or kept: it must not be begun anew from here on."""
+    if before_telling is not None:
+        before_telling()
+
+
+def begun(where: Place, arguments: Sequence[str], streams: Sequence[int]) -> socket.socket | None:
+    """Have the warm judge there run ``learn`` with ``arguments`` and those streams; return what ends it when closed.
+
+    None where it does not take it. The judge says on the connection how it ends.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.connect(str(where.socket))
+        _hand_over(connection, arguments, streams)
+        if next(_Lines(connection), "") == TAKEN:
+            return connection
+    except (OSError, ValueError):
+        pass
+    connection.close()
+    return None
+
+
+class _Handover:
+    """One grade, handed over."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.arguments = arguments
+        self.taken = self.interrupted = False
+
+    def code(self) -> int | None:
+        where = place()
+        with _connected(where) as connection:
+            try:
+                _hand_over(connection, self.arguments, (0, 1, 2))
+                answers = _Lines(connection)
+                answer = self.next(connection, answers)
+            except TimeoutError:
+                _put_aside(where)  # one that hangs: the next grade starts another, and it ends when it notices
+                answer = ""
+            if answer != TAKEN:
+                if self.interrupted:
+                    raise KeyboardInterrupt
+                return None
+            connection.settimeout(None)
+            self.taken = True
+            if self.interrupted:
+                connection.sendall(INTERRUPT)
+            with self.stopping(connection):
+                return self.outcome(connection, answers)
+
+    def outcome(self, connection: socket.socket, answers: Iterator[str]) -> int | None:
+        """Return the exit code; None where the judge ended before anything was told."""
+        committed = False
+        while answer := self.next(connection, answers):
+            word, _, number = answer.partition(" ")
+            committed |= word == COMMITTED
+            if word == CODE:
+                return int(number)
+        if self.interrupted:
+            raise KeyboardInterrupt
+        if committed:
+            return _ended_in_the_middle(self.arguments)
+        return None
+
+    def next(self, connection: socket.socket, answers: Iterator[str]) -> str:
+        """Return the judge's next word, empty when there is none; Ctrl-C is passed on, for the judge to stop at."""
+        while True:
+            try:
+                return next(answers, "")
+            except KeyboardInterrupt:
+                self.interrupted = True
+                if self.taken:
+                    connection.sendall(INTERRUPT)
+
+    @contextlib.contextmanager
+    def stopping(self, connection: socket.socket) -> Iterator[None]:
+        """Have Ctrl-Z stop the judge's child as well, and what continues this process continue it."""
+
+        def stop(_number: int, _frame: types.FrameType | None) -> None:
+            with contextlib.suppress(OSError):
+                connection.sendall(STOP)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            with contextlib.suppress(OSError):
+                connection.sendall(CONTINUE)
+
+        before = signal.getsignal(signal.SIGTSTP)
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, stop)
+        try:
+            yield
+        finally:
+            if before is signal.SIG_DFL:
+                signal.signal(signal.SIGTSTP, before)
+
+
+@contextlib.contextmanager
+def _connected(where: Place) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.connect(str(where.socket))
+        if uid_of(connection) != os.geteuid():
+            raise PermissionError(str(where.socket))
+        yield connection
+
+
+def uid_of(connection: socket.socket) -> int:
+    """Return whose process is at the other end."""
+    size = struct.calcsize("3i")
+    return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1])
+
+
+def _hand_over(connection: socket.socket, arguments: Sequence[str], streams: Sequence[int]) -> None:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        request = {
+            "ask": "grade", "arguments": list(arguments), "name": sys.argv[0], "environment": dict(os.environ),
+            "streams": [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)], "mask": mask,
+        }  # fmt: skip
+        _send(connection, request, [*streams, here])
+    finally:
+        os.close(here)
+
+
+def _send(connection: socket.socket, request: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    data = json.dumps(request).encode()
+    socket.send_fds(connection, [struct.pack("!I", len(data))], descriptors)
+    connection.sendall(data)
+
+
+class _Lines:
+    """The lines that come on a connection. Interrupted, it goes on where it was."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection, self.received = connection, b""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        while b"\n" not in self.received:
+            try:
+                came = self.connection.recv(4096)
+            except ConnectionResetError:
+                came = b""
+            if not came:
+                raise StopIteration
+            self.received += came
+        line, _, self.received = self.received.partition(b"\n")
+        return line.decode()
+
+
+def _ended_in_the_middle(arguments: Sequence[str]) -> int:
+    from groundup.cli.context import speak_first
+    from groundup.cli.words import tr
+    from groundup.core.errors import EXIT_BROKEN
+
+    speak_first(arguments)
+    sys.stderr.write(f"learn: {tr('the warm judge was ended while it told or kept the verdict: grade again.')}\n")
+    return EXIT_BROKEN
+
+
+def _put_aside(where: Place) -> None:
+    for path in (where.socket, where.lock):
+        path.unlink(missing_ok=True)
+
+
+def _key() -> str:
+    """Return what tells warm judges apart: the installation, and what a process cannot take over from another."""
+    import resource
+    import shutil
+
+    own = Path(__file__)
+    limits = [resource.getrlimit(getattr(resource, n)) for n in sorted(dir(resource)) if n.startswith("RLIMIT_")]
+    spaces = [os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "net", "pid", "user", "cgroup")]  # noqa: PTH115
+    about = [
+        os.getresuid(), os.getresgid(), sorted(os.getgroups()), sys.executable, sys.version, sys.prefix, sys.path,
+        shutil.which("bwrap"),
+        str(own), own.stat().st_mtime_ns, own.stat().st_size, limits, spaces, os.nice(0),
+        sorted(os.sched_getaffinity(0)), os.readlink("/proc/self/root"),  # noqa: PTH115
+        sorted((k, v) for k, v in os.environ.items() if READ_AT_IMPORT.fullmatch(k)),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
