@@ -135,7 +135,7 @@ def command(
             rows_go_to = stack.enter_context(Database(database))
         whole = Class(found, journal, wanted, wishes, Texts(spoken, told), rows_go_to)
         whole.mend()
-        if found.beside and not as_json:
+        if found.beside and not (only or as_json):
             _say_what_is_left_out(found.beside)
         with _progress(whole, chosen) as graded:
             whole.grade(runs_on, graded)
@@ -216,7 +216,7 @@ def _progress(whole: Class, technique: Technique) -> Iterator[Callable[[object],
     )
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    done = len(whole.names) - len(whole.waiting)
+    done = len(whole.wanted) - len(whole.waiting)
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
         if not bar.console.is_terminal:
             bar.disable = True

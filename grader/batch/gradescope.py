@@ -73,7 +73,9 @@ def _score(row: Row) -> float:
     """Return the points out of all there are, which is what the assignment counts: what was not gradable costs none."""
     if row.verdict is None:
         return 0.0
-    return round(row.score * sum(p.points for p in row.verdict.properties), 4)
+    held = sum(p.points for p in row.verdict.properties if p.status == "held")
+    counted = sum(p.points for p in row.verdict.properties if p.status != "not_gradable")
+    return round(held * sum(p.points for p in row.verdict.properties) / counted, 4) if counted else 0.0
 
 
 def _test(number: int, result: PropertyResult, texts: Texts) -> dict[str, Any]:

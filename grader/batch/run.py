@@ -84,7 +84,8 @@ class Class:
         points = {p.id: wishes.points.get(p.id, p.points) for p in properties}
         self.out_of = round(sum(points.values()), 6)
         self._settle()
-        self.waiting = [name for name in self.names if self._is_wanted(name)]
+        self.wanted = list(dict.fromkeys(wishes.only)) or self.names
+        self.waiting = [name for name in self.wanted if self._is_waiting(name)]
         """The submissions that have no row yet, or another file than the row tells of."""
         if self.waiting and self.journal.rounds[-1].finished:
             self.journal.reopen()
@@ -169,9 +170,7 @@ class Class:
                 "grades all again and shows who moved; or name another folder with --out."
             )
 
-    def _is_wanted(self, name: str) -> bool:
-        if self.wishes.only and name not in self.wishes.only:
-            return False
+    def _is_waiting(self, name: str) -> bool:
         standing = self.journal.standing(name)
         if standing is None:
             return True
