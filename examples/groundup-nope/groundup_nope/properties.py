@@ -1,4 +1,4 @@
-"""What holds of every right implementation of Nope."""
+"""What holds of every right attention without positions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from groundup.core.testing import assert_close, assert_equal, booleans, claim, h
 
 SHAPES = ((1, 1, 1, 2, 1, 1), (1, 2, 2, 3, 2, 1), (2, 1, 3, 3, 2, 2))  # (B, H, Q, K, D, E)
 LARGEST = 2.0  # of a value
+BEGIN = 1  # the token that every text begins with
 
 
 class Case(NamedTuple):
@@ -41,6 +42,23 @@ def cases(*, causal: bool | None = None, masked: bool = False) -> st.SearchStrat
         )
 
     return st.one_of([one(shape, dtype) for shape in SHAPES for dtype in (torch.float32, torch.float64)])
+
+
+def tokens() -> st.SearchStrategy[Tensor]:
+    """Draw texts of 3 to 12 tokens, each of which begins with ``BEGIN``."""
+
+    def text(drawn: tuple[int, int, int]) -> Tensor:
+        batch, length, seed = drawn
+        rest = torch.randint(2, 9, (batch, length - 1), generator=torch.Generator().manual_seed(seed))
+        return torch.cat([torch.full((batch, 1), BEGIN), rest], dim=1)
+
+    return st.tuples(st.integers(1, 2), st.integers(3, 12), st.integers(0, 99)).map(text)
+
+
+def turned(case: Case, by: int) -> Case:
+    """Return the case with its keys, values and mask turned around by so many places."""
+    mask = None if case.mask is None else case.mask.roll(by, 1)
+    return case._replace(key=case.key.roll(by, 2), value=case.value.roll(by, 2), mask=mask)
 
 
 @claim("Without a mask it is the softmax of the scaled products, weighing the values.")
@@ -71,6 +89,37 @@ def test_a_query_that_sees_nothing_gets_zeros(impl: Any, case: Case) -> None:
     mask = torch.zeros((case.key.shape[0], case.key.shape[2]), dtype=torch.bool)
     got = run(impl, case._replace(mask=mask))
     assert_equal(got, torch.zeros_like(got))
+
+
+@claim("Without causality no order shows: keys and values that change places together change nothing.")
+@hole(2)
+@given(case=cases(causal=False, masked=True), turn=st.integers(1, 2))
+def test_without_causality_no_order_shows(impl: Any, case: Case, turn: int) -> None:
+    check(run(impl, turned(case, turn)), run(impl, case))
+
+
+@claim("The last causal query, which sees every key, does not know their order either.")
+@hole(2)
+@given(case=cases(causal=True), turn=st.integers(1, 2))
+def test_the_last_causal_query_knows_no_order(impl: Any, case: Case, turn: int) -> None:
+    check(run(impl, turned(case, turn))[:, :, -1], run(impl, case)[:, :, -1])
+
+
+@claim("Every token's position is found, from 0, whatever the tokens are.")
+@hole(3)
+@given(drawn=tokens())
+def test_every_position_is_found(impl: Any, drawn: Tensor) -> None:
+    expected = torch.arange(drawn.shape[1]).expand(drawn.shape)
+    assert_equal(impl().positions(drawn, begin=BEGIN), expected, what="the positions")
+
+
+@claim("A token's position does not depend on what comes after it.")
+@hole(3)
+@given(drawn=tokens())
+def test_a_position_does_not_depend_on_what_follows(impl: Any, drawn: Tensor) -> None:
+    whole = impl().positions(drawn, begin=BEGIN)
+    half = impl().positions(drawn[:, :3], begin=BEGIN)
+    assert_equal(half, whole[:, :3], what="the positions of the first three tokens")
 
 
 @claim("It gives what the reference gives, and leaves what it is given as it was.")

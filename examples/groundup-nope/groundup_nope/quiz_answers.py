@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 
-def keys_seen(keys: int, queries: int, which: int) -> int:
-    """Count the keys of one row of the triangle."""
-    return sum(j <= (which - 1) + keys - queries for j in range(keys))
+def position_of_a_share(parts: int) -> int:
+    """Walk from the first token on until so many are seen."""
+    seen, position = 1, 0
+    while seen < parts:
+        seen, position = seen + 1, position + 1
+    return position
+
+
+def neighbours(position: int) -> float:
+    """Take the difference of the two shares."""
+    return 1000 * (1 / (position + 1) - 1 / (position + 2))

@@ -7,10 +7,16 @@ from pathlib import Path
 
 
 def test_the_technique_is_sound() -> None:
-    learn = str(Path(sys.executable).with_name("learn"))
-    done = subprocess.run(
-        [learn, "author", "check", "architecture/nope", "--seeds", "1", "--json"], capture_output=True, text=True, check=False
-    )
+    command = [
+        Path(sys.executable).with_name("learn"),
+        "author",
+        "check",
+        "architecture/nope",
+        "--seeds",
+        "1",
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     findings = json.loads(done.stdout)["findings"]
     assert {f["technique"] for f in findings} == {"architecture/nope"}

@@ -1,0 +1,136 @@
+"""A technique in a distribution of its own, installed with pip: the example, and what ``learn author new`` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "groundup-nope"
+
+
+class Environment:
+    """A virtual environment that sees what the one that tests sees, and a folder to be in."""
+
+    def __init__(self, home: Path, here: Path) -> None:
+        venv.create(home, symlinks=True)
+        self.home, self.here = home, here
+        places = {"base": str(home), "platbase": str(home)}
+        self.scripts = Path(sysconfig.get_path("scripts", "venv", places))
+        # addsitedir reads the .pth files of that folder too: Groundup may be installed there to be edited.
+        lines = [f"import site; site.addsitedir({folder!r})" for folder in site.getsitepackages()]
+        (Path(sysconfig.get_path("purelib", "venv", places)) / "shared.pth").write_text("\n".join(lines) + "\n")
+        (self.scripts / "learn").write_text(
+            f"#!{self.scripts / 'python'}\nfrom groundup.cli.main import main\n\nmain()\n"
+        )
+        (self.scripts / "learn").chmod(0o755)
+
+    def learn(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run(str(self.scripts / "learn"), *args, **environment)
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return subprocess.run(
+            command, cwd=self.here, env={**kept, "COLUMNS": "100", "LEARN_WARM": "0", **environment},
+            capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    def pip(self, *args: str) -> None:
+        done = self.run(sys.executable, "-I", "-m", "pip", "--python", str(self.home), *args)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def install(self, source: Path, *options: str) -> None:
+        self.pip("install", "--no-deps", "--no-build-isolation", "--no-index", "--no-compile", *options, str(source))
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    here = tmp_path / "here"
+    here.mkdir()
+    return Environment(tmp_path / "environment", here)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """A copy of the example: a build leaves files beside its setup."""
+    return shutil.copytree(
+        EXAMPLE, tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    )
+
+
+def listed(environment: Environment) -> list[str]:
+    """Return the short names of the techniques that ``learn list`` has a line on."""
+    found = environment.learn("list")
+    assert (found.returncode, found.stderr) == (0, "")
+    return [line.split()[0] for line in found.stdout.partition("tracks\n")[2].splitlines() if line.strip()]
+
+
+def test_a_technique_of_a_third_party_lives_as_a_built_in_does(environment: Environment, example: Path) -> None:
+    learn = environment.learn
+    assert "nope" not in listed(environment)
+    environment.install(example)
+    assert "nope" in listed(environment)
+    started = learn("start", "nope")
+    assert started.returncode == 0, started.stderr
+    attempt = environment.here / "workspace" / "architecture" / "nope.py"
+    stub = attempt.read_text(encoding="utf-8")
+    assert 'raise NotImplementedError("hole 3/3: from weights to positions")' in stub
+    graded = learn("grade", "nope", "--json")
+    assert (graded.returncode, json.loads(graded.stdout)["outcome"]) == (1, "not_started")
+
+    attempt.write_text((example / "groundup_nope" / "solution.py").read_text(encoding="utf-8"), encoding="utf-8")
+    graded = learn("grade", "nope", "--json")
+    verdict = json.loads(graded.stdout)
+    assert (graded.returncode, verdict["passed"], verdict["technique"]) == (0, True, "architecture/nope")
+    brief = learn("brief", "--format", "md", "--out", "before.md")
+    assert brief.returncode == 0, brief.stderr
+    text = (environment.here / "before.md").read_text(encoding="utf-8")
+    assert "Order without positions" in text
+    assert "Attention without positions (NoPE)" in text
+
+    environment.pip("uninstall", "--yes", "groundup-nope")
+    assert "nope" not in listed(environment)
+    status = learn("status")
+    assert status.returncode == 0, status.stderr
+    assert "architecture/nope" in status.stdout
+    brief = learn("brief", "--format", "md", "--out", "after.md")
+    assert brief.returncode == 0, brief.stderr
+    text = (environment.here / "after.md").read_text(encoding="utf-8")
+    assert "architecture/nope" in text
+    assert verdict["attempt"]["sha256"] in text
+    assert "Order without positions" not in text
+
+
+def test_what_is_scaffolded_is_listed_once_it_is_installed_to_be_edited(environment: Environment) -> None:
+    assert environment.learn("author", "new", "brand-new").returncode == 0
+    environment.install(environment.here / "groundup-brand-new", "--editable")
+    assert "brand-new" in listed(environment)
+    checked = environment.learn(
+        "author", "check", "brand-new", "--rule", "stub", "--rule", "lesson", "--rule", "imports"
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.soak
+def test_the_example_is_sound(environment: Environment, example: Path) -> None:
+    environment.install(example, "--editable")
+    checked = environment.learn("author", "check", "nope")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.soak
+def test_the_tests_that_are_scaffolded_pass(environment: Environment) -> None:
+    assert environment.learn("author", "new", "brand-new").returncode == 0
+    environment.install(environment.here / "groundup-brand-new", "--editable")
+    environment.here = environment.here / "groundup-brand-new"
+    done = environment.run(str(environment.scripts / "python"), "-m", "pytest", "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed" in done.stdout  # four properties, and that the technique is sound
