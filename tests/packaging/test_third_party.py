@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from groundup.grader import sandbox
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "groundup-nope"
 
 
@@ -134,3 +136,128 @@ def test_the_tests_that_are_scaffolded_pass(environment: Environment) -> None:
     done = environment.run(str(environment.scripts / "python"), "-m", "pytest", "-q")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 passed" in done.stdout  # four properties, and that the technique is sound
+
+
+INTERFACE = '''"""An interface of a third party, and what crosses with it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from groundup.core.plain import plain
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A result, and by how much it was scaled."""
+
+    values: Float[Tensor, "N"]
+    by: float
+
+
+class Scaler(ABC):
+    """One way to scale."""
+
+    @abstractmethod
+    def scale(self, values: Float[Tensor, "N"]) -> Scaled:
+        """Return the values, scaled."""
+'''
+OWN = {
+    "solution.py": '''"""Scaling."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from scaler_interface import Scaled, Scaler
+
+
+class BrandNew(Scaler):
+    """It doubles."""
+
+    def scale(self, values: Float[Tensor, "N"]) -> Scaled:
+        """Return twice the values."""
+        # HOLE 1/1: twice as much; set ``values``.
+        values = 2 * values
+        # END HOLE
+        return Scaled(values, 2.0)
+''',
+    "properties.py": '''"""What holds of scaling."""
+
+from hypothesis import given
+from scaler_interface import Scaled
+
+from groundup.core.testing import assert_equal, claim, hole, tensors
+
+
+@claim("Values are doubled, and the result says so.")
+@hole(1)
+@given(x=tensors((3,)))
+def test_values_are_doubled(impl, reference, x):
+    got = impl().scale(x)
+    assert_equal(type(got) is Scaled, True, what="whether the result is a Scaled")
+    assert_equal(got.values, x + x)
+    assert_equal(got.by, 2.0)
+''',
+    "misconceptions.toml": """[[misconception]]
+id = "trebles"
+in = "BrandNew.scale"
+edit = ["2 * values", "3 * values"]
+says = { en = "Three times as much." }
+""",
+}
+
+
+@pytest.fixture
+def with_an_interface_of_its_own(environment: Environment) -> Environment:
+    """A distribution whose interface stands in a top-level module beside the package, installed to be edited."""
+    assert environment.learn("author", "new", "brand-new", "--interface", "Optimizer").returncode == 0
+    folder = environment.here / "groundup-brand-new"
+    package = folder / "groundup_brand_new"
+    (folder / "scaler_interface.py").write_text(INTERFACE)
+    for name, text in OWN.items():
+        (package / name).write_text(text)
+    edited(package / "__init__.py", '"groundup.core.interfaces.optimizer:Optimizer"', '"scaler_interface:Scaler"')
+    edited(package / "__init__.py", "    holes=(", '    imports=("scaler_interface",),\n    holes=(')
+    edited(folder / "pyproject.toml", "[tool.setuptools]\n", '[tool.setuptools]\npy-modules = ["scaler_interface"]\n')
+    environment.install(folder, "--editable")
+    return environment
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("layer", [None, *(pytest.param(layer, marks=pytest.mark.soak) for layer in sandbox.LAYERS)])
+def test_an_interface_of_its_own_is_graded_in_every_layer(
+    with_an_interface_of_its_own: Environment, layer: str | None
+) -> None:
+    if layer in sandbox.offer().lacks:
+        pytest.skip(f"this machine has no {layer}")
+    learn, asked = with_an_interface_of_its_own.learn, {sandbox.ASKED_BY: layer} if layer else {}
+    solution = with_an_interface_of_its_own.here / "groundup-brand-new" / "groundup_brand_new" / "solution.py"
+    graded = learn("grade", "brand-new", "--attempt", str(solution), "--json", **asked)
+    verdict = json.loads(graded.stdout)
+    assert verdict["passed"], graded.stdout
+    assert layer in (None, verdict["containment"])
+    wrong = solution.read_text().replace("2 * values", "3 * values")
+    (with_an_interface_of_its_own.here / "wrong.py").write_text(wrong)
+    graded = learn("grade", "brand-new", "--attempt", "wrong.py", "--json", **asked)
+    assert [d["id"] for d in json.loads(graded.stdout)["diagnosis"]] == ["trebles"]
+    stolen = "from groundup_brand_new.solution import BrandNew\n"
+    (with_an_interface_of_its_own.here / "stolen.py").write_text(stolen)
+    graded = learn("grade", "brand-new", "--attempt", "stolen.py", "--json", **asked)
+    assert "an attempt cannot import 'groundup_brand_new" in json.loads(graded.stdout)["problem"]
+
+
+@pytest.mark.soak
+def test_an_interface_of_its_own_keeps_the_rules(with_an_interface_of_its_own: Environment) -> None:
+    rules = [word for rule in ("imports", "interface", "exercise") for word in ("--rule", rule)]
+    assert with_an_interface_of_its_own.learn("author", "stubs", "brand-new").returncode == 0
+    checked = with_an_interface_of_its_own.learn("author", "check", "brand-new", *rules)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "what attempts have, and scaler_interface" in checked.stdout
