@@ -74,7 +74,7 @@ class Journal:
         self._before: dict[str, _Place] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            strange = [p.name for p in folder.iterdir() if p.name != LOCK]
+            strange = [p.name for p in folder.iterdir() if p.name != LOCK and not (p.name == ROWS and _is_empty(p))]
             if strange and not (folder / RUN).exists():
                 raise UsageProblem(
                     f"{folder} holds other files ({strange[0]}), and no results of 'learn grade-many': name another "
@@ -234,6 +234,11 @@ def replace(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it is a file without a row: what a command leaves that was refused before it began a round."""
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _lines(path: Path) -> Iterator[bytes]:

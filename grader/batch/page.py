@@ -115,8 +115,6 @@ def summarised(rows: Iterable[Row], texts: Texts) -> Summary:
             for found in verdict.diagnosis if not any(d.perhaps for d in verdict.diagnosis) else ():
                 summary.mistakes[found.id, found.kind, found.says] += 1
             why = why or texts("comma").join(d.id for d in verdict.diagnosis)
-        if row.reason:
-            why = f"{texts(f'reason_{row.reason}')}{texts('colon')}{why}"
         held = f"{verdict.held}/{len(verdict.properties)}" if verdict else ""
         summary.lines.append(Line(row.name, row.outcome, row.score, row.points, row.out_of, held, why))
     return summary

@@ -124,6 +124,16 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
         Journal(tmp_path / "thesis.tex" / "results")
 
 
+def test_a_folder_in_which_no_round_was_begun_can_be_begun_in(tmp_path: Path) -> None:
+    Journal(tmp_path / "results").close()  # as when what was asked for was refused
+    with Journal(tmp_path / "results") as journal:
+        journal.begin(a_round())
+        journal.append(a_row("anna"))
+    (tmp_path / "results" / RUN).unlink()
+    with pytest.raises(UsageProblem, match=r"holds other files \(results\.jsonl\)"):
+        Journal(tmp_path / "results")
+
+
 def test_results_of_which_nobody_knows_what_they_were_graded_with_are_told_of(folder: Path) -> None:
     (folder / RUN).write_text("{")
     with pytest.raises(StateProblem, match="nobody knows what the results were graded with"):
