@@ -56,6 +56,7 @@ PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("The communicator", "communicator", ("Communicator", "Pending", "CommunicationError")),
     ("Types that cross between processes", "plain", ("plain",)),
     ("Labs", "lab", ("Lab", "Bench", "Outcome", "Figure", "Mark")),
+    ("What is installed, from a program of your own", "registry", ("Registry",)),
     ("Quiz questions", "question", ("Question", "Asked", "NotAnAnswer", "FieldProblem")),
 )
 

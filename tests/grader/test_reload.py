@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from groundup.core.errors import PluginProblem
-from groundup.core.technique import Technique
+from groundup.core.technique import CONTRACT, Technique
 from groundup.grader import sandbox
 from groundup.grader.fork_server import ForkServer
 from groundup.grader.judge import Judge
@@ -43,6 +43,12 @@ def edit(path: Path, old: str, new: str) -> None:
     saved = path.with_name(f".{path.name}.saved")
     saved.write_text(text.replace(old, new))
     saved.replace(path)
+
+
+def test_a_verdict_says_which_version_and_which_contract_it_was_given_by(judge: Judge, author: Any) -> None:
+    technique = author.technique(misconceptions="", manifest=author.manifest.replace('id="', 'version=3, id="'))
+    verdict = graded(judge, technique)
+    assert (verdict.version, verdict.contract) == (3, CONTRACT)
 
 
 @pytest.fixture
