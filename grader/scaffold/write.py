@@ -6,6 +6,7 @@ import ast
 import builtins
 import keyword
 import re
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ INTERFACES = {
 TECHNIQUE = ("properties.py", "misconceptions.toml", "lesson.md", "quiz_answers.py", "lab.py")
 """What stands beside the manifest in every case; where solution, exercise and quiz stand depends."""
 LONGEST = 40
+WIDTH = 120  # of the lines that are written
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TRACK = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -170,11 +172,28 @@ def _render(template: str, new: NewTechnique, package: str) -> str:
     )  # fmt: skip
 
 
+def _literal(text: str, indent: int) -> str:
+    """Return ``text`` as Python's string literals, one below the other where it does not fit on a line."""
+    pieces = textwrap.wrap(text, WIDTH - indent - len('"en": " ",'), drop_whitespace=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join('"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"' for p in pieces)
+
+
+def _translated(text: str, indent: int, before: str = "") -> str:
+    """Return the dict of ``text`` in English, on one line where that fits behind what stands ``before`` it."""
+    short = f'{{"en": {_literal(text, 0)}}}'
+    if indent + len(before + short) + 1 <= WIDTH and "\n" not in short:
+        return short
+    inner = " " * (indent + 4)
+    return f'{{\n{inner}"en": {_literal(text, indent + 4)},\n{" " * indent}}}'
+
+
 def _environment() -> jinja2.Environment:
     """Return templates whose marks are neither Python's, nor TOML's, nor YAML's."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
         trim_blocks=True, lstrip_blocks=True, variable_start_string="<<", variable_end_string=">>",
         block_start_string="<%", block_end_string="%>", comment_start_string="<#", comment_end_string="#>",
         autoescape=False,
     )  # fmt: skip
+    environment.filters["translated"] = _translated
+    return environment
