@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from groundup.grader import sandbox
-from groundup.grader.batch import seeds
+from groundup.grader.batch import local, seeds
 
 SECRET = "a horse that nobody knows"
 
@@ -154,6 +154,21 @@ def test_the_secret_of_the_environment_gives_the_seed(
     refused = learn(*arguments)
     assert refused.exit_code == 2
     assert "was graded with something else (seed)" in refused.stderr
+
+
+@pytest.mark.soak
+def test_a_judge_that_hangs_is_ended_and_one_that_has_done_much_is_replaced(
+    learn: Any, handed_in: Path, toy: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties = toy / "properties.py"
+    text = properties.read_text(encoding="utf-8").replace("os._exit(7)", "__import__('time').sleep(1000)")
+    properties.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(local, "GRADING_SECONDS", 20.0)
+    monkeypatch.setattr(local, "JOBS_A_JUDGE", 1)
+    assert learn("grade-many", "class", "--technique", "scale", "--jobs", "1").exit_code == 3
+    found = {row["name"]: row for row in rows(here / "results")}
+    assert found["eve"]["problem"] == "its judge did not answer within 20 s, 2 times in a row"
+    assert (found["anna"]["outcome"], found["bob's own"]["outcome"]) == ("passed", "fell_short")
 
 
 @pytest.mark.soak
