@@ -406,8 +406,8 @@ def test_properties_that_cannot_be_run_are_the_plugins_problem(
 @pytest.mark.parametrize(
     ("solution", "problem"),
     [
-        ("def mean(x:", "The solution of toys/mean cannot be loaded: '(' was never closed"),
-        ("import nowhere", "The solution of toys/mean cannot be loaded: No module named 'nowhere'"),
+        ("def mean(x:", "The solution of toys/mean cannot be loaded: SyntaxError: '(' was never closed"),
+        ("import nowhere", "The solution of toys/mean cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
         ("def other(x): pass", "The solution of toys/mean cannot be loaded: "),
         ("def mean(x, weight): return x", "solution.py marks no hole"),
     ],
