@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -91,6 +94,61 @@ def later_grades(technique: str, rounds: int) -> list[str]:
     ]
 
 
+ONE_BY_ONE = """
+import sys, hypothesis, pytest
+hypothesis.settings.register_profile("as graded", max_examples=25, deadline=None, database=None)
+hypothesis.settings.load_profile("as graded")
+options = ["-q", "-c", "/dev/null", "--noconftest", "--import-mode=importlib", "-p", "no:cacheprovider"]
+sys.exit(pytest.main([*options, "-p", "groundup.core.testing.pytest_plugin", sys.argv[1]]))
+"""
+CLASS = 24  # submissions
+
+
+def a_class(technique: str, rounds: int) -> list[str]:
+    """``learn grade-many`` against a pytest process for each submission, on the same properties, as many at once.
+
+    A pytest process imports everything anew, and then runs the properties; grading them cannot take less than the
+    properties do. Their share of the process is the lowest ratio that there can be.
+    """
+    from groundup.core.registry import Registry
+
+    found = Registry().technique(technique)
+    source = found.files.solution.read_text(encoding="utf-8")
+    one = [sys.executable, "-c", ONE_BY_ONE, str(found.files.properties)]
+    lines = []
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(CLASS):
+            (Path(name) / "class" / str(number)).mkdir(parents=True)
+            (Path(name) / "class" / str(number) / f"{found.name}.py").write_text(source, encoding="utf-8")
+
+        def ours(jobs: int) -> float:
+            out = f"{name}/results"
+            shutil.rmtree(out, ignore_errors=True)
+            asked = ["--technique", technique, "--out", out, "--jobs", str(jobs)]
+            return process_seconds(LEARN, "grade-many", f"{name}/class", *asked) / CLASS
+
+        def one_by_one(jobs: int) -> float:
+            with ThreadPoolExecutor(jobs) as pool:
+                began = time.perf_counter()
+                list(pool.map(lambda _: process_seconds(*one), range(3 * jobs)))
+                return (time.perf_counter() - began) / (3 * jobs)
+
+        for jobs in (1, 2):
+            took, bare = medians(lambda: ours(jobs), lambda: one_by_one(jobs), rounds=rounds)  # noqa: B023
+            what = (
+                f"a submission of {CLASS} to {technique}, {jobs} at once, {60 / took:.0f} a minute / a pytest process"
+            )
+            lines.append(row(what, took, bare, "under 0.33"))
+    code = "from groundup.core.testing import *; import hypothesis, pytest, groundup.core.testing.pytest_plugin"
+    imports, bare = medians(
+        lambda: process_seconds(sys.executable, "-c", code), lambda: process_seconds(*one), rounds=rounds
+    )
+    lines.append(
+        row(f"{technique}: what a pytest process takes beyond its imports / all of it", bare - imports, bare, "")
+    )
+    return lines
+
+
 def row(what: str, ours: float, bare: float | None, goal: str) -> str:
     """Return one row of the table."""
     ratio = f"{ours / bare:.2f}" if bare else ""
@@ -139,6 +197,7 @@ def main() -> None:
     for technique in techniques:
         lines.append(first_grade(technique.name, str(technique.files.solution), chosen.rounds))
         lines += later_grades(technique.name, chosen.rounds)
+    lines += a_class("gae", max(1, chosen.rounds // 3))
     text = "\n".join(lines) + "\n"
     print(text)
     if chosen.save:
