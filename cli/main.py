@@ -37,6 +37,7 @@ COMMANDS = {
     "grade-many": "Grade a class of submissions.",
     "author": "Check and generate the files of techniques.",
 }
+CLOSE = 0.75  # how like a plugin's command a word has to be to be taken for it; a built-in one is thought of sooner
 HELP = """Learn LLM systems by building every mechanism yourself.
 
 Start with a day of the roadmap ('learn start day-4') or with one technique ('learn start ppo'), fill the holes
@@ -117,6 +118,8 @@ class Learn(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
+        import difflib
+
         from groundup.core.errors import UnknownName
 
         if args[0] in COMMANDS:
@@ -126,7 +129,8 @@ class Learn(click.Group):
         others = _of_plugins()
         if args[0] in others:
             return args[0], others[args[0]], args[1:]
-        raise UnknownName("command", args[0], [*COMMANDS, *others], "'learn --help' lists them.")
+        meant = difflib.get_close_matches(args[0], others, cutoff=CLOSE)
+        raise UnknownName("command", args[0], [*COMMANDS, *meant], "'learn --help' lists them.")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command without importing it, or an option."""
