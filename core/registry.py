@@ -235,8 +235,8 @@ def _told(error: BaseException) -> str:
     """Return an exception in a line; pydantic's, with the first field that is wrong."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        field = ".".join(map(str, (error.title, *first["loc"])))
-        return f"{field}: {first['msg'].removeprefix('Value error, ')}"
+        told = first["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(map(str, (error.title, *first['loc'])))}: {told}" if first["loc"] else told
     return f"{type(error).__name__}: {error}"
 
 
