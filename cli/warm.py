@@ -48,7 +48,8 @@ READ_AT_IMPORT = re.compile(
     "HYPOTHESIS|PYTEST|PYDANTIC|JAXTYPING|SQLALCHEMY)_?.*"
 )
 LAUNCH = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from groundup.cli.warm_judge import main; main()"
-TAKEN, COMMITTED, CODE, DECLINED = "taken", "committed", "code", "declined"
+READY, TAKEN, COMMITTED, CODE = "ready", "taken", "committed", "code"
+DECLINED = "declined"
 INTERRUPT, STOP, CONTINUE = b"i", b"s", b"c"
 
 before_telling: Callable[[], None] | None = None
@@ -133,6 +134,7 @@ def start() -> None:
 def launched(where: Place, *, owned: bool = False) -> subprocess.Popen[bytes]:
     """Start a warm judge there; one that is ``owned`` ends with this process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # or autograd starts threads: no fork then
     program = [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(where.socket), *(["owned"] if owned else [])]
     return subprocess.Popen(
         program, env=environment, cwd="/", start_new_session=True, stdin=subprocess.DEVNULL,
@@ -168,8 +170,8 @@ def begun(where: Place, arguments: Sequence[str], streams: Sequence[int]) -> soc
     try:
         connection.settimeout(ANSWER_SECONDS)
         connection.connect(str(where.socket))
-        _hand_over(connection, arguments, streams)
-        if next(_Lines(connection), "") == TAKEN:
+        answers = _Lines(connection)
+        if _is_taken(connection, arguments, streams, lambda: next(answers, "")):
             return connection
     except (OSError, ValueError):
         pass
@@ -187,19 +189,18 @@ class _Handover:
     def code(self) -> int | None:
         where = place()
         with _connected(where) as connection:
+            answers = _Lines(connection)
             try:
-                _hand_over(connection, self.arguments, (0, 1, 2))
-                answers = _Lines(connection)
-                answer = self.next(connection, answers)
+                self.taken = _is_taken(
+                    connection, self.arguments, (0, 1, 2), lambda: self.next(connection, answers)
+                )  # fmt: skip
             except TimeoutError:
                 _put_aside(where)  # one that hangs: the next grade starts another, and it ends when it notices
-                answer = ""
-            if answer != TAKEN:
+            if not self.taken:
                 if self.interrupted:
                     raise KeyboardInterrupt
                 return None
             connection.settimeout(None)
-            self.taken = True
             if self.interrupted:
                 connection.sendall(INTERRUPT)
             with self.stopping(connection):
@@ -266,24 +267,30 @@ def uid_of(connection: socket.socket) -> int:
     return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1])
 
 
-def _hand_over(connection: socket.socket, arguments: Sequence[str], streams: Sequence[int]) -> None:
+def _is_taken(
+    connection: socket.socket, arguments: Sequence[str], streams: Sequence[int], heard: Callable[[], str]
+) -> bool:
+    """Hand a grade over; return whether the judge has taken it. ``heard`` returns its next word."""
     mask = os.umask(0o077)
     os.umask(mask)
+    request = {
+        "ask": "grade", "arguments": list(arguments), "name": sys.argv[0], "environment": dict(os.environ),
+        "streams": [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)], "mask": mask,
+    }  # fmt: skip
+    _send(connection, request)
+    if heard() != READY:
+        return False
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        request = {
-            "ask": "grade", "arguments": list(arguments), "name": sys.argv[0], "environment": dict(os.environ),
-            "streams": [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)], "mask": mask,
-        }  # fmt: skip
-        _send(connection, request, [*streams, here])
+    try:  # not before it is ready: one that hangs would hold the streams open, for whoever reads them to their end
+        socket.send_fds(connection, [b"f"], [*streams, here])
     finally:
         os.close(here)
+    return heard() == TAKEN
 
 
-def _send(connection: socket.socket, request: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+def _send(connection: socket.socket, request: dict[str, Any]) -> None:
     data = json.dumps(request).encode()
-    socket.send_fds(connection, [struct.pack("!I", len(data))], descriptors)
-    connection.sendall(data)
+    connection.sendall(struct.pack("!I", len(data)) + data)
 
 
 class _Lines:

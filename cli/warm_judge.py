@@ -60,6 +60,7 @@ def main() -> None:
             os.dup2(log.fileno(), 2)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         WarmJudge(place, math.inf if is_owned else IDLE_SECONDS).run()
+        place.log.unlink(missing_ok=True)  # a fault's stays, until another starts here
 
 
 class WarmJudge:
@@ -84,8 +85,10 @@ class WarmJudge:
     def run(self) -> None:
         """Listen, until there is a reason to end."""
         with contextlib.closing(self.server), self.listener:
-            if not self.fresh or len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
-                return  # edited while it was imported; or of several threads, which a fork would cut off
+            if not self.fresh:
+                sys.exit("a file was edited while it was imported")
+            if len(_threads()) > 1:
+                sys.exit("an import started threads, which a fork would cut off")
             self.place.socket.unlink(missing_ok=True)
             self.listener.bind(str(self.place.socket))
             self.listener.listen(8)
@@ -105,26 +108,28 @@ class WarmJudge:
     def accept(self, *, busy: bool) -> None:
         """Answer one client, whatever it sends."""
         connection, _ = self.listener.accept()
-        descriptors: list[int] = []
-        with connection, contextlib.suppress(OSError, ValueError, KeyError):
-            try:
-                if warm.uid_of(connection) == os.geteuid():
-                    connection.settimeout(REQUEST_SECONDS)
-                    self.answer(connection, _request(connection, descriptors), descriptors, busy=busy)
-            finally:
-                for descriptor in descriptors:
-                    os.close(descriptor)
+        with connection, contextlib.suppress(OSError, ValueError, KeyError, struct.error):
+            if warm.uid_of(connection) == os.geteuid():
+                connection.settimeout(REQUEST_SECONDS)
+                self.answer(connection, _request(connection), busy=busy)
 
-    def answer(self, connection: socket.socket, request: dict[str, Any], descriptors: list[int], *, busy: bool) -> None:
+    def answer(self, connection: socket.socket, request: dict[str, Any], *, busy: bool) -> None:
         """Do what is asked."""
         if request["ask"] == "status":
             _say(connection, json.dumps(self.status(busy=busy)))
             return
         self.fresh = self.fresh and _files() == self.files
-        if busy or not self.fresh or len(descriptors) != 4:
+        if busy or not self.fresh or not self.has_server():
             _say(connection, warm.DECLINED)
             return
-        self.grade(connection, request, descriptors)
+        _say(connection, warm.READY)
+        _, descriptors, _, _ = socket.recv_fds(connection, 1, 4)
+        try:
+            if len(descriptors) == 4:
+                self.grade(connection, request, descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def status(self, *, busy: bool) -> dict[str, Any]:
         """Return what is told of this process."""
@@ -132,14 +137,6 @@ class WarmJudge:
 
     def grade(self, connection: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
         """Run the command in a child, watching over it."""
-        if self.server.has_ended():
-            self.replace_server(self.server.containment)
-        try:
-            self.server.wait_until_ready()
-        except GroundupError:
-            self.fresh = False
-            _say(connection, warm.DECLINED)
-            return
         pid = os.fork()
         if pid == 0:
             self.listener.close()
@@ -151,6 +148,16 @@ class WarmJudge:
         # An attempt that is not jailed may have done something to the server that forked it.
         if layer != self.server.containment or layer == "process" or self.server.has_ended():
             self.replace_server(layer)
+
+    def has_server(self) -> bool:
+        """Whether there is a fork server to lend; it may take a moment to get ready."""
+        if self.server.has_ended():
+            self.replace_server(self.server.containment)
+        try:
+            self.server.wait_until_ready()
+        except GroundupError:
+            self.fresh = False
+        return self.fresh
 
     def watch(self, pid: int, connection: socket.socket) -> None:
         """Wait until the child has ended; pass on what the client sends, and end the child when the client is gone."""
@@ -202,6 +209,9 @@ def _become_the_command(
         atexit._run_exitfuncs()
         if not _flushed():
             code = 120  # as the interpreter ends where its output was not taken
+    except KeyboardInterrupt:  # before the command could take it
+        os.write(2, b"learn: stopped.\n")
+        code = 130
     finally:
         with contextlib.suppress(OSError):
             _say(connection, f"{warm.CODE} {code}")
@@ -265,9 +275,8 @@ def _passed_on(pid: int, connection: socket.socket) -> bool:
     return bool(came)
 
 
-def _request(connection: socket.socket, descriptors: list[int]) -> dict[str, Any]:
-    head, received, _, _ = socket.recv_fds(connection, 4, 4)
-    descriptors += received
+def _request(connection: socket.socket) -> dict[str, Any]:
+    head = connection.recv(4)
     (length,) = struct.unpack("!I", head)
     if length > LONGEST_REQUEST:
         raise ValueError("no request of ours")
@@ -311,6 +320,12 @@ def _rehearse(server: ForkServer) -> None:
         with contextlib.suppress(Exception, AttemptDied):
             source = technique.files.solution.read_text(encoding="utf-8")
             Judge(server).grade(technique, source, technique.file)
+
+
+def _threads() -> list[str]:
+    """Return this process's threads by name, but for the one with which CUDA's driver waits: no child needs that."""
+    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    return [name for name in names if not name.startswith("cuda")]
 
 
 def _printed_so_far(log: Path) -> bytes:
@@ -379,7 +394,7 @@ def _lock(place: warm.Place) -> Iterator[bool]:
             yield _inode(place.lock) == own
         finally:
             if _inode(place.lock) == own:  # and not another's, who came after this one was put aside
-                for path in (place.socket, place.log, place.lock):
+                for path in (place.socket, place.lock):
                     path.unlink(missing_ok=True)
 
 
