@@ -6,27 +6,41 @@ Each pair of commands is run in turn, A B A B ..., so that a machine that slows 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from groundup.cli import warm
+
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
 
 LEARN = str(Path(sys.executable).with_name("learn"))
+PARTS = ("start", "grade", "warm", "watch", "class")
+WATCHED = ("gae", "ppo", "kv-cache")
+PATIENCE = 120.0  # seconds
 RESULTS = Path(__file__).parent / "results"
 
 
-def process_seconds(*command: str, codes: tuple[int, ...] = (0,)) -> float:
-    """Return how long a whole process takes."""
+def process_seconds(*command: str, codes: tuple[int, ...] = (0,), **environment: str) -> float:
+    """Return how long a whole process takes. No warm judge takes part unless the environment says so."""
     began = time.perf_counter()
-    code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+    code = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        env={**os.environ, "LEARN_WARM": "0", **environment},
+    ).returncode  # fmt: skip
     took = time.perf_counter() - began
     if code not in codes:
         raise SystemExit(f"{' '.join(command)} ended with exit code {code}")
@@ -92,6 +106,83 @@ def later_grades(technique: str, rounds: int) -> list[str]:
         row(f"second grade of {technique} in one process", ours, None, "under 0.5 s" if technique == "gae" else ""),
         row(f"{technique}: proxied / in-process properties", ours, bare, ""),
     ]
+
+
+@contextlib.contextmanager
+def warm_judge(solution: str, technique: str) -> Iterator[dict[str, str]]:
+    """Have a warm judge run; yield the environment in which ``learn grade`` finds it."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:  # a socket's path has to be short
+        environment = {"LEARN_WARM": "1", "XDG_RUNTIME_DIR": folder}
+        process_seconds(LEARN, "grade", technique, "--attempt", solution, **environment)
+        deadline = time.monotonic() + PATIENCE
+        while not (sockets := list(Path(folder).glob("*/*.socket"))):
+            if time.monotonic() > deadline:
+                raise SystemExit("no warm judge has come")
+            time.sleep(0.1)
+        told = warm.ask(warm.Place(sockets[0].parent, sockets[0].stem))
+        try:
+            yield environment
+        finally:
+            if told:
+                os.kill(told["pid"], signal.SIGTERM)
+            while list(Path(folder).glob("*/*.lock")):
+                time.sleep(0.1)
+
+
+def warm_grades(techniques: Sequence[Technique], rounds: int) -> Iterator[str]:
+    """A whole ``learn grade`` that a warm judge takes, against one that it does not."""
+    first = techniques[0]
+    with warm_judge(str(first.files.solution), first.name) as environment:
+        for technique in techniques:
+            command = (LEARN, "grade", technique.name, "--attempt", str(technique.files.solution))
+            ours, cold = medians(
+                lambda command=command: process_seconds(*command, **environment),  # type: ignore[misc]
+                lambda command=command: process_seconds(*command),  # type: ignore[misc]
+                rounds=rounds,
+            )
+            goal = "under 0.6 s" if technique.name == "gae" else ""
+            yield row(f"`learn grade {technique.name}` warm / cold", ours, cold, goal)
+
+
+def watch_latency(technique: Technique, rounds: int) -> Iterator[str]:
+    """From a save to what ``learn watch`` shows of it, against plain pytest on the same properties."""
+    from groundup.grader.edits import load_edits
+
+    right = technique.files.solution.read_text(encoding="utf-8")
+    wrong = next(e for e in load_edits(technique) if e.kind == "misconception").apply(right, technique.file)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([LEARN, "start", technique.name], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        attempt = Path(folder, "workspace", technique.file)
+        with subprocess.Popen(
+            [LEARN, "watch", technique.name], cwd=folder, stdout=subprocess.PIPE, text=True, bufsize=1
+        ) as watch:
+            assert watch.stdout is not None
+
+            def after_saving(text: str, *shown: str) -> float:
+                began = time.perf_counter()
+                attempt.write_text(text, encoding="utf-8")
+                return _heard(watch.stdout, *shown) - began
+
+            _heard(watch.stdout, "Not started")
+            failures, passes = [], []
+            for _ in range(rounds + 1):
+                failures.append(after_saving(wrong, "✗"))
+                _heard(watch.stdout, "properties hold", "properties had held")
+                passes.append(after_saving(right, "Passed"))
+            watch.terminate()
+    plain = (sys.executable, "-m", "pytest", "-q", "-p", "groundup.core.testing.pytest_plugin")
+    (cold,) = medians(lambda: process_seconds(*plain, str(technique.files.properties)), rounds=rounds)
+    name = f"watch {technique.name}"
+    yield row(f"{name}: a failure is shown / pytest", statistics.median(failures[1:]), cold, "under 0.4 s")
+    yield row(f"{name}: a full pass / pytest", statistics.median(passes[1:]), cold, "under 0.8 s, 0.33")
+
+
+def _heard(output: IO[str], *texts: str) -> float:
+    """Return when a line with one of the texts came."""
+    for line in output:
+        if any(text in line for text in texts):
+            return time.perf_counter()
+    raise SystemExit(f"learn watch ended without {' or '.join(texts)}")
 
 
 ONE_BY_ONE = """
@@ -181,7 +272,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--save", action="store_true")
+    options.add_argument("--only", choices=PARTS, action="append", help="this part; may be given again")
     chosen = options.parse_args()
+    parts = chosen.only or PARTS
     from groundup.core.registry import Registry
 
     techniques = list(Registry().techniques.values())
@@ -189,15 +282,23 @@ def main() -> None:
         f"# {date.today().isoformat()}",
         "",
         f"Medians of {chosen.rounds} rounds on {machine()}.",
+        f"Load average when it began: {os.getloadavg()[0]:.1f}.",
         "",
         "| what | ours | against | ratio | goal |",
         "|---|---|---|---|---|",
-        start_up(chosen.rounds * 3),
     ]
-    for technique in techniques:
+    if "start" in parts:
+        lines.append(start_up(chosen.rounds * 3))
+    for technique in techniques if "grade" in parts else ():
         lines.append(first_grade(technique.name, str(technique.files.solution), chosen.rounds))
         lines += later_grades(technique.name, chosen.rounds)
-    lines += a_class("gae", max(1, chosen.rounds // 3))
+    if "warm" in parts:
+        lines += warm_grades(techniques, chosen.rounds)
+    for technique in techniques if "watch" in parts else ():
+        if technique.name in WATCHED:
+            lines += watch_latency(technique, chosen.rounds)
+    if "class" in parts:
+        lines += a_class("gae", max(1, chosen.rounds // 3))
     text = "\n".join(lines) + "\n"
     print(text)
     if chosen.save:
