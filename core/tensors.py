@@ -10,7 +10,7 @@ from torch import Tensor
 
 from groundup.core.plain import field_names, is_plain
 
-__all__ = ["same", "tensors_in", "with_tensors"]
+__all__ = ["outline", "same", "tensors_in", "with_tensors"]
 
 
 def tensors_in(value: Any) -> list[Tensor]:
@@ -32,6 +32,18 @@ def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
     if is_plain(kind):
         return kind(*(with_tensors(part, tensors) for part in _parts(value)))
     return value
+
+
+def outline(value: Any) -> Any:
+    """Return what two states of one plain value are compared by, but for the numbers in its tensors."""
+    if isinstance(value, Tensor):
+        return id(value)
+    kind = type(value)
+    if kind is dict:
+        return {key: outline(part) for key, part in value.items()}
+    if kind in (list, tuple) or is_plain(kind):
+        return kind, [outline(part) for part in _parts(value)]
+    return kind, repr(value)
 
 
 def same(one: Tensor, other: Tensor) -> bool:

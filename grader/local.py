@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from groundup.core.tensors import same, tensors_in, with_tensors
+from groundup.core.tensors import outline, same, tensors_in, with_tensors
 from groundup.core.testing.compare import ChangedInput
 from groundup.core.testing.ranks import LocalRanks
 
@@ -46,13 +46,15 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
         def call(*args: Any, **kwargs: Any) -> Any:
             inputs = tensors_in((args, kwargs)) if guarded else []
             before = [tensor.detach().clone() for tensor in inputs]
+            given: Any = with_tensors([list(args), kwargs], iter(inputs)) if guarded else [args, kwargs]
+            form = outline(given)
             try:
-                answer = function(*args, **kwargs)
+                answer = function(*given[0], **given[1])
                 noted = _copied(answer)  # the answer may be one of the inputs
                 changed = [(i, b) for i, b in zip(inputs, before, strict=True) if not same(b, i)]
                 for tensor, old in changed:
                     tensor.data.copy_(old)
-                if guarded and (changed or getattr(owner, "_changed_inputs", False)):
+                if guarded and (changed or outline(given) != form or getattr(owner, "_changed_inputs", False)):
                     raise ChangedInput("?", noted)
             except ChangedInput as error:
                 note(name, [type(error).__name__, _copied(error.answer)])

@@ -198,9 +198,11 @@ def _refuse_changes(
     answer: dict[str, Any], reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any], result: Any
 ) -> None:
     """Raise ChangedInput where the attempt's process says that the call changed an input in place."""
-    changed = answer.get("changed")
+    changed, altered = answer.get("changed"), answer.get("altered")
     if type(changed) is list and changed:
         raise ChangedInput(_input_name(changed[0], reference, bound, args, kwargs), result)
+    if type(altered) is list and altered:
+        raise ChangedInput(_argument_name(altered[0], reference, bound, kwargs), result)
 
 
 def _input_name(index: Any, reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any]) -> str:
@@ -211,6 +213,13 @@ def _input_name(index: Any, reference: Callable[..., Any], bound: bool, args: An
         named = {**{f"argument {n}": v for n, v in enumerate(args, start=1)}, **kwargs}
     names = [name for key, value in named.items() for name in _tensor_names(key, value)]
     return names[index] if type(index) is int and 0 <= index < len(names) else "?"
+
+
+def _argument_name(place: Any, reference: Callable[..., Any], bound: bool, kwargs: dict[str, Any]) -> str:
+    if type(place) is str and place in kwargs:
+        return place
+    names = list(inspect.signature(reference).parameters)[bound:]
+    return names[place] if type(place) is int and 0 <= place < len(names) else "?"
 
 
 def _differentiable(tensor: Tensor) -> bool:

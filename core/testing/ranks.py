@@ -15,7 +15,7 @@ from torch import Tensor
 
 from groundup.core.communicator import Call, CommunicationError, Communicator
 from groundup.core.technique import Technique
-from groundup.core.tensors import same, tensors_in, with_tensors
+from groundup.core.tensors import outline, same, tensors_in, with_tensors
 from groundup.core.testing.compare import Mismatch
 from groundup.core.testing.switch import Switch, Transfer
 
@@ -110,6 +110,7 @@ class LocalGroup:
         threads = torch.get_num_threads()
         given = [arguments_of(rank, args, kwargs) for rank in range(len(functions))]
         copies = [with_tensors(own, iter([_copy(t) for t in tensors_in(own)])) for own in given]
+        forms = [outline(own) for own in copies]
 
         def run(rank: int) -> None:
             torch.set_num_threads(threads)  # each thread begins with all cores
@@ -129,7 +130,9 @@ class LocalGroup:
         for thread in ranks:
             thread.join()
         kept = zip(map(tensors_in, given), map(tensors_in, copies), strict=True)
-        self._changed_inputs = not all(same(b, a) for before, after in kept for b, a in zip(before, after, strict=True))
+        self._changed_inputs = forms != [outline(own) for own in copies] or not all(
+            same(b, a) for before, after in kept for b, a in zip(before, after, strict=True)
+        )
         return outcome(results, errors, self._switch.failure)
 
 

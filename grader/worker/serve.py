@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import Communicator
-from groundup.core.tensors import same, tensors_in
+from groundup.core.tensors import outline, same, tensors_in
 from groundup.grader.worker import wire
 from groundup.grader.worker.imports import ImportRules
 from groundup.grader.worker.limits import die_with_parent, limit_this_process
@@ -209,9 +209,12 @@ class Server:
             if tensor.sent_with_grad:  # type: ignore[attr-defined]
                 tensor.requires_grad_(True)
         before = [tensor.detach().clone() for tensor in inputs]
+        given = {**dict(enumerate(args)), **kwargs}
+        outlines = {place: outline(argument) for place, argument in given.items()}
         with torch.set_grad_enabled(meta["grad"]):
             result = getattr(owner, meta["name"])(*args, **kwargs)
         reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not same(a, b)]
+        reply["altered"] = [place for place, argument in given.items() if outline(argument) != outlines[place]]
         if meta["keep"]:
             self.graphs[meta["id"]] = (inputs, tensors_in(result))
         return result

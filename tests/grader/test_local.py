@@ -95,6 +95,16 @@ def test_guarded_an_input_that_was_changed_is_put_back_and_the_change_is_noted_w
     assert traced(double, lambda *_: None)(x).tolist() == [2.0, 2.0]
 
 
+def test_guarded_a_dict_that_was_changed_is_put_back() -> None:
+    def pops(batch: dict[str, Any]) -> int:
+        return int(batch.pop("b"))
+
+    batch = {"a": torch.ones(2), "b": 1}
+    with pytest.raises(ChangedInput):
+        traced(pops, lambda *_: None, guarded=True)(batch)
+    assert sorted(batch) == ["a", "b"]
+
+
 def test_what_ranks_send_is_noted_where_that_is_asked_for() -> None:
     class Passes:
         def __init__(self, communicator: Communicator) -> None:
@@ -118,9 +128,14 @@ def test_guarded_a_rank_that_changes_what_all_were_given_changes_its_own_copy() 
         def add(self, x: torch.Tensor) -> torch.Tensor:
             return x.add_(1) if self.rank else x + 1
 
+        def take(self, x: list[float]) -> float:
+            return x.pop() if self.rank else x[-1]
+
     x = torch.ones(2)
     group = traced(LocalRanks(Adds), lambda *_: None, guarded=True)(3)
     with pytest.raises(ChangedInput):
         group.add(x)
     assert x.tolist() == [1.0, 1.0]
+    with pytest.raises(ChangedInput):
+        group.take([1.0])
     assert [answer.tolist() for answer in LocalRanks(Adds)(3).add(x)] == [[2.0, 2.0]] * 3

@@ -305,6 +305,11 @@ def named(x: Any, weight: Any = None, *rest: Any, **more: Any) -> None: ...
         ("x.zero_()", (torch.ones(2).to(torch.float8_e5m2),), {}, "x"),
         ("x.T.zero_()", (torch.ones(2, 3).T,), {}, "x"),
         ("x.data.add_(1)", (torch.ones(2, requires_grad=True),), {}, "x"),
+        ("x.pop('b')", ({"a": torch.ones(2), "b": 1},), {}, "x"),
+        ("x['b'] += 1", ({"a": torch.ones(2), "b": 1},), {}, "x"),
+        ("x['a'] = x['a'].clone()", ({"a": torch.ones(2)},), {}, "x"),
+        ("weight['a'].append(1.0)", (1,), {"weight": {"a": [1.0]}}, "weight"),
+        ("x[0] = float(x[0])", ([1],), {}, "x"),
     ],
 )
 def test_an_input_changed_in_place_is_named(
@@ -332,6 +337,11 @@ def test_an_input_left_or_put_back_as_it_was_is_fine(start: Start, body: str, x:
     before = x.clone()
     assert proxy(start(f"def f(x): {body}"), "f", lambda x: None)(x) is None
     assert torch.equal(x.nan_to_num(), before.nan_to_num())
+
+
+def test_a_dict_put_back_as_it_was_is_fine(start: Start) -> None:
+    function = proxy(start("def f(x): b = x.pop('b'); x['b'] = b; x.update(a=x['a']); return b"), "f", lambda x: None)
+    assert function({"a": torch.ones(2), "b": [1, float("nan")]})[0] == 1
 
 
 def test_the_judges_own_tensor_is_never_changed(start: Start) -> None:
