@@ -407,7 +407,7 @@ def test_properties_that_cannot_be_run_are_the_plugins_problem(
     ("solution", "problem"),
     [
         ("def mean(x:", "The solution of toys/mean cannot be loaded: SyntaxError: '(' was never closed"),
-        ("import nowhere", "The solution of toys/mean cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
+        ("import nowhere", "The solution of toys/mean cannot be loaded: ModuleNotFoundError: No module named 'nowhere"),
         ("def other(x): pass", "The solution of toys/mean cannot be loaded: "),
         ("def mean(x, weight): return x", "solution.py marks no hole"),
     ],
