@@ -246,6 +246,7 @@ def _environment(scratch: str, triton: bool) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "TORCH_COMPILE_DISABLE": "1",  # run eagerly: compiling takes longer than a call may, a compiler and large files
+        "CUDA_VISIBLE_DEVICES": "",  # no wall lets a device through: torch says so in its own words
     }
     if triton:
         environment |= {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(Path(scratch) / "triton")}
