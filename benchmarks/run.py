@@ -124,7 +124,8 @@ def warm_judge(solution: str, technique: str) -> Iterator[dict[str, str]]:
             yield environment
         finally:
             if told:
-                os.kill(told["pid"], signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(told["pid"], signal.SIGTERM)
             while list(Path(folder).glob("*/*.lock")):
                 time.sleep(0.1)
 
@@ -278,32 +279,36 @@ def main() -> None:
     from groundup.core.registry import Registry
 
     techniques = list(Registry().techniques.values())
-    lines = [
-        f"# {date.today().isoformat()}",
-        "",
-        f"Medians of {chosen.rounds} rounds on {machine()}.",
-        f"Load average when it began: {os.getloadavg()[0]:.1f}.",
-        "",
-        "| what | ours | against | ratio | goal |",
-        "|---|---|---|---|---|",
-    ]
-    if "start" in parts:
-        lines.append(start_up(chosen.rounds * 3))
-    for technique in techniques if "grade" in parts else ():
-        lines.append(first_grade(technique.name, str(technique.files.solution), chosen.rounds))
-        lines += later_grades(technique.name, chosen.rounds)
-    if "warm" in parts:
-        lines += warm_grades(techniques, chosen.rounds)
-    for technique in techniques if "watch" in parts else ():
-        if technique.name in WATCHED:
-            lines += watch_latency(technique, chosen.rounds)
-    if "class" in parts:
-        lines += a_class("gae", max(1, chosen.rounds // 3))
-    text = "\n".join(lines) + "\n"
-    print(text)
+    lines: list[str] = []
+    for line in measured(parts, techniques, chosen.rounds):
+        print(line, flush=True)
+        lines.append(line)
     if chosen.save:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{date.today().isoformat()}.md").write_text(text, encoding="utf-8")
+        (RESULTS / f"{date.today().isoformat()}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def measured(parts: Sequence[str], techniques: Sequence[Technique], rounds: int) -> Iterator[str]:
+    """Yield the table, line by line."""
+    yield f"# {date.today().isoformat()}"
+    yield ""
+    yield f"Medians of {rounds} rounds on {machine()}."
+    yield f"Load average when it began: {os.getloadavg()[0]:.1f}."
+    yield ""
+    yield "| what | ours | against | ratio | goal |"
+    yield "|---|---|---|---|---|"
+    if "start" in parts:
+        yield start_up(rounds * 3)
+    for technique in techniques if "grade" in parts else ():
+        yield first_grade(technique.name, str(technique.files.solution), rounds)
+        yield from later_grades(technique.name, rounds)
+    if "warm" in parts:
+        yield from warm_grades(techniques, rounds)
+    for technique in techniques if "watch" in parts else ():
+        if technique.name in WATCHED:
+            yield from watch_latency(technique, rounds)
+    if "class" in parts:
+        yield from a_class("gae", max(1, rounds // 3))
 
 
 if __name__ == "__main__":
