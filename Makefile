@@ -1,7 +1,7 @@
 # What a developer runs. Each target makes .venv first where there is none.
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest -n auto --dist loadgroup
+PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: help set-up tools test check soak bench docs clean
 .NOTPARALLEL:
