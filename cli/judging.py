@@ -21,7 +21,7 @@ from typing import Any
 
 from groundup.cli import warm
 
-START_SECONDS = 60.0
+START_SECONDS, END_SECONDS = 60.0, 5.0
 HERE = "import sys; from groundup.cli.main import run; sys.exit(run())"
 
 
@@ -84,7 +84,11 @@ class Judging:
     def __exit__(self, *_exception: object) -> None:
         if self._judge is not None:
             self._judge.terminate()
-            self._judge.wait()
+            try:
+                self._judge.wait(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._judge.kill()
+                self._judge.wait()
         self._folder.cleanup()
 
     def get_ready(self) -> None:

@@ -58,7 +58,6 @@ def main() -> None:
         with place.log.open("wb") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         WarmJudge(place, math.inf if is_owned else IDLE_SECONDS).run()
         place.log.unlink(missing_ok=True)  # a fault's stays, until another starts here
 
@@ -84,6 +83,8 @@ class WarmJudge:
 
     def run(self) -> None:
         """Listen, until there is a reason to end."""
+        # Not before: pytest, which the rehearsal runs, takes a SystemExit for a failure and goes on.
+        signal.signal(signal.SIGTERM, self._told_to_end)
         with contextlib.closing(self.server), self.listener:
             if not self.fresh:
                 sys.exit("a file was edited while it was imported")
@@ -96,6 +97,10 @@ class WarmJudge:
             while self.is_wanted():
                 if select.select([self.listener], [], [], LOOK_SECONDS)[0]:
                     self.accept(busy=False)
+
+    def _told_to_end(self, *_: object) -> NoReturn:
+        self.fresh = False  # seen where the exception is lost, in a destructor
+        sys.exit(0)
 
     def is_wanted(self) -> bool:
         """Whether to go on."""
