@@ -127,6 +127,8 @@ class _Comparison:
         properties = current_module(files.properties_module, files.properties)
         self.canonical: Callable[[Trace], Trace] = getattr(properties, "canonical", lambda trace: trace)
         self.loaded: dict[tuple[str, ...], Any] = {}
+        self.traced: dict[tuple[int, int, bool], Trace] = {}
+        """Of the attempt and of the reference, which every edit is compared with."""
 
     def matching(
         self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
@@ -171,7 +173,13 @@ class _Comparison:
 
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
         """Return a case's trace in the technique's canonical form."""
-        return self.canonical(case.trace(implementation, self.reference, sent=view.sent))
+        key = (id(case), id(implementation), view.sent)
+        if key in self.traced:
+            return self.traced[key]
+        trace = self.canonical(case.trace(implementation, self.reference, sent=view.sent))
+        if implementation is self.attempt or implementation is self.reference:
+            self.traced[key] = trace
+        return trace
 
     def edited(self, edits: tuple[Edit, ...]) -> Any:
         """Return the solution's class or function with ``edits`` made. Raises PluginProblem."""
