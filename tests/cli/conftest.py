@@ -132,7 +132,7 @@ class Plugins:
 
     def install(self, manifest: str, **files: str) -> Path:
         """Install a plugin made of these files (``misconceptions__toml``) and return its folder."""
-        package = f"toys_{next(self.numbers)}"
+        package = f"toys_{next(self.numbers):04}"
         self.packages.append(package)
         folder, information = self.site / package, self.site / f"{package}-1.dist-info"
         folder.mkdir(parents=True)
