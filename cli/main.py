@@ -226,6 +226,8 @@ def run(*, hand_over: bool = False) -> int:
 
 def _there_or_here(arguments: list[str]) -> Any:
     """Run the command in the warm judge, or in this process: then a grade has one started, for the next."""
+    if "grade" not in arguments:
+        return _here()
     from groundup.cli import warm
 
     if not warm.wants_one(arguments):

@@ -32,15 +32,15 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":
         _show_properties(verdict.properties)
-    if any(found.perhaps for found in verdict.diagnosis):
-        click.echo("  " + tr("Perhaps two things at once:"))
     show_diagnosis(verdict)
     click.echo(wrapped(summary(verdict), first="  "))
     click.echo(wrapped(_circumstances(verdict), first="  "))
 
 
 def show_diagnosis(verdict: Verdict) -> None:
-    """Print the name of the mistake, where it has one."""
+    """Print the name of the mistake, where it has one; two that together explain it, as a guess."""
+    if any(found.perhaps for found in verdict.diagnosis):
+        click.echo("  " + tr("Perhaps two things at once:"))
     for found in verdict.diagnosis:
         name = click.style(found.id, bold=True)
         mistake, other = (

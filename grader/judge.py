@@ -42,13 +42,12 @@ from groundup.grader.fork_server import ForkServer
 from groundup.grader.group import AttemptGroup, start
 from groundup.grader.local import LocalAttempt
 from groundup.grader.proxy import proxy
-from groundup.grader.text import printable
+from groundup.grader.text import LONGEST_SOURCE, printable
 from groundup.grader.verdict import Attempt, Diagnosis, Outcome, PropertyResult, Status, Verdict
 
 EXAMPLES, THOROUGH_EXAMPLES = 25, 200
 STEPS = 20  # of one run of a state machine
 TOTAL_SECONDS, THOROUGH_SECONDS = 60.0, 300.0
-LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
 CASES_KEPT = 16  # of the failing property, to compare with known mistakes
 FURTHER_CASES = 4  # of each property, where that leaves several
 NOWHERE = "/dev/null/hypothesis"  # a folder that cannot be made: hypothesis goes on without, and a kill leaves none

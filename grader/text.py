@@ -1,8 +1,10 @@
-"""Text from an attempt, made fit for a terminal."""
+"""Text from an attempt: how long it may be, and made fit for a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
+
+LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
 
 
 def printable(text: str) -> str:

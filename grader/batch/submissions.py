@@ -15,9 +15,9 @@ from typing import Literal
 
 from groundup.core.errors import UsageProblem
 from groundup.core.technique import Technique
-from groundup.grader.text import printable
+from groundup.grader.text import LONGEST_SOURCE, printable
 
-__all__ = ["LONGEST_SOURCE", "Reason", "Submission", "Submissions"]
+__all__ = ["Reason", "Submission", "Submissions"]
 
 Reason = Literal[
     "missing", "ambiguous", "link", "not_a_file", "unreadable", "too_large", "not_text", "empty",
@@ -25,7 +25,6 @@ Reason = Literal[
 ]  # fmt: skip
 """Why a submission holds nothing that can be graded."""
 
-LONGEST_SOURCE = 1 << 17  # bytes, as for 'learn grade'
 MOST_ENTRIES = 5000
 DEEPEST = 12
 NAMED = 5
