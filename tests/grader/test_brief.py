@@ -870,6 +870,16 @@ def test_pictures_in_a_plugin_s_text_are_not_fetched(house: House) -> None:
     assert "img" not in {tag for tag, _ in Page(page(house.brief(), "html")).tags}
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_pair_of_mistakes_is_quoted_as_a_guess(house: House, form: brief_page.Format) -> None:
+    house.technique()
+    pair = tuple(Diagnosis(id=name, kind="misconception", says="So.", perhaps=True) for name in ("k1", "k2"))
+    house.grade(passed=False, outcome="fell_short", diagnosis=pair)
+    text = page(house.brief("en"), form)
+    assert text.count("Perhaps two things at once, one of them k") == 2
+    assert "This is what k" not in text
+
+
 # Texts
 
 
