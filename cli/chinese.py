@@ -142,6 +142,7 @@ SENTENCES = {
     # grade
     "Name a technique, or give --all, not both.": "请指明一项技术，或者给出 --all，不要两者都给。",
     "--attempt goes with one technique, not with --all.": "--attempt 只能用于一项技术，不能与 --all 同用。",
+    "No known mistake can be looked for: {problem}": "无法查找已知错误：{problem}",
     "Name a technique, as in 'learn grade ppo', or give --all.": (
         "请指明一项技术，例如 'learn grade ppo'，或者给出 --all。"
     ),

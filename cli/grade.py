@@ -175,6 +175,9 @@ def _graded(
         warm.no_way_back()
         if state:
             state.record(grading.verdict, grading.source, grading.cases)
+    if grading.undiagnosed:
+        why = told(str(grading.undiagnosed))
+        click.echo(f"learn: {spoken(tr('No known mistake can be looked for: {problem}', problem=why))}", err=True)
     _tell_observers(grading.verdict)
     return grading.verdict
 

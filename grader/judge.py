@@ -83,11 +83,15 @@ Tell = Callable[[Literal["failing", "result"], PropertyResult], None]
 
 @dataclass(frozen=True)
 class Grading:
-    """A verdict and what is kept beside it: the source that was graded, and the failing cases as choices."""
+    """A verdict and what is kept beside it: the source that was graded, and the failing cases as choices.
+
+    ``undiagnosed`` says what of the technique's known mistakes is broken, for which the verdict names none.
+    """
 
     verdict: Verdict
     source: str
     cases: dict[bytes, set[bytes]]
+    undiagnosed: PluginProblem | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class Judge:
 
         ``cases`` are failing cases kept from earlier gradings; they are tried first. ``tell`` hears how it goes on.
         Raises PluginProblem when the technique's own files are broken, EnvironmentProblem when no process can be
-        started.
+        started. Known mistakes that are broken do not keep anyone from the verdict.
         """
         seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         began = time.monotonic()
@@ -131,6 +135,7 @@ class Judge:
         process: AttemptProcess | AttemptGroup | None = None
         problem: str | None = None
         found: tuple[Edit, ...] = ()
+        undiagnosed: PluginProblem | None = None
         try:
             process = start(
                 self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
@@ -147,8 +152,11 @@ class Judge:
                 )  # fmt: skip
                 run.tell = tell
                 run.run()
-                with _clean_environment():
-                    found = run.diagnosis()
+                try:
+                    with _clean_environment():
+                        found = run.diagnosis()
+                except PluginProblem as error:
+                    undiagnosed = error
         results = run.results_in_order()
         return Grading(
             Verdict(
@@ -173,6 +181,7 @@ class Judge:
             ),
             source,
             run.database.kept(),
+            undiagnosed,
         )
 
     def replay(

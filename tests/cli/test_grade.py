@@ -366,6 +366,20 @@ def test_an_observer_that_fails_is_reported_and_ignored(
     assert f"learn: Plugin {plugins.packages[-1]!r} failed in verdict_given(): " in result.stderr
 
 
+def test_a_known_mistake_that_does_not_fit_the_solution_is_reported_and_the_verdict_stands(
+    learn: Any, attempt: Path, toy: Path, solution: str
+) -> None:
+    known = toy / "misconceptions.toml"
+    known.write_text(known.read_text().replace('["x * factor", "x + factor"]', '["x - factor", "x"]'))
+    attempt.write_text(solution.replace("x * factor", "x + factor"))
+    result = learn("grade", "scale", "--json")
+    assert result.exit_code == 1
+    verdict = json.loads(result.stdout)
+    assert (verdict["outcome"], verdict["diagnosis"]) == ("fell_short", [])
+    assert "learn: No known mistake can be looked for: misconception 'adds' of " in result.stderr
+    assert "'x - factor' is found 0 times in 'scale', expected once" in result.stderr
+
+
 def test_what_plugins_print_stays_out_of_the_data(learn: Any, attempt: Path, plugins: Any) -> None:
     plugins.install("print('hello from the import')\n" + observer("print('hello from the observer')"))
     result = learn("grade", "scale", "--json")

@@ -350,18 +350,23 @@ def test_an_attempt_that_dies_while_it_is_diagnosed_has_failed_without_a_name(ju
         ('["total / weight.sum()", "total /"]', "solution.py is no Python: invalid syntax"),
     ],
 )
-def test_an_edit_that_does_not_fit_is_the_plugins_problem(judge: Judge, author: Any, edit: str, problem: str) -> None:
+def test_an_edit_that_does_not_fit_leaves_the_verdict_without_a_name(
+    judge: Judge, author: Any, edit: str, problem: str
+) -> None:
     broken = f'[[misconception]]\nid = "broken"\nin = "mean"\nsays = "b"\nedit = {edit}\n'
     technique = author.technique(misconceptions=broken)
-    with pytest.raises(PluginProblem) as raised:
-        judge.grade(technique, "def mean(x, weight): return x.sum()", "a.py", seed=1)
-    assert str(raised.value).startswith("misconception 'broken' of /")
-    assert str(raised.value).endswith(problem)
+    grading = judge.grade(technique, "def mean(x, weight): return x.sum()", "a.py", seed=1)
+    assert (grading.verdict.outcome, grading.verdict.diagnosis) == ("fell_short", ())
+    assert isinstance(grading.undiagnosed, PluginProblem)
+    assert str(grading.undiagnosed).startswith("misconception 'broken' of /")
+    assert str(grading.undiagnosed).endswith(problem)
 
 
-def test_an_edit_that_cannot_be_loaded_is_the_plugins_problem(judge: Judge, author: Any) -> None:
+def test_an_edit_that_cannot_be_loaded_leaves_the_verdict_without_a_name(judge: Judge, author: Any) -> None:
     broken = '[[misconception]]\nid = "broken"\nsays = "b"\nhole = 1\nreplace = "pass\\nundefined"\n'
     solution = "# HOLE 1/1: all of it\ndef mean(x, weight): return (x * weight).sum() / weight.sum()\n# END HOLE\n"
     technique = author.technique(misconceptions=broken, solution=solution)
-    with pytest.raises(PluginProblem, match="misconception 'broken' of toys/mean cannot be loaded: name 'undefined'"):
-        judge.grade(technique, "def mean(x, weight): return x.sum()", "a.py", seed=1)
+    grading = judge.grade(technique, "def mean(x, weight): return x.sum()", "a.py", seed=1)
+    assert (grading.verdict.outcome, grading.verdict.diagnosis) == ("fell_short", ())
+    problem = "misconception 'broken' of toys/mean cannot be loaded: name 'undefined'"
+    assert str(grading.undiagnosed).startswith(problem)
