@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jinja2
-from jinja2 import FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
@@ -30,6 +29,7 @@ from markupsafe import Markup
 from groundup.core.errors import EnvironmentProblem, UsageProblem
 from groundup.core.technique import say
 from groundup.grader.brief import THOROUGH, Brief, Code, Grading, Proof
+from groundup.grader.templates import TEMPLATES, environment
 from groundup.grader.text import printable
 from groundup.grader.verdict import PropertyResult
 
@@ -37,7 +37,6 @@ __all__ = ["SUFFIXES", "Format", "beside", "page", "texts", "write_page"]
 
 Format = Literal["md", "html"]
 SUFFIXES: dict[str, Format] = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"}
-TEMPLATES = Path(__file__).parent / "templates"
 MARK = re.compile(rb"<!-- Written by 'learn brief'; sha256 of the rest: ([0-9a-f]{64}) -->\n")
 BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # a list, a heading, or the line under one
 LONGEST_CASE = 4000  # characters
@@ -174,15 +173,8 @@ def _file(proof: Proof) -> str:
 
 @cache
 def _environment(form: Format) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize_markdown if form == "md" else _finalize_html,
-    )
-    environment.filters |= {
+    made = environment(_finalize_markdown if form == "md" else _finalize_html)
+    made.filters |= {
         "moment": _moment,
         "day": lambda value: f"{value.astimezone(UTC):%Y-%m-%d}",
         "percent": _percent,
@@ -204,7 +196,7 @@ def _environment(form: Format) -> jinja2.Environment:
         "rich": _rich,
         "labelled": _labelled,
     }
-    return environment
+    return made
 
 
 def _moment(value: datetime) -> str:

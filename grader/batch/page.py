@@ -7,22 +7,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2 import FileSystemLoader, StrictUndefined
 
 from groundup.grader.batch.journal import Round
 from groundup.grader.batch.moves import Move
 from groundup.grader.batch.row import Row
 from groundup.grader.batch.texts import Texts
+from groundup.grader.templates import environment
 from groundup.grader.text import printable
 from groundup.grader.verdict import PropertyResult
 
 __all__ = ["Summary", "page", "summarised"]
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 BINS = 10  # of 10 percent each; those with the full score stand apart
 LISTED = 10
 ORDER = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
@@ -156,14 +154,7 @@ def page(
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if hasattr(value, "__html__") else printable(str(value)),
-    )
-    environment.filters["percent"] = lambda score: f"{min(score, 0.99 if score < 1 else 1):.0%}"
-    environment.filters["number"] = lambda value: f"{value:g}"
-    return environment
+    made = environment(lambda value: value if hasattr(value, "__html__") else printable(str(value)))
+    made.filters["percent"] = lambda score: f"{min(score, 0.99 if score < 1 else 1):.0%}"
+    made.filters["number"] = lambda value: f"{value:g}"
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pty
 import re
@@ -30,8 +31,9 @@ whole = pytest.mark.soak  # commands as processes of their own, each importing e
 class Warmed:
     """A user of their own: a folder with a workspace, the toy technique, and a folder for the warm judge."""
 
-    def __init__(self, folder: Path, plugins: Any) -> None:
+    def __init__(self, folder: Path, plugins: Any, soon: Callable[..., bool]) -> None:
         self.folder, self.sockets = folder, folder / "run"
+        self.soon = functools.partial(soon, seconds=PATIENCE)
         self.sockets.mkdir(mode=0o700)
         self.toy: Path = plugins.technique()
         self.solution = (self.toy / "solution.py").read_text()
@@ -90,24 +92,15 @@ class Warmed:
         for _ in range(2):  # one may be starting
             if (told := self.asked()) is not None:
                 os.kill(told["pid"], signal.SIGTERM)
-            assert soon(lambda: not list(self.sockets.glob("*/*.lock")))
-
-
-def soon(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+            assert self.soon(lambda: not list(self.sockets.glob("*/*.lock")))
 
 
 @pytest.fixture(scope="module")
-def warmed(plugins_in: Any) -> Iterator[Warmed]:
+def warmed(plugins_in: Any, soon: Callable[..., bool]) -> Iterator[Warmed]:
     with tempfile.TemporaryDirectory(prefix="warm-", dir="/tmp") as folder:  # a socket's path has to be short
         site = Path(folder) / "site"
         site.mkdir()
-        made = Warmed(Path(folder), plugins_in(site))
+        made = Warmed(Path(folder), plugins_in(site), soon)
         yield made
         made.end()
 
@@ -237,7 +230,7 @@ def test_a_manifest_that_was_edited_is_used_and_ends_the_judge_that_read_the_old
     try:
         manifest.write_text(text.replace("Scaling", "Stretching"))
         assert b"Stretching" in warmed.learn("grade", "scale").stdout
-        assert soon(lambda: not Path(f"/proc/{judge}").exists())
+        assert warmed.soon(lambda: not Path(f"/proc/{judge}").exists())
     finally:
         manifest.write_text(text)
     warmed.end()
@@ -260,7 +253,7 @@ def running(warmed: Warmed, *arguments: str) -> tuple[subprocess.Popen[bytes], i
         ]  # fmt: skip
         return bool(found)
 
-    assert soon(has_child)
+    assert warmed.soon(has_child)
     return process, found[0]
 
 
@@ -270,7 +263,7 @@ def test_ctrl_c_stops_the_grade_there_and_the_judge_goes_on(warmed: Warmed) -> N
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err.lstrip()) == (130, b"", b"learn: stopped.\n")  # click adds a line early on
-    assert soon(lambda: not Path(f"/proc/{child}").exists())
+    assert warmed.soon(lambda: not Path(f"/proc/{child}").exists())
     warmed.attempt.write_text(warmed.solution)
     assert warmed.there("grade", "scale").returncode == 0
 
@@ -280,7 +273,7 @@ def test_a_client_that_is_killed_takes_its_grade_with_it(warmed: Warmed) -> None
     process, child = running(warmed)
     process.kill()
     process.communicate(timeout=PATIENCE)
-    assert soon(lambda: not Path(f"/proc/{child}").exists())
+    assert warmed.soon(lambda: not Path(f"/proc/{child}").exists())
 
 
 @whole
@@ -302,7 +295,7 @@ def test_a_judge_that_is_killed_leaves_the_verdict_to_the_command(warmed: Warmed
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, b"")
     assert b"Passed: all 3 properties hold." in out
-    assert soon(lambda: not Path(f"/proc/{child}").exists())
+    assert warmed.soon(lambda: not Path(f"/proc/{child}").exists())
 
 
 @whole
@@ -316,7 +309,7 @@ def test_a_judge_that_hangs_is_put_aside_and_the_command_goes_on(warmed: Warmed)
     finally:
         os.kill(judge, signal.SIGCONT)
     assert warmed.judge() != judge
-    assert soon(lambda: not Path(f"/proc/{judge}").exists())
+    assert warmed.soon(lambda: not Path(f"/proc/{judge}").exists())
 
 
 @whole

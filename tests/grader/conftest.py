@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import itertools
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,23 +172,8 @@ def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Author]:
         del sys.modules[module]
 
 
-def soon(holds: Callable[[], bool], seconds: float = 2.0) -> bool:
-    """Whether something holds within ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-@pytest.fixture(name="soon")
-def soon_fixture() -> Callable[..., bool]:
-    return soon
-
-
 @pytest.fixture
-def nothing_left(server: ForkServer) -> Iterator[None]:
+def nothing_left(server: ForkServer, soon: Callable[..., bool]) -> Iterator[None]:
     """Check that the test leaves no process behind, neither of an attempt nor of what it started."""
     yield
     assert soon(lambda: started_below(server) == []), "a process of an attempt is left"

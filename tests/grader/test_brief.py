@@ -23,6 +23,7 @@ from groundup.grader import brief_page, state
 from groundup.grader.brief import Brief, gather
 from groundup.grader.brief_page import beside, page, texts, write_page
 from groundup.grader.state import State
+from groundup.grader.templates import TEMPLATES
 from groundup.grader.verdict import Attempt, Diagnosis, HoleState, PropertyResult, Verdict
 
 STUB = '''"""The mean."""
@@ -890,7 +891,7 @@ def test_every_text_is_there_in_both_languages_with_the_same_parts() -> None:
 
 
 def test_the_templates_use_every_text_and_no_other() -> None:
-    written = "".join(path.read_text("utf-8") for path in brief_page.TEMPLATES.glob("brief.*.jinja"))
+    written = "".join(path.read_text("utf-8") for path in TEMPLATES.glob("brief.*.jinja"))
     code = Path(brief_page.__file__).read_text("utf-8")
     used = (
         set(re.findall(r'"(\w+)"', written)) | set(re.findall(r'"(\w+)"', code)) | set(re.findall(r"t\('(\w+)'", code))
