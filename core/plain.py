@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _TYPES: dict[str, type[Any]] = {}
+_FIELDS: dict[type[Any], tuple[str, ...]] = {}
+_NAMES: dict[type[Any], str] = {}
 
 
 def plain(cls: type[T]) -> type[T]:
@@ -24,13 +26,16 @@ def plain(cls: type[T]) -> type[T]:
     params = getattr(cls, "__dataclass_params__", None)
     if params is None or not params.frozen or params.eq or hasattr(cls, "__post_init__"):
         raise TypeError(f"{cls.__qualname__} must be @dataclass(frozen=True, eq=False) without __post_init__")
-    _TYPES[plain_name(cls)] = cls
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    if (earlier := _TYPES.get(name)) is not None:  # its module was executed again
+        del _FIELDS[earlier], _NAMES[earlier]
+    _TYPES[name], _NAMES[cls], _FIELDS[cls] = cls, name, tuple(f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]
     return cls
 
 
 def plain_name(cls: type[Any]) -> str:
-    """Return the name that ``cls`` goes by in a frame: ``module:Class``."""
-    return f"{cls.__module__}:{cls.__qualname__}"
+    """Return the name that a registered class goes by in a frame: ``module:Class``."""
+    return _NAMES[cls]
 
 
 def plain_type(name: str, *, imports: bool = False) -> type[Any]:
@@ -45,9 +50,9 @@ def plain_type(name: str, *, imports: bool = False) -> type[Any]:
 
 def is_plain(cls: type[Any]) -> bool:
     """Whether ``cls`` itself, not a subclass of it, is registered."""
-    return _TYPES.get(plain_name(cls)) is cls
+    return cls in _FIELDS
 
 
 def field_names(cls: type[Any]) -> tuple[str, ...]:
     """Return the names of a registered dataclass's fields, in order."""
-    return tuple(f.name for f in dataclasses.fields(cls))
+    return _FIELDS[cls]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,14 +10,17 @@ from torch import Tensor
 
 from groundup.core.plain import field_names, is_plain
 
-__all__ = ["outline", "same", "tensors_in", "with_tensors"]
+__all__ = ["SCALARS", "outline", "same", "tensors_in", "with_tensors"]
+
+SCALARS = frozenset({bool, int, float, str, type(None), torch.dtype})
+"""The types of plain values without parts, which nothing can change in place."""
 
 
 def tensors_in(value: Any) -> list[Tensor]:
     """Return the tensors of a plain value, in the order in which their parts are declared."""
-    if isinstance(value, Tensor):
-        return [value]
-    return [t for part in _parts(value) for t in tensors_in(part)]
+    found: list[Tensor] = []
+    _collect(value, found)
+    return found
 
 
 def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
@@ -48,16 +51,26 @@ def outline(value: Any) -> Any:
 
 def same(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors hold the same numbers, in the same shape and dtype; NaN is itself here."""
-    other = other.detach()
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
-    return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())
+    if torch.equal(one, other):
+        return True
+    one, other = one.detach(), other.detach()
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
-def _parts(value: Any) -> list[Any]:
+def _collect(value: Any, found: list[Tensor]) -> None:
+    if isinstance(value, Tensor):
+        found.append(value)
+    elif type(value) not in SCALARS:
+        for part in _parts(value):
+            _collect(part, found)
+
+
+def _parts(value: Any) -> Iterable[Any]:
     kind = type(value)
     if kind is dict:
-        return list(value.values())
+        return value.values()  # type: ignore[no-any-return]
     if kind in (list, tuple):
-        return list(value)
-    return [getattr(value, f) for f in field_names(kind)] if is_plain(kind) else []
+        return value  # type: ignore[no-any-return]
+    return [getattr(value, f) for f in field_names(kind)] if is_plain(kind) else ()

@@ -37,6 +37,8 @@ DTYPES: dict[str, torch.dtype] = {
         torch.complex64, torch.complex128, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
     )
 }  # fmt: skip
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+NO_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 class ProtocolError(Exception):
@@ -47,8 +49,8 @@ class NotPlainError(TypeError):
     """A value that cannot cross, for the part of it that the message names: not plain data, or too much of it."""
 
 
-def encode(meta: dict[str, Any], value: Any, *, keep_strides: bool = False) -> list[Any]:
-    """Return the frame's parts, bytes-like. ``keep_strides`` sends the memory layout of tensors along.
+def encode(meta: dict[str, Any], value: Any, *, keep_strides: bool = False) -> list[bytes]:
+    """Return the frame's parts. ``keep_strides`` sends the memory layout of tensors along.
 
     Raises NotPlainError for a value that cannot cross, or that is too large to.
     """
@@ -91,11 +93,48 @@ def decode(header: bytes | bytearray, payload: bytearray, *, trusted: bool = Fal
         raise ProtocolError(f"an undecodable frame ({type(error).__name__})") from None
 
 
+class Incoming:
+    """Frames as they arrive: the lengths of each are checked before anything beyond its head is kept."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._header = self._whole = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether a whole frame has come."""
+        return 0 < self._whole <= len(self._received)
+
+    @property
+    def more(self) -> bool:
+        """Whether anything has come beyond the frames that were taken."""
+        return bool(self._received)
+
+    def take(self, received: bytes) -> None:
+        """Keep what was received. Raises ProtocolError."""
+        self._received += received
+        self._measure()
+
+    def frame(self) -> tuple[bytearray, bytearray]:
+        """Return header and payload of the frame that is whole. Raises ProtocolError for what follows it."""
+        header_end = HEAD.size + self._header
+        header, payload = self._received[HEAD.size : header_end], self._received[header_end : self._whole]
+        del self._received[: self._whole]
+        self._whole = 0
+        self._measure()
+        return header, payload
+
+    def _measure(self) -> None:
+        if not self._whole and len(self._received) >= HEAD.size:
+            self._header, payload = lengths(self._received[: HEAD.size])
+            self._whole = HEAD.size + self._header + payload
+
+
 class _Writer:
     def __init__(self, keep_strides: bool) -> None:
         self.keep_strides = keep_strides
         self.specs: list[list[Any]] = []
-        self.chunks: list[Any] = []
+        self.chunks: list[bytes] = []
         self.size = self.nodes = 0
 
     def write(self, value: Any, depth: int) -> Any:
@@ -103,10 +142,10 @@ class _Writer:
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise NotPlainError(f"more than {MAX_DEPTH} levels or {MAX_NODES} parts")
         kind = type(value)
-        if value is None or kind in (bool, float):
+        if value is None or kind is bool or kind is float:
             return value
         if kind is int:
-            if not _is_int64(value):
+            if not -(1 << 63) <= value < 1 << 63:
                 raise NotPlainError("an integer beyond 64 bits")
             return value
         if kind is str:
@@ -115,41 +154,42 @@ class _Writer:
             return value
         if isinstance(value, Tensor):
             return self.write_tensor(value)
-        if kind in (list, tuple):
-            return ["list" if kind is list else "tuple", *(self.write(v, depth + 1) for v in value)]
+        if kind is list or kind is tuple:
+            return ["list" if kind is list else "tuple", *[self.write(v, depth + 1) for v in value]]
         if kind is dict:
             if not all(type(k) is str for k in value):
                 raise NotPlainError("a dict whose keys are not all strings")
-            return ["dict", *([k, self.write(v, depth + 1)] for k, v in value.items())]
-        if kind is torch.dtype and str(value).removeprefix("torch.") in DTYPES:
-            return ["dtype", str(value).removeprefix("torch.")]
+            return ["dict", *[[k, self.write(v, depth + 1)] for k, v in value.items()]]
+        if kind is torch.dtype and value in NAMES:
+            return ["dtype", NAMES[value]]
         if is_plain(kind):
-            return ["plain", plain_name(kind), *(self.write(getattr(value, f), depth + 1) for f in field_names(kind))]
+            return ["plain", plain_name(kind), *[self.write(getattr(value, f), depth + 1) for f in field_names(kind)]]
         module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
         raise NotPlainError(f"a value of type {module}{kind.__qualname__}"[:200])
 
     def write_tensor(self, tensor: Tensor) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
-            name = str(tensor.dtype).removeprefix("torch.")
-            if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_nested or name not in DTYPES:
+            dtype = tensor.dtype
+            if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_nested or dtype not in NAMES:
                 kind = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
-                raise NotPlainError(f"a {kind} tensor of {tensor.dtype} on {tensor.device}")
-            needs_grad = bool(tensor.requires_grad)
-            flat = tensor.detach().as_subclass(Tensor).resolve_conj().resolve_neg().cpu()
+                raise NotPlainError(f"a {kind} tensor of {dtype} on {tensor.device}")
+            flat = tensor.detach()
+            if type(flat) is not Tensor:
+                flat = flat.as_subclass(Tensor)
+            if not flat.is_cpu or flat.is_conj() or flat.is_neg():
+                flat = flat.resolve_conj().resolve_neg().cpu()
             shape, strides = list(flat.shape), None
-            if self.keep_strides and flat.numel() and not flat.is_contiguous():
-                strides = list(flat.stride())
             if len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
                 raise NotPlainError(f"a tensor of shape {shape}"[:200])
+            if self.keep_strides and not flat.is_contiguous() and flat.numel():
+                strides = list(flat.stride())
             extent = _extent(shape, strides)
-            self.size += extent * flat.element_size()
+            self.size += extent * dtype.itemsize
             if self.size > MAX_PAYLOAD:
                 raise NotPlainError(f"more than {MAX_PAYLOAD >> 20} MiB of tensors")
-            # A single element counts as contiguous whatever its strides are; only a copy has them plain.
-            data = flat.clone(memory_format=torch.contiguous_format) if strides is None else _spread(flat, extent)
-            self.specs.append([name, shape, strides, needs_grad])
+            self.specs.append([NAMES[dtype], shape, strides, bool(tensor.requires_grad)])
             if extent:
-                self.chunks.append(memoryview(data.reshape(-1).view(torch.uint8).numpy().data))
+                self.chunks.append(_bytes(flat if strides is None else _spread(flat, strides, extent)))
         return ["tensor", len(self.specs) - 1]
 
 
@@ -162,15 +202,21 @@ class _Reader:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise ProtocolError("a value too deep or too long")
-        if tree is None or type(tree) in (bool, float, str) or (type(tree) is int and _is_int64(tree)):
+        kind = type(tree)
+        if tree is None or kind is bool or kind is float or kind is str:
             return tree
-        if type(tree) is not list:
+        if kind is int and -(1 << 63) <= tree < 1 << 63:
+            return tree
+        if kind is not list:
             raise ProtocolError("a value of the wrong form")
-        tag, *rest = tree
+        tag, rest = tree[0], tree[1:]
+        if tag == "tensor" and rest == [self.used]:  # each once, in the order in which they are listed
+            self.used += 1
+            return self.tensors[self.used - 1]
         if tag == "list":
             return [self.read(v, depth + 1) for v in rest]
         if tag == "tuple":
-            return tuple(self.read(v, depth + 1) for v in rest)
+            return tuple([self.read(v, depth + 1) for v in rest])
         if tag == "dict":
             return self.read_dict(rest, depth)
         if tag == "dtype" and len(rest) == 1:
@@ -179,10 +225,7 @@ class _Reader:
             cls = plain_type(rest[0], imports=self.trusted)
             if len(rest) - 1 != len(field_names(cls)):
                 raise ProtocolError(f"{len(rest) - 1} fields of {cls.__qualname__}, which has {len(field_names(cls))}")
-            return cls(*(self.read(v, depth + 1) for v in rest[1:]))
-        if tag == "tensor" and rest == [self.used]:  # each once, in the order in which they are listed
-            self.used += 1
-            return self.tensors[self.used - 1]
+            return cls(*[self.read(v, depth + 1) for v in rest[1:]])
         raise ProtocolError("a tag that does not exist")
 
     def read_dict(self, pairs: list[Any], depth: int) -> dict[str, Any]:
@@ -198,7 +241,7 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
     offset = 0
     for name, shape, strides, needs_grad in specs:
         dtype = DTYPES[name]
-        if type(shape) is not list or len(shape) > MAX_DIMENSIONS or not all(_is_size(s) for s in shape):
+        if type(shape) is not list or len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
             raise ProtocolError("a shape of the wrong form")
         if (strides is not None and not trusted) or type(needs_grad) is not bool:
             raise ProtocolError("strides in an answer" if strides is not None else "a flag that is no boolean")
@@ -207,12 +250,12 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
         if offset + size > len(payload):
             raise ProtocolError("fewer tensor bytes than announced")
         if count:
-            flat = torch.frombuffer(payload, dtype=torch.uint8, count=size, offset=offset).clone().view(dtype)
-            if dtype is torch.bool:
-                flat = flat.view(torch.uint8).ne(0)  # a byte other than 0 and 1 is no bool: undefined in kernels
+            flat = torch.frombuffer(payload, dtype=torch.uint8, count=size, offset=offset)
+            # A byte other than 0 and 1 is no bool: undefined in kernels.
+            flat = flat.ne(0) if dtype is torch.bool else flat.clone().view(dtype)
         else:
             flat = torch.empty(0, dtype=dtype)
-        tensor = flat.reshape(shape) if strides is None else flat.as_strided(shape, strides)
+        tensor = flat.view(shape) if strides is None else flat.as_strided(shape, strides)
         tensor.sent_with_grad = needs_grad  # type: ignore[attr-defined]
         yield tensor
         offset += size
@@ -224,10 +267,6 @@ def _is_size(size: Any) -> bool:
     return type(size) is int and 0 <= size < 1 << 31
 
 
-def _is_int64(number: int) -> bool:
-    return -(1 << 63) <= number < 1 << 63
-
-
 def _extent(shape: Sequence[int], strides: list[int] | None) -> int:
     """How many elements of memory a tensor of that shape and those strides spans."""
     count = math.prod(shape)
@@ -236,9 +275,21 @@ def _extent(shape: Sequence[int], strides: list[int] | None) -> int:
     return 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
 
 
-def _spread(tensor: Tensor, extent: int) -> Tensor:
+def _spread(tensor: Tensor, strides: list[int], extent: int) -> Tensor:
     """Return the memory that ``tensor`` spans, zero wherever no element of it lies: what else is there stays here."""
     memory = torch.zeros(extent, dtype=tensor.dtype)
-    once = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())
-    memory.as_strided(tensor.shape, tensor.stride())[once].copy_(tensor[once])
+    there = memory.as_strided(tensor.shape, strides)
+    if 0 in strides:
+        once = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in strides)
+        there, tensor = there[once], tensor[once]
+    there.copy_(tensor)
     return memory
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    """Return a tensor's elements in order, as bytes."""
+    if tensor.dtype not in NO_NUMPY:
+        return tensor.numpy().tobytes()
+    # A single element counts as contiguous whatever its strides are; only a copy has them plain.
+    plain = tensor.clone(memory_format=torch.contiguous_format)
+    return plain.reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -16,7 +16,6 @@ from torch import Tensor
 from groundup.core.interfaces.rl import Loss
 from groundup.core.plain import field_names, is_plain, plain
 from groundup.core.tensors import tensors_in, with_tensors
-from groundup.grader.attempt import _Incoming
 from groundup.grader.worker import wire
 from groundup.grader.worker.wire import NotPlainError, ProtocolError
 
@@ -303,7 +302,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     ],
 )
 def test_a_head_that_promises_too_much_is_refused_before_anything_is_kept(head: bytes) -> None:
-    incoming = _Incoming()
+    incoming = wire.Incoming()
     with pytest.raises(ProtocolError):
         incoming.take(head)
     assert len(incoming._received) == wire.HEAD.size
@@ -311,7 +310,7 @@ def test_a_head_that_promises_too_much_is_refused_before_anything_is_kept(head: 
 
 def test_a_frame_may_arrive_byte_by_byte_and_what_follows_it_is_noticed() -> None:
     whole = b"".join(bytes(part) for part in wire.encode({"id": 1}, torch.ones(2)))
-    incoming = _Incoming()
+    incoming = wire.Incoming()
     for byte in whole:
         assert not incoming.whole
         incoming.take(bytes([byte]))
