@@ -109,9 +109,10 @@ def command(
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
         state = stack.enter_context(open_state(workspace)) if workspace else None
+        from groundup.grader.cores import cores_for_copies
         from groundup.grader.judge import Judge
 
-        judge = Judge(server, language(lang))
+        judge = Judge(server, language(lang), copies=cores_for_copies())
         for number, chosen in enumerate(techniques):
             try:
                 path = file or attempt_in(workspace, chosen)  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ class AttemptProcess:
         """When the next frame is due at the latest; None while none is, since others have to do something first."""
         self._allowed = call_seconds
         self._outgoing: list[memoryview] = []
-        self._incoming = _Incoming()
+        self._incoming = wire.Incoming()
         self._output_closed = False
         self._open: Spawned | None = server.spawn(
             program.imports, cpu_seconds=int(total_seconds) + 10, meeting=program.meeting
@@ -129,6 +129,10 @@ class AttemptProcess:
                 raise self._raised(result)
         except wire.ProtocolError as error:
             self.end("protocol", f"the process answered with {printable(str(error))}")
+
+    def reseed(self, seed: int) -> None:
+        """Have random numbers in the attempt's process begin anew: what it draws depends on ``seed`` alone."""
+        self.request("reseed", {}, seed)
 
     def take_printed(self) -> str:
         """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""
@@ -290,48 +294,11 @@ def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
         return {}
 
 
-def _joined(parts: list[Any]) -> list[memoryview]:
+def _joined(parts: list[bytes]) -> list[memoryview]:
     """Return the parts of a frame as what to send: small frames in one piece."""
     if sum(len(part) for part in parts) <= CHUNK:
         return [memoryview(b"".join(parts))]
     return [memoryview(part) for part in parts]
-
-
-class _Incoming:
-    """Frames as they arrive: the lengths of each are checked before anything beyond its head is kept."""
-
-    def __init__(self) -> None:
-        self._received = bytearray()
-        self._header = self._whole = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether a whole frame has come."""
-        return 0 < self._whole <= len(self._received)
-
-    @property
-    def more(self) -> bool:
-        """Whether anything has come beyond the frames that were taken."""
-        return bool(self._received)
-
-    def take(self, received: bytes) -> None:
-        """Keep what was received. Raises ProtocolError."""
-        self._received += received
-        self._measure()
-
-    def frame(self) -> tuple[bytes, bytearray]:
-        """Return header and payload of the frame that is whole. Raises ProtocolError for what follows it."""
-        header_end = wire.HEAD.size + self._header
-        header, payload = self._received[wire.HEAD.size : header_end], self._received[header_end : self._whole]
-        del self._received[: self._whole]
-        self._whole = 0
-        self._measure()
-        return bytes(header), payload
-
-    def _measure(self) -> None:
-        if not self._whole and len(self._received) >= wire.HEAD.size:
-            self._header, payload = wire.lengths(self._received[: wire.HEAD.size])
-            self._whole = wire.HEAD.size + self._header + payload
 
 
 def next_frames(processes: Sequence[AttemptProcess]) -> None:

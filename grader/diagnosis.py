@@ -88,14 +88,15 @@ def diagnose(
     technique: Technique,
     failure: Case,
     others: Sequence[Case],
-    further: Sequence[Case] = (),
+    further: Callable[[], Sequence[Case]] = tuple,
     failures: Sequence[Callable[[], Sequence[Case]]] = (),
 ) -> tuple[Edit, ...]:
     """Return the one edit whose behaviour the attempt reproduces; or the only two that do so together; or nothing.
 
-    ``others`` are cases of the failing property; ``further``, cases of other properties, tell apart several edits that
-    match on those, and refuse one that does not match here. ``failures`` draw cases of each further property that
-    failed, in which the second of two mistakes may show. Raises PluginProblem for an edit that cannot be loaded.
+    ``others`` are cases of the failing property; those that ``further`` returns, of other properties, tell apart
+    several edits that match on these, and refuse one that does not match there. ``failures`` draw cases of each further
+    property that failed, in which the second of two mistakes may show. Raises PluginProblem for an edit that cannot be
+    loaded.
     """
     comparison = _Comparison(technique, failure.impl)
     cases = [failure, *others]
@@ -103,13 +104,13 @@ def diagnose(
     try:
         for view in (ANSWERS, ROUNDING, *([SENT] if technique.distributed else [])):
             on_these = comparison.matching(singly, cases, view)
-            everywhere = comparison.matching(on_these, further, view, apart=len(on_these) > 1)
+            everywhere = comparison.matching(on_these, further(), view, apart=len(on_these) > 1) if on_these else []
             if len(everywhere) == 1:
                 return everywhere[0]
             if everywhere:
                 return ()
             if on_these and view is ANSWERS:
-                return comparison.pair(singly, on_these, cases, further, failures)
+                return comparison.pair(singly, on_these, cases, further(), failures)
     except AttemptDied:
         pass
     return ()

@@ -91,20 +91,29 @@ class ForkServer:
             self._imports |= lacking
             self.replace()
 
+    def get_ready_for(self, imports: Iterable[str]) -> None:
+        """Be there and ready for attempts that may read those further modules. Raises EnvironmentProblem."""
+        self.allow(imports)
+        if self._ready and self.has_ended():
+            self.replace()
+        self.wait_until_ready()
+
+    def never_replace(self) -> None:
+        """Leave a server that has ended as it is: it is another process's, of which this one is a copy."""
+        self._closed = True
+
     def spawn(self, imports: Iterable[str], cpu_seconds: int, *, meeting: str | None = None) -> Spawned:
         """Fork a process for one attempt. Raises EnvironmentProblem when none comes that is contained as it has to be.
 
         ``meeting`` names where the ranks of a lab find each other: they may then start threads and use the loopback.
         """
         imports = sorted(imports)
-        self.allow(imports)
-        if self._ready and self.has_ended():
-            self.replace()
-        self.wait_until_ready()
+        self.get_ready_for(imports)
         data, their_data = socket.socketpair()
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
-        job: dict[str, Any] = {"imports": imports, "cpu_seconds": cpu_seconds, "meeting": meeting}
+        cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []  # an attempt keeps to its judge's
+        job: dict[str, Any] = {"imports": imports, "cpu_seconds": cpu_seconds, "meeting": meeting, "cores": cores}
         try:
             socket.send_fds(
                 self._control, [json.dumps(job).encode()], [their_data.fileno(), their_output, their_status.fileno()]

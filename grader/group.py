@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import torch
@@ -68,6 +69,7 @@ class AttemptGroup:
         """
         self._start, self._meeting = start, meeting
         self._groups = 0
+        self._seed: int | None = None
         self.death: AttemptDied | None = None
         self.processes = [start(0)]
 
@@ -75,6 +77,13 @@ class AttemptGroup:
     def requests(self) -> int:
         """How many requests the processes have been sent."""
         return sum(process.requests for process in self.processes)
+
+    def reseed(self, seed: int) -> None:
+        """Have random numbers begin anew on every rank, and on those that start later."""
+        self._seed = seed
+        with self._dying_together(self.processes):
+            for rank, process in enumerate(self.processes):
+                process.reseed((seed + rank) % (1 << 63))
 
     def take_printed(self) -> str:
         """Return what the ranks printed since this was last asked; where only one of them did, just that."""
@@ -97,6 +106,8 @@ class AttemptGroup:
         while len(self.processes) < size:
             self.processes.append(self._start(len(self.processes)))
             self.processes[-1].deadline = self.processes[0].deadline
+            if self._seed is not None:
+                self.processes[-1].reseed((self._seed + len(self.processes) - 1) % (1 << 63))
         return self.processes[:size]
 
     def next_meeting(self) -> dict[str, Any]:
@@ -110,8 +121,13 @@ class AttemptGroup:
         Raises AttemptRaised, AttemptDied, and Mismatch where the ranks' calls do not fit together.
         """
         ranks = self.ranks(len(requests))
-        try:
+        with self._dying_together(ranks):
             return _JointCall(ranks, switch, operation, requests).answers()
+
+    @contextmanager
+    def _dying_together(self, ranks: Sequence[AttemptProcess]) -> Iterator[None]:
+        try:
+            yield
         except AttemptDied as died:
             rank = next((r for r, process in enumerate(ranks) if process.death is died), None)
             self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import hashlib
@@ -34,7 +35,9 @@ from groundup.core.testing.modules import module_from_source, properties_of, ref
 from groundup.core.testing.pytest_plugin import properties_module
 from groundup.core.testing.ranks import as_impl
 from groundup.core.testing.stateful import ImplMachine, machine_test, run_again
+from groundup.grader.ahead import Ahead, Found, MayBegin
 from groundup.grader.attempt import AttemptProcess
+from groundup.grader.cores import on_one_core, some_cores
 from groundup.grader.diagnosis import FAILURES, Case, diagnose
 from groundup.grader.edits import Edit
 from groundup.grader.exercise import hole_states
@@ -108,8 +111,9 @@ class Replayed:
 class Judge:
     """Grades attempts one after another, each in a fresh process forked from the same server."""
 
-    def __init__(self, server: ForkServer, lang: str = "en") -> None:
-        self.server, self.lang = server, lang
+    def __init__(self, server: ForkServer, lang: str = "en", *, copies: int = 0) -> None:
+        """Grade with the help of so many ``copies`` of this judge, each on a core of its own."""
+        self.server, self.lang, self.copies = server, lang, copies
         torch.set_num_threads(1)  # as in attempts: threads gain nothing here, and stall one another on a busy machine
 
     def grade(
@@ -132,31 +136,45 @@ class Judge:
         seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
         began = time.monotonic()
         reference = _reference(technique)
-        process: AttemptProcess | AttemptGroup | None = None
-        problem: str | None = None
-        found: tuple[Edit, ...] = ()
-        undiagnosed: PluginProblem | None = None
-        try:
+        run = PropertyRun(
+            technique, None, reference, seed=seed, lang=self.lang,
+            examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases,
+        )  # fmt: skip
+
+        def started() -> AttemptProcess | AttemptGroup:
             process = start(
                 self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
                 total_seconds=THOROUGH_SECONDS if thorough else TOTAL_SECONDS,
             )  # fmt: skip
-        except (AttemptRaised, AttemptDied) as error:
-            problem = _cannot_be_loaded(error)
-            run = PropertyRun(technique, None, reference, seed=seed, lang=self.lang, loading=error)
-        else:
-            with contextlib.closing(process):
-                run = PropertyRun(
-                    technique, Subject(proxy(process, technique.implements, reference), process), reference,
-                    seed=seed, lang=self.lang, examples=THOROUGH_EXAMPLES if thorough else EXAMPLES, cases=cases,
-                )  # fmt: skip
-                run.tell = tell
-                run.run()
-                try:
-                    with _clean_environment():
-                        found = run.diagnosis()
-                except PluginProblem as error:
-                    undiagnosed = error
+            run.subject = Subject(proxy(process, technique.implements, reference), process)
+            return process
+
+        def ahead(may_begin: MayBegin, tell: Callable[[str, Found], None]) -> None:
+            self.server.never_replace()
+            with contextlib.closing(started()):
+                run.run_ahead(may_begin, tell)
+
+        problem: str | None = None
+        found: tuple[Edit, ...] = ()
+        undiagnosed: PluginProblem | None = None
+        cores = some_cores(min(self.copies + 1, len(run.properties)))
+        here = cores[0] if cores and not technique.distributed else None  # ranks, which work side by side, need all
+        self.server.get_ready_for(technique.imports)
+        with Ahead(cores[1:], list(run.properties), ahead) as run.ahead, on_one_core(here):
+            try:
+                process = started()
+            except (AttemptRaised, AttemptDied) as error:
+                problem = _cannot_be_loaded(error)
+                run.loading = error
+            else:
+                with contextlib.closing(process):
+                    run.tell = tell
+                    run.run()
+                    try:
+                        with _clean_environment():
+                            found = run.diagnosis()
+                    except PluginProblem as broken:
+                        undiagnosed = broken
         results = run.results_in_order()
         return Grading(
             Verdict(
@@ -296,12 +314,13 @@ class PropertyRun:
         lang: str,
         examples: int = EXAMPLES,
         cases: dict[bytes, set[bytes]] | None = None,
-        loading: AttemptRaised | AttemptDied | None = None,
         only: str | None = None,
     ) -> None:
         self.technique, self.subject = technique, subject
         self.the_reference = as_impl(technique, reference)
-        self.seed, self.lang, self.examples, self.loading = seed, lang, examples, loading
+        self.seed, self.lang, self.examples = seed, lang, examples
+        self.loading: AttemptRaised | AttemptDied | None = None
+        """What kept the attempt from being loaded."""
         self.database = Cases(cases)
         self.for_author = False  # neither shrink nor presuppose: which properties fail is all that is asked
         self.kept_alone = False  # try the kept cases and no others, up to the first that fails
@@ -309,12 +328,16 @@ class PropertyRun:
         self.results: dict[str, PropertyResult] = {}
         self.failure: Case | None = None
         self.others: list[Case] = []
-        self.further: list[Case] = []
+        self.further: list[Callable[[], list[Case]]] = []
+        """For each property, what returns some cases as they were drawn."""
         self.failures: list[Callable[[], list[Case]]] = []
         """For each property that failed after the first, what draws cases of it."""
         self.problems: list[str] = []
         self.interrupted = False
-        self.stopped = loading is not None
+        self.stopped = False
+        self.ahead: Ahead | None = None
+        self.may_begin: MayBegin | None = None
+        """In a copy of the judge: whether a property is still to be judged."""
         files = technique.files
         try:
             module = properties_of(technique)
@@ -349,6 +372,17 @@ class PropertyRun:
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise PluginProblem(f"pytest could not run {files.properties}: exit code {int(code)}")
 
+    def run_ahead(self, may_begin: MayBegin, tell: Callable[[str, Found], None]) -> None:
+        """In a copy: run the properties that ``may_begin`` allows, from the last one back, and tell of each."""
+
+        def told(kind: str, result: PropertyResult) -> None:
+            if kind == "result":
+                name = f"test_{result.id}"
+                tell(name, Found(result, self.database.data.get(self._key(name), set())))
+
+        self.may_begin, self.tell, self.for_author = may_begin, told, True
+        self.run()
+
     def results_in_order(self) -> list[PropertyResult]:
         """Return one result for each property that the file declares: one that was not reported did not hold."""
         return [self.results.get(name) or self._unreported(name) for name in self.properties]
@@ -357,7 +391,10 @@ class PropertyRun:
         """Return the known mistake that explains what failed, or two."""
         if self.failure is None:
             return ()
-        return diagnose(self.technique, self.failure, self.others, self.further, self.failures)
+        return diagnose(self.technique, self.failure, self.others, self._further, self.failures)
+
+    def _further(self) -> list[Case]:
+        return [case for draw in self.further for case in draw()]
 
     def _unreported(self, name: str) -> PropertyResult:
         if self.loading is None:
@@ -382,6 +419,9 @@ class PropertyRun:
             items.clear()
         names = {item: item.originalname for item in items if isinstance(item, pytest.Function)}
         items[:] = [item for item, name in names.items() if self.only in (None, name)]
+        if self.may_begin is not None:
+            times = collections.Counter(names.values())
+            items[:] = [item for item, name in reversed(names.items()) if times[name] == 1]
         if self.kept_alone:
             items[:] = [item for item, name in names.items() if self.database.data.get(self._key(name))]
 
@@ -422,13 +462,21 @@ class PropertyRun:
         name = pyfuncitem.originalname
         if name in self.results and self.results[name].status != "held":
             return True  # a property with several parameters has failed with an earlier one
+        if self.may_begin is not None and not self.may_begin(name):
+            return True
         marks = marks_of(pyfuncitem.obj)
         unmet = [e for e in marks.after if e not in self.results or self.results[e].status != "held"]
         if self.stopped or (unmet and not (self.for_author or self.only)):
             self.results[name] = self._result(name, "not_reached")
             return True
         arguments = {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames}
-        self.results[name] = self._judge(name, pyfuncitem.obj, arguments)
+        found = self.ahead.found(name) if self.ahead is not None else None
+        if found is not None and found.result.status in ("held", "died"):  # of any other, more is to be found out
+            self._take(name, pyfuncitem.obj, arguments, found)
+        else:
+            self.results[name] = self._judge(name, pyfuncitem.obj, arguments)
+            if found is not None and self.results[name].status == "held":  # the attempt answers now so, now so
+                self.results[name] = found.result
         self.stopped |= self.kept_alone and self.results[name].status == "failed"
         if self.tell is not None:
             self.tell("result", self.results[name])
@@ -448,13 +496,15 @@ class PropertyRun:
         asked = behind.requests
         error: BaseException | None = None
         try:
+            behind.reseed(_mix(self.seed, f"attempt:{name}"))
+            asked = behind.requests
             with self._watched(name, test, watch) as watched:
                 watched(**fixtures)
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
             raise
         except BaseException as raised:
             error = raised
-        self.further += watch.others[:FURTHER_CASES]
+        self.further.append(lambda: watch.others[:FURTHER_CASES])
         if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
             self.stopped = True
             return self._result(
@@ -467,6 +517,14 @@ class PropertyRun:
         if behind.requests == asked:
             return self._result(name, "not_gradable", message="the property never called the attempt")
         return self._result(name, "held")
+
+    def _take(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], found: Found) -> None:
+        """Take over what a copy of this judge found."""
+        before = Cases({self._key(name): self.database.data.get(self._key(name), set())})
+        self.further.append(functools.cache(lambda: self._as_drawn(name, test, fixtures, before)))
+        self.database.data[self._key(name)] = found.cases
+        self.results[name] = found.result
+        self.stopped |= found.result.status == "died"
 
     def _tell_at_once(self, name: str, error: BaseException) -> None:
         """Tell of a failing case before a smaller one is looked for."""
@@ -515,8 +573,19 @@ class PropertyRun:
             watched(**given)
         return watch.others
 
+    def _as_drawn(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], kept: Cases) -> list[Case]:
+        """Return the first cases that were drawn for a property that held: the reference's are the same."""
+        local = LocalAttempt(self.the_reference)
+        given = fixtures | {"impl": local.impl}
+        watch = Watch(Subject(local.impl, local), given, most=FURTHER_CASES)
+        with contextlib.suppress(Exception, Enough), self._watched(name, test, watch, database=kept) as watched:
+            watched(**given)
+        return watch.others
+
     @contextlib.contextmanager
-    def _watched(self, name: str, test: Any, watch: Watch, *, judging: bool = True) -> Iterator[Callable[..., Any]]:
+    def _watched(
+        self, name: str, test: Any, watch: Watch, *, judging: bool = True, database: Cases | None = None
+    ) -> Iterator[Callable[..., Any]]:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
         # One smallest case is enough to work on: what fails after it is told with the case that was drawn.
         shrinking = judging and not self.for_author and self.failure is None
@@ -529,7 +598,7 @@ class PropertyRun:
         ]
         settings = hypothesis.settings(
             max_examples=self.examples if judging else CASES_KEPT, stateful_step_count=STEPS, deadline=None,
-            database=self.database if judging else None,
+            database=(database or self.database) if judging else None,
             phases=phases, suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
             print_blob=False,
         )  # fmt: skip
@@ -568,8 +637,9 @@ class PropertyRun:
 class Watch:
     """Sees every example of one property: the last one, the last that failed, and some that were not shrunk."""
 
-    def __init__(self, subject: Subject, fixtures: dict[str, Any]) -> None:
-        self.subject, self.fixtures = subject, fixtures
+    def __init__(self, subject: Subject, fixtures: dict[str, Any], *, most: int | None = None) -> None:
+        """Watch; end it with Enough when there are ``most`` cases."""
+        self.subject, self.fixtures, self.most = subject, fixtures, most
         self.impl = subject.impl
         self.last: Case | None = None
         self.failure: Case | None = None
@@ -612,6 +682,8 @@ class Watch:
 
     @contextlib.contextmanager
     def _watching(self, case: Case) -> Iterator[None]:
+        if self.most == len(self.others):
+            raise Enough
         self.last = case
         if self.failure is None and len(self.others) < CASES_KEPT:
             self.others.append(case)
@@ -626,6 +698,10 @@ class Watch:
                 self.at_first_failure(error)
             self.failure = case
             raise
+
+
+class Enough(BaseException):
+    """There are as many cases as were wanted."""
 
 
 class Draws:

@@ -29,6 +29,9 @@ class LocalAttempt:
         self.requests += 1
         self.trace.append(answer)
 
+    def reseed(self, seed: int) -> None:
+        """Do nothing: what trusted code draws is not the judge's to fix."""
+
     def take_printed(self) -> str:
         """Return nothing: what trusted code prints is not captured."""
         return ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -41,7 +43,7 @@ class Local:
         try:
             while True:
                 while len(judges) < self.jobs and (again or waiting.more):
-                    judges.append(_Judge(self.lang))
+                    judges.append(_Judge(self.lang, self._core(judges)))
                 for judge in [j for j in judges if j.idle]:
                     if again:
                         judge.give(*again.pop())
@@ -69,6 +71,12 @@ class Local:
         finally:
             for judge in judges:
                 judge.close()
+
+    def _core(self, judges: list[_Judge]) -> int | None:
+        """Return the core that fewest of the judges keep to; None where there are cores enough to let them choose."""
+        cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+        taken = [judge.core for judge in judges]
+        return min(cores, key=taken.count) if self.jobs >= len(cores) > 0 else None
 
 
 class _Waiting:
@@ -99,10 +107,11 @@ class _Told:
 class _Judge:
     """A judge's process, as seen from the one that hands out jobs."""
 
-    def __init__(self, lang: str) -> None:
+    def __init__(self, lang: str, core: int | None) -> None:
+        self.core = core
         context = multiprocessing.get_context("spawn")  # torch and forks of it do not mix
         self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_judge, args=(theirs, lang), daemon=False)
+        self.process: SpawnProcess = context.Process(target=_judge, args=(theirs, lang, core), daemon=False)
         self.process.start()
         theirs.close()
         self.ready, self.begun, self.done = False, time.monotonic(), 0
@@ -185,18 +194,20 @@ def _ready(judges: list[_Judge]) -> list[_Judge]:
     return list(dict.fromkeys([*(sources[source] for source in heard), *late]))
 
 
-def _judge(connection: Connection, lang: str) -> None:
-    """Grade what comes through ``connection`` until nobody is at its other end."""
+def _judge(connection: Connection, lang: str, core: int | None) -> None:
+    """Grade what comes through ``connection`` until nobody is at its other end; keep to that core, if one is named."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out jobs
     from groundup.grader.batch import seeds
+    from groundup.grader.cores import on_one_core
     from groundup.grader.fork_server import ForkServer
 
     os.environ.pop(seeds.ASKED_BY, None)
     try:
-        with ForkServer() as server:  # starts while the judge's own imports go on here
+        with on_one_core(core), ForkServer() as server:  # starts while the judge's own imports go on here
             from groundup.grader.batch.grading import grader
 
             grade = grader(server, lang)
+            gc.freeze()  # what is imported stays: looking through it for garbage would take as long as some properties
             connection.send(_Told())
             while True:
                 connection.send(_Told(graded=grade(connection.recv())))

@@ -24,11 +24,13 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import Communicator
-from groundup.core.tensors import outline, same, tensors_in
+from groundup.core.tensors import SCALARS, outline, same, tensors_in
 from groundup.grader.worker import wire
 from groundup.grader.worker.imports import ImportRules
 from groundup.grader.worker.limits import die_with_parent, limit_this_process
 from groundup.grader.worker.ranks import communicator
+
+CHUNK = 1 << 18
 
 
 def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]) -> None:
@@ -47,6 +49,8 @@ def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]
     tempfile.tempdir = job["folder"]
     os.setsid()
     die_with_parent()
+    if job["cores"]:
+        os.sched_setaffinity(0, job["cores"])
     limit_this_process(job["cpu_seconds"], threads=job["meeting"] is not None)
     rules = ImportRules(job["imports"], sys.meta_path)
     sys.meta_path[:] = [rules]
@@ -87,6 +91,7 @@ class Server:
 
     def __init__(self, channel: socket.socket, rules: ImportRules) -> None:
         self.channel, self.rules = channel, rules
+        self.incoming = wire.Incoming()
         self.module: types.ModuleType | None = None
         self.objects: dict[int, Any] = {}
         self.communicators: dict[int, Communicator] = {}
@@ -94,6 +99,7 @@ class Server:
         self.asked: Any = None
         self.operations: dict[str, Callable[[dict[str, Any], Any, dict[str, Any]], Any]] = {
             "load": self.load, "new": self.new, "call": self.call, "vjp": self.vjp, "events": self.events,
+            "reseed": self.reseed,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -148,9 +154,13 @@ class Server:
             return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}
 
     def hear(self) -> tuple[dict[str, Any], Any]:
-        """Return the judge's next frame."""
-        header, payload = wire.lengths(self.receive(wire.HEAD.size))
-        return wire.decode(self.receive(header), self.receive(payload), trusted=True)
+        """Return the judge's next frame; ends the process when the judge is gone."""
+        while not self.incoming.whole:
+            received = self.channel.recv(CHUNK)
+            if not received:
+                os._exit(0)
+            self.incoming.take(received)
+        return wire.decode(*self.incoming.frame(), trusted=True)
 
     def say(self, meta: dict[str, Any], value: Any) -> None:
         """Send a frame in the midst of a call."""
@@ -164,22 +174,9 @@ class Server:
             frame = frame.f_back
         return f"line {frame.f_lineno}" if frame is not None else ""
 
-    def receive(self, size: int) -> bytearray:
-        """Return exactly ``size`` bytes; ends the process when the judge is gone."""
-        buffer = bytearray(size)
-        view = memoryview(buffer)
-        while view:
-            count = self.channel.recv_into(view, 0, socket.MSG_WAITALL)
-            if not count:
-                os._exit(0)
-            view = view[count:]
-        return buffer
-
     def load(self, meta: dict[str, Any], source: str, reply: dict[str, Any]) -> None:
         """Execute the attempt's source and see that it defines what is asked for."""
-        torch.manual_seed(meta["seed"])
-        random.seed(meta["seed"])  # it took a fresh one when the process was forked
-        numpy.random.seed(meta["seed"] % (1 << 32))
+        self.reseed(meta, meta["seed"], reply)
         loader = _Source(meta["name"], source)
         spec = importlib.util.spec_from_loader("attempt", loader)
         assert spec is not None
@@ -191,6 +188,12 @@ class Server:
             defined = [n for n, v in vars(self.module).items() if getattr(v, "__module__", None) == "attempt"]
             there = f"it defines {', '.join(defined[:20])}" if defined else "it defines nothing"
             raise NameError(f"the file must define {meta['implements']!r}; {there}")
+
+    def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
+        """Have random numbers begin anew."""
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % (1 << 32))
 
     def new(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> None:
         """Construct an object of the attempt's class, alone or on a rank; it goes by the request's number."""
@@ -210,11 +213,13 @@ class Server:
                 tensor.requires_grad_(True)
         before = [tensor.detach().clone() for tensor in inputs]
         given = {**dict(enumerate(args)), **kwargs}
-        outlines = {place: outline(argument) for place, argument in given.items()}
+        outlines = {
+            place: outline(a) for place, a in given.items() if not isinstance(a, Tensor) and type(a) not in SCALARS
+        }
         with torch.set_grad_enabled(meta["grad"]):
             result = getattr(owner, meta["name"])(*args, **kwargs)
         reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not same(a, b)]
-        reply["altered"] = [place for place, argument in given.items() if outline(argument) != outlines[place]]
+        reply["altered"] = [place for place, earlier in outlines.items() if outline(given[place]) != earlier]
         if meta["keep"]:
             self.graphs[meta["id"]] = (inputs, tensors_in(result))
         return result

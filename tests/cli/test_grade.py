@@ -15,6 +15,7 @@ import pytest
 
 from groundup.cli import show
 from groundup.grader import sandbox
+from groundup.grader.cores import cores_for_copies
 from groundup.grader.state import State
 from groundup.grader.verdict import Verdict
 
@@ -414,7 +415,9 @@ def test_ctrl_c_ends_a_hanging_attempt_and_leaves_no_process(
     (here / "hangs.py").write_text(HANGS)
     process = command("grade", "scale", "--attempt", "hangs.py", LEARN_CONTAINMENT=layer)
     walls = 2 if layer == "namespaces" else 0  # bubblewrap, outside of the namespaces and within
-    wait_for(lambda: len(descendants(process.pid)) == walls + 2)  # the fork server, and the attempt
+    copies = min(cores_for_copies(), 2)  # of the judge: it begins one of three properties itself
+    # The fork server; the attempt; each copy, and its attempt.
+    wait_for(lambda: len(descendants(process.pid)) == walls + 2 + 2 * copies)
     started = descendants(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "learn: stopped.\n")  # the toy may take 60 s a call: it did not
