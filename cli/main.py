@@ -187,12 +187,7 @@ def cli(ctx: click.Context, lang: str | None) -> None:
         ctx.default_map = {ctx.invoked_subcommand: {"lang": lang}}
 
 
-def main() -> None:
-    """Run ``learn``; a grade is handed over to the warm judge where one takes it, and starts one where none runs."""
-    sys.exit(run(hand_over=True))
-
-
-def run(*, hand_over: bool = False) -> int:
+def run() -> int:
     """Run the command that ``sys.argv`` names and return its exit code.
 
     Ctrl-C ends it with 130, as it ends other commands. What nobody foresaw ends it with 3, not 1.
@@ -204,11 +199,13 @@ def run(*, hand_over: bool = False) -> int:
 
     interrupt.watch()
     try:
-        code = _there_or_here(sys.argv[1:]) if hand_over else _here()
+        code: Any = cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            raise
+        code = ended.code or 0
     except click.Abort:
-        stopped = f"learn: {tr('stopped.')}"
-        click.echo(("\n" if sys.stderr.isatty() else "") + stopped, err=True)  # after the terminal's ^C
-        code = 130
+        code = stopped()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -224,34 +221,11 @@ def run(*, hand_over: bool = False) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _there_or_here(arguments: list[str]) -> Any:
-    """Run the command in the warm judge, or in this process: then a grade has one started, for the next."""
-    if "grade" not in arguments:
-        return _here()
-    from groundup.cli import warm
-
-    if not warm.wants_one(arguments):
-        return _here()
-    try:
-        code = warm.handed_over(arguments)
-    except KeyboardInterrupt:
-        speak_first(arguments)
-        raise click.Abort from None
-    if code is not None:
-        return code
-    code = _here()
-    if code in (0, 1):
-        warm.start()
-    return code
-
-
-def _here() -> Any:
-    try:
-        return cli.main(prog_name=called(), complete_var="_LEARN_COMPLETE", standalone_mode=False)
-    except SystemExit as ended:
-        if isinstance(ended.code, str):
-            raise
-        return ended.code or 0
+def stopped() -> int:
+    """Say that Ctrl-C has ended the command; return its exit code."""
+    text = f"learn: {tr('stopped.')}"
+    click.echo(("\n" if sys.stderr.isatty() else "") + text, err=True)  # after the terminal's ^C
+    return 130
 
 
 def _spoken(command: click.Command) -> click.Command:

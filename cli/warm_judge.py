@@ -306,25 +306,30 @@ def _import_everything() -> None:
     import groundup.cli.show
     import groundup.grader.judge
     import groundup.grader.workspace  # noqa: F401
+    from groundup.cli.context import registry
     from groundup.core.registry import Registry
     from groundup.grader.state import State
 
-    Registry()
+    if not Registry().problems:  # each grade tells of them, in its learner's language
+        registry()
     with State("sqlite://"):  # its driver
         pass
 
 
 def _rehearse(server: ForkServer) -> None:
-    """Grade something once: that imports what is only imported then, and draws what is only drawn the first time."""
+    """Grade something, and try every technique once: that imports, draws and looks up what is not yet there."""
     from groundup.core.errors import AttemptDied
     from groundup.core.registry import Registry
     from groundup.grader.judge import Judge
 
-    technique = next((t for t in Registry().techniques.values() if not t.distributed), None)
-    if technique is not None:
-        with contextlib.suppress(Exception, AttemptDied):
-            source = technique.files.solution.read_text(encoding="utf-8")
-            Judge(server).grade(technique, source, technique.file)
+    judge, techniques = Judge(server), list(Registry().techniques.values())
+    technique = next((t for t in techniques if not t.distributed), None)
+    with contextlib.suppress(Exception, AttemptDied):
+        if technique is not None:
+            judge.grade(technique, technique.files.solution.read_text(encoding="utf-8"), technique.file)
+    for technique in techniques:
+        with contextlib.suppress(Exception):
+            judge.rehearse(technique)
 
 
 def _threads() -> list[str]:

@@ -273,6 +273,13 @@ class Judge:
         run.run()
         return {r.id for r in run.results_in_order() if r.status == "failed"}
 
+    def rehearse(self, technique: Technique) -> None:
+        """Run every property on the solution once: what a first grade has to load and to look up is then there."""
+        local = LocalAttempt(as_impl(technique, _reference(technique)))
+        run = PropertyRun(technique, Subject(local.impl, local), local.impl, seed=0, lang=self.lang, examples=1)
+        run.for_author = True
+        run.run()
+
     def property_names(self, technique: Technique) -> list[str]:
         """Return the names of the technique's properties, in order."""
         run = PropertyRun(technique, None, None, seed=0, lang=self.lang)

@@ -1,0 +1,38 @@
+"""What ``learn`` starts with. A grade that the warm judge takes needs no more than is imported here."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run ``learn``; a grade is handed over to the warm judge where one takes it, and starts one where none runs."""
+    arguments = sys.argv[1:]
+    sys.exit(_grade(arguments) if "grade" in arguments else _here())
+
+
+def _grade(arguments: list[str]) -> int:
+    from groundup.cli import warm
+
+    wanted = warm.wants_one(arguments)
+    try:
+        code = warm.handed_over(arguments) if wanted else None
+    except KeyboardInterrupt:
+        from groundup.cli.context import speak_first
+        from groundup.cli.main import stopped
+
+        speak_first(arguments)
+        return stopped()
+    if code is None:
+        code = _here()
+        if wanted and code in (0, 1):
+            warm.start()
+    return code
+
+
+def _here() -> int:
+    from groundup.cli.main import run
+
+    return run()
