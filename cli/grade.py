@@ -177,8 +177,9 @@ def _graded(
         if state:
             state.record(grading.verdict, grading.source, grading.cases)
     if grading.undiagnosed:
-        why = told(str(grading.undiagnosed))
-        click.echo(f"learn: {spoken(tr('No known mistake can be looked for: {problem}', problem=why))}", err=True)
+        from groundup.cli.show import tell_undiagnosed
+
+        tell_undiagnosed(str(grading.undiagnosed))
     _tell_observers(grading.verdict)
     return grading.verdict
 

@@ -139,6 +139,10 @@ def command(
             _say_what_is_left_out(found.beside)
         with _progress(whole, chosen) as graded:
             whole.grade(runs_on, graded)
+        for problem in sorted(whole.undiagnosed):
+            from groundup.cli.show import tell_undiagnosed
+
+            tell_undiagnosed(problem)
         outcome = whole.collect()
     if as_json:
         moves = None if outcome.moves is None else [move.as_json() for move in outcome.moves]

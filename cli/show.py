@@ -10,6 +10,7 @@ import click
 
 from groundup.cli.context import say
 from groundup.cli.layout import line_width, padded, show_next, width, wrapped
+from groundup.cli.main import spoken
 from groundup.cli.words import told, tr
 
 if TYPE_CHECKING:
@@ -202,3 +203,9 @@ def standing(technique: Technique, row: Standing | None, started: bool) -> str:
     if not row.ever_passed or row.outcome == "passed":
         return mark
     return tr("{passed}; the latest {latest}", passed=mark, latest=latest)
+
+
+def tell_undiagnosed(problem: str) -> None:
+    """Say why no verdict names a known mistake: what is broken is the technique's, not the learner's."""
+    text = tr("No known mistake can be looked for: {problem}", problem=told(problem))
+    click.echo(f"learn: {spoken(text)}", err=True)

@@ -60,7 +60,8 @@ def grader(server: ForkServer, lang: str) -> Grader:
             found = judge.grade(technique, job.source, job.file, seed=job.seed, thorough=job.thorough)
         except GroundupError as problem:  # where others can be graded, it is this one's
             return Graded(job, problem=str(problem))
-        return Graded(job, found.verdict, found.cases)
+        undiagnosed = str(found.undiagnosed) if found.undiagnosed else None
+        return Graded(job, found.verdict, found.cases, undiagnosed=undiagnosed)
 
     return grade
 

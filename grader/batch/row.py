@@ -44,6 +44,8 @@ class Graded:
     verdict: Verdict | None = None
     cases: Mapping[bytes, set[bytes]] = field(default_factory=dict)
     problem: str | None = None
+    undiagnosed: str | None = None
+    """What is broken of the technique's known mistakes, so that the verdict names none."""
 
 
 class Row(Model):

@@ -83,6 +83,8 @@ class Class:
                 raise UnknownName("submission", name, self.names, f"{submissions.folder} holds {len(self.names)}.")
         points = {p.id: wishes.points.get(p.id, p.points) for p in properties}
         self.out_of = round(sum(points.values()), 6)
+        self.undiagnosed: set[str] = set()
+        """Why verdicts name no known mistake, where what the technique says of those is broken."""
         self._settle()
         self.wanted = list(dict.fromkeys(wishes.only)) or self.names
         self.waiting = [name for name in self.wanted if self._is_waiting(name)]
@@ -194,6 +196,8 @@ class Class:
             submission, graded, round=self.journal.round, points=self.wishes.points, out_of=self.out_of,
             folder=self.submissions.folder,
         )  # fmt: skip
+        if graded and graded.undiagnosed:
+            self.undiagnosed.add(graded.undiagnosed)
         files.write_for(self.journal.folder, row, self.texts)
         self.journal.append(row)
         if self.database and row.verdict and graded and submission.source is not None:

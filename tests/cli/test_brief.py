@@ -183,7 +183,7 @@ def test_without_a_workspace_it_says_how_to_make_one(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("args", [("--format", "md"), ("--format", "html"), ("--json",)], ids=lambda a: a[-1])
 def test_every_process_writes_the_same_bytes(graded: Workspace, tmp_path: Path, args: tuple[str, ...]) -> None:
-    program = "import sys; from groundup.cli.main import main; sys.argv[0] = 'learn'; main()"
+    program = "import sys; from groundup.cli.entry import main; sys.argv[0] = 'learn'; main()"
     elsewhere = [
         {"TZ": "XXX-11", "LC_ALL": "C", "PYTHONHASHSEED": "1", "PYTHONIOENCODING": "latin-1"},
         {"TZ": "YYY+9", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "2", "COLUMNS": "40"},

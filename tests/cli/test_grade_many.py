@@ -77,6 +77,18 @@ def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, h
         assert again[field] == found["bob's own"]["verdict"][field]
 
 
+def test_known_mistakes_that_are_broken_are_told_once_and_keep_nobody_from_a_row(
+    learn: Any, handed_in: Path, toy: Path
+) -> None:
+    mistakes = toy / "misconceptions.toml"
+    mistakes.write_text(mistakes.read_text(encoding="utf-8").replace("x * factor", "x ** factor"), encoding="utf-8")
+    chosen = ("--only", "bob's own", "--only", "anna")
+    result = learn("grade-many", "class", "--technique", "scale", "--jobs", "1", "--seed", "7", *chosen)
+    assert result.exit_code == 0
+    (told,) = [line for line in result.stderr.splitlines() if "left out" not in line]
+    assert told.startswith("learn: No known mistake can be looked for: misconception ")
+
+
 def test_the_result_is_also_data_and_in_chinese(learn: Any, handed_in: Path, here: Path) -> None:
     arguments = ("grade-many", "class", "--technique", "scale", "--only", "zoe", "--only", "anna", "--jobs", "1")
     result = learn(*arguments, "--json", "--lang", "zh")

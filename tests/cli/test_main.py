@@ -12,14 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from groundup.cli import main as main_module
-from groundup.cli.main import COMMANDS, cli, main, spoken
+from groundup.cli.entry import main
+from groundup.cli.main import COMMANDS, cli, spoken
 
 HEAVY = ["torch", "numpy", "pytest", "hypothesis", "pydantic", "sqlalchemy", "rich", "groundup.plugins.rl"]
 LOADED = """
 import os, sys
 sys.argv = ["learn", *{arguments!r}]
 os.environ.update({environment!r})
-from groundup.cli.main import main
+from groundup.cli.entry import main
 try:
     main()
 finally:

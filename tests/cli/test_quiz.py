@@ -340,7 +340,7 @@ def test_a_kill_in_mid_quiz_loses_no_answer_that_was_acknowledged(folder: Path) 
     given = answers(wrong=(2,))
     for killed in range(4):
         learner = subprocess.Popen(
-            [sys.executable, "-c", "from groundup.cli.main import main; main()", "quiz", "gae", "--seed", str(SEED)],
+            [sys.executable, "-c", "from groundup.cli.entry import main; main()", "quiz", "gae", "--seed", str(SEED)],
             cwd=folder,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,

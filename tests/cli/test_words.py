@@ -439,7 +439,7 @@ def test_a_broken_learn_toml_does_not_keep_a_command_from_running_that_needs_non
 
 
 def test_english_needs_no_chinese() -> None:
-    code = "import sys; from groundup.cli.main import main; sys.argv[1:] = ['--help']\n"
+    code = "import sys; from groundup.cli.entry import main; sys.argv[1:] = ['--help']\n"
     code += "try: main()\nfinally: print(sorted(m for m in sys.modules if m == 'torch' or 'chinese' in m))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, check=True)
     assert done.stdout.endswith("[]\n")

@@ -418,7 +418,7 @@ def test_a_broken_solution_is_the_plugins_problem(judge: Judge, author: Author, 
 
 
 def test_a_missing_file_is_the_plugins_problem(judge: Judge, author: Author) -> None:
-    for missing in ("properties.py", "solution.py", "misconceptions.toml"):
+    for missing in ("properties.py", "solution.py"):
         technique = author.technique()
         (technique.files.folder / missing).unlink()
         with pytest.raises(PluginProblem, match=missing):

@@ -127,10 +127,11 @@ def test_misconceptions_are_those_on_disk(judge: Judge, author: Any) -> None:
     assert [d.id for d in graded(judge, technique, WRONG).diagnosis] == ["mislays-the-weights"]
     path = technique.files.misconceptions
     good = path.read_text()
-    path.write_text("[[misconception]\n")
-    grading = judge.grade(technique, WRONG, "attempt.py", seed=1)
-    assert grading.verdict.diagnosis == ()
-    assert "misconceptions.toml: " in str(grading.undiagnosed)
+    for break_it in (lambda: path.write_text("[[misconception]\n"), path.unlink):
+        break_it()
+        grading = judge.grade(technique, WRONG, "attempt.py", seed=1)
+        assert grading.verdict.diagnosis == ()
+        assert "misconceptions.toml" in str(grading.undiagnosed)
     path.write_text(good)
     assert [d.id for d in graded(judge, technique, WRONG).diagnosis] == ["mislays-the-weights"]
 

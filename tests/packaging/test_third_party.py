@@ -31,7 +31,7 @@ class Environment:
         lines = [f"import site; site.addsitedir({folder!r})" for folder in site.getsitepackages()]
         (Path(sysconfig.get_path("purelib", "venv", places)) / "shared.pth").write_text("\n".join(lines) + "\n")
         (self.scripts / "learn").write_text(
-            f"#!{self.scripts / 'python'}\nfrom groundup.cli.main import main\n\nmain()\n"
+            f"#!{self.scripts / 'python'}\nfrom groundup.cli.entry import main\n\nmain()\n"
         )
         (self.scripts / "learn").chmod(0o755)
 
