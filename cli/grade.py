@@ -170,8 +170,10 @@ def _graded(
     source = read_attempt(Path(name))
     with _saying(tr("grading {id} ...", id=technique.id)):
         cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
-        if tell and cases and (still := judge.still_failing(technique, source, name, cases, seed=seed or 0)):
-            tell("failing", still)
+        if tell and cases and not judge.copies:  # which would try those cases first, while the judge begins
+            still = judge.still_failing(technique, source, name, cases, seed=seed or 0)
+            if still is not None:
+                tell("failing", still)
         grading = judge.grade(technique, source, name, seed=seed, thorough=thorough, cases=cases, tell=tell)
         warm.no_way_back()
         if state:

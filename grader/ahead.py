@@ -7,6 +7,7 @@ depend on the seed and the property alone, so that it makes no difference who ju
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import multiprocessing
 import os
@@ -84,11 +85,24 @@ class Ahead:
         _, connection = self._copies[who - 1]
         try:
             while name not in self._told:
-                told, found = connection.recv()
-                self._told[told] = found
+                self._hear(connection)
         except (EOFError, OSError):  # it has ended: what kept it from going on, the judge finds out
             return None
         return self._told[name]
+
+    def failures(self) -> list[PropertyResult]:
+        """Return what copies have told, since this was last asked, of properties that fail."""
+        before = set(self._told)
+        for _, connection in self._copies:
+            with contextlib.suppress(EOFError, OSError):
+                while connection.poll():
+                    self._hear(connection)
+        news = [found.result for name, found in self._told.items() if name not in before]
+        return [result for result in news if result.status == "failed"]
+
+    def _hear(self, connection: Connection) -> None:
+        name, found = connection.recv()
+        self._told[name] = found
 
     def _become_a_copy(self, number: int, core: int, connection: Connection, work: Work) -> NoReturn:
         try:

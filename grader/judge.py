@@ -380,7 +380,10 @@ class PropertyRun:
             raise PluginProblem(f"pytest could not run {files.properties}: exit code {int(code)}")
 
     def run_ahead(self, may_begin: MayBegin, tell: Callable[[str, Found], None]) -> None:
-        """In a copy: run the properties that ``may_begin`` allows, from the last one back, and tell of each."""
+        """In a copy: run the properties that ``may_begin`` allows, and tell of each.
+
+        Those with kept cases come first, since they may well fail, then those from the last one back.
+        """
 
         def told(kind: str, result: PropertyResult) -> None:
             if kind == "result":
@@ -429,8 +432,9 @@ class PropertyRun:
         if self.may_begin is not None:
             times = collections.Counter(names.values())
             items[:] = [item for item, name in reversed(names.items()) if times[name] == 1]
+            items.sort(key=lambda item: not self._has_kept(item.originalname))  # type: ignore[attr-defined]
         if self.kept_alone:
-            items[:] = [item for item, name in names.items() if self.database.data.get(self._key(name))]
+            items[:] = [item for item, name in names.items() if self._has_kept(name)]
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
         """Note a failure of pytest itself, which then does not print it."""
@@ -471,6 +475,9 @@ class PropertyRun:
             return True  # a property with several parameters has failed with an earlier one
         if self.may_begin is not None and not self.may_begin(name):
             return True
+        if self.tell is not None and self.ahead is not None:
+            for failing in self.ahead.failures():
+                self.tell("failing", failing)
         marks = marks_of(pyfuncitem.obj)
         unmet = [e for e in marks.after if e not in self.results or self.results[e].status != "held"]
         if self.stopped or (unmet and not (self.for_author or self.only)):
@@ -596,7 +603,7 @@ class PropertyRun:
         """Give the property the judge's settings, seed and cases, and have every example of it watched."""
         # One smallest case is enough to work on: what fails after it is told with the case that was drawn.
         shrinking = judging and not self.for_author and self.failure is None
-        again = self.only is not None and bool(self.database.data.get(self._key(name)))  # on the case that was kept
+        again = self.only is not None and self._has_kept(name)
         phases = [
             hypothesis.Phase.explicit,
             *([hypothesis.Phase.reuse] if judging else []),
@@ -627,6 +634,9 @@ class PropertyRun:
             yield run if machine is None else lambda **_fixtures: run()
         finally:
             handle.inner_test = inner
+
+    def _has_kept(self, name: str) -> bool:
+        return bool(self.database.data.get(self._key(name)))
 
     def _key(self, name: str) -> bytes:
         """What the failing cases of a property are kept under."""

@@ -132,6 +132,28 @@ def mean(x, weight):
     ]  # fmt: skip
 
 
+def test_what_failed_before_is_tried_first_and_told_before_its_turn(many: Judge, author: Author) -> None:
+    properties = """
+import time
+def test_a(impl): time.sleep(0.7); impl(ONES, ONES)
+def test_b(impl): time.sleep(0.3); impl(ONES, ONES)
+
+@given(x=X, weight=WEIGHT)
+def test_c(impl, reference, x, weight): check(impl(x, weight), reference(x, weight))
+
+@given(x=X, weight=WEIGHT)
+def test_d(impl, x, weight): impl(x, weight)
+"""
+    technique, wrong = patient(author, properties), "def mean(x, weight): return x.sum()"
+    cases = many.grade(technique, wrong, "mean.py", seed=1).cases
+    heard: list[tuple[str, str]] = []
+    grading = many.grade(
+        technique, wrong, "mean.py", seed=2, cases=cases, tell=lambda kind, result: heard.append((kind, result.id))
+    )
+    assert heard[:3] == [("result", "a"), ("failing", "c"), ("result", "b")]
+    assert [p.status for p in grading.verdict.properties] == ["held", "held", "failed", "held"]
+
+
 def ahead_of(work: Callable[..., None], names: list[str] | None = None) -> Ahead:
     return Ahead([min(os.sched_getaffinity(0))], names or ["test_a", "test_b"], work)
 
