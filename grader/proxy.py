@@ -7,7 +7,7 @@ attempt's process for a vector-Jacobian product.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, SupportsIndex
 
 import torch
@@ -76,15 +76,31 @@ class RemoteFunction:
         meta = {"of": owner, "name": self._name, "grad": grad, "keep": keep}
         number, answer, result = self._process.request("call", meta, (args, kwargs))
         ticket = _Ticket(self._process, number) if keep else None
-        _refuse_changes(answer, self._reference, self._owner is not None, args, kwargs, result)
+        self._refuse_changes(answer, args, kwargs, result)
         outputs = tensors_in(result)
         if ticket and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
             attached = _Attach.apply(ticket, outputs, *inputs)  # type: ignore[no-untyped-call]
             return with_tensors(result, iter(attached))
-        for tensor in outputs:  # of an object's own state, which kept a gradient of an earlier call: seen, not followed
-            if _differentiable(tensor):
-                tensor.requires_grad_()
+        _mark_gradients(outputs)
         return result
+
+    def each(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Make several calls there with one request: see ``core.testing.each``."""
+        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(list(calls))):
+            return [self(*call) for call in calls]
+        owner = None if self._owner is None else self._owner._number
+        meta = {"of": owner, "name": self._name, "grad": torch.is_grad_enabled(), "keep": False}
+        _, answer, results = self._process.request("each", meta, list(calls))
+        told = answer.get("each")
+        if not (type(told) is type(results) is list and len(told) == len(results) == len(calls)):
+            self._process.end("protocol", "the process answered another number of calls")
+        for reply, call, result in zip(told, calls, results, strict=True):
+            self._refuse_changes(reply if type(reply) is dict else {}, call, {}, result)
+        _mark_gradients(tensors_in(results))
+        return results
+
+    def _refuse_changes(self, answer: dict[str, Any], args: Any, kwargs: dict[str, Any], result: Any) -> None:
+        _refuse_changes(answer, self._reference, self._owner is not None, args, kwargs, result)
 
 
 class RemoteRanks:
@@ -220,6 +236,13 @@ def _argument_name(place: Any, reference: Callable[..., Any], bound: bool, kwarg
         return place
     names = list(inspect.signature(reference).parameters)[bound:]
     return names[place] if type(place) is int and 0 <= place < len(names) else "?"
+
+
+def _mark_gradients(outputs: list[Tensor]) -> None:
+    """Show gradients that an object kept in its own state, of an earlier call: seen, not followed."""
+    for tensor in outputs:
+        if _differentiable(tensor):
+            tensor.requires_grad_()
 
 
 def _differentiable(tensor: Tensor) -> bool:

@@ -1,5 +1,6 @@
 """What properties are written with: drawn tensors, named tolerances, comparisons that explain themselves, marks."""
 
+from groundup.core.testing.calls import each
 from groundup.core.testing.compare import (
     Mismatch,
     Tolerance,
@@ -30,6 +31,7 @@ __all__ = [
     "assert_form",
     "booleans",
     "claim",
+    "each",
     "float_dtypes",
     "gradient",
     "hole",

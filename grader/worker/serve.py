@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import Communicator
-from groundup.core.tensors import SCALARS, outline, same, tensors_in
+from groundup.core.tensors import SCALARS, outline, same, tensors_in, with_tensors
 from groundup.grader.worker import wire
 from groundup.grader.worker.imports import ImportRules
 from groundup.grader.worker.limits import die_with_parent, limit_this_process
@@ -99,7 +99,7 @@ class Server:
         self.asked: Any = None
         self.operations: dict[str, Callable[[dict[str, Any], Any, dict[str, Any]], Any]] = {
             "load": self.load, "new": self.new, "call": self.call, "vjp": self.vjp, "events": self.events,
-            "reseed": self.reseed,
+            "reseed": self.reseed, "each": self.each,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -223,6 +223,16 @@ class Server:
         if meta["keep"]:
             self.graphs[meta["id"]] = (inputs, tensors_in(result))
         return result
+
+    def each(self, meta: dict[str, Any], calls: list[Any], reply: dict[str, Any]) -> list[Any]:
+        """Make several calls; what one of them answered is kept as it then was."""
+        answers, reply["each"] = [], []
+        for args in calls:
+            told: dict[str, Any] = {}
+            answer = self.call(meta, (args, {}), told)
+            answers.append(with_tensors(answer, iter([t.clone() for t in tensors_in(answer)])))
+            reply["each"].append(told)
+        return answers
 
     def events(self, meta: dict[str, Any], value: None, reply: dict[str, Any]) -> Any:
         """Return when the communicator of an object sent and waited, where it took note of that."""

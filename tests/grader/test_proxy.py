@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.core.interfaces.rl import Loss
-from groundup.core.testing import Mismatch
+from groundup.core.testing import Mismatch, each
 from groundup.core.testing.modules import module_from_source
 from groundup.grader.attempt import AttemptProcess
 from groundup.grader.proxy import RemoteFunction, proxy
@@ -465,3 +465,96 @@ def test_an_object_cannot_be_copied_here(start: Start) -> None:
         with pytest.raises(TypeError, match="another process"):
             copied(counter)
     assert counter.total().item() == 0
+
+
+# Several calls at once
+
+ADDER = """
+import torch
+
+class Adder:
+    def __init__(self):
+        self.buffer = torch.zeros(2)
+
+    def add(self, x):
+        if x is None:
+            raise ValueError("nothing to add")
+        self.buffer += x
+        return self.buffer
+
+    def spoil(self, x, y):
+        y.zero_()
+        return 1
+"""
+
+
+class Adder:
+    """What the attempt's class is called as."""
+
+    def add(self, x: Any) -> Any: ...
+
+    def spoil(self, x: Any, y: Any) -> Any: ...
+
+
+def adder(start: Start) -> tuple[AttemptProcess, Any]:
+    process = start(ADDER, "Adder")
+    return process, proxy(process, "Adder", Adder)()
+
+
+def test_several_calls_are_one_request_and_each_answer_is_as_it_was_then(start: Start) -> None:
+    process, it = adder(start)
+    asked = process.requests
+    answers = each(it.add, [(1,), (torch.ones(2),), (0.5,)])
+    assert [a.tolist() for a in answers] == [[1, 1], [2, 2], [2.5, 2.5]]
+    assert process.requests == asked + 1
+    assert each(it.add, []) == []
+
+
+def test_of_several_calls_those_after_an_error_are_not_made(start: Start) -> None:
+    _, it = adder(start)
+    with pytest.raises(AttemptRaised, match="nothing to add"):
+        each(it.add, [(1,), (None,), (1,)])
+    assert it.add(0).tolist() == [1, 1]
+
+
+def test_an_input_that_one_of_several_calls_changed_is_named(start: Start) -> None:
+    _, it = adder(start)
+    with pytest.raises(Mismatch, match="changed its input 'y' in place"):
+        each(it.spoil, [(1, torch.zeros(1)), (1, torch.ones(1))])
+
+
+def test_several_calls_keep_their_gradients(start: Start) -> None:
+    here, there = both(start, "def f(x): return (x * x).sum()")
+    for function in (here, there):
+        x = leaf(1.0, 2.0)
+        one, two = each(function, [(x,), (3 * x,)])
+        assert torch.autograd.grad(one + two, x)[0].tolist() == [20, 40]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "{}, [1]", "{'each': [{}]}, [1]", "{'each': [{}, {}]}, [1]", "{'each': [{}]}, [1, 2]", "{'each': {}}, [1, 2]",
+        "{'each': [{}, {}]}, (1, 2)", "{'each': 5}, 7", "{'each': [{}, {}]}, None",
+    ],
+)  # fmt: skip
+def test_another_number_of_answers_than_calls_is_a_broken_protocol(start: Start, answer: str) -> None:
+    source = "import os\nfrom groundup.grader.worker import wire\ndef f(x):\n"
+    source += f"    meta, value = {answer}\n"
+    source += "    os.write(3, b''.join(wire.encode({'id': 2, 'ok': True, **meta}, value)))\n"
+    source += "    os._exit(0)\n"
+    with pytest.raises(AttemptDied, match="another number of calls"):
+        each(proxy(start(source), "f", lambda x: None), [(1,), (2,)])
+
+
+@pytest.mark.parametrize("told", ["5", "None", "[]", "{'changed': [99]}", "{'changed': 7}"])
+def test_what_is_said_of_one_of_several_calls_is_read_as_hostile(start: Start, told: str) -> None:
+    source = "import os\nfrom groundup.grader.worker import wire\ndef f(x):\n"
+    source += f"    meta = {{'id': 2, 'ok': True, 'each': [{told}, {{}}]}}\n"
+    source += "    os.write(3, b''.join(wire.encode(meta, [1, 2])))\n    os._exit(0)\n"
+    function = proxy(start(source), "f", lambda x: None)
+    if "99" in told:
+        with pytest.raises(Mismatch, match=r"changed its input '\?' in place"):
+            each(function, [(1,), (2,)])
+    else:
+        assert each(function, [(1,), (2,)]) == [1, 2]

@@ -6,6 +6,7 @@ number found in the wrong place says which token it came from. What a cache shou
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,7 @@ from groundup.core.testing import (
     assert_close,
     assert_equal,
     claim,
+    each,
     hole,
     rejects,
     state_machine,
@@ -75,8 +77,10 @@ class Watched:
 
     def forward(self, sequence: int, count: int) -> None:
         """Append as one forward pass does: one layer after the other."""
+        numbers = [self.next(count) for _ in self.layers]
+        each(self.cache.append, [(sequence, n, *self.tensors(n, numbers[n])) for n in self.layers])
         for layer in self.layers:
-            self.append(sequence, layer, count)
+            self.held[sequence][layer] += numbers[layer]
 
     def fork(self, parent: int, child: int) -> None:
         self.cache.fork(parent, child)
@@ -99,18 +103,17 @@ class Watched:
         key = (torch.tensor(numbers, dtype=torch.float64)[:, None] + coordinate).to(self.shape.dtype)
         return laid_out(key, layout), laid_out(-key, layout)
 
-    def check(self, sequence: int, layer: int) -> None:
-        """Check that one layer reads back what it should hold, in the cache's dtype."""
-        got, expected = self.cache.read(sequence, layer), self.tensors(layer, self.held[sequence][layer])
-        if not isinstance(got, tuple) or len(got) != 2:
-            raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
-        for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
-            assert_equal(theirs, ours, what=f"the {name} tensor of read({sequence}, {layer})")
+    def check(self, *places: tuple[int, int]) -> None:
+        """Check that layers of sequences read back what they should hold, in the cache's dtype."""
+        for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
+            expected = self.tensors(layer, self.held[sequence][layer])
+            if not isinstance(got, tuple) or len(got) != 2:
+                raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
+            for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
+                assert_equal(theirs, ours, what=f"the {name} tensor of read({sequence}, {layer})")
 
     def check_all(self) -> None:
-        for sequence in self.held:
-            for layer in self.layers:
-                self.check(sequence, layer)
+        self.check(*itertools.product(self.held, self.layers))
 
     def check_usage(self) -> None:
         """Check the count of bytes, number by number of every key and value."""
@@ -271,7 +274,7 @@ def test_the_capacity_is_exact_and_one_too_many_changes_nothing(impl: Any, shape
         watched.cache.read(9, layer)  # reached by mistake only: what was kept instead tells which mistake it is
     watched.check_unchanged()
     watched.append(9, layer, room)
-    watched.check(9, layer)
+    watched.check((9, layer))
 
 
 @claim(
@@ -502,7 +505,7 @@ class AgainstADict(ImplMachine):
     def begin(self, sequence: int) -> None:
         with self.unless(*self.cannot_open(sequence)):
             self.watched.begin(sequence)
-            self.watched.check(sequence, 0)
+            self.watched.check((sequence, 0))
 
     @precondition(some_open)
     @rule(which=st.integers(0, 2), layer=st.integers(0, 1), count=st.integers(0, 3))
@@ -511,14 +514,14 @@ class AgainstADict(ImplMachine):
         too_many = len(self.watched.held[sequence][layer]) + count > self.watched.shape.capacity
         with self.unless((CacheFullError, too_many)):
             self.watched.append(sequence, layer, count)
-        self.watched.check(sequence, layer)
+        self.watched.check((sequence, layer))
 
     @precondition(some_open)
     @rule(which=st.integers(0, 2), child=st.sampled_from(NAMES), layer=st.integers(0, 1))
     def fork(self, which: int, child: int, layer: int) -> None:
         with self.unless(*self.cannot_open(child)):
             self.watched.fork(self.opened(which), child)
-            self.watched.check(child, layer % len(self.watched.layers))
+            self.watched.check((child, layer % len(self.watched.layers)))
 
     @precondition(some_open)
     @rule(which=st.integers(0, 2))

@@ -8,6 +8,7 @@ which entries are the same block, never by the blocks' numbers.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from groundup.core.testing import (
     assert_close,
     assert_equal,
     claim,
+    each,
     hole,
     rejects,
     state_machine,
@@ -102,8 +104,12 @@ class Watched:
     def append(self, sequence: int, layer: int, count: int, layout: str = "contiguous") -> None:
         numbers = self.next(count)
         self.cache.append(sequence, layer, *self.tensors(layer, numbers, layout))
+        self.appended_to(sequence, layer, numbers)
+
+    def appended_to(self, sequence: int, layer: int, numbers: list[int]) -> None:
+        """Note what an append has done."""
         owners, table = self.owners(), self.tables[sequence]
-        for position in range(len(self.held[sequence][layer]), len(self.held[sequence][layer]) + count):
+        for position in range(len(self.held[sequence][layer]), len(self.held[sequence][layer]) + len(numbers)):
             place = position // self.shape.block_size
             if place == len(table):
                 table.append(self.name())
@@ -119,8 +125,10 @@ class Watched:
 
     def forward(self, sequence: int, count: int) -> None:
         """Append as one forward pass does: one layer after the other."""
+        numbers = [self.next(count) for _ in self.layers]
+        each(self.cache.append, [(sequence, n, *self.tensors(n, numbers[n])) for n in self.layers])
         for layer in self.layers:
-            self.append(sequence, layer, count)
+            self.appended_to(sequence, layer, numbers[layer])
 
     def fill(self, sequence: int, *counts: int) -> None:
         """Begin with ``counts`` tokens in the layers, the last count in all that remain."""
@@ -154,18 +162,17 @@ class Watched:
         key = (torch.tensor(numbers, dtype=torch.float64)[:, None] + coordinate).to(self.shape.dtype)
         return laid_out(key, layout), laid_out(-key, layout)
 
-    def check(self, sequence: int, layer: int) -> None:
-        """Check that one layer reads back what it should hold, in the cache's dtype."""
-        got, expected = self.cache.read(sequence, layer), self.tensors(layer, self.held[sequence][layer])
-        if not isinstance(got, tuple) or len(got) != 2:
-            raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
-        for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
-            assert_equal(theirs, ours, what=f"the {name} tensor of read({sequence}, {layer})")
+    def check(self, *places: tuple[int, int]) -> None:
+        """Check that layers of sequences read back what they should hold, in the cache's dtype."""
+        for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
+            expected = self.tensors(layer, self.held[sequence][layer])
+            if not isinstance(got, tuple) or len(got) != 2:
+                raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
+            for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
+                assert_equal(theirs, ours, what=f"the {name} tensor of read({sequence}, {layer})")
 
     def check_all(self) -> None:
-        for sequence in self.held:
-            for layer in self.layers:
-                self.check(sequence, layer)
+        self.check(*itertools.product(self.held, self.layers))
 
     def check_usage(self) -> None:
         """Check the count of bytes, token by token: one that is in a shared block is found there several times."""
@@ -188,7 +195,8 @@ class Watched:
 
     def tell(self) -> Told:
         """Ask for every table and the references; what they should be is kept beside the answers."""
-        theirs = {sequence: list(self.cache.table(sequence)) for sequence in self.tables}
+        tables = each(self.cache.table, [(sequence,) for sequence in self.tables])
+        theirs = {sequence: list(table) for sequence, table in zip(self.tables, tables, strict=True)}
         return Told({s: list(table) for s, table in self.tables.items()}, theirs, list(self.cache.references()))
 
     def check_tables(self, told: Told) -> None:
@@ -393,8 +401,7 @@ def test_a_fork_takes_no_memory(impl: Any, shape: Shape, held: tuple[int, ...]) 
     watched.fill(9, *held)
     for parent, child in ((9, 3), (3, 27), (27, 45)):
         watched.fork(parent, child)
-        for layer in watched.layers:
-            watched.check(child, layer)
+        watched.check(*((child, layer) for layer in watched.layers))
         watched.check_usage()
     watched.check_all()
 
@@ -438,7 +445,7 @@ def test_the_last_owner_writes_in_place(impl: Any, shape: Shape, turns: tuple[in
     for sequence in turns:
         for layer in watched.layers:
             watched.append(sequence, layer, 1)
-            watched.check(sequence, layer)
+            watched.check((sequence, layer))
             watched.check_usage()
     watched.check_all()
 
@@ -580,7 +587,7 @@ def test_a_closed_sequence_is_unknown(impl: Any, call: str, freed: bool) -> None
         CLOSED[call](watched, 3)
     watched.check_unchanged()
     watched.begin(27)  # which the refused fork has not opened
-    watched.check(27, 0)
+    watched.check((27, 0))
 
 
 @claim(
@@ -734,8 +741,8 @@ def test_tables_and_references_tell_who_holds_what(impl: Any, shape: Shape, held
     watched.check_unchanged()  # before all else: wrong tables behind right answers are another mistake
     watched.free(12 - writer)
     told.append(watched.tell())
-    for each in told:
-        watched.check_tables(each)
+    for tables in told:
+        watched.check_tables(tables)
 
 
 class AgainstADict(ImplMachine):
@@ -762,7 +769,7 @@ class AgainstADict(ImplMachine):
     def begin(self, sequence: int) -> None:
         with self.unless((ValueError, sequence in self.watched.held)):
             self.watched.begin(sequence)
-            self.watched.check(sequence, 0)
+            self.watched.check((sequence, 0))
 
     @precondition(some_open)
     @rule(which=st.integers(0, 3), layer=st.integers(0, 1), count=st.integers(0, 3))
@@ -770,7 +777,7 @@ class AgainstADict(ImplMachine):
         sequence, layer = self.opened(which), layer % len(self.watched.layers)
         with self.unless((CacheFullError, self.watched.needs(sequence, layer, count) > self.watched.vacant)):
             self.watched.append(sequence, layer, count)
-        self.watched.check(sequence, layer)
+        self.watched.check((sequence, layer))
 
     @precondition(some_open)
     @rule(which=st.integers(0, 3), nth=st.integers(0, 3), layer=st.integers(0, 1))
@@ -779,7 +786,7 @@ class AgainstADict(ImplMachine):
         child = closed[nth % len(closed)]
         with self.unless((ValueError, child in self.watched.held)):
             self.watched.fork(self.opened(which), child)
-            self.watched.check(child, layer % len(self.watched.layers))
+            self.watched.check((child, layer % len(self.watched.layers)))
 
     @precondition(some_open)
     @rule(which=st.integers(0, 3), layer=st.integers(0, 1))
