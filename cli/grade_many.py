@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,15 +157,10 @@ def _engine(name: str, jobs: int | None, lang: str) -> Engine:
         from groundup.grader.batch.on_ray import Ray
 
         return Ray(jobs, lang)
+    from groundup.grader import cores
     from groundup.grader.batch.local import Local
 
-    return Local(jobs or _cores(), lang)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return Local(jobs or cores.usable(), lang)
 
 
 def _wishes(

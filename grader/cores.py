@@ -6,16 +6,30 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-__all__ = ["MOST_COPIES", "cores_for_copies", "on_one_core", "some_cores"]
+__all__ = ["MOST_COPIES", "cores_for_copies", "on_one_core", "some_cores", "usable"]
 
 MOST_COPIES = 3
 
 
+def usable() -> int:
+    """Return how many cores this process may use at once: those it may run on, as far as its control group allows."""
+    if sys.platform != "linux":
+        return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
+    try:
+        group = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        quota, period = Path(f"/sys/fs/cgroup{group[3:]}/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError, StopIteration):  # no such group, or no limit: "max"
+        return cores
+
+
 def cores_for_copies() -> int:
     """Return how many copies of a judge would each have a core here; none where processes are not forked lightly."""
-    return min(len(os.sched_getaffinity(0)) - 1, MOST_COPIES) if sys.platform == "linux" else 0
+    return min(usable() - 1, MOST_COPIES) if sys.platform == "linux" else 0
 
 
 def some_cores(count: int) -> list[int]:
@@ -41,8 +55,10 @@ def on_one_core(core: int | None) -> Iterator[None]:
         yield
         return
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    with suppress(OSError):
+        os.sched_setaffinity(0, {core})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        with suppress(OSError):  # they may have been taken away meanwhile
+            os.sched_setaffinity(0, cores)

@@ -50,7 +50,8 @@ def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]
     os.setsid()
     die_with_parent()
     if job["cores"]:
-        os.sched_setaffinity(0, job["cores"])
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, job["cores"])
     limit_this_process(job["cpu_seconds"], threads=job["meeting"] is not None)
     rules = ImportRules(job["imports"], sys.meta_path)
     sys.meta_path[:] = [rules]

@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
+from groundup.grader import cores
 from groundup.grader.ahead import Ahead, Found, MayBegin
 from groundup.grader.cores import cores_for_copies, on_one_core, some_cores
 from groundup.grader.edits import load_edits
@@ -52,8 +54,8 @@ def test_e(impl, reference, x, weight): close(impl, reference, x, weight)
 @pytest.fixture(params=[1, 3])
 def many(request: pytest.FixtureRequest, server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> Judge:
     """A judge with as many copies, however few cores there are."""
-    cores = sorted(os.sched_getaffinity(0))
-    monkeypatch.setattr("groundup.grader.judge.some_cores", lambda count: (cores * count)[:count])
+    here = sorted(os.sched_getaffinity(0))
+    monkeypatch.setattr("groundup.grader.judge.some_cores", lambda count: (here * count)[:count])
     return Judge(server, copies=request.param)
 
 
@@ -212,13 +214,29 @@ def test_cores_are_apart_and_begin_with_the_one_that_is_in_use(monkeypatch: pyte
     assert (some_cores(3), cores_for_copies()) == ([5], 0)
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("9900000 100000", 8), ("nonsense", 8), (None, 8)],
+)
+def test_a_limit_of_the_control_group_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, expected: int
+) -> None:
+    files = {"/proc/self/cgroup": "3:cpuset:/\n0::/a/b\n"} | ({"/sys/fs/cgroup/a/b/cpu.max": limit} if limit else {})
+    for name, text in files.items():
+        (tmp_path / name.replace("/", "-")).write_text(text)
+    monkeypatch.setattr(cores, "Path", lambda name: tmp_path / name.replace("/", "-"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert (cores.usable(), cores.cores_for_copies()) == (expected, min(expected - 1, 3))
+
+
 def test_what_is_started_on_one_core_stays_there_and_the_judge_does_not() -> None:
-    cores = os.sched_getaffinity(0)
-    with on_one_core(min(cores)):
-        assert os.sched_getaffinity(0) == {min(cores)}
-    assert os.sched_getaffinity(0) == cores
-    with on_one_core(None):
-        assert os.sched_getaffinity(0) == cores
+    before = os.sched_getaffinity(0)
+    with on_one_core(min(before)):
+        assert os.sched_getaffinity(0) == {min(before)}
+    assert os.sched_getaffinity(0) == before
+    for nowhere in (None, 4095):
+        with on_one_core(nowhere):
+            assert os.sched_getaffinity(0) == before
 
 
 def test_an_attempt_runs_on_its_judges_core(author: Author, server: ForkServer) -> None:
