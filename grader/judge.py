@@ -142,10 +142,7 @@ class Judge:
         )  # fmt: skip
 
         def started() -> AttemptProcess | AttemptGroup:
-            process = start(
-                self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
-                total_seconds=THOROUGH_SECONDS if thorough else TOTAL_SECONDS,
-            )  # fmt: skip
+            process = self._started(technique, source, path, seed, thorough=thorough)
             run.subject = Subject(proxy(process, technique.implements, reference), process)
             return process
 
@@ -218,11 +215,8 @@ class Judge:
         Raises UnknownName for a property that there is not, UsageProblem for a file that cannot be loaded.
         """
         reference = _reference(technique)
-        total = THOROUGH_SECONDS if thorough else TOTAL_SECONDS
         try:
-            process = start(
-                self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"), total_seconds=total
-            )
+            process = self._started(technique, source, path, seed, thorough=thorough)
         except (AttemptRaised, AttemptDied) as error:
             raise UsageProblem(_cannot_be_loaded(error)) from error
         with contextlib.closing(process):
@@ -246,10 +240,7 @@ class Judge:
         """
         reference = _reference(technique)
         try:
-            process = start(
-                self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"),
-                total_seconds=TOTAL_SECONDS,
-            )  # fmt: skip
+            process = self._started(technique, source, path, seed)
         except (AttemptRaised, AttemptDied):
             return None
         with contextlib.closing(process):
@@ -284,6 +275,13 @@ class Judge:
         """Return the names of the technique's properties, in order."""
         run = PropertyRun(technique, None, None, seed=0, lang=self.lang)
         return [name.removeprefix("test_") for name in run.properties]
+
+    def _started(
+        self, technique: Technique, source: str, path: str, seed: int, *, thorough: bool = False
+    ) -> AttemptProcess | AttemptGroup:
+        """Start what runs an attempt. Raises AttemptRaised when loading it raises, AttemptDied."""
+        total = THOROUGH_SECONDS if thorough else TOTAL_SECONDS
+        return start(self.server, technique, source, Path(path).name, seed=_mix(seed, "attempt"), total_seconds=total)
 
 
 @dataclass(frozen=True)
