@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from groundup.cli import warm
+from groundup.grader.cores import cores_for_copies
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
 
 LEARN = str(Path(sys.executable).with_name("learn"))
-PARTS = ("start", "grade", "warm", "watch", "class")
+PARTS = ("start", "grade", "warm", "watch", "class", "shares")
 WATCHED = ("gae", "ppo", "kv-cache")
 PATIENCE = 120.0  # seconds
 RESULTS = Path(__file__).parent / "results"
@@ -88,7 +89,7 @@ def later_grades(technique: str, rounds: int) -> list[str]:
     with ForkServer() as server:
         from groundup.grader.judge import Judge
 
-        judge = Judge(server)
+        judge = Judge(server, copies=cores_for_copies())
         seeds = iter(range(1000))
 
         def proxied() -> float:
@@ -193,7 +194,7 @@ hypothesis.settings.load_profile("as graded")
 options = ["-q", "-c", "/dev/null", "--noconftest", "--import-mode=importlib", "-p", "no:cacheprovider"]
 sys.exit(pytest.main([*options, "-p", "groundup.core.testing.pytest_plugin", sys.argv[1]]))
 """
-CLASS = 24  # submissions
+CLASS = 60  # submissions
 
 
 def a_class(technique: str, rounds: int) -> list[str]:
@@ -309,6 +310,11 @@ def measured(parts: Sequence[str], techniques: Sequence[Technique], rounds: int)
             yield from watch_latency(technique, rounds)
     if "class" in parts:
         yield from a_class("gae", max(1, rounds // 3))
+    if "shares" in parts:
+        from shares import shares
+
+        yield ""
+        yield from shares(techniques)
 
 
 if __name__ == "__main__":
