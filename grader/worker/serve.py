@@ -192,7 +192,7 @@ class Server:
 
     def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
         """Have random numbers begin anew."""
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # the only one here; torch.manual_seed looks for devices each time
         random.seed(seed)
         numpy.random.seed(seed % (1 << 32))
 
