@@ -70,8 +70,11 @@ class Ahead:
         self._copies: list[tuple[int, Connection]] = []
         self._told: dict[str, Found] = {}
         for number, core in enumerate(cores, start=1):
-            connection, theirs = multiprocessing.Pipe(duplex=False)
-            pid = os.fork()
+            try:
+                connection, theirs = multiprocessing.Pipe(duplex=False)
+                pid = os.fork()
+            except OSError:  # as many processes or open files as this user may have: it goes on without
+                return
             if pid == 0:
                 self._become_a_copy(number, core, theirs, work)
             theirs.close()

@@ -50,6 +50,7 @@ PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "Mismatch",
         ),
     ),
+    ("Several calls at once", "testing.calls", ("each",)),
     ("State machines", "testing.stateful", ("ImplMachine", "state_machine")),
     ("Several ranks", "testing.ranks", ("per_rank", "PerRank")),
     ("What ranks sent, and how they may fail", "testing.switch", ("Transfer", "Deadlock", "Disagreement")),

@@ -134,26 +134,38 @@ def mean(x, weight):
     ]  # fmt: skip
 
 
-def test_what_failed_before_is_tried_first_and_told_before_its_turn(many: Judge, author: Author) -> None:
-    properties = """
-import time
-def test_a(impl): time.sleep(0.7); impl(ONES, ONES)
-def test_b(impl): time.sleep(0.3); impl(ONES, ONES)
+def test_what_failed_before_is_tried_first_and_told_before_its_turn(
+    many: Judge, author: Author, tmp_path: Path
+) -> None:
+    tried = tmp_path / "tried"
+    properties = f"""
+import pathlib, time
 
+def test_a(impl):
+    impl(ONES, ONES)
+    while pathlib.Path({str(tried)!r}).parent.is_dir() and not pathlib.Path({str(tried)!r}).exists():
+        time.sleep(0.05)  # until a copy has begun with the last but one
+"""
+    properties += "\n".join(f"def test_b{n}(impl): time.sleep(0.2); impl(ONES, ONES)" for n in range(10))
+    properties += f"""
 @given(x=X, weight=WEIGHT)
-def test_c(impl, reference, x, weight): check(impl(x, weight), reference(x, weight))
+def test_c(impl, reference, x, weight):
+    pathlib.Path({str(tried)!r}).touch()
+    check(impl(x, weight), reference(x, weight))
 
 @given(x=X, weight=WEIGHT)
 def test_d(impl, x, weight): impl(x, weight)
 """
     technique, wrong = patient(author, properties), "def mean(x, weight): return x.sum()"
+    tried.touch()
     cases = many.grade(technique, wrong, "mean.py", seed=1).cases
+    tried.unlink()
     heard: list[tuple[str, str]] = []
     grading = many.grade(
         technique, wrong, "mean.py", seed=2, cases=cases, tell=lambda kind, result: heard.append((kind, result.id))
     )
-    assert heard[:3] == [("result", "a"), ("failing", "c"), ("result", "b")]
-    assert [p.status for p in grading.verdict.properties] == ["held", "held", "failed", "held"]
+    assert heard.index(("failing", "c")) < heard.index(("result", "b9"))
+    assert [p.id for p in grading.verdict.properties if p.status != "held"] == ["c"]
 
 
 def ahead_of(work: Callable[..., None], names: list[str] | None = None) -> Ahead:
@@ -186,6 +198,14 @@ def test_a_copy_that_ends_leaves_what_it_began_to_the_judge(end: str) -> None:
         time.sleep(0.2)
         assert ahead.found("test_b") is None
         assert ahead.found("test_b") is None
+
+
+def test_where_no_process_can_be_made_the_judge_works_alone(many: Judge, author: Author, monkeypatch: Any) -> None:
+    def fork() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr("groundup.grader.ahead.os.fork", fork)
+    assert many.grade(patient(author, FIVE), RIGHT, "mean.py", seed=1).verdict.passed
 
 
 def test_copies_end_with_the_judge_and_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
