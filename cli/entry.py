@@ -25,6 +25,10 @@ def _grade(arguments: list[str]) -> int:
 
         speak_first(arguments)
         return stopped()
+    except Exception:
+        from groundup.cli.main import broken
+
+        return broken()
     if code is None:
         code = _here()
         if wanted and code in (0, 1):

@@ -19,6 +19,7 @@ from groundup.cli.context import (
     technique_named,
 )
 from groundup.cli.layout import table, wrapped
+from groundup.cli.show import tell_undiagnosed
 from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_BROKEN, EXIT_HELD, UsageProblem
 
@@ -139,8 +140,6 @@ def command(
         with _progress(whole, chosen) as graded:
             whole.grade(runs_on, graded)
         for problem in sorted(whole.undiagnosed):
-            from groundup.cli.show import tell_undiagnosed
-
             tell_undiagnosed(problem)
         outcome = whole.collect()
     if as_json:

@@ -210,14 +210,7 @@ def run() -> int:
         error.show()
         code = error.exit_code
     except Exception:
-        import traceback
-
-        from groundup.core.errors import EXIT_BROKEN
-
-        traceback.print_exc()
-        fault = tr("the fault is not your attempt's. Please report it, with the lines above.")
-        click.echo(f"learn: {fault}", err=True)
-        code = EXIT_BROKEN
+        code = broken()
     return code if isinstance(code, int) else 0
 
 
@@ -226,6 +219,18 @@ def stopped() -> int:
     text = f"learn: {tr('stopped.')}"
     click.echo(("\n" if sys.stderr.isatty() else "") + text, err=True)  # after the terminal's ^C
     return 130
+
+
+def broken() -> int:
+    """Say that what is being handled now was foreseen by nobody; return its exit code."""
+    import traceback
+
+    from groundup.core.errors import EXIT_BROKEN
+
+    traceback.print_exc()
+    fault = tr("the fault is not your attempt's. Please report it, with the lines above.")
+    click.echo(f"learn: {fault}", err=True)
+    return EXIT_BROKEN
 
 
 def _spoken(command: click.Command) -> click.Command:

@@ -132,7 +132,10 @@ class AttemptProcess:
 
     def reseed(self, seed: int) -> None:
         """Have random numbers in the attempt's process begin anew: what it draws depends on ``seed`` alone."""
-        self.request("reseed", {}, seed)
+        try:
+            self.request("reseed", {}, seed)
+        except AttemptRaised:
+            self.end("protocol", "the process keeps its random numbers from beginning anew")
 
     def take_printed(self) -> str:
         """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""

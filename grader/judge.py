@@ -258,23 +258,29 @@ class Judge:
         For authors: edits of a solution need no process of their own, and this is an order of magnitude faster.
         """
         module = module_from_source("edited", source, f"<edited {technique.file}>")
-        local = LocalAttempt(as_impl(technique, getattr(module, technique.implements)))
-        run = PropertyRun(technique, Subject(local.impl, local), _reference(technique), seed=seed, lang=self.lang)
-        run.for_author = True
-        run.run()
+        run = self._run_here(technique, getattr(module, technique.implements), seed=seed)
         return {r.id for r in run.results_in_order() if r.status == "failed"}
 
     def rehearse(self, technique: Technique) -> None:
         """Run every property on the solution once: what a first grade has to load and to look up is then there."""
-        local = LocalAttempt(as_impl(technique, _reference(technique)))
-        run = PropertyRun(technique, Subject(local.impl, local), local.impl, seed=0, lang=self.lang, examples=1)
-        run.for_author = True
-        run.run()
+        self._run_here(technique, _reference(technique), seed=0, examples=1)
 
     def property_names(self, technique: Technique) -> list[str]:
         """Return the names of the technique's properties, in order."""
         run = PropertyRun(technique, None, None, seed=0, lang=self.lang)
         return [name.removeprefix("test_") for name in run.properties]
+
+    def _run_here(
+        self, technique: Technique, implementation: Any, *, seed: int, examples: int = EXAMPLES
+    ) -> PropertyRun:
+        """Run the properties on a trusted class or function in this process, each on its own."""
+        local = LocalAttempt(as_impl(technique, implementation))
+        run = PropertyRun(
+            technique, Subject(local.impl, local), _reference(technique), seed=seed, lang=self.lang, examples=examples
+        )
+        run.for_author = True
+        run.run()
+        return run
 
     def _started(
         self, technique: Technique, source: str, path: str, seed: int, *, thorough: bool = False
@@ -505,7 +511,6 @@ class PropertyRun:
         watch = Watch(self.subject, fixtures)
         watch.at_first_failure = functools.partial(self._tell_at_once, name)
         behind = self.subject.behind
-        asked = behind.requests
         error: BaseException | None = None
         try:
             behind.reseed(_mix(self.seed, f"attempt:{name}"))
@@ -533,7 +538,7 @@ class PropertyRun:
     def _take(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], found: Found) -> None:
         """Take over what a copy of this judge found."""
         before = Cases({self._key(name): self.database.data.get(self._key(name), set())})
-        self.further.append(functools.cache(lambda: self._as_drawn(name, test, fixtures, before)))
+        self.further.append(functools.cache(lambda: self._unshrunk(name, test, fixtures, before)))
         self.database.data[self._key(name)] = found.cases
         self.results[name] = found.result
         self.stopped |= found.result.status == "died"
@@ -576,21 +581,18 @@ class PropertyRun:
             told["message"] = f"the same case was answered in two ways, once wrong: {told['message'] or 'see above'}"
         return self._result(name, "failed", counterexample=shown, printed=case.printed or None, **told)
 
-    def _unshrunk(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> list[Case]:
-        """Return cases as they are drawn: those that the property draws for the reference, which fails none of them."""
-        local = LocalAttempt(self.the_reference)
-        given = fixtures | {"impl": local.impl}
-        watch = Watch(Subject(local.impl, local), given)
-        with contextlib.suppress(Exception), self._watched(name, test, watch, judging=False) as watched:
-            watched(**given)
-        return watch.others
+    def _unshrunk(
+        self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], held: Cases | None = None
+    ) -> list[Case]:
+        """Return cases as they are drawn: those that the property draws for the reference, which fails none of them.
 
-    def _as_drawn(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], kept: Cases) -> list[Case]:
-        """Return the first cases that were drawn for a property that held: the reference's are the same."""
+        Where the property ``held``, for which those cases had been kept, they are the first that were drawn then.
+        """
         local = LocalAttempt(self.the_reference)
         given = fixtures | {"impl": local.impl}
-        watch = Watch(Subject(local.impl, local), given, most=FURTHER_CASES)
-        with contextlib.suppress(Exception, Enough), self._watched(name, test, watch, database=kept) as watched:
+        watch = Watch(Subject(local.impl, local), given, most=None if held is None else FURTHER_CASES)
+        watching = self._watched(name, test, watch, judging=held is not None, database=held)
+        with contextlib.suppress(Exception, Enough), watching as watched:
             watched(**given)
         return watch.others
 

@@ -70,11 +70,8 @@ class RemoteFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it there. Raises AttemptRaised, AttemptDied, and ChangedInput when an input was changed in place."""
         inputs = tensors_in((args, kwargs))
-        grad = torch.is_grad_enabled()
-        keep = grad and any(t.requires_grad for t in inputs)
-        owner = None if self._owner is None else self._owner._number
-        meta = {"of": owner, "name": self._name, "grad": grad, "keep": keep}
-        number, answer, result = self._process.request("call", meta, (args, kwargs))
+        keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
+        number, answer, result = self._process.request("call", self._meta(keep=keep), (args, kwargs))
         ticket = _Ticket(self._process, number) if keep else None
         self._refuse_changes(answer, args, kwargs, result)
         outputs = tensors_in(result)
@@ -88,9 +85,7 @@ class RemoteFunction:
         """Make several calls there with one request: see ``core.testing.each``."""
         if torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(list(calls))):
             return [self(*call) for call in calls]
-        owner = None if self._owner is None else self._owner._number
-        meta = {"of": owner, "name": self._name, "grad": torch.is_grad_enabled(), "keep": False}
-        _, answer, results = self._process.request("each", meta, list(calls))
+        _, answer, results = self._process.request("each", self._meta(keep=False), list(calls))
         told = answer.get("each")
         if not (type(told) is type(results) is list and len(told) == len(results) == len(calls)):
             self._process.end("protocol", "the process answered another number of calls")
@@ -98,6 +93,10 @@ class RemoteFunction:
             self._refuse_changes(reply if type(reply) is dict else {}, call, {}, result)
         _mark_gradients(tensors_in(results))
         return results
+
+    def _meta(self, *, keep: bool) -> dict[str, Any]:
+        owner = None if self._owner is None else self._owner._number
+        return {"of": owner, "name": self._name, "grad": torch.is_grad_enabled(), "keep": keep}
 
     def _refuse_changes(self, answer: dict[str, Any], args: Any, kwargs: dict[str, Any], result: Any) -> None:
         _refuse_changes(answer, self._reference, self._owner is not None, args, kwargs, result)

@@ -31,6 +31,8 @@ from groundup.grader.worker.limits import die_with_parent, limit_this_process
 from groundup.grader.worker.ranks import communicator
 
 CHUNK = 1 << 18
+# As they are before the attempt can put anything in their place; torch.manual_seed looks for devices each time.
+seed_torch, seed_python, seed_numpy = torch.default_generator.manual_seed, random.seed, numpy.random.seed
 
 
 def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]) -> None:
@@ -192,9 +194,9 @@ class Server:
 
     def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
         """Have random numbers begin anew."""
-        torch.default_generator.manual_seed(seed)  # the only one here; torch.manual_seed looks for devices each time
-        random.seed(seed)
-        numpy.random.seed(seed % (1 << 32))
+        seed_torch(seed)
+        seed_python(seed)
+        seed_numpy(seed % (1 << 32))
 
     def new(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> None:
         """Construct an object of the attempt's class, alone or on a rank; it goes by the request's number."""

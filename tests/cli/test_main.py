@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from groundup.cli import main as main_module
+from groundup.cli import warm
 from groundup.cli.entry import main
 from groundup.cli.main import COMMANDS, cli, spoken
 
@@ -191,6 +192,21 @@ def test_what_nobody_foresaw_is_no_verdict_on_an_attempt(
     err = capsys.readouterr().err
     assert "ZeroDivisionError: ours" in err
     assert "the fault is not your attempt's" in err
+
+
+def test_nor_is_what_nobody_foresaw_of_the_warm_judge(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raises(arguments: list[str]) -> None:
+        raise ZeroDivisionError(*arguments)
+
+    monkeypatch.setattr(sys, "argv", ["learn", "grade", "gae"])
+    monkeypatch.setattr(warm, "wants_one", lambda arguments: True)
+    monkeypatch.setattr(warm, "handed_over", raises)
+    with pytest.raises(SystemExit) as exit:
+        main()
+    assert exit.value.code == 3
+    assert "the fault is not your attempt's" in capsys.readouterr().err
 
 
 # Colours

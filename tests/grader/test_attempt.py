@@ -222,6 +222,21 @@ def test_what_is_no_answer_to_the_question_is_a_broken_protocol(ask: Ask, body: 
     assert died(ask, function(body, head=FRAME)).how == "protocol"
 
 
+def test_an_attempt_cannot_keep_its_random_numbers_from_beginning_anew(start: Start) -> None:
+    drawn = "import random\nimport torch\n\ndef f(x): return [random.random(), torch.rand(1)]\n"
+    process = start(drawn + "random.seed = torch.manual_seed = None\n")
+    draw = proxy(process, "f", lambda x: None)
+    first = []
+    for _ in range(2):
+        process.reseed(7)
+        first.append(draw(1))
+    assert first[0] == first[1] != draw(1)
+    process = start(drawn + "import gc\nfrom groundup.grader.worker import serve\n"
+        "[s.operations.pop('reseed') for s in gc.get_objects() if type(s) is serve.Server]\n")  # fmt: skip
+    with pytest.raises(AttemptDied, match="protocol: the process keeps its random numbers"):
+        process.reseed(7)
+
+
 def test_a_second_answer_never_answers_the_next_question(start: Start) -> None:
     process = start(function("os.write(3, frame(2, 'forged'))\nreturn 'own'", head=FRAME))
     say = proxy(process, "f", lambda x: None)
