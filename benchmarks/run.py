@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from groundup.cli import warm
-from groundup.grader.cores import cores_for_copies
+from groundup.grader.judging.cores import cores_for_copies
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -82,12 +82,12 @@ def first_grade(technique: str, solution: str, rounds: int) -> str:
 def later_grades(technique: str, rounds: int) -> list[str]:
     """A second grade in the same process, and the same properties without the process boundary."""
     from groundup.core.registry import Registry
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     found = Registry().technique(technique)
     source = found.files.solution.read_text(encoding="utf-8")
     with ForkServer() as server:
-        from groundup.grader.judge import Judge
+        from groundup.grader.judging.judge import Judge
 
         judge = Judge(server, copies=cores_for_copies())
         seeds = iter(range(1000))
@@ -148,7 +148,7 @@ def warm_grades(techniques: Sequence[Technique], rounds: int) -> Iterator[str]:
 
 def watch_latency(technique: Technique, rounds: int) -> Iterator[str]:
     """From a save to what ``learn watch`` shows of it, against plain pytest on the same properties."""
-    from groundup.grader.edits import load_edits
+    from groundup.grader.judging.edits import load_edits
 
     right = technique.files.solution.read_text(encoding="utf-8")
     wrong = next(e for e in load_edits(technique) if e.kind == "misconception").apply(right, technique.file)
@@ -204,8 +204,8 @@ def a_class(technique: str, rounds: int) -> list[str]:
     them before is the least that a submission can take.
     """
     from groundup.core.registry import Registry
-    from groundup.grader.fork_server import ForkServer
-    from groundup.grader.judge import Judge
+    from groundup.grader.judging.judge import Judge
+    from groundup.grader.process.fork_server import ForkServer
 
     found = Registry().technique(technique)
     source = found.files.solution.read_text(encoding="utf-8")

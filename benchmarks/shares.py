@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from groundup.core.technique import Technique
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.judge import Judge
+from groundup.grader.judging.judge import Judge
+from groundup.grader.process.fork_server import ForkServer
 
 SHARES = ("the attempt", "start and end", "proxy", "hypothesis", "torch", "the rest")
 PLACES = {"/hypothesis/": "hypothesis", "/_pytest/": "hypothesis", "/pluggy/": "hypothesis", "/torch/": "torch"}

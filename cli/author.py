@@ -16,8 +16,8 @@ from groundup.core.errors import EXIT_BROKEN, UsageProblem
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.author import Finding
-    from groundup.grader.mutants import Mutation
+    from groundup.grader.authoring.author import Finding
+    from groundup.grader.authoring.mutants import Mutation
 
 LEFT_TO_DO = (
     "{id} is in English. What comes with Groundup is in Chinese too: lesson.zh.md, and zh beside every en of the "
@@ -63,14 +63,14 @@ def check(
     languages       what is there in two languages says the same in both
     lab             its quick mode runs in less than 20 seconds
     """
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     if everything and techniques:
         raise UsageProblem(f"Name techniques, or give --all: not both {techniques[0]!r} and --all.")
     with ForkServer() as server:
         chosen = _chosen(techniques)
-        from groundup.grader.author import Check
-        from groundup.grader.judge import Judge
+        from groundup.grader.authoring.author import Check
+        from groundup.grader.judging.judge import Judge
 
         findings = []
         places = max(map(width, (t.id for t in chosen)), default=0)
@@ -109,7 +109,7 @@ def new(name: str, interface: str, into: Path | None, builtin: str | None) -> No
 
     It begins as a small example, for you to change file by file. Nothing is overwritten.
     """
-    from groundup.grader.scaffold.write import new_technique, write_builtin, write_distribution
+    from groundup.grader.authoring.scaffold.write import new_technique, write_builtin, write_distribution
 
     if builtin and into:
         raise UsageProblem("--into is for a distribution of its own, --builtin for this clone: give one of them.")
@@ -140,13 +140,13 @@ def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: 
     asks for: then set it aside as an [[equivalent]] in misconceptions.toml, with the reason. Exit code 3 when one is
     left.
     """
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     with ForkServer() as server:
         chosen = _chosen(techniques)
-        from groundup.grader.author import Check
-        from groundup.grader.judge import Judge
-        from groundup.grader.mutants import mutation
+        from groundup.grader.authoring.author import Check
+        from groundup.grader.authoring.mutants import mutation
+        from groundup.grader.judging.judge import Judge
 
         found = {}
         for technique in chosen:
@@ -174,12 +174,12 @@ def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: 
 @json_option
 def matrix(technique: str, mutants: bool, seed: int, as_json: bool) -> None:
     """Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own."""
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     chosen = technique_named(technique)
     with ForkServer() as server:
-        from groundup.grader.author import Check
-        from groundup.grader.judge import Judge
+        from groundup.grader.authoring.author import Check
+        from groundup.grader.judging.judge import Judge
 
         judge = Judge(server)
         names = judge.property_names(chosen)
@@ -200,7 +200,7 @@ def matrix(technique: str, mutants: bool, seed: int, as_json: bool) -> None:
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
 def stubs(techniques: tuple[str, ...]) -> None:
     """Generate the exercises of TECHNIQUES, or of all of them, from their solutions."""
-    from groundup.grader.author import write_stub
+    from groundup.grader.authoring.author import write_stub
 
     for technique in _chosen(techniques):
         changed = write_stub(technique)

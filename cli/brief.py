@@ -24,9 +24,9 @@ from groundup.cli.words import told, tr
 from groundup.core.errors import NoWorkspace, UsageProblem
 
 if TYPE_CHECKING:
-    from groundup.grader.brief import Brief
-    from groundup.grader.brief_page import Format
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.brief import Brief
+    from groundup.grader.learner.brief_page import Format
+    from groundup.grader.learner.workspace import Workspace
 
 SAYS = {
     "nothing": {
@@ -65,7 +65,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     if as_json and (form or out):
         raise UsageProblem(tr("--json prints the data of the brief: leave out --format and --out."))
     form = _form(form, out)
-    from groundup.grader.brief import gather
+    from groundup.grader.learner.brief import gather
 
     workspace = find_workspace()
     if workspace is None:
@@ -80,7 +80,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     elif brief.proofs and out:
         _write(brief, form, out)
     elif brief.proofs:
-        from groundup.grader.brief_page import page
+        from groundup.grader.learner.brief_page import page
 
         _print(page(brief, form))
     elif out:
@@ -94,7 +94,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
 
 def _form(form: Format | None, out: Path | None) -> Format:
     """Return the format that is asked for, or that the name of the file stands for."""
-    from groundup.grader.brief_page import SUFFIXES
+    from groundup.grader.learner.brief_page import SUFFIXES
 
     if out is None:
         return form or "md"
@@ -115,7 +115,7 @@ def _form(form: Format | None, out: Path | None) -> Format:
 
 
 def _write(brief: Brief, form: Format, out: Path) -> None:
-    from groundup.grader.brief_page import beside, page, write_page
+    from groundup.grader.learner.brief_page import beside, page, write_page
 
     folder = f"{out.stem}.files"
     files = beside(brief) if form == "md" else {}

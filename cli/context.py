@@ -20,8 +20,8 @@ from groundup.cli.words import LANGUAGES, speak, spoken_language, tr
 if TYPE_CHECKING:
     from groundup.core.registry import Registry
     from groundup.core.technique import Roadmap, Technique
-    from groundup.grader.state import State
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.state import State
+    from groundup.grader.learner.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 DAYS = 14
@@ -75,7 +75,7 @@ def roadmap_of(workspace: Workspace | None) -> Roadmap:
 def find_workspace() -> Workspace | None:
     """Return the workspace of the current folder, or None."""
     from groundup.core.errors import NoWorkspace
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.workspace import Workspace
 
     try:
         return Workspace.find()
@@ -85,7 +85,7 @@ def find_workspace() -> Workspace | None:
 
 def demand_containment(workspace: Workspace | None, level: str | None = None) -> None:
     """Raise EnvironmentProblem unless attempts run behind what ``level`` and the workspace's settings demand."""
-    from groundup.grader import sandbox
+    from groundup.grader.process import sandbox
 
     for demanded in (level, workspace.settings.require_containment if workspace else None):
         if demanded:
@@ -104,7 +104,7 @@ def workspace_for(technique: Technique) -> Workspace:
 
 def open_state(workspace: Workspace) -> State:
     """Return the workspace's state; close it after use."""
-    from groundup.grader.state import State
+    from groundup.grader.learner.state import State
 
     return State(workspace.database, learner=workspace.settings.learner)
 
@@ -232,7 +232,7 @@ def _as_set() -> str:
     """Return the language of learn.toml, read without what would say all that is wrong with that file."""
     import tomllib
 
-    from groundup.grader.settings_file import settings_file
+    from groundup.grader.learner.settings_file import settings_file
 
     with contextlib.suppress(OSError, ValueError):
         file = settings_file(Path.cwd())

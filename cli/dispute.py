@@ -71,7 +71,7 @@ def command(
         raise UsageProblem(
             tr("That case holds now. 'learn grade {name}' says whether there is another one.", name=found.name)
         )
-    from groundup.grader.dispute import dispute
+    from groundup.grader.learner.dispute import dispute
 
     told = dispute(found, again.source, again.seed, again.thorough, again.replayed)
     path = _write(told.model_dump_json(indent=2) + "\n", out, found.name)
@@ -95,13 +95,13 @@ def _write(text: str, out: Path | None, name: str) -> Path:
 
 
 def _check(path: Path, lang: str, as_json: bool) -> None:
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     demand_containment(find_workspace())
     with ForkServer() as server:
         from groundup.cli.show import show_property
-        from groundup.grader.dispute import check, read
-        from groundup.grader.judge import Judge
+        from groundup.grader.judging.judge import Judge
+        from groundup.grader.learner.dispute import check, read
 
         told = read(path)
         finding = check(Judge(server, lang), technique_named(told.technique), told)

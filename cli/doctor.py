@@ -101,7 +101,7 @@ def _gloo() -> Finding:
 
 
 def _fonts() -> Finding:
-    from groundup.grader.picture import chinese_font
+    from groundup.grader.learner.picture import chinese_font
 
     if font := chinese_font():
         return Finding("fonts", "ok", tr("pictures can be labelled in Chinese ({font})", font=font))
@@ -110,7 +110,7 @@ def _fonts() -> Finding:
 
 
 def _containment() -> Finding:
-    from groundup.grader import sandbox
+    from groundup.grader.process import sandbox
 
     layer = sandbox.chosen()
     if layer == "namespaces":
@@ -135,9 +135,9 @@ def _containment() -> Finding:
 
 
 def _grading() -> Finding:
-    from groundup.grader.attempt import AttemptProcess, Program
-    from groundup.grader.fork_server import ForkServer
-    from groundup.grader.proxy import proxy
+    from groundup.grader.process.attempt import AttemptProcess, Program
+    from groundup.grader.process.fork_server import ForkServer
+    from groundup.grader.process.proxy import proxy
 
     def one() -> int:
         return 1
@@ -200,7 +200,7 @@ def _state() -> Finding:
 
 def _plugins() -> Finding:
     from groundup.cli.plugin_commands import plugin_commands
-    from groundup.grader.quiz import question_kinds
+    from groundup.grader.learner.quiz import question_kinds
 
     known = registry()
     commands, refused = plugin_commands(known, COMMANDS)

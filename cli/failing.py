@@ -12,8 +12,8 @@ from groundup.core.errors import UsageProblem
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.judge import Replayed
-    from groundup.grader.verdict import Verdict
+    from groundup.grader.judging.judge import Replayed
+    from groundup.grader.judging.verdict import Verdict
 
 __all__ = ["Failing", "failing"]
 
@@ -35,10 +35,10 @@ def failing(technique: Technique, name: str | None, file: Path | None, seed: int
 
     Raises UsageProblem where nothing failed, or nothing was graded.
     """
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     with ForkServer() as server:
-        from groundup.grader.judge import THOROUGH_EXAMPLES, Judge, read_attempt
+        from groundup.grader.judging.judge import THOROUGH_EXAMPLES, Judge, read_attempt
 
         judge = Judge(server, lang)
         thorough = False

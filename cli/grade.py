@@ -41,10 +41,10 @@ from groundup.core.errors import (
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.judge import Judge, Tell
-    from groundup.grader.state import State
-    from groundup.grader.verdict import PropertyResult, Verdict
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.judging.judge import Judge, Tell
+    from groundup.grader.judging.verdict import PropertyResult, Verdict
+    from groundup.grader.learner.state import State
+    from groundup.grader.learner.workspace import Workspace
 
 
 @click.command("grade", short_help="Grade your attempt, with evidence.")
@@ -100,7 +100,7 @@ def command(
         raise UsageProblem(tr("--attempt goes with one technique, not with --all."))
     if not technique and not everything:
         raise UsageProblem(tr("Name a technique, as in 'learn grade ppo', or give --all."))
-    from groundup.grader.fork_server import running_server
+    from groundup.grader.process.fork_server import running_server
 
     demand_containment(None, level)
     verdicts, codes = [], [EXIT_HELD]
@@ -109,8 +109,8 @@ def command(
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
         state = stack.enter_context(open_state(workspace)) if workspace else None
-        from groundup.grader.cores import cores_for_copies
-        from groundup.grader.judge import Judge
+        from groundup.grader.judging.cores import cores_for_copies
+        from groundup.grader.judging.judge import Judge
 
         judge = Judge(server, language(lang), copies=cores_for_copies())
         for number, chosen in enumerate(techniques):
@@ -164,7 +164,7 @@ def _graded(
     tell: Tell | None,
 ) -> Verdict:
     """Grade one attempt and have the verdict on disk before anyone is told of it."""
-    from groundup.grader.judge import read_attempt
+    from groundup.grader.judging.judge import read_attempt
 
     name = shown(path)
     source = read_attempt(Path(name))

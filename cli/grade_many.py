@@ -111,11 +111,11 @@ def command(
         raise UsageProblem(tr("Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'."))
     if seed is not None and seed_file:
         raise UsageProblem(tr("--seed and --seed-file both give the seed: choose one."))
-    from groundup.grader import sandbox
     from groundup.grader.batch.journal import Journal
     from groundup.grader.batch.run import Class
     from groundup.grader.batch.submissions import Submissions
     from groundup.grader.batch.texts import Texts
+    from groundup.grader.process import sandbox
 
     sandbox.demand(level)
     chosen, spoken = technique_named(technique), language(lang)
@@ -156,8 +156,8 @@ def _engine(name: str, jobs: int | None, lang: str) -> Engine:
         from groundup.grader.batch.on_ray import Ray
 
         return Ray(jobs, lang)
-    from groundup.grader import cores
     from groundup.grader.batch.local import Local
+    from groundup.grader.judging import cores
 
     return Local(jobs or cores.usable(), lang)
 

@@ -22,8 +22,8 @@ from groundup.core.errors import UsageProblem
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.state import State
-    from groundup.grader.verdict import HoleState
+    from groundup.grader.judging.verdict import HoleState
+    from groundup.grader.learner.state import State
 
 
 @click.command("hint", short_help="Get the next hint for a hole.")
@@ -35,7 +35,7 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
 
     Without HOLE it is the first one that is still empty, or else the one that your last grading points to.
     """
-    from groundup.grader.exercise import hole_states
+    from groundup.grader.judging.exercise import hole_states
 
     found = technique_named(technique)
     workspace = workspace_for(found)

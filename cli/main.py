@@ -195,7 +195,7 @@ def run() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a mark that the terminal has no character for
-    from groundup.grader import interrupt
+    from groundup.grader.process import interrupt
 
     interrupt.watch()
     try:

@@ -28,10 +28,10 @@ from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 
 if TYPE_CHECKING:
-    from groundup.core.question import Asked
+    from groundup.core.quiz.question import Asked
     from groundup.core.technique import Technique
-    from groundup.grader.quiz import Quiz, Review, Reviewed, Sitting
-    from groundup.grader.state import State
+    from groundup.grader.learner.quiz import Quiz, Review, Reviewed, Sitting
+    from groundup.grader.learner.state import State
 
 STOPPED = 130  # what a shell reports of a command ended by Ctrl-C
 
@@ -114,7 +114,7 @@ def command(
         raise UsageProblem(tr("--sheet goes with --seed and --lang only."))
     if file and fresh:
         raise UsageProblem(tr("--fresh is for a quiz that is asked here; --answers begins anew by itself."))
-    from groundup.grader.quiz import Sitting, answer_sheet, read_answers
+    from groundup.grader.learner.quiz import Sitting, answer_sheet, read_answers
 
     found, lang, workspace = technique_named(technique), language(lang), find_workspace()
     quiz = _quiz_on(found)
@@ -143,7 +143,7 @@ def command(
 
 
 def _quiz_on(technique: Technique) -> Quiz:
-    from groundup.grader.quiz import question_kinds, read_quiz
+    from groundup.grader.learner.quiz import question_kinds, read_quiz
 
     if not technique.files.quiz.is_file():
         there = ", ".join(sorted(t.name for t in registry().techniques.values() if t.files.quiz.is_file()))
@@ -166,7 +166,7 @@ def _sit(
     as_json: bool,
 ) -> Sitting:
     """Ask what is still open, until all is answered or the learner stops. With ``as_json`` on stderr."""
-    from groundup.grader.quiz import Sitting
+    from groundup.grader.learner.quiz import Sitting
 
     half = next((r for r in state.quizzes(technique.id) if r.status == "open"), None) if state and not fresh else None
     changed = half is not None and half.sha256 != quiz.sha256
@@ -195,7 +195,7 @@ def _sit(
 
 
 def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool) -> None:
-    from groundup.core.question import NotAnAnswer
+    from groundup.core.quiz.question import NotAnAnswer
 
     choices = question.choices()
     if choices:

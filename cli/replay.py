@@ -62,7 +62,7 @@ def command(
     else:
         _show(again)
     if debug and again.replayed.case is not None:
-        from groundup.grader.debugging import step_into
+        from groundup.grader.learner.debugging import step_into
 
         step_into(found, again.source, str(again.path), again.replayed.case, rank=rank)
     codes = {"held": EXIT_HELD, "not_gradable": EXIT_BROKEN}

@@ -33,8 +33,8 @@ from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
 if TYPE_CHECKING:
     from groundup.core.lab import Lab
     from groundup.core.technique import Technique
-    from groundup.grader.lab import LabRun, Points, Watcher
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.lab import LabRun, Points, Watcher
+    from groundup.grader.learner.workspace import Workspace
 
 REFRESH_SECONDS = 0.2
 FILLER = "\u2060"
@@ -73,7 +73,7 @@ def command(
     """
     if everything == (technique is not None):
         raise UsageProblem(tr("Name a technique, as in 'learn run ppo', or give --all."))
-    from groundup.grader.lab import has_lab
+    from groundup.grader.learner.lab import has_lab
 
     workspace = find_workspace()
     if technique:
@@ -101,7 +101,7 @@ def command(
 
 
 def _with_labs() -> list[str]:
-    from groundup.grader.lab import has_lab
+    from groundup.grader.learner.lab import has_lab
 
     return [t.name for t in registry().techniques.values() if has_lab(t)]
 
@@ -116,9 +116,9 @@ def _run(
     lang: str,
     as_json: bool,
 ) -> list[LabRun]:
-    from groundup.grader.fork_server import ForkServer
-    from groundup.grader.lab import load_lab, run_lab
-    from groundup.grader.picture import picture
+    from groundup.grader.learner.lab import load_lab, run_lab
+    from groundup.grader.learner.picture import picture
+    from groundup.grader.process.fork_server import ForkServer
 
     demand_containment(workspace)
     with ForkServer() as server:
@@ -147,7 +147,7 @@ def _run(
 
 
 def _attempts(workspace: Workspace | None, lab: Lab) -> dict[str, str]:
-    from groundup.grader.judge import read_attempt
+    from groundup.grader.judging.judge import read_attempt
 
     if workspace is None:
         return {}
@@ -203,7 +203,7 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
 def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, places: int, lang: str) -> str:
     import plotext
 
-    from groundup.grader.picture import curves
+    from groundup.grader.learner.picture import curves
 
     plotext.clear_figure()
     plotext.theme("clear")
@@ -250,7 +250,7 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
 
 
 def _tell_of_the_font() -> None:
-    from groundup.grader.picture import chinese_font
+    from groundup.grader.learner.picture import chinese_font
 
     if chinese_font() is None:
         lack = tr(
@@ -261,7 +261,7 @@ def _tell_of_the_font() -> None:
 
 
 def _named(contestant: str, lang: str) -> str:
-    from groundup.grader.picture import WHOSE
+    from groundup.grader.learner.picture import WHOSE
 
     return say(WHOSE[contestant], lang)
 

@@ -25,7 +25,7 @@ from groundup.cli.words import told, tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.verdict import PropertyResult, Verdict
+    from groundup.grader.judging.verdict import PropertyResult, Verdict
 
 OTHER_SCREEN, OWN_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 TOP, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -62,7 +62,7 @@ class Screen:
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Show what a grading has told: a property that fails, one that has been judged, or the verdict."""
-        from groundup.grader.verdict import PropertyResult, Verdict
+        from groundup.grader.judging.verdict import PropertyResult, Verdict
 
         if kind == "verdict":
             show_verdict(Verdict.model_validate(data), self.technique, self.lang)
@@ -141,7 +141,7 @@ class Terminal(Screen):
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Show what a grading has told."""
-        from groundup.grader.verdict import PropertyResult, Verdict
+        from groundup.grader.judging.verdict import PropertyResult, Verdict
 
         if kind == "verdict":
             self.verdict = Verdict.model_validate(data)

@@ -15,8 +15,8 @@ from groundup.cli.words import told, tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.state import Standing
-    from groundup.grader.verdict import PropertyResult, Verdict
+    from groundup.grader.judging.verdict import PropertyResult, Verdict
+    from groundup.grader.learner.state import Standing
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
 PRINTED_LINES = 20

@@ -25,7 +25,7 @@ from groundup.cli.words import tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.workspace import Workspace
 
 DEFAULT = "workspace"
 
@@ -43,7 +43,7 @@ def command(name: str, lang: str | None) -> None:
     learn start day-7
     learn start ppo
     """
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.workspace import Workspace
 
     workspace = find_workspace()
     day, wanted = _asked_for(name, workspace)

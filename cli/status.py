@@ -23,8 +23,8 @@ from groundup.cli.words import tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
-    from groundup.grader.state import Standing
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.state import Standing
+    from groundup.grader.learner.workspace import Workspace
 
 
 @click.command("status", short_help="Show where you stand.")

@@ -29,9 +29,9 @@ from typing import Any, NoReturn
 
 from groundup.cli import warm
 from groundup.core.errors import GroundupError
-from groundup.grader import fork_server, sandbox
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.worker.limits import die_with_parent
+from groundup.grader.process import fork_server, sandbox
+from groundup.grader.process.fork_server import ForkServer
+from groundup.grader.process.worker.limits import die_with_parent
 
 IDLE_SECONDS = 15 * 60.0
 LOOK_SECONDS = 20.0  # how often an idle one looks whether it is still in its place
@@ -304,11 +304,11 @@ def _import_everything() -> None:
     import groundup.cli.chinese_help
     import groundup.cli.grade
     import groundup.cli.show
-    import groundup.grader.judge
-    import groundup.grader.workspace  # noqa: F401
+    import groundup.grader.judging.judge
+    import groundup.grader.learner.workspace  # noqa: F401
     from groundup.cli.context import registry
     from groundup.core.registry import Registry
-    from groundup.grader.state import State
+    from groundup.grader.learner.state import State
 
     if not Registry().problems:  # each grade tells of them, in its learner's language
         registry()
@@ -320,7 +320,7 @@ def _rehearse(server: ForkServer) -> None:
     """Grade something, and try every technique once: that imports, draws and looks up what is not yet there."""
     from groundup.core.errors import AttemptDied
     from groundup.core.registry import Registry
-    from groundup.grader.judge import Judge
+    from groundup.grader.judging.judge import Judge
 
     judge, techniques = Judge(server), list(Registry().techniques.values())
     technique = next((t for t in techniques if not t.distributed), None)

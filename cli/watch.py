@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from groundup.cli.judging import Event, Grade, Judging
     from groundup.cli.screen import Screen
     from groundup.core.technique import Technique
-    from groundup.grader.workspace import Workspace
+    from groundup.grader.learner.workspace import Workspace
 
 STEP_MS, MOST_MS = 10, 60  # how long a save may go on: editors write a file, or several, in steps
 AGAIN_SECONDS = 0.1  # between looks at whether the judge has come

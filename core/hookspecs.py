@@ -14,7 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from groundup.core.question import Question
+    from groundup.core.quiz.question import Question
     from groundup.core.technique import Roadmap, Technique
 
 PROJECT = "groundup"
@@ -42,7 +42,7 @@ def roadmaps() -> Iterable[Roadmap]:  # type: ignore[empty-body]
 def question_types() -> dict[str, type[Question]]:  # type: ignore[empty-body]
     """Return further kinds of quiz question: the ``kind`` a quiz file names, and the model of its fields.
 
-    The model derives from ``groundup.core.question.Asked``, or from ``Question`` where drawing it makes another
+    The model derives from ``groundup.core.quiz.question.Asked``, or from ``Question`` where drawing it makes another
     question. No plugin may take a name that another, or Groundup itself, has taken.
     """
 

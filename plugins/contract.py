@@ -58,7 +58,7 @@ PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Types that cross between processes", "plain", ("plain",)),
     ("Labs", "lab", ("Lab", "Bench", "Outcome", "Figure", "Mark")),
     ("What is installed, from a program of your own", "registry", ("Registry",)),
-    ("Quiz questions", "question", ("Question", "Asked", "NotAnAnswer", "FieldProblem")),
+    ("Quiz questions", "quiz.question", ("Question", "Asked", "NotAnAnswer", "FieldProblem")),
 )
 
 

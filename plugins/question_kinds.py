@@ -1,9 +1,9 @@
 """The kinds of quiz question that come with Groundup, by the name that a quiz file gives them."""
 
-from groundup.core.choice_question import Multiple, Ordering, Single
 from groundup.core.hookspecs import hookimpl
-from groundup.core.number_question import Numeric, Parametric
-from groundup.core.question import Question
+from groundup.core.quiz.choice_question import Multiple, Ordering, Single
+from groundup.core.quiz.number_question import Numeric, Parametric
+from groundup.core.quiz.question import Question
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Self
 
 from groundup.core.errors import StateProblem, UsageProblem
 from groundup.grader.batch.row import Row
-from groundup.grader.state import State
+from groundup.grader.learner.state import State
 
 __all__ = ["Database"]
 

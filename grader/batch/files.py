@@ -14,7 +14,7 @@ from groundup.grader.batch.journal import replace
 from groundup.grader.batch.moves import Move
 from groundup.grader.batch.row import Row
 from groundup.grader.batch.texts import Texts, file_name
-from groundup.grader.verdict import PropertyResult
+from groundup.grader.judging.verdict import PropertyResult
 
 __all__ = ["CSV", "MOVED", "cell", "moved_table", "results_file", "table", "write_for"]
 

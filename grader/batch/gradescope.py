@@ -9,7 +9,7 @@ from typing import Any
 
 from groundup.grader.batch.row import Row
 from groundup.grader.batch.texts import Texts
-from groundup.grader.verdict import PropertyResult
+from groundup.grader.judging.verdict import PropertyResult
 
 __all__ = ["results"]
 

@@ -10,10 +10,10 @@ from groundup.core.errors import GroundupError, PluginProblem
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.batch.row import Graded, Job
-from groundup.grader.verdict import PropertyResult
+from groundup.grader.judging.verdict import PropertyResult
 
 if TYPE_CHECKING:
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
 __all__ = ["Grader", "digest", "grader", "properties", "technique_files"]
 
@@ -45,7 +45,7 @@ def grader(server: ForkServer, lang: str) -> Grader:
 
     It raises PluginProblem where the technique is not the one that the job means: none would fare better.
     """
-    from groundup.grader.judge import Judge
+    from groundup.grader.judging.judge import Judge
 
     judge, registry = Judge(server, lang), Registry()
 
@@ -69,7 +69,7 @@ def grader(server: ForkServer, lang: str) -> Grader:
 def properties(technique: Technique, lang: str) -> list[PropertyResult]:
     """Return the technique's properties, none of them tried. Raises PluginProblem where the technique is broken."""
     from groundup.core.testing.modules import current_module
-    from groundup.grader.judge import PropertyRun
+    from groundup.grader.judging.judge import PropertyRun
 
     files = technique.files
     try:

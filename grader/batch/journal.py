@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from groundup.core.errors import EnvironmentProblem, StateProblem, UsageProblem
 from groundup.grader.batch.row import Row
-from groundup.grader.verdict import Model
+from groundup.grader.judging.verdict import Model
 
 __all__ = ["Journal", "Round", "replace"]
 

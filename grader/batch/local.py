@@ -198,8 +198,8 @@ def _judge(connection: Connection, lang: str, core: int | None) -> None:
     """Grade what comes through ``connection`` until nobody is at its other end; keep to that core, if one is named."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out jobs
     from groundup.grader.batch import seeds
-    from groundup.grader.cores import on_one_core
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.judging.cores import on_one_core
+    from groundup.grader.process.fork_server import ForkServer
 
     os.environ.pop(seeds.ASKED_BY, None)
     try:

@@ -109,7 +109,7 @@ def _grade(job: Job, lang: str) -> Graded | GroundupError:
 def _new(lang: str) -> Grader:
     from groundup.grader.batch import seeds
     from groundup.grader.batch.grading import grader
-    from groundup.grader.fork_server import ForkServer
+    from groundup.grader.process.fork_server import ForkServer
 
     os.environ.pop(seeds.ASKED_BY, None)
     server = ForkServer()

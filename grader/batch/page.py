@@ -15,9 +15,9 @@ from groundup.grader.batch.journal import Round
 from groundup.grader.batch.moves import Move
 from groundup.grader.batch.row import Row
 from groundup.grader.batch.texts import Texts
-from groundup.grader.templates import environment
-from groundup.grader.text import printable
-from groundup.grader.verdict import PropertyResult
+from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.templates import environment
+from groundup.grader.process.text import printable
 
 __all__ = ["Summary", "page", "summarised"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from groundup.core.errors import UnknownName, UsageProblem
-from groundup.grader.verdict import PropertyResult, Verdict
+from groundup.grader.judging.verdict import PropertyResult, Verdict
 
 __all__ = ["read_points", "score", "weighted"]
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from groundup.grader.batch.points import weighted
 from groundup.grader.batch.submissions import Reason, Submission
-from groundup.grader.verdict import Model, Outcome, Verdict
+from groundup.grader.judging.verdict import Model, Outcome, Verdict
 
 __all__ = ["Graded", "Job", "Row", "RowOutcome", "fingerprint", "row_of", "without_times"]
 

@@ -18,7 +18,7 @@ from groundup.grader.batch.row import Graded, Job, Row, fingerprint, row_of
 from groundup.grader.batch.seeds import fresh
 from groundup.grader.batch.submissions import Submission, Submissions
 from groundup.grader.batch.texts import Texts
-from groundup.grader.verdict import PropertyResult
+from groundup.grader.judging.verdict import PropertyResult
 
 if TYPE_CHECKING:
     from groundup.grader.batch.database import Database

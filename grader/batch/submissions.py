@@ -15,7 +15,7 @@ from typing import Literal
 
 from groundup.core.errors import UsageProblem
 from groundup.core.technique import Technique
-from groundup.grader.text import LONGEST_SOURCE, printable
+from groundup.grader.process.text import LONGEST_SOURCE, printable
 
 __all__ = ["Reason", "Submission", "Submissions"]
 

@@ -12,7 +12,7 @@ from groundup.core.technique import say
 
 __all__ = ["Texts", "file_name"]
 
-FILE = Path(__file__).parents[1] / "templates" / "class.toml"
+FILE = Path(__file__).parents[1] / "learner" / "templates" / "class.toml"
 LONGEST_NAME = 180  # bytes: what is added still fits into a name of 255
 
 

@@ -16,10 +16,10 @@ import pytest
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.edits import load_edits
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.judge import Judge
-from groundup.grader.verdict import Verdict
+from groundup.grader.judging.edits import load_edits
+from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.verdict import Verdict
+from groundup.grader.process.fork_server import ForkServer
 
 HERE = Path(__file__).parent
 REGISTRY = Registry()

@@ -37,13 +37,13 @@ import pytest
 import groundup.core
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader import attempt as attempt_module
-from groundup.grader import judge as judge_module
-from groundup.grader import sandbox
-from groundup.grader.attempt import AttemptProcess
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.judge import Judge
-from groundup.grader.verdict import Verdict
+from groundup.grader.judging import judge as judge_module
+from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.verdict import Verdict
+from groundup.grader.process import attempt as attempt_module
+from groundup.grader.process import sandbox
+from groundup.grader.process.attempt import AttemptProcess
+from groundup.grader.process.fork_server import ForkServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has jails")
 

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from groundup.cli.context import registry
 from groundup.cli.main import cli
 from groundup.cli.words import speak
-from groundup.grader import fork_server
-from groundup.grader.fork_server import ForkServer
+from groundup.grader.process import fork_server
+from groundup.grader.process.fork_server import ForkServer
 
 MANIFEST = '''
 """A toy."""

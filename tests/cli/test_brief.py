@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 
 from groundup.cli.context import registry
 from groundup.cli.main import cli
-from groundup.grader.state import State
-from groundup.grader.verdict import Attempt, HoleState, PropertyResult, Verdict
-from groundup.grader.workspace import Workspace
+from groundup.grader.judging.verdict import Attempt, HoleState, PropertyResult, Verdict
+from groundup.grader.learner.state import State
+from groundup.grader.learner.workspace import Workspace
 
 SOURCE = "def gae(): ...  # λ, 平均, \u202e\n"
 

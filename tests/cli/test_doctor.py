@@ -10,7 +10,8 @@ import torch
 
 from groundup.cli import doctor
 from groundup.core.errors import AttemptDied, EnvironmentProblem
-from groundup.grader import picture, sandbox
+from groundup.grader.learner import picture
+from groundup.grader.process import sandbox
 
 pytestmark = pytest.mark.usefixtures("grading")
 

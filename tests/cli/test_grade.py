@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from groundup.cli import show
-from groundup.grader import sandbox
-from groundup.grader.cores import cores_for_copies
-from groundup.grader.state import State
-from groundup.grader.verdict import Verdict
+from groundup.grader.judging.cores import cores_for_copies
+from groundup.grader.judging.verdict import Verdict
+from groundup.grader.learner.state import State
+from groundup.grader.process import sandbox
 
 pytestmark = pytest.mark.usefixtures("toy", "grading")
 

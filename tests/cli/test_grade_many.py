@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from groundup.grader import sandbox
 from groundup.grader.batch import local, seeds
+from groundup.grader.process import sandbox
 
 SECRET = "a horse that nobody knows"
 

@@ -17,7 +17,7 @@ from groundup.cli.chinese_help import CLICK, HELP, PLACEHOLDERS
 from groundup.cli.layout import width
 from groundup.cli.main import cli
 from groundup.cli.words import placeholders, speak, told
-from groundup.grader.author import Check
+from groundup.grader.authoring.author import Check
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 RULES = set(Check.RULES)

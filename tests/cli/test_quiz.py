@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 
 from groundup.cli import context
 from groundup.cli.main import cli
-from groundup.core.question import Asked
+from groundup.core.quiz.question import Asked
 from groundup.core.registry import Registry
-from groundup.grader.quiz import Quiz, question_kinds, read_quiz
-from groundup.grader.state import QuizRecord, State
+from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz
+from groundup.grader.learner.state import QuizRecord, State
 
 SEED = 11
 

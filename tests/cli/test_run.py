@@ -13,8 +13,8 @@ from groundup.cli.layout import width
 from groundup.cli.main import cli
 from groundup.cli.run import _plot
 from groundup.core.registry import Registry
-from groundup.grader import picture
-from groundup.grader.lab import load_lab
+from groundup.grader.learner import picture
+from groundup.grader.learner.lab import load_lab
 
 
 @pytest.fixture(autouse=True)

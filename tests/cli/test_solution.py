@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from groundup.grader.state import State
+from groundup.grader.learner.state import State
 
 pytestmark = pytest.mark.usefixtures("toy", "grading")
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from groundup.core.registry import Registry
-from groundup.grader.state import State
-from groundup.grader.verdict import Attempt, Verdict
+from groundup.grader.judging.verdict import Attempt, Verdict
+from groundup.grader.learner.state import State
 
 TECHNIQUES = Registry().techniques
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from groundup.cli import doctor, warm
-from groundup.grader.state import State
+from groundup.grader.learner.state import State
 
 LEARN = str(Path(sys.executable).with_name("learn"))
 PATIENCE = 120.0  # seconds: no test waits that long unless something is broken

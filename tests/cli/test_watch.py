@@ -25,8 +25,8 @@ from groundup.cli import watch
 from groundup.cli.context import registry
 from groundup.cli.judging import Event
 from groundup.cli.screen import Screen, Terminal
-from groundup.grader.state import State
-from groundup.grader.workspace import Workspace
+from groundup.grader.learner.state import State
+from groundup.grader.learner.workspace import Workspace
 
 LEARN = str(Path(sys.executable).with_name("learn"))
 PATIENCE = 120.0  # seconds: no test waits that long unless something is broken

@@ -25,7 +25,7 @@ from groundup.cli.words import speak, told
 from groundup.core.errors import AttemptDied, AttemptRaised, UnknownName, UsageProblem
 from groundup.core.registry import Registry
 from groundup.core.testing.compare import EXACT, Mismatch, assert_close
-from groundup.grader.judge import _cannot_be_loaded, read_attempt
+from groundup.grader.judging.judge import _cannot_be_loaded, read_attempt
 
 CLI = Path(groundup.cli.__path__[0])
 NOT_THE_LEARNERS = {

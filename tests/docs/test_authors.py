@@ -22,13 +22,13 @@ import torch
 
 from groundup.cli.main import cli
 from groundup.core import hookspecs
-from groundup.core.question import Question
+from groundup.core.quiz.question import Question
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.author import Check, write_stub
-from groundup.grader.edits import load_edits, load_equivalents
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.judge import Judge
+from groundup.grader.authoring.author import Check, write_stub
+from groundup.grader.judging.edits import load_edits, load_equivalents
+from groundup.grader.judging.judge import Judge
+from groundup.grader.process.fork_server import ForkServer
 
 ROOT = Path(__file__).parents[2]
 AUTHORS = ROOT / "docs" / "authors"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from groundup.core.registry import Registry
-from groundup.grader import sandbox
 from groundup.grader.batch import seeds
 from groundup.grader.batch.grading import properties
 from groundup.grader.batch.points import read_points
+from groundup.grader.process import sandbox
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gradescope"
 SECRET = "a horse that nobody knows"

@@ -15,10 +15,10 @@ import torch
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.attempt import AttemptProcess, Program
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.judge import Judge
-from groundup.grader.proxy import proxy
+from groundup.grader.judging.judge import Judge
+from groundup.grader.process.attempt import AttemptProcess, Program
+from groundup.grader.process.fork_server import ForkServer
+from groundup.grader.process.proxy import proxy
 
 MANIFEST = """
 from groundup.core.hookspecs import hookimpl

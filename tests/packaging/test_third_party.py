@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from groundup.grader import sandbox
+from groundup.grader.process import sandbox
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "groundup-nope"
 

@@ -9,13 +9,13 @@ import pytest
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader import author
-from groundup.grader.author import Check
-from groundup.grader.edits import load_edits
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.judge import Judge
-from groundup.grader.mutants import mutation
-from groundup.grader.soundness import lab
+from groundup.grader.authoring import author
+from groundup.grader.authoring.author import Check
+from groundup.grader.authoring.mutants import mutation
+from groundup.grader.authoring.soundness import lab
+from groundup.grader.judging.edits import load_edits
+from groundup.grader.judging.judge import Judge
+from groundup.grader.process.fork_server import ForkServer
 
 TECHNIQUES = [t for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]
 FRESH_SEEDS, MISCONCEPTION_SEEDS, CHEAT_SEEDS = 20, 200, 5

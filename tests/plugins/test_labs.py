@@ -9,9 +9,9 @@ import pytest
 from groundup.core.errors import LabStopped
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.fork_server import ForkServer
-from groundup.grader.lab import LabRun, has_lab, load_lab, run_lab
-from groundup.grader.picture import picture
+from groundup.grader.learner.lab import LabRun, has_lab, load_lab, run_lab
+from groundup.grader.learner.picture import picture
+from groundup.grader.process.fork_server import ForkServer
 
 REGISTRY = Registry()
 WITH_LAB = [t for t in REGISTRY.techniques.values() if has_lab(t)]

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.edits import load_edits
-from groundup.grader.quiz import read_quiz
-from groundup.grader.soundness.languages import CHINESE, LANGUAGES, check, kinds, texts
+from groundup.grader.authoring.soundness.languages import CHINESE, LANGUAGES, check, kinds, texts
+from groundup.grader.judging.edits import load_edits
+from groundup.grader.learner.quiz import read_quiz
 
 REGISTRY = Registry()
 TECHNIQUES = [t for t in REGISTRY.techniques.values() if t.package.startswith("groundup.plugins.")]

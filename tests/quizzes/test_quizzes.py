@@ -19,13 +19,13 @@ import pytest
 import torch
 
 import groundup.quizzes
-from groundup.core.choice_question import Single
 from groundup.core.interfaces.rl import RolloutBatch
-from groundup.core.number_question import Numeric, Parametric
-from groundup.core.question import Question
+from groundup.core.quiz.choice_question import Single
+from groundup.core.quiz.number_question import Numeric, Parametric
+from groundup.core.quiz.question import Question
 from groundup.core.registry import Registry
-from groundup.grader.quiz import Quiz, question_kinds, read_quiz
-from groundup.grader.soundness.quiz import check
+from groundup.grader.authoring.soundness.quiz import check
+from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz
 from groundup.solutions.alignment.ppo import PPO
 from groundup.solutions.rl.gae import gae
 

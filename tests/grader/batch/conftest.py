@@ -16,7 +16,7 @@ from groundup.grader.batch.row import Graded, Job
 from groundup.grader.batch.run import Class, Outcome, Wishes
 from groundup.grader.batch.submissions import Submissions
 from groundup.grader.batch.texts import Texts
-from groundup.grader.fork_server import ForkServer
+from groundup.grader.process.fork_server import ForkServer
 
 PROPERTIES = """
 @claim("The mean of zeros is zero.")

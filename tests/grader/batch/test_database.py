@@ -9,9 +9,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from groundup.core.errors import StateProblem, UsageProblem
-from groundup.grader import state as state_module
 from groundup.grader.batch.database import Database
-from groundup.grader.state import State
+from groundup.grader.learner import state as state_module
+from groundup.grader.learner.state import State
 
 
 def test_every_verdict_lands_under_its_learners_name(grade_all: Any, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def run_all(state: State) -> None:
     """Have the state make every statement that it makes."""
     import runpy
 
-    verdict = runpy.run_path(str(Path(__file__).parents[1] / "state_soak.py"))["a_verdict"]()
+    verdict = runpy.run_path(str(Path(__file__).parents[1] / "learner" / "state_soak.py"))["a_verdict"]()
     state.record(verdict, "source", {b"key": {b"value"}})
     state.has(verdict)
     state.verdicts()

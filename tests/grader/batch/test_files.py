@@ -16,9 +16,9 @@ from groundup.grader.batch.gradescope import results
 from groundup.grader.batch.moves import Change, Move, move
 from groundup.grader.batch.row import Row
 from groundup.grader.batch.texts import Texts, all_texts, file_name
-from groundup.grader.verdict import Diagnosis, PropertyResult, Verdict
+from groundup.grader.judging.verdict import Diagnosis, PropertyResult, Verdict
 
-a_verdict = runpy.run_path(str(Path(__file__).parents[1] / "state_soak.py"))["a_verdict"]
+a_verdict = runpy.run_path(str(Path(__file__).parents[1] / "learner" / "state_soak.py"))["a_verdict"]
 SEED = 81985529216486895
 PROPERTIES = (
     PropertyResult(id="adds", claim="It adds.", status="held", points=2.0),

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from groundup.core.errors import UnknownName, UsageProblem
-from groundup.grader import judge
 from groundup.grader.batch.points import read_points, score, weighted
-from groundup.grader.verdict import PropertyResult, Status
+from groundup.grader.judging import judge
+from groundup.grader.judging.verdict import PropertyResult, Status
 
-a_verdict = runpy.run_path(str(Path(__file__).parents[1] / "state_soak.py"))["a_verdict"]
+a_verdict = runpy.run_path(str(Path(__file__).parents[1] / "learner" / "state_soak.py"))["a_verdict"]
 NAMES = ["adds_up", "is_fast"]
 
 

@@ -17,7 +17,7 @@ from groundup.core.models import Batch, MultiTaskMLP
 from groundup.core.registry import Registry
 from groundup.core.testing import per_rank
 from groundup.core.testing.ranks import LocalRanks
-from groundup.grader.edits import load_edits
+from groundup.grader.judging.edits import load_edits
 from groundup.solutions.parallelism.data_parallel import DataParallel
 
 RANKS: Any = LocalRanks(DataParallel)

@@ -12,7 +12,7 @@ from torch import Tensor
 from groundup.core.registry import Registry
 from groundup.core.testing import Deadlock, per_rank
 from groundup.core.testing.ranks import LocalRanks
-from groundup.grader.edits import load_edits
+from groundup.grader.judging.edits import load_edits
 from groundup.solutions.parallelism.ring_all_reduce import RingAllReduce
 
 RING: Any = LocalRanks(RingAllReduce)

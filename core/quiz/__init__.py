@@ -1,0 +1,1 @@
+"""The kinds of quiz question: drawing them, and marking answers."""

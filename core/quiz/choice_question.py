@@ -1,0 +1,213 @@
+"""Questions whose options are chosen, or put in order."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from groundup.core.quiz.question import Answer, Asked, FieldProblem, Identity, NotAnAnswer, quoted
+from groundup.core.technique import Text, say
+
+__all__ = ["Multiple", "Ordering", "Single"]
+
+
+class _Choosing(Asked):
+    """The kinds that choose among options, or put them in order."""
+
+    options: dict[Identity, Text] = Field(min_length=2, max_length=10)
+
+    @model_validator(mode="after")
+    def _options_differ(self) -> Self:
+        letters = set(string.ascii_lowercase[: len(self.options)])
+        for key in self.options:
+            if set(key) <= letters:
+                raise FieldProblem(("options", key), f"{key!r} could be read as letters of options; choose another key")
+        for lang in {lang for text in self.options.values() for lang in text}:
+            seen: dict[str, str] = {}
+            for key, text in self.options.items():
+                same = seen.setdefault(" ".join(say(text, lang).casefold().split()), key)
+                if same != key:
+                    raise FieldProblem(("options", key), f"reads the same as {same!r} in {lang!r}")
+        return self
+
+    @override
+    def draw(self, random: Random) -> Self:
+        return self._in_order(_shuffled(self.options, random))
+
+    @override
+    def choices(self) -> dict[str, Text]:
+        return dict(zip(string.ascii_uppercase, self.options.values(), strict=False))
+
+    @override
+    def shown(self, answer: Answer, lang: str) -> str:
+        letters = self._letters()
+        keys = [answer] if isinstance(answer, str) else self._listed(answer)
+        return "; ".join(f"{letters[key]}  {say(self.options[key], lang)}" for key in keys)
+
+    def _in_order(self, keys: Iterable[str]) -> Self:
+        return self.model_copy(update={"options": {key: self.options[key] for key in keys}})
+
+    def _listed(self, answer: Answer) -> list[str]:
+        return answer if isinstance(answer, list) else []
+
+    def _letters(self) -> dict[str, str]:
+        return dict(zip(self.options, string.ascii_uppercase, strict=False))
+
+    def _last(self) -> str:
+        return string.ascii_uppercase[len(self.options) - 1]
+
+    def _keys(self, given: Any) -> list[str]:
+        """Return the options that ``given`` names, by letters ('AC', 'a, c') or by their keys, in its order."""
+        if isinstance(given, list | tuple):
+            return [key for part in given for key in self._keys(part)]
+        if not isinstance(given, str):
+            raise NotAnAnswer(
+                f"{quoted(given)} is no letter; there are A to {self._last()}.",
+                f"{quoted(given)} 不是字母；选项是 A 到 {self._last()}。",
+            )
+        keys: list[str] = []
+        for word in unicodedata.normalize("NFKC", given).replace(",", " ").replace("、", " ").split():
+            for part in [word] if word in self.options else list(word.strip(".()")):
+                keys.append(part if part in self.options else self._lettered(part))
+        return keys
+
+    def _lettered(self, letter: str) -> str:
+        place = string.ascii_uppercase.find(letter.upper())
+        if len(letter) != 1 or not 0 <= place < len(self.options):
+            raise NotAnAnswer(
+                f"{quoted(letter)} is none of A to {self._last()}.",
+                f"{quoted(letter)} 不在 A 到 {self._last()} 之中。",
+            )
+        return list(self.options)[place]
+
+    def _once_each(self, given: Any) -> list[str]:
+        keys = self._keys(given)
+        if not keys:
+            raise NotAnAnswer("There is no letter in that.", "里面没有字母。")
+        for key in keys:
+            if keys.count(key) > 1:
+                letter = self._letters()[key]
+                raise NotAnAnswer(f"{letter} is there twice.", f"{letter} 出现了两次。")
+        return keys
+
+
+class Single(_Choosing):
+    """One option is right."""
+
+    answer: str
+
+    @model_validator(mode="after")
+    def _answer_is_an_option(self) -> Self:
+        _check_option(self.answer, self.options, ("answer",))
+        return self
+
+    @override
+    def expects(self) -> Text:
+        return {"en": f"one letter, A to {self._last()}", "zh": f"一个字母，A 到 {self._last()}"}
+
+    @override
+    def read(self, given: Any) -> str:
+        keys = self._once_each(given)
+        if len(keys) > 1:
+            raise NotAnAnswer("Only one of them is right: give one letter.", "只有一项正确：请只给一个字母。")
+        return keys[0]
+
+    @override
+    def is_right(self, answer: Answer) -> bool:
+        return answer == self.answer
+
+    @override
+    def right_answer(self) -> str:
+        return self.answer
+
+
+class Multiple(_Choosing):
+    """Any number of the options are right, at least one; all of them have to be given, and no other."""
+
+    answer: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _answers_are_options(self) -> Self:
+        for place, key in enumerate(self.answer):
+            _check_option(key, self.options, ("answer", place))
+            if key in self.answer[:place]:
+                raise FieldProblem(("answer", place), f"{key!r} is given twice")
+        return self
+
+    @override
+    def expects(self) -> Text:
+        return {"en": "every letter that is right, as in AC", "zh": "所有正确项的字母，如 AC"}
+
+    @override
+    def read(self, given: Any) -> list[str]:
+        return sorted(self._once_each(given))
+
+    @override
+    def is_right(self, answer: Answer) -> bool:
+        return answer == self.right_answer()
+
+    @override
+    def right_answer(self) -> list[str]:
+        return sorted(self.answer)
+
+    def _listed(self, answer: Answer) -> list[str]:
+        return [key for key in self.options if isinstance(answer, list) and key in answer]  # in the order shown
+
+
+class Ordering(_Choosing):
+    """The options are to be put in order: the one in which the file lists them."""
+
+    options: dict[Identity, Text] = Field(min_length=3, max_length=8)
+    order: tuple[str, ...] = Field((), exclude=True, description="filled in when it is drawn: the right order")
+
+    @model_validator(mode="after")
+    def _order_is_the_file_s(self) -> Self:
+        if self.order:
+            raise FieldProblem(("order",), "is not to be given: 'options' lists them in the right order")
+        return self
+
+    @override
+    def draw(self, random: Random) -> Self:
+        right = tuple(self.options)
+        keys = right
+        while keys == right:
+            keys = tuple(_shuffled(self.options, random))
+        return self._in_order(keys).model_copy(update={"order": right})
+
+    @override
+    def expects(self) -> Text:
+        letters = "".join(reversed(self.choices()))
+        return {"en": f"all letters in order, as in {letters}", "zh": f"按顺序给出所有字母，如 {letters}"}
+
+    @override
+    def read(self, given: Any) -> list[str]:
+        keys = self._once_each(given)
+        missing = " ".join(letter for key, letter in self._letters().items() if key not in keys)
+        if missing:
+            raise NotAnAnswer(f"{missing} is missing: all have to be put in order.", f"缺少 {missing}：每一项都要排。")
+        return keys
+
+    @override
+    def is_right(self, answer: Answer) -> bool:
+        return answer == self.right_answer()
+
+    @override
+    def right_answer(self) -> list[str]:
+        return list(self.order or self.options)
+
+
+def _shuffled(options: Mapping[str, Any], random: Random) -> list[str]:
+    keys = list(options)
+    random.shuffle(keys)
+    return keys
+
+
+def _check_option(key: str, options: Mapping[str, Any], path: Sequence[str | int]) -> None:
+    if key not in options:
+        raise FieldProblem(path, f"{key!r} is not among the options {', '.join(options)}")

@@ -1,0 +1,281 @@
+"""Questions that are answered by a number, given in the file or computed from numbers drawn anew each time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from random import Random
+from typing import Annotated, Any, Self
+
+from pydantic import Field, PlainValidator, model_validator
+from typing_extensions import override
+
+from groundup.core.errors import nearest
+from groundup.core.quiz.arithmetic import Formula
+from groundup.core.quiz.question import Answer, Asked, FieldProblem, NotAnAnswer, Question, quoted
+from groundup.core.quiz.unit import UNITS, NotANumber, UnknownUnit, convert, read_number
+from groundup.core.technique import Declared, Text, say
+
+__all__ = ["Numeric", "Parametric", "Tolerance"]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+MOST_VALUES = 1000  # of one parameter
+TRIED = 64  # draws of a parametric question that are worked out when it is read
+
+
+class Tolerance(Declared):
+    """How far from the right number still counts as right: the wider of the two."""
+
+    relative: float = Field(0.0, ge=0, lt=1)
+    absolute: float = Field(0.0, ge=0, allow_inf_nan=False, description="in the question's unit")
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("say {relative: 0.02} for 2 %, or {absolute: 0} for exactly")
+        return self
+
+    def holds(self, answer: float, right: float) -> bool:
+        """Whether ``answer`` is close enough to ``right``."""
+        rounding = 1e-9 * abs(right)  # of the conversion from another unit
+        return abs(answer - right) <= max(self.absolute, self.relative * abs(right)) + rounding
+
+    def shown(self) -> str:
+        """Return it in figures: '± 2 %'."""
+        return f"± {_plain(self.relative * 100)} %" if self.relative else f"± {_plain(self.absolute)}"
+
+
+class _Measured(Question):
+    """The kinds that are answered by a number."""
+
+    unit: Text | None = Field(
+        None, description=f"one of {', '.join(UNITS)}, or a word of your own, in every language: {{en: tokens, zh: …}}"
+    )
+    tolerance: Tolerance
+
+    @model_validator(mode="after")
+    def _unit_is_known(self) -> Self:
+        if self.unit is not None and list(self.unit) == ["en"] and self.unit["en"] not in UNITS:
+            near = nearest(self.unit["en"], UNITS)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise FieldProblem(("unit",), f"no unit {self.unit['en']!r}; {hint}A word of your own is {{en: …, zh: …}}")
+        return self
+
+
+class Numeric(_Measured, Asked):
+    """A number, in the unit of the question or in another one for the same thing."""
+
+    answer: float = Field(allow_inf_nan=False)
+
+    @override
+    def expects(self) -> Text:
+        margin = self.tolerance.shown() if self.tolerance.relative or self.tolerance.absolute else ""
+        en = f"a number in {say(self.unit)}" if self.unit else "a number"
+        zh = f"一个数，单位 {say(self.unit, 'zh')}" if self.unit else "一个数"
+        return {"en": f"{en}, {margin or 'exactly'}", "zh": f"{zh}，{margin or '要精确'}"}
+
+    @override
+    def read(self, given: Any) -> float:
+        if isinstance(given, bool) or not isinstance(given, int | float | str):
+            raise self._no_number(given)
+        try:
+            number, unit = read_number(given if isinstance(given, str) else repr(given))
+        except NotANumber as error:
+            raise self._no_number(given) from error
+        if not unit:
+            return number
+        own = say(self.unit) if self.unit else None
+        if own in UNITS:
+            try:
+                return convert(number, unit, own)
+            except UnknownUnit as error:
+                fitting = [name for name, (measures, _) in UNITS.items() if measures == UNITS[own][0]]
+                raise NotAnAnswer(
+                    f"{quoted(unit)} is no unit for this. There are {', '.join(fitting)}.",
+                    f"{quoted(unit)} 不是这里的单位。可用的有 {'、'.join(fitting)}。",
+                ) from error
+        if self.unit and unit.casefold() in (word.casefold() for word in self.unit.values()):
+            return number
+        raise NotAnAnswer(
+            f"{quoted(unit)} is not understood here: give the number alone.",
+            f"看不懂 {quoted(unit)}：请只给数字。",
+        )
+
+    @override
+    def is_right(self, answer: Answer) -> bool:
+        return isinstance(answer, int | float) and self.tolerance.holds(answer, self.answer)
+
+    @override
+    def right_answer(self) -> float:
+        return self.answer
+
+    @override
+    def shown(self, answer: Answer, lang: str) -> str:
+        number = _plain(answer) if isinstance(answer, int | float) else str(answer)
+        return f"{number} {say(self.unit, lang)}" if self.unit else number
+
+    def _no_number(self, given: Any) -> NotAnAnswer:
+        example = f"1.7 {say(self.unit)}" if self.unit and say(self.unit) in UNITS else "1.7e9"
+        return NotAnAnswer(
+            f"{quoted(given)} is no number such as 1.7 or {example}.",
+            f"{quoted(given)} 不是像 1.7 或 {example} 的数。",
+        )
+
+
+def _values(given: Any) -> tuple[float, ...]:
+    """Return the values that a parameter may take: those of a list, or every step of a range, its end included."""
+    if isinstance(given, dict):
+        if set(given) != {"from", "to", "step"}:
+            raise ValueError("a range is {from: …, to: …, step: …}")
+        first, last, step = (_number(given[key]) for key in ("from", "to", "step"))
+        if step <= 0 or last <= first or (last - first) / step > MOST_VALUES:
+            raise ValueError(f"a range goes up, in steps above 0 and in no more than {MOST_VALUES} of them")
+        count = math.floor((last - first) / step + 1e-9) + 1
+        given = [first + n * step for n in range(count)]
+        given = [float(f"{value:.12g}") if isinstance(value, float) else value for value in given]
+    if not isinstance(given, list | tuple):
+        raise ValueError("the values of a parameter are a list of numbers, or a range {from, to, step}")
+    values = tuple(_number(value) for value in given)
+    if len(set(values)) != len(values) or len(values) < 2:
+        raise ValueError("a parameter takes two different values or more, each given once")
+    return values
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+class Parametric(_Measured):
+    """A question about numbers that are drawn anew each time; its answer is computed from them.
+
+    ``text`` holds every parameter as ``{name}``; ``explanation`` may hold them too, and ``{answer}``, and whatever
+    ``derived`` computes. A format may follow, as in ``{bytes:,}``.
+    """
+
+    parameters: dict[Name, Annotated[tuple[float, ...], PlainValidator(_values)]] = Field(min_length=1)
+    derived: dict[Name, str] = Field({}, description="further numbers for the explanation or the answer, in order")
+    answer: str = Field(description="arithmetic over the parameters: + - * / // % **, min max ceil floor log2 sqrt exp")
+
+    @cached_property
+    def formulas(self) -> dict[str, Formula]:
+        """What is computed, in order: every derived number, and ``answer`` last."""
+        found: dict[str, Formula] = {}
+        for name, text in {**self.derived, "answer": self.answer}.items():
+            try:
+                found[name] = Formula(text)
+            except ValueError as problem:
+                raise FieldProblem(self._place(name), str(problem)) from problem
+        return found
+
+    @model_validator(mode="after")
+    def _names_are_known_and_used(self) -> Self:
+        known, needed = set(self.parameters), set(self.formulas["answer"].names)
+        for name, formula in self.formulas.items():
+            if name in known:
+                raise FieldProblem(self._place(name), f"{name!r} is a parameter already")
+            _check_names(formula.names, known, self._place(name))
+            known.add(name)
+        for name in reversed(self.derived):
+            needed |= self.formulas[name].names if name in needed else set()
+        for lang in self.text:
+            used = _check_names(_fields(self.text[lang], ("text", lang)), set(self.parameters), ("text", lang))
+            for name in self.parameters:
+                if name not in used:
+                    raise FieldProblem(("text", lang), f"never says {{{name}}}, which the answer depends on")
+        told: set[str] = set()
+        for lang in self.explanation:
+            told |= _check_names(_fields(self.explanation[lang], ("explanation", lang)), known, ("explanation", lang))
+        for name in self.parameters:
+            if name not in needed:
+                raise FieldProblem(("parameters", name), f"{name!r} is unused: the answer does not depend on it")
+        for name in self.derived:
+            if name not in needed | told:
+                raise FieldProblem(("derived", name), f"{name!r} is unused")
+        return self
+
+    @model_validator(mode="after")
+    def _every_draw_has_an_answer(self) -> Self:
+        for values in self._some_draws():
+            try:
+                self.ask(values)
+            except ValueError as problem:
+                told = ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
+                raise FieldProblem(("answer",), f"with {told}: {problem}") from problem
+        return self
+
+    @override
+    def draw(self, random: Random) -> Numeric:
+        return self.ask({name: random.choice(values) for name, values in self.parameters.items()})
+
+    def ask(self, values: Mapping[str, float]) -> Numeric:
+        """Return the question with these values of its parameters. Raises ValueError where it has no answer."""
+        known = dict(values)
+        for name, formula in self.formulas.items():
+            known[name] = formula(known)
+        return Numeric(
+            id=self.id,
+            kind=self.kind,
+            text={lang: _filled(text, known) for lang, text in self.text.items()},
+            explanation={lang: _filled(text, known) for lang, text in self.explanation.items()},
+            source=self.source,
+            section=self.section,
+            unit=self.unit,
+            tolerance=self.tolerance,
+            answer=known["answer"],
+        )
+
+    def _place(self, name: str) -> tuple[str, ...]:
+        return ("answer",) if name == "answer" else ("derived", name)
+
+    def _some_draws(self) -> Iterable[dict[str, float]]:
+        """Return every draw where they are few, or else the lowest and highest values together, and a sample."""
+        if math.prod(len(values) for values in self.parameters.values()) <= TRIED:
+            every: Iterable[tuple[float, ...]] = itertools.product(*self.parameters.values())
+        else:
+            random = Random(0)
+            ends = itertools.islice(itertools.product(*((min(v), max(v)) for v in self.parameters.values())), TRIED)
+            sample = (tuple(random.choice(v) for v in self.parameters.values()) for _ in range(TRIED))
+            every = itertools.chain(ends, sample)
+        return (dict(zip(self.parameters, values, strict=True)) for values in every)
+
+
+def _plain(number: float) -> str:
+    """Return ``number`` as people write it: whole numbers whole, others to six figures."""
+    if float(number).is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    return f"{number:.6g}"
+
+
+def _check_names(names: Iterable[str], known: set[str], path: Sequence[str | int]) -> set[str]:
+    for name in sorted(names):
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+            raise FieldProblem(path, f"{name!r} is no parameter{hint}")
+    return set(names)
+
+
+def _fields(template: str, path: Sequence[str | int]) -> set[str]:
+    """Return the names in a template's braces."""
+    try:
+        parts = [(name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(template)]
+    except ValueError as problem:
+        raise FieldProblem(path, f"{problem}; a brace of its own is written twice") from problem
+    names = [(name, spec, conversion) for name, spec, conversion in parts if name is not None]
+    for name, spec, conversion in names:
+        if not name.isidentifier() or conversion or "{" in (spec or ""):
+            raise FieldProblem(path, f"{{{name}}} is no parameter; a brace of its own is written twice")
+    return {name for name, _, _ in names}
+
+
+def _filled(template: str, values: Mapping[str, float]) -> str:
+    return "".join(
+        literal + ("" if name is None else format(values[name], spec) if spec else _plain(values[name]))
+        for literal, name, spec, _ in string.Formatter().parse(template)
+    )

@@ -1,0 +1,356 @@
+"""Is a technique sound? Its stub ends 'not started', its solution passes, every wrong version of it is found out."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from groundup.core.errors import AttemptDied, AttemptRaised, GroundupError, UnknownName
+from groundup.core.registry import Registry
+from groundup.core.technique import Technique
+from groundup.core.tensors import tensors_in
+from groundup.core.testing.modules import current_module, module_from_source
+from groundup.core.testing.ranks import as_impl
+from groundup.grader.authoring.cheats import CALLS, NAMES, cheat
+from groundup.grader.authoring.mutants import mutants as every_mutant
+from groundup.grader.authoring.soundness import imports, interface, lab, languages, lesson, manifest, quiz
+from groundup.grader.authoring.soundness.pace import allowed
+from groundup.grader.authoring.soundness.places import Found, place
+from groundup.grader.judging.edits import load_edits
+from groundup.grader.judging.exercise import stub
+from groundup.grader.judging.judge import TOTAL_SECONDS, Judge, PropertyRun, Subject
+from groundup.grader.judging.local import LocalAttempt
+from groundup.grader.judging.verdict import PropertyResult, Verdict
+from groundup.grader.process.group import start
+from groundup.grader.process.proxy import proxy
+
+LONGEST_GRADE = 3.0  # seconds, of the solution, once the fork server is there
+MUTANTS_TRIED = 60  # for properties that find no misconception out
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one rule for one technique; ``problems`` say what is wrong, where, and what mends it."""
+
+    technique: str
+    rule: str
+    problems: tuple[str, ...]
+    detail: str = ""
+
+
+def write_stub(technique: Technique) -> bool:
+    """Write the exercise that the solution makes; return whether that changed the file."""
+    text = stub(technique.files.solution.read_text(encoding="utf-8"), str(technique.files.solution))
+    path = technique.files.exercise
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if technique.package.startswith("groundup.plugins.") and not (path.parent / "__init__.py").exists():
+        (path.parent / "__init__.py").write_text(f'"""Stubs of the track {technique.track}."""\n', encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+class Check:
+    """The rules, each a method that finds what is wrong with one technique."""
+
+    RULES = (
+        "manifest", "imports", "interface", "exercise", "stub", "solution", "budget", "misconceptions", "cheats",
+        "properties", "lesson", "quiz", "languages", "lab",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        judge: Judge,
+        technique: Technique,
+        *,
+        seeds: int = 3,
+        first_seed: int = 0,
+        rules: Iterable[str] = (),
+        registry: Registry | None = None,
+    ) -> None:
+        """Prepare to try ``rules``, by default all. ``registry``: what else there is, by default all installed.
+
+        Raises UnknownName for a rule that there is not.
+        """
+        self.judge, self.technique = judge, technique
+        self.seeds = range(first_seed, first_seed + seeds)
+        for rule in rules:
+            if rule not in self.RULES:
+                raise UnknownName("rule", rule, self.RULES, f"There are {', '.join(self.RULES)}.")
+        chosen = set(rules)
+        self.rules = tuple(rule for rule in self.RULES if not chosen or rule in chosen)
+        self._registry = registry
+        self._seconds: list[float] = []
+        """What each grade of the solution took."""
+        self._killers: set[str] | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Try every rule; a rule that cannot be tried is a finding too."""
+        for rule in self.rules:
+            try:
+                detail, problems = getattr(self, rule)()
+            except GroundupError as error:
+                detail, problems = "", [str(error)]
+            except (Exception, AttemptDied) as error:  # whatever a plugin's file may raise
+                detail, problems = "", [f"{type(error).__name__}: {error}"]
+            yield Finding(self.technique.id, rule, tuple(problems), detail)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Everything that is installed, and the technique, which need not be."""
+        found = self._registry or Registry()
+        found.techniques.setdefault(self.technique.id, self.technique)
+        return found
+
+    @property
+    def solution_text(self) -> str:
+        """The solution as it is on disk."""
+        return self.technique.files.solution.read_text(encoding="utf-8")
+
+    def manifest(self) -> Found:
+        """Every hole has its hints, every source says where; nothing is left out."""
+        return manifest.check(self.technique, self.registry)
+
+    def imports(self) -> Found:
+        """The solution imports what an attempt may, the plugin no solution, the manifest no torch."""
+        return imports.check(self.technique, self.registry)
+
+    def interface(self) -> Found:
+        """The public class fulfils its interface; what is public is typed, tensors with their shapes."""
+        return interface.check(self.technique, self._reference())
+
+    def lesson(self) -> Found:
+        """The lesson has its parts, its code runs, its links lead somewhere."""
+        return lesson.check(self.technique)
+
+    def quiz(self) -> Found:
+        """The quiz can be read, and its answers are right."""
+        return quiz.check(self.technique, self.registry)
+
+    def languages(self) -> Found:
+        """What is there in two languages says the same in both."""
+        return languages.check(self.technique, self.registry)
+
+    def lab(self) -> Found:
+        """The lab runs in its quick mode."""
+        return lab.check(self.technique, self.registry, self.judge.server)
+
+    def exercise(self) -> Found:
+        """The exercise on disk is what the solution generates."""
+        path = self.technique.files.exercise
+        if not path.is_file() or path.read_text(encoding="utf-8") != self._stub():
+            return "", [f"{path} is not what the solution makes: 'learn author stubs {self.technique.name}' writes it"]
+        return "", []
+
+    def stub(self) -> Found:
+        """The stub ends as 'not started'."""
+        verdict = self.judge.grade(self.technique, self._stub(), "stub.py", seed=self.seeds[0]).verdict
+        if verdict.problem:
+            return "", [f"the stub ends as {verdict.outcome!r}: {verdict.problem}"]
+        wrong = [p for p in verdict.properties if p.status not in ("not_started", "not_reached")]
+        return "", [
+            f"{self._of(p.id)}: {p.id} needs no hole filled: on the stub it {_ended(p)}; have it call what a hole makes"
+            for p in wrong
+        ]
+
+    def solution(self) -> Found:
+        """The solution passes, whatever the seed."""
+        problems = []
+        for seed in self.seeds:
+            verdict = self._graded(seed)
+            if verdict.problem:
+                return "", [f"{self.technique.files.solution}: {verdict.problem}"]
+            problems += [
+                f"{self._of(p.id)}: with seed {seed}, {p.id} {_ended(p)}"
+                for p in verdict.properties
+                if p.status != "held"
+            ]
+        return f"{len(self.seeds)} seeds, slowest {max(self._seconds):.2f} s", problems
+
+    def budget(self) -> Found:
+        """A grade of the solution takes less than 3 seconds once the fork server is there."""
+        while len(self._seconds) < 2:  # what comes first loads modules: it takes longer than any after it
+            self._graded(self.seeds[0])
+        fastest = min(self._seconds)
+        if fastest > LONGEST_GRADE and fastest > (most := allowed(LONGEST_GRADE)):
+            return "", [
+                f"{self.technique.files.properties}: a grade of the solution takes {fastest:.1f} s, at most "
+                f"{most:.0f}: draw smaller cases, or make the slow way that is compared with faster"
+            ]
+        return f"{fastest:.2f} s a grade", []
+
+    def misconceptions(self) -> Found:
+        """Every misconception is found out, whatever the seed."""
+        problems = []
+        edits = load_edits(self.technique)
+        killers: set[str] = set()
+        for edit in edits:
+            source = edit.apply(self.solution_text, str(self.technique.files.solution))
+            if edit.kind == "convention":
+                continue  # it must fit its solution; whether it passes is the exercise's choice
+            found = self.judge.killers(self.technique, source, seed=self.seeds[0])
+            killers |= found
+            passed = [seed for seed in self.seeds[bool(found) :] if self.survives(source, seed)]
+            at = place(self.technique.files.misconceptions, f'"{edit.id}"')
+            problems += [f"{at}: {edit.id} passes with seed {seed}: add or sharpen a property" for seed in passed]
+        self._killers = killers
+        count = sum(e.kind == "misconception" for e in edits)
+        if not count:
+            problems.append(
+                f"{self.technique.files.misconceptions}: no [[misconception]]: name what learners get wrong"
+            )
+        return f"{count} misconceptions, {len(edits) - count} conventions, {len(self.seeds)} seeds", problems
+
+    def cheats(self) -> Found:
+        """What is wrong for every technique is found out, in a process of its own."""
+        seed, sources = self.seeds[0], self.cheating()
+        passed = [name for name, source in sources.items() if self.holds(source, seed, apart=True)]
+        return f"{len(sources)} cheats", [
+            f"{self.technique.files.properties}: the cheat {name!r} passes with seed {seed}: add or sharpen a property"
+            for name in passed
+        ]
+
+    def properties(self) -> Found:
+        """Every property finds out a misconception, or a mutant where there is no misconception for it."""
+        names = self.judge.property_names(self.technique)
+        idle = [name for name in names if name not in self._misconceptions_killers()]
+        by_mutants = self._killers_of_mutants(set(idle)) if idle else set()
+        detail = f"{len(names)} properties"
+        if by_mutants:
+            detail += f", {len(by_mutants)} of which by mutants alone: {', '.join(sorted(by_mutants))}"
+        return detail, [
+            f"{self._of(name)}: {name} finds no misconception out, and no mutant: sharpen it, name what it is for, or "
+            "drop it"
+            for name in idle
+            if name not in by_mutants
+        ]
+
+    def _misconceptions_killers(self) -> set[str]:
+        """Return the properties that find out a misconception, as the rule of misconceptions saw them."""
+        if self._killers is None:
+            path, seed = str(self.technique.files.solution), self.seeds[0]
+            edits = [e for e in load_edits(self.technique) if e.kind == "misconception"]
+            sources = [e.apply(self.solution_text, path) for e in edits]
+            self._killers = set().union(*(self.judge.killers(self.technique, s, seed=seed) for s in sources))
+        return self._killers
+
+    def _killers_of_mutants(self, properties: set[str]) -> set[str]:
+        """Return those of the properties that find out a mutant of the solution by what it answers.
+
+        One that raises is found out by whatever calls it, and says nothing of a property.
+        """
+        found: set[str] = set()
+        every = every_mutant(self.solution_text)
+        seed = self.seeds[0]
+        for mutant in random.Random(seed).sample(every, min(MUTANTS_TRIED, len(every))):
+            results = self._results_apart(mutant.source, seed) or []
+            found |= {r.id for r in results if r.status == "failed" and not (r.message or "").startswith("it raised ")}
+            if found >= properties:
+                break
+        return found & properties
+
+    def matrix(self, *, mutants: bool = False) -> dict[str, set[str]]:
+        """Return which properties find out each misconception, and each mutant where asked, with the first seed."""
+        path, seed = str(self.technique.files.solution), self.seeds[0]
+        edits = [e for e in load_edits(self.technique) if e.kind == "misconception"]
+        sources = {e.id: e.apply(self.solution_text, path) for e in edits}
+        if mutants:
+            sources |= {f"{m.line}: {m.what}": m.source for m in every_mutant(self.solution_text)}
+        return {name: self.killers_apart(source, seed) for name, source in sources.items()}
+
+    def killers_apart(self, source: str, seed: int) -> set[str]:
+        """Return the properties that find ``source`` wrong, each on its own, or on which its process dies."""
+        results = self._results_apart(source, seed)
+        if results is None:
+            return set(self.judge.property_names(self.technique))
+        return {r.id for r in results if r.status in ("failed", "died")}
+
+    def _results_apart(self, source: str, seed: int) -> list[PropertyResult] | None:
+        """Return what becomes of every property, each on its own; None where ``source`` cannot be loaded."""
+        technique, reference = self.technique, self._reference()
+        try:
+            process = start(self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS)
+        except (AttemptRaised, AttemptDied):
+            return None
+        with contextlib.closing(process):
+            subject = Subject(proxy(process, technique.implements, reference), process)
+            run = PropertyRun(technique, subject, reference, seed=seed, lang=self.judge.lang)
+            run.for_author = True
+            run.run()
+        return run.results_in_order()
+
+    def cheating(self) -> dict[str, str]:
+        """Return the sources of the cheats, by name; where no answer holds a float, none that spoils floats."""
+        names = CALLS if self._answers_hold_no_float() else NAMES
+        return {name: cheat(self.technique, self.solution_text, self._reference(), name) for name in names}
+
+    def survives(self, source: str, seed: int) -> bool:
+        """Whether every property holds for an edit of the solution: here, which is quick, and as a grading would."""
+        return self.holds(source, seed) and self.holds(source, seed, apart=True)
+
+    def holds(self, source: str, seed: int, *, apart: bool = False) -> bool:
+        """Whether every property holds for ``source``, in this process or ``apart``. The first failure ends it."""
+        technique, name = self.technique, self.technique.implements
+        with contextlib.ExitStack() as stack:
+            if apart:
+                process = start(
+                    self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS
+                )
+                stack.callback(process.close)
+                subject = Subject(proxy(process, name, self._reference()), process)
+            else:
+                subject = self._here(source)
+            run = self._run(subject, seed)
+        return not any(r.status in ("failed", "died") for r in run.results_in_order())
+
+    def _graded(self, seed: int) -> Verdict:
+        verdict = self.judge.grade(self.technique, self.solution_text, "solution.py", seed=seed).verdict
+        self._seconds.append(verdict.seconds)
+        return verdict
+
+    def _of(self, name: str) -> str:
+        """Where a property stands."""
+        return place(self.technique.files.properties, f"def test_{name}(")
+
+    def _stub(self) -> str:
+        return stub(self.solution_text, str(self.technique.files.solution))
+
+    def _answers_hold_no_float(self) -> bool:
+        """Whether spoiling the floats of every answer would change nothing."""
+        subject = self._here(self.solution_text)
+        self._run(subject, self.seeds[0])
+        assert isinstance(subject.behind, LocalAttempt)
+        return not any(x.is_floating_point() for answer in subject.behind.trace for x in tensors_in(answer))
+
+    def _here(self, source: str) -> Subject:
+        module = module_from_source("edited", source, f"<edited {self.technique.file}>")
+        local = LocalAttempt(as_impl(self.technique, getattr(module, self.technique.implements)))
+        return Subject(local.impl, local)
+
+    def _run(self, subject: Subject, seed: int) -> UpToFirstFailure:
+        run = UpToFirstFailure(self.technique, subject, self._reference(), seed=seed, lang=self.judge.lang)
+        run.for_author = True
+        run.run()
+        return run
+
+    def _reference(self) -> Any:
+        files = self.technique.files
+        return getattr(current_module(files.solution_module, files.solution), self.technique.implements)
+
+
+class UpToFirstFailure(PropertyRun):
+    """A run that ends with the first property that fails."""
+
+    def _judge(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> PropertyResult:
+        result = super()._judge(name, test, fixtures)
+        self.stopped |= result.status == "failed"
+        return result
+
+
+def _ended(result: PropertyResult) -> str:
+    return f"ended as {result.status.replace('_', ' ')!r}" + (f": {result.message}" if result.message else "")

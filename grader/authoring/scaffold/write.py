@@ -1,0 +1,199 @@
+"""Writes a new technique, complete and sound from the first minute, for its author to change into another."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import groundup.core
+from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.registry import Registry
+from groundup.grader.judging.exercise import stub
+
+__all__ = ["INTERFACES", "NewTechnique", "new_technique", "write_builtin", "write_distribution"]
+
+TEMPLATES = Path(__file__).parent
+INTERFACES = {
+    "function": "function",
+    "Attention": "attention",
+    "KVCacheManager": "kv_cache_manager",
+    "Optimizer": "optimizer",
+    "RLAlgorithm": "rl_algorithm",
+    "ParallelStrategy": "parallel_strategy",
+    "Collective": "collective",
+}
+"""The folder of the example for each interface; ``function`` is for techniques that fulfil none."""
+TECHNIQUE = ("properties.py", "misconceptions.toml", "lesson.md", "quiz_answers.py", "lab.py")
+"""What stands beside the manifest in every case; where solution, exercise and quiz stand depends."""
+LONGEST = 40
+WIDTH = 120  # of the lines that are written
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TRACK = re.compile(r"[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class NewTechnique:
+    """A name that is free, and the example that it is to begin as."""
+
+    name: str
+    interface: str
+    track: str
+    about: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The full id, ``track/name``."""
+        return f"{self.track}/{self.name}"
+
+    @property
+    def identifier(self) -> str:
+        """The name as Python has it: ``my_technique``."""
+        return self.name.replace("-", "_")
+
+    @property
+    def implements(self) -> str:
+        """The public function or class: ``my_technique``, or ``MyTechnique``."""
+        camel = "".join(part.capitalize() for part in self.name.split("-"))
+        return self.identifier if self.interface == "function" else camel
+
+
+def new_technique(name: str, interface: str, registry: Registry, track: str | None = None) -> NewTechnique:
+    """Return what is to be written. Raises UsageProblem for a name that cannot be, or is taken, UnknownName."""
+    if interface not in INTERFACES:
+        raise UnknownName("interface", interface, INTERFACES, f"There are {', '.join(INTERFACES)}.")
+    if not _NAME.fullmatch(name):
+        raise UsageProblem(
+            f"{name!r} is no name for a technique: small letters, digits and single hyphens, a letter first, "
+            "as in my-technique."
+        )
+    if len(name) > LONGEST:
+        raise UsageProblem(f"{name!r} has {len(name)} characters: at most {LONGEST}.")
+    about = tomllib.loads((TEMPLATES / INTERFACES[interface] / "about.toml").read_text(encoding="utf-8"))
+    track = track or str(about["track"])
+    if not _TRACK.fullmatch(track):
+        raise UsageProblem(f"{track!r} is no track: small letters, digits and hyphens, a letter first: rl-systems.")
+    new = NewTechnique(name, interface, track, about)
+    taken = [t.id for t in registry.techniques.values() if name in (t.name, t.id)]
+    if taken:
+        raise UsageProblem(f"The name {name!r} is taken, by {taken[0]}: choose another.")
+    if keyword.iskeyword(new.implements) or new.implements in _bound(new) | set(dir(builtins)):
+        raise UsageProblem(
+            f"{name!r} would be called {new.implements!r} in Python, where that has a meaning: choose another name."
+        )
+    return new
+
+
+def write_distribution(new: NewTechnique, folder: Path) -> list[Path]:
+    """Write a distribution of its own into ``folder``, which is made. Raises UsageProblem where something is there."""
+    package = f"groundup_{new.identifier}"
+    rendered = {
+        name: _render(f"distribution/{name}.jinja", new, package)
+        for name in ("pyproject.toml", "README.md", "gitignore", "check.yml", "test_technique.py")
+    }
+    inside = folder / package
+    files = {
+        folder / "pyproject.toml": rendered["pyproject.toml"],
+        folder / "README.md": rendered["README.md"],
+        folder / ".gitignore": rendered["gitignore"],
+        folder / ".github" / "workflows" / "check.yml": rendered["check.yml"],
+        folder / "tests" / "test_technique.py": rendered["test_technique.py"],
+        **_technique(new, package, inside),
+    }
+    solution = _example("solution.py", new, package)
+    files |= {inside / "solution.py": solution, inside / "exercise.py": stub(solution)}
+    files[inside / "quiz.yaml"] = _example("quiz.yaml", new, package)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageProblem(f"{folder} is there already, and nothing is overwritten: choose another folder with --into.")
+    return _written(files)
+
+
+def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
+    """Write the technique into this clone, or into ``root``. Raises UsageProblem where a file of it is there."""
+    root = root or Path(groundup.core.__file__).parents[1]
+    if not (root / "setup.py").is_file():
+        raise UsageProblem(f"{root} is no clone of Groundup but an installed copy: --builtin works in a clone.")
+    track = new.track.replace("-", "_")
+    package = f"groundup.plugins.{track}.{new.identifier}"
+    solution = _example("solution.py", new, package)
+    files = {
+        **_technique(new, package, root / "plugins" / track / new.identifier),
+        root / "solutions" / track / f"{new.identifier}.py": solution,
+        root / "exercises" / track / f"{new.identifier}.py": stub(solution),
+        root / "quizzes" / track / f"{new.identifier}.yaml": _example("quiz.yaml", new, package),
+    }
+    if there := [path for path in files if path.exists()]:
+        raise UsageProblem(f"{there[0]} is there already, and nothing is overwritten: choose another name.")
+    kinds = {"plugins": "Techniques", "solutions": "References", "exercises": "Stubs", "quizzes": "Questions"}
+    for kind, what in kinds.items():
+        if not (init := root / kind / track / "__init__.py").exists():
+            files[init] = f'"""{what} of the track ``{new.track}``."""\n'
+    return _written(files)
+
+
+def _technique(new: NewTechnique, package: str, folder: Path) -> dict[Path, str]:
+    """Return what lies in the plugin's folder wherever that is."""
+    files = {folder / name: _example(name, new, package) for name in TECHNIQUE}
+    return {folder / "__init__.py": _render("distribution/manifest.py.jinja", new, package), **files}
+
+
+def _written(files: dict[Path, str]) -> list[Path]:
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    return list(files)
+
+
+def _bound(new: NewTechnique) -> set[str]:
+    """Return the names that the example's solution imports or sets for itself."""
+    tree = ast.parse(_example("solution.py", new, "package"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    found = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
+    return found | {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def _example(name: str, new: NewTechnique, package: str) -> str:
+    return _render(f"{INTERFACES[new.interface]}/{name}.jinja", new, package)
+
+
+def _render(template: str, new: NewTechnique, package: str) -> str:
+    return _environment().get_template(template).render(
+        name=new.name, id=new.id, identifier=new.identifier, implements=new.implements, package=package,
+        distribution=f"groundup-{new.name}", interface=new.interface, about=new.about,
+    )  # fmt: skip
+
+
+def _literal(text: str, indent: int) -> str:
+    """Return ``text`` as Python's string literals, one below the other where it does not fit on a line."""
+    pieces = textwrap.wrap(text, WIDTH - indent - len('"en": " ",'), drop_whitespace=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join('"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"' for p in pieces)
+
+
+def _translated(text: str, indent: int, before: str = "") -> str:
+    """Return the dict of ``text`` in English, on one line where that fits behind what stands ``before`` it."""
+    short = f'{{"en": {_literal(text, 0)}}}'
+    if indent + len(before + short) + 1 <= WIDTH and "\n" not in short:
+        return short
+    inner = " " * (indent + 4)
+    return f'{{\n{inner}"en": {_literal(text, indent + 4)},\n{" " * indent}}}'
+
+
+def _environment() -> jinja2.Environment:
+    """Return templates whose marks are neither Python's, nor TOML's, nor YAML's."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+        trim_blocks=True, lstrip_blocks=True, variable_start_string="<<", variable_end_string=">>",
+        block_start_string="<%", block_end_string="%>", comment_start_string="<#", comment_end_string="#>",
+        autoescape=False,
+    )  # fmt: skip
+    environment.filters["translated"] = _translated
+    return environment

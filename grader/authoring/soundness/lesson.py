@@ -1,0 +1,125 @@
+"""The lesson has its parts, its code runs, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from groundup.core.technique import Technique
+from groundup.core.testing.modules import module_from_source
+from groundup.grader.authoring.soundness.places import Found
+
+PARTS = ("A worked example", "Traps", "What to build", "Sources")
+"""The sections that every lesson has, under these headings; what else there is, and in which order, is its author's."""
+FEWEST = 5  # sections: what it is for comes before all, and the mechanism in between
+SOURCE = re.compile(r"https?://\S+|arXiv:\d+\.\d+|\b[\w-]+(?:\.[\w-]+)*\.(?:ai|com|net|org)\b|`[\w./-]+\.\w+`")
+
+
+class Heading(NamedTuple):
+    """A heading of a lesson."""
+
+    level: int
+    text: str
+    line: int
+
+
+def check(technique: Technique) -> Found:
+    """Find what the English lesson lacks, and what in it does not work."""
+    path = technique.files.lesson()
+    if not path.is_file():
+        return "", [f"there is no lesson: expected it at {path}"]
+    text = path.read_text(encoding="utf-8")
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    blocks = [t for t in tokens if t.type == "fence" and t.info.strip() == "python"]
+    problems = [*_parts(technique, path, text, tokens), *_links(path, tokens), *_code(path, blocks)]
+    sections = sum(h.level == 2 for h in headings(tokens))
+    return f"{sections} sections, {len(blocks)} code blocks run", problems
+
+
+def headings(tokens: list[Token]) -> list[Heading]:
+    """Return the headings of a lesson, in order."""
+    return [
+        Heading(int(opened.tag[1]), inside.content.strip(), _line(opened))
+        for opened, inside in itertools.pairwise(tokens)
+        if opened.type == "heading_open"
+    ]
+
+
+def _parts(technique: Technique, path: Path, text: str, tokens: list[Token]) -> Iterator[str]:
+    found = headings(tokens)
+    if not found or (found[0].level, found[0].line) != (1, 1):
+        yield f"{path}:1: a lesson begins with its title: '# {technique.title['en']}'"
+    sections = {h.text: h for h in found if h.level == 2}
+    for part in PARTS:
+        if part not in sections:
+            there = ", ".join(repr(name) for name in sections) or "none"
+            yield f"{path}: no section '## {part}'; there are: {there}"
+    if len(sections) < FEWEST:
+        yield f"{path}: {len(sections)} sections, at least {FEWEST}: what it is for, and how it works, want one each"
+    if (build := sections.get("What to build")) and len(technique.holes) > 1:
+        inside = _inside(text, found, build)
+        for number in range(1, len(technique.holes) + 1):
+            if not re.search(rf"(?<![\d.]){number}[.)]", inside):
+                yield f"{path}:{build.line}: 'What to build' does not name part {number} of {len(technique.holes)}"
+    if (example := sections.get("A worked example")) and not re.search(r"\d", _inside(text, found, example)):
+        yield f"{path}:{example.line}: the worked example holds no number"
+    if (sources := sections.get("Sources")) and not SOURCE.search(_inside(text, found, sources)):
+        yield f"{path}:{sources.line}: the sources name no paper (arXiv:...), page (https://...) or file"
+
+
+def _inside(text: str, found: list[Heading], section: Heading) -> str:
+    """Return the lines of a section."""
+    after = [h.line for h in found if h.line > section.line and h.level <= section.level]
+    return "\n".join(text.splitlines()[section.line : after[0] - 1 if after else None])
+
+
+def _links(path: Path, tokens: list[Token]) -> Iterator[str]:
+    """Yield the links that lead to no file and to no heading. What is on the web is not looked up."""
+    anchors = {re.sub(r"[^\w\- ]", "", h.text.lower()).replace(" ", "-") for h in headings(tokens)}
+    for token in tokens:
+        for child in token.children or ():
+            target = str(child.attrGet("href") or child.attrGet("src") or "")
+            if not target or re.match(r"[a-z][a-z0-9+.-]*:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            if file and not (path.parent / file).exists():
+                yield f"{path}:{_line(token)}: the link to {target!r} leads to no file in {path.parent}"
+            elif not file and anchor not in anchors:
+                yield f"{path}:{_line(token)}: the link to {target!r} leads to no heading"
+
+
+def _code(path: Path, blocks: list[Token]) -> Iterator[str]:
+    """Run the Python in the lesson: each block by itself, as a reader would paste it."""
+    for block in blocks:
+        # Empty lines before it: whatever it raises then has the line of the lesson.
+        source = "\n" * _line(block) + block.content
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):
+                module_from_source("lesson", source, str(path))
+        except (Exception, SystemExit) as error:
+            yield f"{path}:{_where(error, path) or _line(block)}: this code raises {_named(error)}"
+
+
+def _where(error: BaseException, path: Path) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return lines[-1] if lines else None
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _line(token: Token) -> int:
+    return token.map[0] + 1 if token.map else 1

@@ -1,0 +1,239 @@
+"""Names the mistake: which known edit of the solution behaves as the attempt does.
+
+The failing property is run on its smallest case and on others, once with the attempt and once with each edited
+solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
+differs from the reference clearly in at least one, and is the only one that does. Where none matches all, but one does
+where the failing property looks, two that do so together are told as what perhaps happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from groundup.core.errors import AttemptDied, EditProblem, PluginProblem
+from groundup.core.plain import field_names, is_plain
+from groundup.core.technique import Technique
+from groundup.core.testing.compare import watching_gradients
+from groundup.core.testing.modules import current_module, module_from_source
+from groundup.core.testing.ranks import as_impl
+from groundup.grader.judging.edits import Edit, load_edits
+from groundup.grader.judging.local import traced
+
+Trace = list[tuple[str, Any]]
+"""What was called, and what came of it, in order."""
+
+FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's own is no Exception
+PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
+
+
+@dataclass(frozen=True)
+class View:
+    """What of two traces is compared, and when they count as the same, and as clearly apart: relative distances."""
+
+    same: float
+    clearly: float
+    sent: bool = False
+    """Whether what the ranks of a group sent counts too."""
+
+
+ANSWERS = View(1e-4, 1e-2)  # rounding stays below the first, another formula goes beyond the second
+ROUNDING = View(1e-11, 1e-9)  # of answers in float64, for which something was rounded to less
+SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, what was sent for them is not
+
+
+@dataclass
+class Case:
+    """One example of one property, to be run again with any implementation."""
+
+    run: Callable[[Any], None]
+    """Runs the property on this case with a given ``impl``. Raises what the property raises."""
+    impl: Any
+    """What it was first run with."""
+    arguments: dict[str, Any]
+    """What was drawn, by name."""
+    error: BaseException | None = None
+    printed: str = ""
+    steps: bool = False
+    """Whether it is a run of a state machine."""
+
+    def trace(self, implementation: Any, like: Any, *, sent: bool = False) -> Trace:
+        """Return the answers and gradients that the property saw, up to where it failed; where is not compared.
+
+        The case is left as it was, whatever ``implementation`` does to its inputs.
+        """
+        trace: Trace = []
+
+        def note(name: str, answer: Any) -> None:
+            trace.append((name, answer))
+
+        followed = traced(implementation, note, like, guarded=True, sent=sent)
+        with watching_gradients(lambda found: note("gradient", found)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
+            with contextlib.suppress(*FAILURES):
+                self.run(followed)
+        return trace
+
+
+def diagnose(
+    technique: Technique,
+    failure: Case,
+    others: Sequence[Case],
+    further: Callable[[], Sequence[Case]] = tuple,
+    failures: Sequence[Callable[[], Sequence[Case]]] = (),
+) -> tuple[Edit, ...]:
+    """Return the one edit whose behaviour the attempt reproduces; or the only two that do so together; or nothing.
+
+    ``others`` are cases of the failing property; those that ``further`` returns, of other properties, tell apart
+    several edits that match on these, and refuse one that does not match there. ``failures`` draw cases of each further
+    property that failed, in which the second of two mistakes may show. Raises PluginProblem for an edit that cannot be
+    loaded.
+    """
+    comparison = _Comparison(technique, failure.impl)
+    cases = [failure, *others]
+    singly = [(edit,) for edit in load_edits(technique)]
+    try:
+        for view in (ANSWERS, ROUNDING, *([SENT] if technique.distributed else [])):
+            on_these = comparison.matching(singly, cases, view)
+            everywhere = comparison.matching(on_these, further(), view, apart=len(on_these) > 1) if on_these else []
+            if len(everywhere) == 1:
+                return everywhere[0]
+            if everywhere:
+                return ()
+            if on_these and view is ANSWERS:
+                return comparison.pair(singly, on_these, cases, further(), failures)
+    except AttemptDied:
+        pass
+    return ()
+
+
+class _Comparison:
+    """Compares one attempt with edited solutions, case by case."""
+
+    def __init__(self, technique: Technique, attempt: Any) -> None:
+        files = technique.files
+        self.technique, self.attempt = technique, attempt
+        self.solution = files.solution.read_text(encoding="utf-8")
+        solution = getattr(current_module(files.solution_module, files.solution), technique.implements)
+        self.reference = as_impl(technique, solution)
+        properties = current_module(files.properties_module, files.properties)
+        self.canonical: Callable[[Trace], Trace] = getattr(properties, "canonical", lambda trace: trace)
+        self.loaded: dict[tuple[str, ...], Any] = {}
+        self.traced: dict[tuple[int, int, bool], Trace] = {}
+        """Of the attempt and of the reference, which every edit is compared with."""
+
+    def matching(
+        self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
+    ) -> list[tuple[Edit, ...]]:
+        """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
+        if not candidates:
+            return []
+        attempt = [self.trace(case, self.attempt, view) for case in cases]
+        right = [self.trace(case, self.reference, view) for case in cases]
+        found = []
+        for candidate in candidates:
+            edited = self.edited(candidate)
+            wrong: list[Trace] = []
+            for case, theirs in zip(cases, attempt, strict=True):
+                wrong.append(self.trace(case, edited, view))
+                if distance(wrong[-1], theirs) > view.same:
+                    break
+            else:
+                if not apart or any(distance(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
+                    found.append(candidate)
+        return found
+
+    def pair(
+        self,
+        singly: Sequence[tuple[Edit, ...]],
+        on_these: Sequence[tuple[Edit, ...]],
+        cases: Sequence[Case],
+        further: Sequence[Case],
+        failures: Sequence[Callable[[], Sequence[Case]]],
+    ) -> tuple[Edit, ...]:
+        """Return the only two edits that match together: each alone does where one property looks, not everywhere."""
+        drawn = [draw() for draw in failures[:PAIRED_WITH]]
+        seconds = [candidate for theirs in drawn for candidate in self.matching(singly, theirs, ANSWERS)]
+        pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
+        for (one,), (other,) in itertools.product(on_these, seconds):
+            if one.id != other.id:
+                with contextlib.suppress(EditProblem):  # two that change the same place
+                    self.edited((one, other))
+                    pairs[frozenset((one.id, other.id))] = (one, other)
+        found = self.matching(list(pairs.values()), [*cases, *further, *itertools.chain(*drawn)], ANSWERS)
+        return found[0] if len(found) == 1 else ()
+
+    def trace(self, case: Case, implementation: Any, view: View) -> Trace:
+        """Return a case's trace in the technique's canonical form."""
+        key = (id(case), id(implementation), view.sent)
+        if key in self.traced:
+            return self.traced[key]
+        trace = self.canonical(case.trace(implementation, self.reference, sent=view.sent))
+        if implementation is self.attempt or implementation is self.reference:
+            self.traced[key] = trace
+        return trace
+
+    def edited(self, edits: tuple[Edit, ...]) -> Any:
+        """Return the solution's class or function with ``edits`` made. Raises PluginProblem."""
+        key = tuple(edit.id for edit in edits)
+        if key not in self.loaded:
+            source = self.solution
+            for edit in edits:
+                source = edit.apply(source, str(self.technique.files.solution))
+            try:
+                module = module_from_source("edited", source, f"<{' and '.join(key)}>")
+            except Exception as error:
+                problem = f"{edits[-1].kind} {key[-1]!r} of {self.technique.id} cannot be loaded: {error}"
+                raise PluginProblem(problem) from error
+            self.loaded[key] = as_impl(self.technique, getattr(module, self.technique.implements))
+        return self.loaded[key]
+
+
+def distance(one: Any, other: Any) -> float:
+    """Return how far two plain values are apart, relative to their size; infinity where their form differs."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        same = one.requires_grad == other.requires_grad
+        return _tensor_distance(one.detach(), other.detach()) if same else math.inf
+    if type(one) in (int, float) and type(other) in (int, float):
+        return _tensor_distance(torch.tensor(float(one)), torch.tensor(float(other)))
+    if type(one) is not type(other):
+        return math.inf
+    if type(one) in (list, tuple):
+        pairs = list(zip(one, other, strict=False))
+        # One trace may go on where the other's property has already failed: what both saw is compared.
+        return max((distance(a, b) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
+    if type(one) is dict:
+        if one.keys() != other.keys():
+            return math.inf
+        return max((distance(v, other[k]) for k, v in one.items()), default=0.0)
+    if is_plain(type(one)):
+        return max((distance(getattr(one, f), getattr(other, f)) for f in field_names(type(one))), default=0.0)
+    return 0.0 if one is other or one == other else math.inf
+
+
+def _tensor_distance(one: Tensor, other: Tensor) -> float:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return math.inf
+    if one.numel() == 0:
+        return 0.0
+    if one.is_complex():
+        one, other = torch.view_as_real(one), torch.view_as_real(other)
+    a, b = one.to(torch.float64), other.to(torch.float64)
+    if not torch.equal(a.isfinite(), b.isfinite()):
+        return math.inf
+    finite = a.isfinite()
+    if not torch.equal(a[~finite].nan_to_num(nan=0.5), b[~finite].nan_to_num(nan=0.5)):
+        return math.inf
+    if not finite.any():
+        return 0.0
+    size = max(float(a[finite].abs().max()), float(b[finite].abs().max()), 1e-12)
+    return float((a[finite] - b[finite]).abs().max()) / size

@@ -1,0 +1,173 @@
+"""Misconceptions and conventions: named edits of a solution, matched in its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from groundup.core.errors import EditProblem, PluginProblem
+from groundup.core.technique import Declared, Technique, Text
+from groundup.grader.judging.exercise import with_hole
+
+
+class Edit(Declared):
+    """One named way in which an attempt may differ from the solution."""
+
+    kind: Literal["misconception", "convention"]
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    says: Text
+    within: str | None = Field(None, alias="in", description="function or method whose tree is searched")
+    edit: tuple[str, str] | None = None
+    edits: tuple[tuple[str, str], ...] = ()
+    hole: int | None = None
+    replace: str | None = None
+    source: str | None = Field(None, description="who does it so; of a convention")
+
+    @model_validator(mode="after")
+    def _one_way_to_change(self) -> Edit:
+        ways = [self.edit is not None, bool(self.edits), self.hole is not None]
+        if sum(ways) != 1 or (self.hole is None) != (self.replace is None):
+            raise ValueError("give 'edit', or 'edits', or 'hole' with 'replace'")
+        if self.hole is None and self.within is None:
+            raise ValueError("'in' must name the function that the edit is in")
+        return self
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The edits, old and new text each."""
+        return self.edits if self.edit is None else (self.edit,)
+
+    def apply(self, solution: str, name: str = "solution") -> str:
+        """Return ``solution`` with this edit made. Raises EditProblem when it does not fit exactly once."""
+        if self.hole is not None:
+            edited = with_hole(solution, self.hole, self.replace or "", name)
+        else:
+            edited = solution
+            for old, new in self.pairs:
+                edited = _replaced(edited, self.within or "", old, new, f"{self.kind} {self.id!r} of {name}")
+        try:
+            ast.parse(edited)
+        except SyntaxError as error:
+            raise EditProblem(f"{self.kind} {self.id!r} of {name} is no Python: {error.msg}") from error
+        return edited
+
+
+class Equivalent(Declared):
+    """A change of the solution that makes no difference which a property may ask for, and why that is so."""
+
+    within: str = Field(alias="in", description="function or method whose tree is searched")
+    edit: tuple[str, str]
+    why: str = Field(min_length=1)
+
+    def apply(self, solution: str, name: str = "solution") -> str:
+        """Return ``solution`` with this change made. Raises EditProblem when it does not fit exactly once."""
+        return _replaced(solution, self.within, *self.edit, f"equivalent {self.edit[1]!r} of {name}")
+
+
+def load_edits(technique: Technique) -> list[Edit]:
+    """Return the technique's misconceptions, then its conventions. Raises PluginProblem naming file and field."""
+    path, tables = technique.files.misconceptions, _tables(technique)
+    edits: list[Edit] = []
+    for kind in ("misconception", "convention"):
+        for number, table in enumerate(tables.get(kind, []), start=1):
+            edits.append(_read(kind, number, table, path))
+    ids = [e.id for e in edits]
+    if twice := {i for i in ids if ids.count(i) > 1}:
+        raise PluginProblem(f"{path}: id {sorted(twice)[0]!r} is given twice")
+    return edits
+
+
+def load_equivalents(technique: Technique) -> list[Equivalent]:
+    """Return the changes of the solution that are known to make no difference. Raises PluginProblem."""
+    path = technique.files.misconceptions
+    found = []
+    for number, table in enumerate(_tables(technique).get("equivalent", []), start=1):
+        try:
+            found.append(Equivalent.model_validate(table))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "entry"
+            raise PluginProblem(f"{path}: equivalent {number}, {field}: {first['msg']}") from error
+    return found
+
+
+def _tables(technique: Technique) -> dict[str, list[dict[str, object]]]:
+    path = technique.files.misconceptions
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PluginProblem(f"{technique.id} has no {path.name}: expected it at {path}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PluginProblem(f"{path}: {error}") from error
+    if unknown := set(tables) - {"misconception", "convention", "equivalent"}:
+        told = "use [[misconception]], [[convention]] or [[equivalent]]"
+        raise PluginProblem(f"{path}: unknown table {sorted(unknown)[0]!r}; {told}")
+    return tables
+
+
+def _read(kind: str, number: int, table: dict[str, object], path: Path) -> Edit:
+    try:
+        return Edit.model_validate({"kind": kind, **table})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "entry"
+        raise PluginProblem(f"{path}: {kind} {number} ({table.get('id', 'no id')}), {field}: {first['msg']}") from error
+
+
+def _replaced(source: str, within: str, old: str, new: str, who: str) -> str:
+    tree = ast.parse(source)
+    function = _find(tree, within)
+    if function is None:
+        raise EditProblem(f"{who}: the solution has no {within!r}")
+    matches = _matches(function, old, who)
+    if len(matches) != 1:
+        raise EditProblem(f"{who}: {old!r} is found {len(matches)} times in {within!r}, expected once")
+    first, last = matches[0]
+    lines = source.encode().splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    begin = starts[first.lineno - 1] + first.col_offset
+    end = starts[(last.end_lineno or 0) - 1] + (last.end_col_offset or 0)
+    if isinstance(first, ast.stmt):
+        inserted = textwrap.indent(textwrap.dedent(new).strip(), " " * first.col_offset).lstrip()
+    else:
+        inserted = f"({new.strip()})"
+    return (source.encode()[:begin] + inserted.encode() + source.encode()[end:]).decode()
+
+
+def _find(tree: ast.AST, qualified: str) -> ast.AST | None:
+    node: ast.AST | None = tree
+    for part in qualified.split("."):
+        inside = ast.iter_child_nodes(node) if node is not None else ()
+        named = (ast.FunctionDef, ast.ClassDef)
+        node = next((child for child in inside if isinstance(child, named) and child.name == part), None)
+    return node
+
+
+def _matches(function: ast.AST, old: str, who: str) -> list[tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]]:
+    try:
+        wanted = ast.parse(textwrap.dedent(old).strip()).body
+    except SyntaxError as error:
+        raise EditProblem(f"{who}: {old!r} is no Python: {error.msg}") from error
+    if not wanted:
+        raise EditProblem(f"{who}: {old!r} holds no code")
+    if len(wanted) == 1 and isinstance(wanted[0], ast.Expr):
+        shape = ast.dump(wanted[0].value)
+        return [(n, n) for n in ast.walk(function) if isinstance(n, ast.expr) and ast.dump(n) == shape]
+    shapes = [ast.dump(statement) for statement in wanted]
+    found: list[tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]] = []
+    for node in ast.walk(function):
+        for body in (getattr(node, block, None) for block in ("body", "orelse", "finalbody")):
+            if isinstance(body, list):
+                for at in range(len(body) - len(shapes) + 1):
+                    run = body[at : at + len(shapes)]
+                    if [ast.dump(statement) for statement in run] == shapes:
+                        found.append((run[0], run[-1]))
+    return found

@@ -1,0 +1,98 @@
+"""Holes: finding them in a solution, making the stub, and telling which are still empty in an attempt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from groundup.core.errors import PluginProblem
+from groundup.core.technique import Technique
+from groundup.grader.judging.verdict import HoleState
+
+_OPEN = re.compile(r"^(?P<indent>\s*)# HOLE (?P<number>\d+)/(?P<total>\d+): (?P<text>.+)$")
+_ALMOST = re.compile(r"^\s*# HOLE\b")
+_CLOSE = re.compile(r"^\s*# END HOLE\s*$")
+_EMPTY = re.compile(r"^\s*raise NotImplementedError\(\s*[\"']hole (?P<number>\d+)/\d+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class HoleText:
+    """One marked hole of a solution. ``first`` and ``last`` are the indices of its lines, markers left out."""
+
+    number: int
+    total: int
+    title: str
+    indent: str
+    first: int
+    last: int
+
+
+def holes(source: str, name: str = "solution") -> list[HoleText]:
+    """Return the holes of a solution, in order. Raises PluginProblem naming the line where a mark is off."""
+    found: list[HoleText] = []
+    lines = source.splitlines()
+    at = 0
+    while at < len(lines):
+        mark = _OPEN.match(lines[at])
+        if mark is None:
+            if _ALMOST.match(lines[at]):
+                raise PluginProblem(f"{name}, line {at + 1}: expected '# HOLE number/total: what to write'")
+            if _CLOSE.match(lines[at]):
+                raise PluginProblem(f"{name}, line {at + 1}: '# END HOLE' without a hole before it")
+            at += 1
+            continue
+        opened = at
+        at += 1
+        while at < len(lines) and lines[at].strip().startswith("#") and not _CLOSE.match(lines[at]):
+            at += 1  # the hole's explanation goes on: it stays in the stub
+        first = at
+        while at < len(lines) and not _CLOSE.match(lines[at]):
+            if _OPEN.match(lines[at]):
+                raise PluginProblem(f"{name}, line {at + 1}: a hole inside the hole of line {opened + 1}")
+            at += 1
+        if at == len(lines):
+            raise PluginProblem(f"{name}, line {opened + 1}: a hole without '# END HOLE'")
+        if at == first:
+            raise PluginProblem(f"{name}, line {opened + 1}: a hole with nothing in it")
+        title = mark["text"].partition(";")[0].strip().rstrip(".")
+        found.append(HoleText(int(mark["number"]), int(mark["total"]), title, mark["indent"], first, at))
+        at += 1
+    for expected, hole in enumerate(found, start=1):
+        if (hole.number, hole.total) != (expected, len(found)):
+            raise PluginProblem(f"{name}: hole {hole.number}/{hole.total} stands where {expected}/{len(found)} should")
+    if not found:
+        raise PluginProblem(f"{name} marks no hole: '# HOLE 1/1: what to write' ... '# END HOLE'")
+    return found
+
+
+def stub(source: str, name: str = "solution") -> str:
+    """Return the exercise: the solution with each hole replaced by an exception that names it."""
+    lines = source.splitlines()
+    for hole in reversed(holes(source, name)):
+        message = f"hole {hole.number}/{hole.total}: {hole.title}"
+        lines[hole.first : hole.last + 1] = [f"{hole.indent}raise NotImplementedError({_quoted(message)})"]
+    return "\n".join(lines) + "\n"
+
+
+def with_hole(source: str, number: int, replacement: str, name: str = "solution") -> str:
+    """Return the solution with the inside of one hole replaced; ``replacement`` is indented to fit."""
+    lines = source.splitlines()
+    for hole in holes(source, name):
+        if hole.number == number:
+            lines[hole.first : hole.last] = [hole.indent + line if line else "" for line in replacement.splitlines()]
+            return "\n".join(lines) + "\n"
+    raise PluginProblem(f"{name} has no hole {number}")
+
+
+def hole_states(technique: Technique, attempt: str, *, passed: bool) -> tuple[HoleState, ...]:
+    """Return which holes of the exercise ``attempt`` has filled. What has passed is filled, whatever is left in it."""
+    files = technique.files
+    empty = set() if passed else {int(mark["number"]) for mark in _EMPTY.finditer(attempt)}
+    return tuple(
+        HoleState(number=h.number, title=h.title, filled=h.number not in empty)
+        for h in holes(files.solution.read_text(encoding="utf-8"), files.solution.name)
+    )
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,1 @@
+"""A learner's workspace, state, quizzes, labs and brief."""

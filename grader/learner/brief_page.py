@@ -1,0 +1,321 @@
+"""A brief as a page: Markdown with its files beside it, or one HTML file that needs nothing else.
+
+Whatever a template prints is escaped for its format, unless it was made safe here: a learner's code and what it
+printed are hostile text. The first line of a page names the digest of the rest, by which it is known again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import secrets
+import shlex
+import tomllib
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from groundup.core.errors import EnvironmentProblem, UsageProblem
+from groundup.core.technique import say
+from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.brief import THOROUGH, Brief, Code, Grading, Proof
+from groundup.grader.learner.templates import TEMPLATES, environment
+from groundup.grader.process.text import printable
+
+__all__ = ["SUFFIXES", "Format", "beside", "page", "texts", "write_page"]
+
+Format = Literal["md", "html"]
+SUFFIXES: dict[str, Format] = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"}
+MARK = re.compile(rb"<!-- Written by 'learn brief'; sha256 of the rest: ([0-9a-f]{64}) -->\n")
+BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # a list, a heading, or the line under one
+LONGEST_CASE = 4000  # characters
+BARS = "▁▂▃▄▅▆▇█"
+OUTCOMES = {"held": "✓", "failed": "✗", "died": "✗"}
+SPARK_STEP, SPARK_HEIGHT, SPARK_WIDEST, SPARK_EDGE = 14.0, 36.0, 560.0, 4.0
+
+
+def page(brief: Brief, form: Format, files: str | None = None) -> str:
+    """Return the brief as a page.
+
+    ``files`` is the folder, as seen from a Markdown page, that :func:`beside` goes to; without one the page does
+    without plots, and does not speak of files. HTML has everything in it.
+    """
+    template = _environment(form).get_template(f"brief.{form}.jinja")
+    body = template.render(
+        brief=brief,
+        files=files,
+        t=lambda key, **values: say(texts()[key], brief.lang).format(**values),
+        contained=lambda level: say(texts().get(f"contained_{level}", {"en": level}), brief.lang),
+        tongue=brief.lang if brief.lang in texts()["title"] else "en",
+        command=lambda proof: _command(proof, form, files),
+        name=_name,
+    )
+    return _marked(body.rstrip("\n") + "\n")
+
+
+def beside(brief: Brief) -> dict[str, bytes]:
+    """Return the files that belong beside a Markdown page: by name, each attempt and each plot.
+
+    A name carries the digest of what is in the file.
+    """
+    files = {}
+    for proof in brief.proofs:
+        if proof.code:
+            files[_name(proof, "py")] = base64.b64decode(proof.code.base64)
+        if proof.lab and proof.lab.picture_base64:
+            files[_name(proof, "png")] = base64.b64decode(proof.lab.picture_base64)
+    return files
+
+
+def write_page(path: Path, text: str, folder: str = "", files: Mapping[str, bytes] | None = None) -> None:
+    """Write the page, and ``files`` into ``folder`` beside it.
+
+    Raises UsageProblem where there is a file that is no untouched page of ours, EnvironmentProblem where nothing can
+    be written.
+    """
+    path = path.resolve()
+    try:
+        _check(path)
+        for name, data in (files or {}).items():
+            place = path.parent / folder / name
+            place.parent.mkdir(exist_ok=True)
+            if not place.is_file() or place.read_bytes() != data:
+                _write(place, data, over=False)
+        _write(path, text.encode(), over=True)
+    except FileExistsError as error:
+        raise UsageProblem(f"{error.filename} is in the way: move it aside, or name another file.") from error
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"Cannot write {error.filename or path}: {error.strerror}. Name a file in a folder that you can write to."
+        ) from error
+
+
+@cache
+def texts() -> dict[str, dict[str, str]]:
+    """Return the texts of a brief: by key, one in each language."""
+    return tomllib.loads((TEMPLATES / "brief.toml").read_text(encoding="utf-8"))
+
+
+def _check(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageProblem(f"There is no folder {path.parent}: make it, or name a file elsewhere.")
+    if not os.path.lexists(path):
+        return
+    if not path.is_file():
+        raise UsageProblem(f"{path} is not an ordinary file: name another.")
+    data = path.read_bytes()
+    mark = MARK.match(data)
+    if mark is None:
+        raise UsageProblem(f"{path} is there already, and 'learn brief' did not write it: name another file.")
+    if hashlib.sha256(data[mark.end() :]).hexdigest() != mark[1].decode():
+        raise UsageProblem(
+            f"{path} was changed after 'learn brief' had written it: name another file, or move this one aside."
+        )
+
+
+def _write(path: Path, data: bytes, *, over: bool) -> None:
+    """Write a file that appears whole; with ``over``, in the place of the one that is there."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(data)
+        if over and path.exists():
+            temporary.replace(path)
+            return
+        try:
+            os.link(temporary, path)
+        except FileExistsError as error:
+            raise FileExistsError(error.errno, error.strerror, str(path)) from error
+        except OSError:  # a file system without hard links
+            with path.open("xb") as file:
+                file.write(data)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _marked(body: str) -> str:
+    body = body.encode("utf-8", "replace").decode()
+    return f"<!-- Written by 'learn brief'; sha256 of the rest: {hashlib.sha256(body.encode()).hexdigest()} -->\n{body}"
+
+
+def _name(proof: Proof, suffix: str) -> str:
+    """Return what a file beside the page is called."""
+    data = proof.code.base64 if suffix == "py" and proof.code else (proof.lab and proof.lab.picture_base64) or ""
+    digest = hashlib.sha256(base64.b64decode(data)).hexdigest()
+    return f"{proof.technique.replace('/', '-')}-{digest[:12]}.{suffix}"
+
+
+def _command(proof: Proof, form: Format, files: str | None) -> str:
+    """Return what grades the quoted file again."""
+    assert proof.verdict
+    file = f"{files}/{_name(proof, 'py')}" if form == "md" and files and proof.code else _file(proof)
+    thorough = " --thorough" if proof.verdict.examples == THOROUGH else ""
+    return f"learn grade {proof.called} --attempt {shlex.quote(file)} --seed {proof.verdict.seed}{thorough}"
+
+
+def _file(proof: Proof) -> str:
+    return proof.code.file if proof.code else "FILE"
+
+
+# What templates are written with
+
+
+@cache
+def _environment(form: Format) -> jinja2.Environment:
+    made = environment(_finalize_markdown if form == "md" else _finalize_html)
+    made.filters |= {
+        "moment": _moment,
+        "day": lambda value: f"{value.astimezone(UTC):%Y-%m-%d}",
+        "percent": _percent,
+        "number": lambda value: f"{value:,.4g}",
+        "anchor": lambda identity: re.sub(r"[^a-z0-9]+", "-", identity),
+        "sign": lambda status: OUTCOMES.get(status, "·"),
+        "bars": _bars,
+        "spark": _spark,
+        "scores": lambda history: ", ".join(_percent(g.score) for g in history if _counts(g)),
+        "again": lambda proof, command: command(proof),
+        "assigned": _assigned,
+        "differing": _differing,
+        "short": _short,
+        "diff": _diff,
+        "fenced": _fenced,
+        "ticked": _ticked,
+        "quoted": _quoted,
+        "address": _address,
+        "rich": _rich,
+        "labelled": _labelled,
+    }
+    return made
+
+
+def _moment(value: datetime) -> str:
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return f"{aware.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _percent(score: float) -> str:
+    return f"{min(score, 0.99 if score < 1 else 1):.0%}"  # nearly all is not all
+
+
+def _labelled(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
+
+
+def _assigned(counterexample: Mapping[str, str]) -> str:
+    """Return a case as lines to paste; a state machine's steps are lines already."""
+    return "\n".join(v if "\n" in v or n == "steps" else f"{n} = {v}" for n, v in counterexample.items())
+
+
+def _differing(result: PropertyResult, t: Callable[..., str]) -> str:
+    """Return what was expected, what came instead, and where the two first differ."""
+    told = {"expected": result.expected, "got": result.got, "at": result.where}
+    return "\n".join(t(key) + t("colon") + _short(text, t) for key, text in told.items() if text is not None)
+
+
+def _short(text: str, t: Callable[..., str]) -> str:
+    """Return text of an attempt or of a case without what is beyond all reading."""
+    more = len(text) - LONGEST_CASE
+    return f"{text[:LONGEST_CASE]}\n{t('left_out', count=more)}" if more > 0 else text
+
+
+def _bars(history: Sequence[Grading]) -> str:
+    return "".join(BARS[min(int(g.score * len(BARS)), len(BARS) - 1)] for g in history if _counts(g))
+
+
+def _counts(grading: Grading) -> bool:
+    return grading.outcome != "not_gradable"
+
+
+def _spark(history: Sequence[Grading]) -> dict[str, Any]:
+    """Return the drawing of a score history: its size, the line, and a dot for each grading that counts."""
+    counting = [g for g in history if _counts(g)]
+    step = min(SPARK_STEP, SPARK_WIDEST / max(len(counting), 1))
+    places = [
+        (f"{SPARK_EDGE + n * step:.2f}", f"{SPARK_EDGE + (1 - g.score) * (SPARK_HEIGHT - 2 * SPARK_EDGE):.2f}", g)
+        for n, g in enumerate(counting)
+    ]
+    return {
+        "width": f"{2 * SPARK_EDGE + max(len(counting) - 1, 0) * step:.2f}",
+        "height": f"{SPARK_HEIGHT:.0f}",
+        "top": f"{SPARK_EDGE:.2f}",
+        "line": " ".join(f"{x},{y}" for x, y, _ in places),
+        "dots": places,
+    }
+
+
+# Markdown
+
+
+def _finalize_markdown(value: Any) -> Any:
+    return value if hasattr(value, "__html__") else Markup(_inline(str(value)))
+
+
+def _inline(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line, wherever it stands."""
+    line = re.sub(r"\s+", " ", printable(text))
+    line = re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", line)
+    return BEGINS_BLOCK.sub(r"\g<1>\\\g<2>", line)
+
+
+def _ticked(text: str) -> Markup:
+    """Return text as a span of code."""
+    line = " ".join(printable(text).split()).replace("|", "\N{BROKEN BAR}")
+    ticks = "`" * (_longest_run(line) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return Markup(f"{ticks}{pad}{line}{pad}{ticks}")
+
+
+def _fenced(text: str, language: str = "text") -> Markup:
+    """Return text as a block of code, whose fence is longer than any run of backticks in it."""
+    body = printable(text).rstrip("\n")
+    fence = "`" * max(3, _longest_run(body) + 1)
+    return Markup(f"{fence}{language}\n{body}\n{fence}")
+
+
+def _diff(code: Code) -> Markup:
+    """Return an attempt as a block of code in which the learner's lines are marked."""
+    marked = (("+" if part.yours else " ") + line for part in code.parts for line in part.text.split("\n")[:-1])
+    return _fenced("\n".join(marked), "diff")
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall(r"`+", text)), default=0)
+
+
+def _quoted(markdown: str) -> Markup:
+    """Return another's Markdown as a block quote: no fence or comment that it leaves open goes beyond its end."""
+    lines = printable(markdown.replace("\r\n", "\n")).split("\n")
+    return Markup("\n".join(f"> {line}".rstrip() for line in lines))
+
+
+def _address(url: str) -> Markup:
+    """Return where a Markdown link goes to."""
+    return Markup(urllib.parse.quote(url, safe=":/?#@!$&'*+,;=%~-._"))
+
+
+# HTML
+
+
+def _finalize_html(value: Any) -> Any:
+    return value if hasattr(value, "__html__") else printable(str(value))
+
+
+def _rich(markdown: str) -> Markup:
+    """Return another's Markdown as HTML: no tags of its own, no pictures from elsewhere, headings below the page's."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    tokens: list[Token] = parser.parse(printable(markdown.replace("\r\n", "\n")))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1:]) + 3, 6)}"
+    return Markup(parser.renderer.render(tokens, parser.options, {}))

@@ -1,0 +1,100 @@
+"""A case that a learner thinks was judged wrong, as one file that another machine can check."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from groundup.core.errors import UsageProblem
+from groundup.core.technique import Technique, TechniqueId
+from groundup.grader.judging.judge import Judge, Replayed, environment
+from groundup.grader.judging.verdict import PropertyResult
+
+__all__ = ["Dispute", "Finding", "check", "dispute", "read"]
+
+LONGEST = 4 << 20  # bytes of a file
+
+Choices = Annotated[
+    bytes,
+    BeforeValidator(lambda text: base64.b64decode(text, validate=True) if isinstance(text, str) else text),
+    PlainSerializer(lambda raw: base64.b64encode(raw).decode(), when_used="json"),
+]
+
+
+class Dispute(BaseModel):
+    """One case, as it was judged where the file was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    technique: TechniqueId
+    version: int
+    files: dict[str, str] = Field(description="sha256 of what judged: 'solution' and 'properties'")
+    environment: dict[str, str]
+    source: str = Field(description="the attempt")
+    seed: int
+    thorough: bool
+    choices: list[Choices] = Field(description="the case, as hypothesis keeps it; none where only the seed leads to it")
+    result: PropertyResult
+    answers: str = Field(description="what the attempt answered on the case, in order")
+    right: str = Field(description="what the reference answered")
+
+
+class Finding(BaseModel):
+    """What checking a dispute found here."""
+
+    reproduced: bool
+    result: PropertyResult
+    differences: dict[str, tuple[str, str]] = Field(description="what differs between the machines: theirs, ours")
+
+
+def dispute(technique: Technique, source: str, seed: int, thorough: bool, replayed: Replayed) -> Dispute:
+    """Return the file's content for a case that was just replayed."""
+    return Dispute(
+        technique=technique.id, version=technique.version, files=_digests(technique), environment=environment(),
+        source=source, seed=seed, thorough=thorough, result=replayed.result, answers=replayed.answers,
+        choices=sorted(replayed.cases.get(_key(technique, replayed.result), ())), right=replayed.right,
+    )  # fmt: skip
+
+
+def read(path: Path) -> Dispute:
+    """Return the dispute in a file. Raises UsageProblem that names what is wrong with it."""
+    try:
+        if path.stat().st_size > LONGEST:
+            raise UsageProblem(f"{path} is larger than {LONGEST >> 20} MiB: that is no dispute.")
+        return Dispute.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise UsageProblem(f"{path} is no dispute: {where}: {first['msg']}") from error
+
+
+def check(judge: Judge, technique: Technique, told: Dispute) -> Finding:
+    """Judge the case of a dispute here."""
+    kept = {_key(technique, told.result): set(told.choices)} if told.choices else None
+    found = judge.replay(
+        technique, told.source, technique.file, property=told.result.id, seed=told.seed, thorough=told.thorough,
+        cases=kept,
+    )  # fmt: skip
+    theirs = {"technique": str(told.version), **told.files, **told.environment}
+    ours = {"technique": str(technique.version), **_digests(technique), **environment()}
+    differences = {
+        name: (theirs.get(name, "-"), ours.get(name, "-"))
+        for name in [*theirs, *(n for n in ours if n not in theirs)]
+        if theirs.get(name) != ours.get(name)
+    }
+    same = [(r.status, r.counterexample, r.expected, r.got, r.where) for r in (told.result, found.result)]
+    return Finding(reproduced=same[0] == same[1], result=found.result, differences=differences)
+
+
+def _key(technique: Technique, result: PropertyResult) -> bytes:
+    return f"{technique.id}:test_{result.id}".encode()
+
+
+def _digests(technique: Technique) -> dict[str, str]:
+    files = {"solution": technique.files.solution, "properties": technique.files.properties}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

@@ -1,0 +1,149 @@
+"""Runs labs: the same loop with the learner's implementations and with the references, side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from groundup.core.errors import AttemptDied, AttemptRaised, LabStopped, PluginProblem
+from groundup.core.lab import Bench, Lab, Outcome
+from groundup.core.registry import Registry
+from groundup.core.technique import Declared, Technique
+from groundup.core.testing.modules import lab_of, reference_of
+from groundup.grader.process.fork_server import ForkServer
+from groundup.grader.process.group import start
+from groundup.grader.process.proxy import proxy
+
+LONGEST_SECONDS, LONGEST_CALL = 3600.0, 30.0
+
+Points = dict[str, list[tuple[float, float]]]
+Bars = list[tuple[str, float, float, str]]
+"""Row, start, end and kind of each bar."""
+Watcher = Callable[[float, Points], None]
+
+
+class LabRun(Declared):
+    """One run of a lab, as data."""
+
+    technique: str
+    contestant: str = Field(description="'yours' or 'reference'")
+    seed: int
+    quick: bool
+    implementations: dict[str, str] = Field(description="by technique: the attempt's sha256, or 'reference'")
+    points: Points
+    bars: Bars = Field(default_factory=list)
+    outcome: Outcome
+
+
+def has_lab(technique: Technique) -> bool:
+    """Whether the technique comes with a lab."""
+    return _file(technique).is_file()
+
+
+def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
+    """Return the technique's lab and its loop. Raises PluginProblem when it cannot be loaded."""
+    try:
+        module = lab_of(technique)
+        return module.LAB, module.run
+    except Exception as error:
+        raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def run_lab(
+    technique: Technique,
+    registry: Registry,
+    server: ForkServer,
+    sources: Mapping[str, str],
+    *,
+    seed: int,
+    quick: bool,
+    watch: Watcher,
+) -> LabRun:
+    """Run the lab of ``technique``; ``sources`` holds the attempts to use, by technique, and references do the rest.
+
+    ``watch`` is told how much is done, and every point so far. Raises LabStopped when an attempt raises or dies.
+    """
+    lab, loop = load_lab(technique)
+    used = {i: sources[i] for i in lab.uses if i in sources}
+    server.allow(name for i in used for name in registry.technique(i).imports)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_one_thread())
+        bench = _Bench(registry, server, used, stack, seed=seed, quick=quick, watch=watch)
+        try:
+            outcome = loop(bench)
+        except AttemptRaised as raised:
+            raise LabStopped(_stopped(raised)) from raised
+        except AttemptDied as died:
+            raise LabStopped(f"Your code ended the lab: {died.how}: {died.detail}.") from died
+    digests = {i: hashlib.sha256(used[i].encode()).hexdigest() if i in used else "reference" for i in lab.uses}
+    return LabRun(
+        technique=technique.id, contestant="yours" if used else "reference", seed=seed, quick=quick,
+        implementations=digests, points=bench.points, bars=bench.bars, outcome=outcome,
+    )  # fmt: skip
+
+
+def _file(technique: Technique) -> Path:
+    return technique.files.folder / "lab.py"
+
+
+class _Bench(Bench):
+    def __init__(
+        self, registry: Registry, server: ForkServer, sources: Mapping[str, str], stack: contextlib.ExitStack, *,
+        seed: int, quick: bool, watch: Watcher,
+    ) -> None:  # fmt: skip
+        self.registry, self.server, self.sources, self.stack = registry, server, sources, stack
+        self.seed, self.quick, self.watch = seed, quick, watch
+        self.points: Points = {}
+        self.bars: Bars = []
+        self.done = 0.0
+
+    def impl(self, technique: str) -> Any:
+        found = self.registry.technique(technique)
+        reference = reference_of(found)
+        if found.id in self.sources:
+            source = self.sources[found.id]
+        elif found.distributed:  # its ranks need processes of their own too
+            source = found.files.solution.read_text(encoding="utf-8")
+        else:
+            return reference
+        process = start(
+            self.server, found, source, found.file, seed=self.seed, total_seconds=LONGEST_SECONDS,
+            call_seconds=max(found.call_seconds, LONGEST_CALL), lab=True,
+        )  # fmt: skip
+        self.stack.callback(process.close)
+        return proxy(process, found.implements, reference)
+
+    def point(self, series: str, x: float, y: float) -> None:
+        self.points.setdefault(series, []).append((float(x), float(y)))
+        self.watch(self.done, self.points)
+
+    def bar(self, row: str, start: float, end: float, kind: str) -> None:
+        self.bars.append((row, float(start), float(end), kind))
+
+    def progress(self, done: float) -> None:
+        self.done = min(max(done, 0.0), 1.0)
+        self.watch(self.done, self.points)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, as attempts do: for tensors this small, more of them only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _stopped(raised: AttemptRaised) -> str:
+    if raised.types[0] == "NotImplementedError":
+        return f"A hole is still empty: {raised.message}. Fill it, or run the lab with --reference."
+    where = f"\n{raised.lines}" if raised.lines else ""
+    return f"Your code raised {raised}{where}"

@@ -1,0 +1,114 @@
+"""The picture of a lab: its curves, and its bars below, labelled in the learner's language where a font has it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from groundup.core.lab import Lab
+from groundup.core.technique import say
+from groundup.grader.learner.lab import LabRun, Points
+
+__all__ = ["WHOSE", "chinese_font", "curves", "picture"]
+
+WHOSE = {"yours": {"en": "yours", "zh": "你的实现"}, "reference": {"en": "reference", "zh": "参考实现"}}
+# Families with simplified Chinese, as matplotlib calls them: of a collection it may see the first face alone.
+CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP", "Source Han Sans SC", "Source Han Sans CN",
+    "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "PingFang HK", "Hiragino Sans GB", "Heiti SC", "STHeiti",
+    "Microsoft YaHei", "SimHei", "SimSun", "Arial Unicode MS",
+)  # fmt: skip
+
+
+def picture(lab: Lab, runs: list[LabRun], lang: str = "en") -> bytes:
+    """Return the curves of the runs, and their bars below, as a PNG; in English where no font has the language."""
+    import logging
+
+    import matplotlib
+
+    matplotlib.use("agg")
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a Chinese font may come in one weight only
+    from matplotlib.figure import Figure
+
+    fonts = ["DejaVu Sans"]  # matplotlib's own; what it lacks is taken from the next
+    if lang == "zh":
+        found = chinese_font()
+        lang, fonts = ("zh", [*fonts, found]) if found else ("en", fonts)
+    with matplotlib.rc_context({"font.family": fonts}):
+        rows = list(dict.fromkeys((run.contestant, row) for run in runs for row, *_ in run.bars))
+        heights = [4.2, 1.0 + 0.28 * len(rows)] if rows else [4.2]
+        drawing = Figure(figsize=(7.2, sum(heights)), dpi=150, layout="constrained")
+        axes = drawing.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+        _draw_curves(axes[0], lab, runs, lang)
+        if rows:
+            _draw_bars(axes[1], lab, runs, rows, lang)
+        data = io.BytesIO()
+        drawing.savefig(data, format="png", metadata={"Software": None})
+    return data.getvalue()
+
+
+def curves(lab: Lab, made: Iterable[tuple[str, Points]], lang: str) -> Iterator[tuple[str, str, Any]]:
+    """Return every curve of what each contestant made: the contestant, the curve's label, its points."""
+    for contestant, points in made:
+        for series, pairs in points.items():
+            yield contestant, _label(lab, contestant, series if len(points) > 1 else "", lang), pairs
+
+
+@functools.cache
+def chinese_font() -> str | None:
+    """Return the family of a font with Chinese, or None where this machine has none that is known."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    if not {font.name for font in manager.ttflist}.intersection(CHINESE_FONTS):
+        # What matplotlib remembers is what there was when it first ran: a font may have been installed since.
+        for path in {*font_manager.findSystemFonts()} - {font.fname for font in manager.ttflist}:
+            with contextlib.suppress(Exception):  # a file that is no font after all
+                manager.addfont(path)
+    known = {font.name for font in manager.ttflist}
+    return next((family for family in CHINESE_FONTS if family in known), None)
+
+
+def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str) -> None:
+    made = [(run.contestant, run.points) for run in runs]
+    for number, (contestant, label, points) in enumerate(curves(lab, made, lang)):
+        style = "--" if contestant == "reference" else "-"
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, style, color=f"C{number}", label=label, linewidth=1.8)
+    axes.set_title(say(lab.title, lang))
+    axes.set_xlabel(say(lab.x, lang))
+    axes.set_ylabel(say(lab.y, lang))
+    if lab.logarithmic:
+        axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+
+
+def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, str]], lang: str) -> None:
+    """Draw the bars of the runs, a line for each of ``rows`` from the top down."""
+    kinds = list(dict.fromkeys(kind for run in runs for *_, kind in run.bars))
+    for number, kind in enumerate(kinds):
+        found = [(b, (r.contestant, b[0])) for r in runs for b in r.bars if b[3] == kind]
+        axes.barh(
+            [rows.index(row) for _, row in found], [end - start for (_, start, end, _), _ in found],
+            left=[start for (_, start, _, _), _ in found], height=0.8, color=f"C{number}", label=_name(lab, kind, lang),
+            edgecolor="white", linewidth=0.3,
+        )  # fmt: skip
+    alone = len({contestant for contestant, _ in rows}) == 1
+    labels = [_name(lab, row, lang) if alone else _label(lab, whose, row, lang) for whose, row in rows]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.invert_yaxis()
+    axes.legend(frameon=False, ncols=len(kinds), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
+    axes.set_xlabel(say(lab.bars or {"en": ""}, lang))
+
+
+def _label(lab: Lab, contestant: str, name: str, lang: str) -> str:
+    whose = say(WHOSE[contestant], lang)
+    return whose + ("：" if lang == "zh" else ": ") + _name(lab, name, lang) if name else whose
+
+
+def _name(lab: Lab, name: str, lang: str) -> str:
+    return say(lab.names.get(name, {"en": name}), lang)

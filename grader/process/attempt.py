@@ -1,0 +1,321 @@
+"""One attempt in its process, as the judge sees it: requests with deadlines, and a name for every way to die."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.grader.process import interrupt
+from groundup.grader.process.fork_server import ForkServer, Spawned
+from groundup.grader.process.text import printable
+from groundup.grader.process.worker import wire
+from groundup.grader.process.worker.limits import MEMORY
+
+LOAD_SECONDS = 10.0
+BURIAL_SECONDS = 5.0
+HANG_UP_SECONDS = 0.5
+OUTPUT_KEPT = 1 << 16
+OUTPUT_MOST = 64 << 20
+CHUNK = 1 << 18
+NO_MEMORY = {  # the interpreter's and numpy's error, torch's; one that an attempt raises itself has words of its own
+    "MemoryError": re.compile("^$|^Unable to allocate|std::bad_alloc"),
+    "RuntimeError": re.compile("can't allocate memory|not enough memory|std::bad_alloc"),
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs: the attempt's source, the name it goes by in messages, and the public name it must define."""
+
+    source: str
+    filename: str
+    implements: str
+    imports: tuple[str, ...] = ()
+    meeting: str | None = None
+    """Where its ranks find each other in a lab. They may start threads and use the loopback: a process group does."""
+
+
+class AttemptProcess:
+    """Runs one program in a process of its own. Every method may raise AttemptDied; once dead, it stays dead."""
+
+    def __init__(
+        self, server: ForkServer, program: Program, *, seed: int, call_seconds: float, total_seconds: float
+    ) -> None:
+        """Start the process and load the program. Raises AttemptRaised when loading raises."""
+        self._server = server
+        interrupt.forget()
+        self.call_seconds = call_seconds
+        self.total_seconds = total_seconds
+        self.deadline = time.monotonic() + total_seconds
+        self.forgotten: list[int] = []
+        self.death: AttemptDied | None = None
+        self._printed = bytearray()
+        self._printed_bytes = 0
+        self.requests = 0
+        self.due: float | None = None
+        """When the next frame is due at the latest; None while none is, since others have to do something first."""
+        self._allowed = call_seconds
+        self._outgoing: list[memoryview] = []
+        self._incoming = wire.Incoming()
+        self._output_closed = False
+        self._open: Spawned | None = server.spawn(
+            program.imports, cpu_seconds=int(total_seconds) + 10, meeting=program.meeting
+        )
+        self._open.data.setblocking(False)
+        os.set_blocking(self._open.output, False)
+        load = {"name": program.filename, "implements": program.implements, "seed": seed}
+        try:
+            self.request("load", load, program.source, seconds=LOAD_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def request(
+        self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None
+    ) -> tuple[int, dict[str, Any], Any]:
+        """Ask for one operation; return its number, the answer's meta and its value.
+
+        Raises AttemptRaised when the attempt's code raised, AttemptDied when the process is gone or must go.
+        """
+        number = self.ask(operation, meta, value, seconds=seconds)
+        next_frames([self])
+        answer, result = self.hear()
+        self.settle(number, answer, result)
+        return number, answer, result
+
+    def ask(self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None) -> int:
+        """Send a request, as much of it as goes at once, and return its number."""
+        if self.death is not None:
+            raise self.death
+        self.requests += 1
+        forgotten, self.forgotten = self.forgotten, []
+        self._allowed = seconds or self.call_seconds
+        self.due = min(time.monotonic() + self._allowed, self.deadline)
+        self.say({**meta, "op": operation, "id": self.requests, "free": forgotten}, value)
+        return self.requests
+
+    def say(self, meta: dict[str, Any], value: Any) -> None:
+        """Send a frame, as much of it as goes at once."""
+        if self.death is not None:
+            raise self.death
+        self._outgoing += _joined(wire.encode(meta, value, keep_strides=True))
+        self._send()
+
+    def hear(self) -> tuple[dict[str, Any], Any]:
+        """Return meta and value of the frame that has come."""
+        try:
+            return wire.decode(*self._incoming.frame())
+        except wire.ProtocolError as error:
+            self.end("protocol", f"the process answered with {printable(str(error))}")
+
+    def settle(self, number: int, answer: dict[str, Any], result: Any) -> None:
+        """Check that ``answer`` is the one to request ``number``. Raises AttemptRaised when it tells of an error."""
+        try:
+            if answer.get("id") != number or type(answer.get("ok")) is not bool:
+                raise wire.ProtocolError("an answer to a question that was not asked")
+            if self._incoming.more:
+                raise wire.ProtocolError("more than one answer")
+            if not answer["ok"]:
+                raise self._raised(result)
+        except wire.ProtocolError as error:
+            self.end("protocol", f"the process answered with {printable(str(error))}")
+
+    def reseed(self, seed: int) -> None:
+        """Have random numbers in the attempt's process begin anew: what it draws depends on ``seed`` alone."""
+        try:
+            self.request("reseed", {}, seed)
+        except AttemptRaised:
+            self.end("protocol", "the process keeps its random numbers from beginning anew")
+
+    def take_printed(self) -> str:
+        """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""
+        self._drain_output()
+        text = printable(self._printed.decode(errors="replace"))
+        self._printed.clear()
+        return text
+
+    def close(self) -> None:
+        """End the process, wait until it is gone. Safe to call twice."""
+        if self._open is not None:
+            self._bury()
+
+    def _raised(self, told: Any) -> AttemptRaised:
+        if type(told) is not dict:
+            raise wire.ProtocolError("an error of the wrong form")
+        types, message, lines = told.get("types"), told.get("message"), told.get("lines")
+        if type(types) is not list or not types or not all(type(t) is str for t in types):
+            raise wire.ProtocolError("an error of the wrong form")
+        if type(message) is not str or type(lines) is not str:
+            raise wire.ProtocolError("an error of the wrong form")
+        if any(types[0] == kind and sign.search(message) for kind, sign in NO_MEMORY.items()):
+            self.end("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use")
+        return AttemptRaised(tuple(printable(t) for t in types), printable(message), printable(lines))
+
+    def register(self, poll: select.poll) -> tuple[int, int]:
+        """Have ``poll`` watch this process; return the descriptors that it then tells of."""
+        assert self._open is not None
+        if not self._output_closed:
+            poll.register(self._open.output, select.POLLIN)
+        poll.register(self._open.data, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        return self._open.output, self._open.data.fileno()
+
+    def ready(self, descriptor: int, events: int, poll: select.poll) -> None:
+        """Do what can be done without waiting, now that ``poll`` says something of one of the descriptors."""
+        assert self._open is not None
+        if descriptor == self._open.output:
+            if not self._drain_output():
+                self._output_closed = True
+                poll.unregister(descriptor)
+            return
+        if events & select.POLLOUT:
+            self._send()
+            if not self._outgoing:
+                poll.modify(descriptor, select.POLLIN)
+        if events & ~select.POLLOUT:
+            self._receive()
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether a whole frame has come."""
+        return self._incoming.whole
+
+    def expire(self) -> NoReturn:
+        """End the process because nothing came in time."""
+        if self.due is not None and self.due >= self.deadline:
+            self.end("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
+        self.end("timeout", f"a call took longer than the {self._allowed:g} s it may take")
+
+    def _send(self) -> None:
+        """Send what can be sent without waiting."""
+        assert self._open is not None
+        outgoing = self._outgoing
+        try:
+            while outgoing:
+                sent = self._open.data.send(outgoing[0][:CHUNK])
+                outgoing[0] = outgoing[0][sent:]
+                if not outgoing[0]:
+                    outgoing.pop(0)
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            self._gone()
+
+    def _receive(self) -> None:
+        assert self._open is not None
+        try:
+            received = self._open.data.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            received = b""
+        if not received:
+            self._gone()
+        try:
+            self._incoming.take(received)
+        except wire.ProtocolError as error:
+            self.end("protocol", f"the process answered with {printable(str(error))}")
+
+    def _drain_output(self) -> bool:
+        """Take what the attempt has printed; return whether it may print more."""
+        if self._open is None:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self._open.output, CHUNK):
+                self._printed += chunk
+                del self._printed[:-OUTPUT_KEPT]
+                self._printed_bytes += len(chunk)
+                if self._printed_bytes > OUTPUT_MOST:
+                    self.end("flood", f"it printed more than {OUTPUT_MOST >> 20} MiB")
+            return False
+        return True
+
+    def _gone(self) -> NoReturn:
+        """The process closed its end: it crashed, exited, was killed, or only hung up. Find out which."""
+        code = self._bury(patience=HANG_UP_SECONDS).get("exit")
+        if code is None:
+            self.end("protocol", "the process closed its connection")
+        if code == -signal.SIGKILL:
+            self.end("crash", "the process was killed; most often the machine had no memory left for it")
+        if code == -signal.SIGXCPU:
+            self.end("timeout", "it used up its processor time")
+        if code < 0:
+            self.end("crash", f"the process crashed with {signal.Signals(-code).name}")
+        self.end("exit", f"the process ended by itself with exit code {code}")
+
+    def end(self, how: str, detail: str) -> NoReturn:
+        """End the process and say why: raises AttemptDied, now and for every later request."""
+        self.close()
+        self.death = AttemptDied(how, detail)
+        raise self.death
+
+    def _bury(self, patience: float = 0.0) -> dict[str, Any]:
+        """Have the fork server kill the process and wait for its end; return how it ended by itself, if it did.
+
+        ``patience`` is how long it may take to end by itself first, in seconds.
+        """
+        assert self._open is not None
+        spawned, self._open = self._open, None
+        self.death = AttemptDied("exit", "the process was ended by the judge")
+        by_itself = _how_it_ended(spawned.status, patience) if patience else {}
+        if not by_itself:
+            with contextlib.suppress(OSError):
+                spawned.status.sendall(b"k")
+            if not _how_it_ended(spawned.status, BURIAL_SECONDS):
+                self._server.replace()
+        for _ in range(OUTPUT_MOST // CHUNK):
+            try:
+                chunk = os.read(spawned.output, CHUNK)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            self._printed += chunk
+            del self._printed[:-OUTPUT_KEPT]
+        os.close(spawned.output)
+        spawned.data.close()
+        spawned.status.close()
+        return by_itself
+
+
+def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
+    """Return what the fork server says of a process that has ended, or nothing when it says nothing in time."""
+    status.settimeout(seconds)
+    try:
+        told: dict[str, Any] = json.loads(status.recv(4096))
+        return told
+    except (OSError, ValueError):
+        return {}
+
+
+def _joined(parts: list[bytes]) -> list[memoryview]:
+    """Return the parts of a frame as what to send: small frames in one piece."""
+    if sum(len(part) for part in parts) <= CHUNK:
+        return [memoryview(b"".join(parts))]
+    return [memoryview(part) for part in parts]
+
+
+def next_frames(processes: Sequence[AttemptProcess]) -> None:
+    """Return once one of the processes has sent a whole frame, doing all sending and receiving at once until then.
+
+    Neither side can hold the other: each process has its own deadline. Raises AttemptDied.
+    """
+    poll = select.poll()
+    owners = {descriptor: process for process in processes for descriptor in process.register(poll)}
+    while not any(process.has_frame for process in processes):
+        interrupt.check()
+        due, first = min((p.due, number) for number, p in enumerate(processes) if p.due is not None)
+        left = due - time.monotonic()
+        if left <= 0:
+            processes[first].expire()
+        for descriptor, events in poll.poll(left * 1000 + 1):
+            owners[descriptor].ready(descriptor, events, poll)

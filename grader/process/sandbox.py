@@ -1,0 +1,317 @@
+"""What contains an attempt on this machine, and what it may see of it. Imports no torch: it is asked before any starts.
+
+Three layers, the strongest first. The choice is made once, before anything runs; from then on nothing weaker will do.
+
+``namespaces``  bubblewrap: a machine of its own, without a network, with few files to read; and all of ``landlock``
+``landlock``    a process among the others, to which the kernel refuses other files and what reaches beyond itself
+``process``     a process of its own, limited in time, memory and files, and no more
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.machinery
+import importlib.util
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import groundup.core
+from groundup.core.errors import EnvironmentProblem, UsageProblem
+from groundup.grader.process.worker.imports import LIBRARIES, OURS, THEIR_NEEDS
+
+if sys.platform == "linux":
+    from groundup.grader.process.worker import jail
+
+LAYERS = ("namespaces", "landlock", "process")
+DEMANDS = {"strong": "landlock"} | {layer: layer for layer in LAYERS}
+"""What may be demanded, and the weakest layer that meets it."""
+ASKED_BY = "LEARN_CONTAINMENT"
+NAMESPACES = ("pid", "net", "ipc", "uts", "mnt")
+PROBE_SECONDS = 10.0
+SCRATCH_BYTES = 64 << 20
+START = Path(__file__).parent / "worker" / "start.py"
+
+LIBRARY_FOLDERS = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/nix/store", "/gnu/store")
+SYSTEM_FILES = (
+    "/etc/ld.so.cache", "/etc/alternatives", "/usr/share/zoneinfo", "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+)  # fmt: skip
+NETWORK_FILES = ("/sys/class/net", "/sys/devices/virtual/net")  # where gloo looks an interface up
+HARDWARE_FILES = (
+    "/sys/bus/pci/devices",
+    "/sys/devices",
+)  # where it then looks for what is behind it, if they are there
+DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
+NATIVE = ("nvidia", "cusparselt")  # the libraries of a CUDA build of torch: packages without a module to import
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The strongest layer that this machine has, and why it has none of the stronger ones."""
+
+    layer: str
+    lacks: dict[str, str] = field(default_factory=dict)
+
+
+@functools.cache
+def offer() -> Offer:
+    """Find out what this machine offers: some 20 ms, once."""
+    if sys.platform != "linux":
+        why = "it needs Linux"
+        return Offer("process", {"namespaces": why, "landlock": why})
+    kernel = _kernel_lacks()
+    lacks = {"namespaces": kernel or _bubblewrap_lacks(), "landlock": kernel}
+    layer = next((layer for layer in LAYERS if not lacks.get(layer)), "process")
+    return Offer(layer, {name: why for name, why in lacks.items() if why})
+
+
+def chosen() -> str:
+    """Return the layer to run attempts in: the strongest there is, or the one that LEARN_CONTAINMENT asks for.
+
+    Raises UsageProblem for a name that does not exist, EnvironmentProblem for a layer that is not to be had.
+    """
+    asked = os.environ.get(ASKED_BY, "")
+    if not asked:
+        return offer().layer
+    if asked not in LAYERS:
+        raise UsageProblem(f"{ASKED_BY} is {asked!r}: it may be {', '.join(LAYERS[:-1])} or {LAYERS[-1]}.")
+    if why := offer().lacks.get(asked):
+        raise EnvironmentProblem(f"{ASKED_BY} asks for {asked!r}, which this machine does not have: {why}.")
+    return asked
+
+
+def demand(what: str) -> None:
+    """Raise EnvironmentProblem unless attempts run in a layer that meets the demand: 'strong', or the name of one."""
+    if what not in DEMANDS:
+        raise UsageProblem(f"No containment {what!r}: it may be {', '.join(DEMANDS)}.")
+    layer, weakest = chosen(), DEMANDS[what]
+    if LAYERS.index(layer) <= LAYERS.index(weakest):
+        return
+    if layer != offer().layer:
+        raise EnvironmentProblem(
+            f"Containment {what!r} is demanded, and {ASKED_BY} asks for {layer!r}. Unset it, or demand less."
+        )
+    raise EnvironmentProblem(
+        f"Containment {what!r} is demanded, and attempts run in {layer!r} here: {offer().lacks[weakest]}. "
+        "Nothing was run."
+    )
+
+
+@dataclass(frozen=True)
+class View:
+    """The files that an attempt may read."""
+
+    folders: tuple[str, ...]
+    """With what is in them, but for ``hidden``."""
+    hidden: tuple[str, ...]
+    """Folders with whatever is installed here, solutions too."""
+    modules: tuple[str, ...]
+    """The interpreter, and those packages and modules that an attempt may import."""
+    searched: tuple[str, ...]
+    """Folders in which the interpreter looks for modules: their names may be listed."""
+
+    def of_namespaces(self) -> tuple[list[str], list[str]]:
+        """Return what may be read and what may be listed where nothing hidden is there in the first place."""
+        return [*self.folders, *self.modules, *DEVICES], [*self.searched]
+
+    def of_landlock(self) -> tuple[list[str], list[str]]:
+        """Return what may be read and what may be listed where all files are there: the ways around what is hidden."""
+        read: list[str] = []
+        listed: list[str] = []
+        for folder in self.folders:
+            _around(folder, frozenset(self.hidden), read, listed)
+        return [*read, *self.modules, *DEVICES], [*listed, *self.searched]
+
+
+def view(imports: Iterable[str] = ()) -> View:
+    """Return what an attempt may read that may import ``imports`` besides what all may."""
+    base = Path(sys.base_prefix)
+    folders = dict.fromkeys([*LIBRARY_FOLDERS, str(base / "lib"), str(base / sys.platlibdir), *SYSTEM_FILES])
+    there = [folder for folder in folders if Path(folder).exists()]
+    own = Path(groundup.core.__file__).parents[1]
+    sites = [Path(s) for s in site.getsitepackages([sys.prefix, sys.base_prefix])]
+    torch = importlib.machinery.PathFinder.find_spec("torch")
+    if torch and torch.origin and (other := Path(torch.origin).parents[1]) not in sites:
+        sites.append(other)  # that a file *.pth names
+    hidden = {str(folder.resolve()) for folder in [*sites, own] if folder.exists()}
+    imports = frozenset(imports)
+    names = LIBRARIES | THEIR_NEEDS | imports
+    further = [str(place.parent) for place in map(_place_of, sorted(imports)) if place]
+    searched = [path for path in sys.path if Path(path) in sites and Path(path).is_dir()]
+    searched = list(dict.fromkeys([*searched, *further]))
+    modules = dict.fromkeys([*_interpreter(), *_installed(sorted(names), searched), *_own(own)])
+    return View(tuple(there), tuple(_outermost(hidden)), tuple(modules), tuple(searched))
+
+
+def places(imports: Iterable[str]) -> dict[str, int]:
+    """Return where the modules are that an attempt may import besides what all may, and their inodes."""
+    return {str(path): path.stat().st_ino for path in map(_place_of, sorted(imports)) if path and path.exists()}
+
+
+def command(view: View, scratch: str, program: list[str]) -> list[str]:
+    """Return the bubblewrap command that runs ``program`` where there is nothing but the view and a scratch folder.
+
+    The scratch folder is a file system of its own, of 64 MiB, in memory: it is gone when the last process is.
+    """
+    bubblewrap = shutil.which("bwrap")
+    assert bubblewrap is not None
+    line = [bubblewrap, *_isolated()]
+    made = {"/"}
+
+    def folder(path: str) -> None:
+        """Make a folder and those above it, which bubblewrap would make for its owner alone."""
+        for above in [*reversed(Path(path).parents), Path(path)]:
+            if str(above) not in made:
+                made.add(str(above))
+                line.extend(["--dir", str(above)])
+
+    def show(path: str, within: Iterable[str]) -> None:
+        if any(Path(path).is_relative_to(shown) for shown in within):
+            return
+        folder(str(Path(path).parent))
+        if Path(path).is_symlink():
+            line.extend(["--symlink", str(Path(path).readlink()), path])
+        else:
+            line.extend(["--ro-bind", path, path])
+
+    shown: list[str] = []
+    for path in sorted(view.folders):
+        show(path, shown)
+        shown.append(path)
+    covered = [path for path in view.hidden if any(Path(path).is_relative_to(Path(s).resolve()) for s in shown)]
+    for path in covered:
+        line.extend(["--tmpfs", path])
+    made |= {str(above) for path in [*shown, *covered] for above in [Path(path), *Path(path).parents]}
+    for path in view.modules:
+        if any(Path(path).is_relative_to(hidden) for hidden in covered):
+            made.update(str(p) for p in Path(path).parents if any(h.startswith(f"{p}/") for h in covered))
+            show(path, ())
+        else:
+            show(path, shown)
+    for path in NETWORK_FILES:
+        if Path(path).exists():
+            folder(path)
+            line.extend(["--ro-bind", path, path])
+    line.extend(["--proc", "/proc", "--dev", "/dev"])
+    folder(scratch)
+    line.extend(["--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", scratch])
+    for path in [*covered, "/"]:
+        line.extend(["--remount-ro", path])
+    return [*line, "--chdir", scratch, "--", *program]
+
+
+def are_apart(namespaces: dict[str, str]) -> bool:
+    """Whether the namespaces that a process says it is in are all other ones than this process's."""
+    own = {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}  # noqa: PTH115
+    return all(namespaces.get(name, own[name]) != own[name] for name in NAMESPACES)
+
+
+def _isolated() -> list[str]:
+    """Return bubblewrap's options for namespaces, and for what is left of root's privileges inside."""
+    namespaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    # Root's process is to become nobody's, and may have to read what only root may until it is.
+    kept = [word for name in ("SETUID", "SETGID", "DAC_READ_SEARCH") for word in ("--cap-add", f"CAP_{name}")]
+    privileges = ["--cap-drop", "ALL", *kept] if os.geteuid() == 0 else []
+    # Not --die-with-parent: where bubblewrap is killed while it starts, its child would wait for it for ever. The fork
+    # server notices by itself that the judge is gone, and all that is in the namespaces ends with it.
+    return [*namespaces, *privileges]
+
+
+def _kernel_lacks() -> str:
+    if not jail.landlock_abi():
+        return "this kernel has no Landlock (Linux 5.13 or newer, enabled at boot)"
+    if not jail.has_seccomp():
+        return "system calls cannot be filtered on this kernel or processor"
+    return ""
+
+
+def _bubblewrap_lacks() -> str:
+    bubblewrap = shutil.which("bwrap")
+    if bubblewrap is None:
+        return "bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)"
+    probe = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--size", "4096", "--perms", "1777", "--tmpfs"]
+    try:
+        done = subprocess.run(
+            [bubblewrap, *_isolated(), *probe, "/tmp", "--", bubblewrap, "--version"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=PROBE_SECONDS,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not run ({error})"
+    if done.returncode == 0:
+        return ""
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return f"bubblewrap may not, or cannot, make namespaces here ({said[-1]})"
+
+
+def _interpreter() -> Iterator[str]:
+    """Yield what starts Python, link by link."""
+    path = Path(sys.executable)
+    while path.is_symlink():
+        yield str(path)
+        path = path.parent / path.readlink()
+    yield str(path)
+    if (settings := Path(sys.prefix) / "pyvenv.cfg").is_file():
+        yield str(settings)
+
+
+def _installed(names: Iterable[str], folders: list[str]) -> Iterator[str]:
+    """Yield where those top-level modules are in the folders, with what belongs to them and is no module."""
+    for name in [*names, *NATIVE]:
+        spec = importlib.machinery.PathFinder.find_spec(name, folders)
+        if spec is None:
+            continue
+        for place in spec.submodule_search_locations or [spec.origin or ""]:
+            yield place
+            if (libraries := Path(place).with_name(f"{name}.libs")).is_dir():
+                yield str(libraries)
+            if name not in THEIR_NEEDS:
+                yield from map(str, sorted(Path(place).parent.glob(f"{name}-*.dist-info")))
+
+
+def _place_of(name: str) -> Path | None:
+    """Return the file or folder of a top-level module, also where an editable installation has it. Imports nothing."""
+    try:
+        spec = importlib.machinery.PathFinder.find_spec(name) or importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    found = [*(spec.submodule_search_locations or ()), spec.origin or ""] if spec else [""]
+    return Path(found[0]) if Path(found[0]).stem == name else None
+
+
+def _own(root: Path) -> Iterator[str]:
+    """Yield the files of this project which an attempt's process imports."""
+    for package in ("core", "grader", "grader/process"):
+        yield str(root / package / "__init__.py")
+    yield str(root / "grader" / "process" / "worker")
+    for name in OURS:
+        place = root.joinpath(*name.split(".")[1:])
+        yield str(place if place.is_dir() else place.with_suffix(".py"))
+
+
+def _outermost(folders: Iterable[str]) -> Iterator[str]:
+    kept: list[Path] = []
+    for folder in sorted(map(Path, folders)):
+        if not any(folder.is_relative_to(other) for other in kept):
+            kept.append(folder)
+            yield str(folder)
+
+
+def _around(folder: str, hidden: frozenset[str], read: list[str], listed: list[str]) -> None:
+    place = os.path.realpath(folder)
+    if place in hidden:
+        return
+    if not any(path.startswith(place + "/") for path in hidden):
+        read.append(folder)
+        return
+    listed.append(folder)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_symlink():  # what it leads to is listed itself, or is not meant to be seen
+                _around(entry.path, hidden, read, listed)

@@ -1,0 +1,273 @@
+"""The attempt's process: loads its source and answers calls until it is killed.
+
+Everything here can be reached and changed by the attempt. Nothing that it says of itself is evidence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import random
+import socket
+import sys
+import tempfile
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from groundup.core.communicator import Communicator
+from groundup.core.tensors import SCALARS, outline, same, tensors_in, with_tensors
+from groundup.grader.process.worker import wire
+from groundup.grader.process.worker.imports import ImportRules
+from groundup.grader.process.worker.limits import die_with_parent, limit_this_process
+from groundup.grader.process.worker.ranks import communicator
+
+CHUNK = 1 << 18
+# As they are before the attempt can put anything in their place; torch.manual_seed looks for devices each time.
+seed_torch, seed_python, seed_numpy = torch.default_generator.manual_seed, random.seed, numpy.random.seed
+
+
+def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]) -> None:
+    """Become the attempt's process: descriptors, limits, walls; say so, then serve. Never returns."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    channel = socket.socket(fileno=os.dup2(data, 3))
+    os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+    sys.stdout = os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="replace", closefd=False)
+    os.chdir(job["folder"])
+    # Libraries want these when they are imported, though they write nothing: a folder that is there will do.
+    folders = ("HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    os.environ.update(dict.fromkeys(folders, job["folder"]))
+    tempfile.tempdir = job["folder"]
+    os.setsid()
+    die_with_parent()
+    if job["cores"]:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, job["cores"])
+    limit_this_process(job["cpu_seconds"], threads=job["meeting"] is not None)
+    rules = ImportRules(job["imports"], sys.meta_path)
+    sys.meta_path[:] = [rules]
+    torch.set_num_threads(1)
+    try:
+        contain(job, containment)
+    except OSError as error:
+        channel.sendall(json.dumps({"problem": str(error)}).encode())
+        os._exit(70)
+    channel.sendall(json.dumps({"contained": containment["layer"]}).encode())
+    try:
+        Server(channel, rules).serve()
+    except BaseException:
+        os._exit(70)
+
+
+def contain(job: dict[str, Any], containment: dict[str, Any]) -> None:
+    """Put up the walls of the layer that was chosen. Raises OSError when one of them cannot be put up."""
+    layer, folder, meeting = containment["layer"], job["folder"], job["meeting"]
+    if layer == "process":
+        return
+    from groundup.grader.process.worker import jail
+
+    # Only in memory is its scratch limited in all; on a disk it could fill that.
+    to_read, to_work = ([], [folder]) if layer == "namespaces" else ([folder], [])
+    jail.enter(
+        jail.Walls(
+            read=[*containment["read"], *to_read, *(containment["network"] if meeting else ())],
+            list=containment["list"],
+            work=["/dev/null", *to_work, *([meeting] if meeting else [])],
+            talk=meeting is not None,
+        )
+    )
+
+
+class Server:
+    """Holds the attempt's module, its objects, and the graphs of calls that may yet be differentiated."""
+
+    def __init__(self, channel: socket.socket, rules: ImportRules) -> None:
+        self.channel, self.rules = channel, rules
+        self.incoming = wire.Incoming()
+        self.module: types.ModuleType | None = None
+        self.objects: dict[int, Any] = {}
+        self.communicators: dict[int, Communicator] = {}
+        self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self.asked: Any = None
+        self.operations: dict[str, Callable[[dict[str, Any], Any, dict[str, Any]], Any]] = {
+            "load": self.load, "new": self.new, "call": self.call, "vjp": self.vjp, "events": self.events,
+            "reseed": self.reseed, "each": self.each,
+        }  # fmt: skip
+
+    def serve(self) -> None:
+        """Answer requests, one at a time, for ever."""
+        while True:
+            meta, value = self.hear()
+            self.asked = meta["id"]
+            for number in meta["free"]:
+                self.graphs.pop(number, None)
+                self.objects.pop(number, None)
+                self.communicators.pop(number, None)
+            reply: dict[str, Any] = {"id": meta["id"], "ok": True}
+            try:
+                parts = self.answer(meta, value, reply)
+            except BaseException as error:
+                parts = wire.encode({"id": meta["id"], "ok": False}, self.told(error))
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            self.channel.sendall(b"".join(parts))
+
+    def answer(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> list[Any]:
+        """Do what is asked and return the frame that answers it. Raises what the attempt's code raises."""
+        result = self.operations[meta["op"]](meta, value, reply)
+        try:
+            return wire.encode(reply, result)
+        except wire.NotPlainError as error:
+            told = {
+                "types": ["NotPlainError"],  # alone: whoever expects a TypeError of the attempt's means another one
+                "message": f"the answer holds {error}, which cannot leave the attempt's process: return tensors, "
+                "numbers, text, lists, tuples, or dicts whose keys are text",
+                "lines": "",
+            }
+            return wire.encode({"id": meta["id"], "ok": False}, told)
+
+    def told(self, error: BaseException) -> dict[str, Any]:
+        """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
+        try:
+            types_ = [_text(t.__name__, 80) for t in type(error).__mro__[:12]]
+            message = _text(str(error), 2000)
+            if isinstance(error, ModuleNotFoundError) and error.name and not self.rules.allows(error.name):
+                message = self.rules.refusal(_text(error.name, 200))
+            if isinstance(error, SyntaxError):
+                message = _text(str(error.msg), 2000)
+                lines = [f"line {error.lineno}: {(error.text or '').strip()}"] if error.lineno else []
+            else:
+                frames = traceback.extract_tb(error.__traceback__)
+                own = [f for f in frames if f.filename == getattr(self.module, "__file__", None)]
+                lines = [f"line {f.lineno}, in {f.name}: {f.line}" for f in own[-4:]]
+            return {"types": types_, "message": message, "lines": _text("\n".join(lines), 2000)}
+        except BaseException:
+            return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}
+
+    def hear(self) -> tuple[dict[str, Any], Any]:
+        """Return the judge's next frame; ends the process when the judge is gone."""
+        while not self.incoming.whole:
+            received = self.channel.recv(CHUNK)
+            if not received:
+                os._exit(0)
+            self.incoming.take(received)
+        return wire.decode(*self.incoming.frame(), trusted=True)
+
+    def say(self, meta: dict[str, Any], value: Any) -> None:
+        """Send a frame in the midst of a call."""
+        self.channel.sendall(b"".join(wire.encode({"id": self.asked, **meta}, value)))
+
+    def own_line(self) -> str:
+        """Return which line of the attempt's own is being executed: ``line 12``."""
+        frame: types.FrameType | None = sys._getframe(1)
+        name = getattr(self.module, "__file__", None)
+        while frame is not None and frame.f_code.co_filename != name:
+            frame = frame.f_back
+        return f"line {frame.f_lineno}" if frame is not None else ""
+
+    def load(self, meta: dict[str, Any], source: str, reply: dict[str, Any]) -> None:
+        """Execute the attempt's source and see that it defines what is asked for."""
+        self.reseed(meta, meta["seed"], reply)
+        loader = _Source(meta["name"], source)
+        spec = importlib.util.spec_from_loader("attempt", loader)
+        assert spec is not None
+        self.module = importlib.util.module_from_spec(spec)
+        self.module.__file__ = meta["name"]
+        sys.modules["attempt"] = self.module
+        loader.exec_module(self.module)
+        if not callable(getattr(self.module, meta["implements"], None)):
+            defined = [n for n, v in vars(self.module).items() if getattr(v, "__module__", None) == "attempt"]
+            there = f"it defines {', '.join(defined[:20])}" if defined else "it defines nothing"
+            raise NameError(f"the file must define {meta['implements']!r}; {there}")
+
+    def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
+        """Have random numbers begin anew."""
+        seed_torch(seed)
+        seed_python(seed)
+        seed_numpy(seed % (1 << 32))
+
+    def new(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> None:
+        """Construct an object of the attempt's class, alone or on a rank; it goes by the request's number."""
+        args, kwargs = value
+        if "rank" in meta:
+            self.communicators[meta["id"]] = communicator(self, meta)
+            args = (self.communicators[meta["id"]], *args)
+        self.objects[meta["id"]] = getattr(self.module, meta["name"])(*args, **kwargs)
+
+    def call(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> Any:
+        """Call the attempt's function, or a method of one of its objects."""
+        args, kwargs = value
+        owner = self.module if meta["of"] is None else self.objects[meta["of"]]
+        inputs = tensors_in(value)
+        for tensor in inputs:
+            if tensor.sent_with_grad:  # type: ignore[attr-defined]
+                tensor.requires_grad_(True)
+        before = [tensor.detach().clone() for tensor in inputs]
+        given = {**dict(enumerate(args)), **kwargs}
+        outlines = {
+            place: outline(a) for place, a in given.items() if not isinstance(a, Tensor) and type(a) not in SCALARS
+        }
+        with torch.set_grad_enabled(meta["grad"]):
+            result = getattr(owner, meta["name"])(*args, **kwargs)
+        reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not same(a, b)]
+        reply["altered"] = [place for place, earlier in outlines.items() if outline(given[place]) != earlier]
+        if meta["keep"]:
+            self.graphs[meta["id"]] = (inputs, tensors_in(result))
+        return result
+
+    def each(self, meta: dict[str, Any], calls: list[Any], reply: dict[str, Any]) -> list[Any]:
+        """Make several calls; what one of them answered is kept as it then was."""
+        answers, reply["each"] = [], []
+        for args in calls:
+            told: dict[str, Any] = {}
+            answer = self.call(meta, (args, {}), told)
+            answers.append(with_tensors(answer, iter([t.clone() for t in tensors_in(answer)])))
+            reply["each"].append(told)
+        return answers
+
+    def events(self, meta: dict[str, Any], value: None, reply: dict[str, Any]) -> Any:
+        """Return when the communicator of an object sent and waited, where it took note of that."""
+        return getattr(self.communicators[meta["of"]], "events", [])
+
+    def vjp(self, meta: dict[str, Any], cotangents: list[Tensor], reply: dict[str, Any]) -> list[Tensor | None]:
+        """Return the vector-Jacobian product of an earlier call: one gradient for each input in ``wrt``."""
+        inputs, outputs = self.graphs[meta["of"]]
+        pairs = [(outputs[n], g) for n, g in zip(meta["which"], cotangents, strict=True)]
+        grads = torch.autograd.grad(
+            [o for o, _ in pairs], [inputs[n] for n in meta["wrt"]], [g for _, g in pairs],
+            retain_graph=True, allow_unused=True,
+        )  # fmt: skip
+        return list(grads)
+
+
+class _Source(importlib.abc.InspectLoader):
+    """Loads from memory; keeping the source lets ``inspect`` and ``triton.jit`` read it."""
+
+    def __init__(self, filename: str, source: str) -> None:
+        self.filename, self.source = filename, source.removeprefix("\ufeff")
+
+    def get_source(self, fullname: str) -> str:
+        return self.source
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return compile(self.source, self.filename, "exec", dont_inherit=True)
+
+    def is_package(self, fullname: str) -> bool:
+        return False
+
+
+def _text(text: str, longest: int) -> str:
+    """Return ``text`` as an exact string, whatever an attempt's subclass of it does when it is cut."""
+    return str.__str__(text)[:longest]

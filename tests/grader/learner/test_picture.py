@@ -1,0 +1,105 @@
+"""The picture of a lab, and the language of its labels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.axes
+import pytest
+from matplotlib import font_manager
+
+from groundup.core.lab import Lab, Outcome
+from groundup.grader.learner import picture as module
+from groundup.grader.learner.lab import LabRun
+from groundup.grader.learner.picture import CHINESE_FONTS, chinese_font, curves, picture
+
+LAB = Lab(
+    title={"en": "Loss over steps", "zh": "损失随步数的变化"},
+    uses=("toys/scale",),
+    x={"en": "steps", "zh": "步数"},
+    y={"en": "loss", "zh": "损失"},
+    bars={"en": "milliseconds", "zh": "毫秒"},
+    names={"bias": {"en": "the bias", "zh": "偏差"}, "forward": {"en": "forward", "zh": "前向"}},
+)
+needs_a_font = pytest.mark.skipif(chinese_font() is None, reason="no font with Chinese is installed")
+
+
+def run(contestant: str = "yours", **points: list[tuple[float, float]]) -> LabRun:
+    return LabRun(
+        technique="toys/scale", contestant=contestant, seed=0, quick=True, implementations={},
+        points=points or {"loss": [(0.0, 1.0), (1.0, 0.5)]},
+        bars=[("rank 0", 0.0, 1.0, "forward"), ("rank 1", 1.0, 2.0, "forward")], outcome=Outcome(figures=()),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _looked_for_anew() -> Iterator[None]:
+    chinese_font.cache_clear()
+    yield
+    chinese_font.cache_clear()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What is written on the axes."""
+    texts: dict[str, list[str]] = {}
+    for name in ("set_title", "set_xlabel", "set_ylabel"):
+        original = getattr(matplotlib.axes.Axes, name)
+
+        def noting(self: Any, text: str, *rest: Any, name: str = name, original: Any = original, **more: Any) -> Any:
+            texts.setdefault(name, []).append(text)
+            return original(self, text, *rest, **more)
+
+        monkeypatch.setattr(matplotlib.axes.Axes, name, noting)
+    return texts
+
+
+@needs_a_font
+def test_a_picture_in_chinese_has_every_character(written: dict[str, list[str]]) -> None:
+    drawn = picture(LAB, [run(bias=[(0, 1)], other=[(0, 2)]), run("reference")], "zh")  # a warning would be an error
+    assert drawn.startswith(b"\x89PNG")
+    assert written == {"set_title": ["损失随步数的变化"], "set_xlabel": ["步数", "毫秒"], "set_ylabel": ["损失"]}
+
+
+def test_without_a_font_for_it_the_picture_is_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "chinese_font", lambda: None)
+    assert picture(LAB, [run()], "zh") == picture(LAB, [run()])
+
+
+def test_in_another_language_the_picture_is_in_english(written: dict[str, list[str]]) -> None:
+    picture(LAB, [run()], "tlh")
+    assert written["set_title"] == ["Loss over steps"]
+
+
+def test_curves_are_called_as_the_lab_calls_them() -> None:
+    made = [("yours", {"bias": [(0.0, 1.0)], "other": [(0.0, 2.0)]}), ("reference", {"bias": [(0.0, 1.0)]})]
+    assert [label for _, label, _ in curves(LAB, made, "en")] == ["yours: the bias", "yours: other", "reference"]
+    assert [label for _, label, _ in curves(LAB, made, "zh")] == ["你的实现：偏差", "你的实现：other", "参考实现"]
+
+
+# Fonts
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What matplotlib remembers holds no font with Chinese."""
+    manager = copy.copy(font_manager.fontManager)
+    files = {font.fname for font in manager.ttflist if font.name in CHINESE_FONTS}  # of a collection, all faces
+    manager.ttflist = [font for font in manager.ttflist if font.fname not in files]
+    monkeypatch.setattr(font_manager, "fontManager", manager)
+
+
+@needs_a_font
+@pytest.mark.usefixtures("forgetful")
+def test_a_font_is_found_that_was_installed_after_matplotlib_first_ran() -> None:
+    assert chinese_font() in CHINESE_FONTS
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_where_there_is_no_font_none_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(broken), str(tmp_path / "gone.ttf")])
+    assert chinese_font() is None

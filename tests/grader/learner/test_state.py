@@ -1,0 +1,644 @@
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from groundup.core.errors import StateProblem
+from groundup.grader.judging.verdict import Diagnosis, PropertyResult
+from groundup.grader.learner import state as state_module
+from groundup.grader.learner.state import State
+
+SOAK = Path(__file__).with_name("state_soak.py")
+ELSEWHERE = os.environ.get("GROUNDUP_TEST_DATABASE")  # an SQLAlchemy URL: the same claims are tried there, too
+
+a_verdict = runpy.run_path(str(SOAK))["a_verdict"]
+
+
+@pytest.fixture(params=["sqlite", "elsewhere"] if ELSEWHERE else ["sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    if request.param == "sqlite":
+        return tmp_path / "learn.db"
+    assert ELSEWHERE
+    engine = sa.create_engine(ELSEWHERE)
+    tables = sa.MetaData()
+    tables.reflect(engine)
+    tables.drop_all(engine)
+    engine.dispose()
+    return ELSEWHERE
+
+
+@pytest.fixture
+def state(database: Path | str) -> Iterator[State]:
+    with State(database) as state:
+        yield state
+
+
+def run_sql(file: Path, *statements: str) -> list[Any]:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+
+def soak(mode: str, job: str, how_many: int, folder: Path, seed: int = 0) -> list[tuple[int, str]]:
+    command = [sys.executable, "-W", "error", str(SOAK), mode, job, str(how_many), str(folder), str(seed)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = (line.split(" ", 1) for line in ended.stdout.splitlines())
+    return [(int(number), what) for number, what in lines]
+
+
+def assert_whole(file: Path, reported: list[str]) -> None:
+    """Every reported row, named by its id and digest, is in the database, and the database is intact."""
+    there = {f"{number} {sha256}" for number, sha256 in run_sql(file, "SELECT id, sha256 FROM verdicts")}
+    assert set(reported) <= there
+    assert run_sql(file, "PRAGMA integrity_check") == [("ok",)]
+
+
+# What is kept
+
+
+def test_a_verdict_comes_back_as_it_was_given(state: State) -> None:
+    given = a_verdict(
+        seed=2**127 - 1,
+        given_at=datetime(2026, 3, 1, 12, 30, 0, 123456, timezone(timedelta(hours=8))),
+        properties=(
+            PropertyResult(
+                id="halves",
+                claim="減半",
+                status="failed",
+                counterexample={"x": "3"},
+                printed="\0 \udcff \ud83d",
+                points=2.0,
+            ),
+        ),
+        diagnosis=(Diagnosis(id="doubles", kind="misconception", says="It doubles."),),
+        problem="none",
+    )
+    state.record(given, "", {})
+    assert state.verdicts() == [given]
+
+
+def test_a_verdict_is_there_for_the_next_command(database: Path | str) -> None:
+    given = a_verdict()
+    with State(database) as state:
+        state.record(given, "", {})
+    with State(database) as state:
+        assert state.verdicts(given.technique) == [given]
+
+
+def test_a_verdict_s_columns_say_what_it_says(state: State) -> None:
+    given = a_verdict("x = 1", given_at=datetime(2026, 3, 1, 1, tzinfo=timezone(timedelta(hours=8))))
+    number = state.record(given, "x = 1", {})
+    with state._transaction() as connection:
+        row = connection.execute(sa.select(state_module._verdicts)).mappings().one()
+    assert dict(row) == {
+        "id": number,
+        "learner": "",
+        "technique": given.technique,
+        "technique_version": 1,
+        "given_at": datetime(2026, 2, 28, 17, tzinfo=UTC),
+        "passed": False,
+        "outcome": "fell_short",
+        "score": 0.5,
+        "seed": "7",
+        "sha256": given.attempt.sha256,
+        "source": b"x = 1",
+        "containment": "namespaces",
+        "environment": {"python": "3.11"},
+        "verdict": row["verdict"],
+    }
+    assert json.loads(row["verdict"])["properties"][0]["id"] == "halves"
+
+
+def test_verdicts_come_newest_first_of_one_technique_or_of_all(state: State) -> None:
+    for seed, technique in enumerate(["rl/gae", "rl/ppo", "rl/gae"]):
+        state.record(a_verdict(technique=technique, seed=seed), "", {})
+    assert [v.seed for v in state.verdicts()] == [2, 1, 0]
+    assert [v.seed for v in state.verdicts("rl/gae")] == [2, 0]
+    assert state.verdicts("rl/dqn") == []
+
+
+@pytest.mark.parametrize(
+    "source", ["", "x = 1\r\n\ty = '數'\n", "\0", b"# \xff\xfe latin".decode("utf-8", "surrogateescape")]
+)
+def test_an_attempt_s_source_comes_back_byte_for_byte(state: State, source: str) -> None:
+    given = a_verdict(source)
+    state.record(given, source, {})
+    assert state.source(given.attempt.sha256) == source
+    assert state.source("0" * 64) is None
+
+
+def test_a_grading_replaces_the_cases_of_its_own_technique_only(state: State) -> None:
+    long = bytes(range(256)) * 64
+    state.record(a_verdict(technique="rl/gae"), "", {b"\0key": {b"", b"\xff"}, b"other": {long}})
+    state.record(a_verdict(technique="rl/ppo"), "", {b"key": {b"ppo"}})
+    assert state.cases("rl/gae") == {b"\0key": {b"", b"\xff"}, b"other": {long}}
+    state.record(a_verdict(technique="rl/gae"), "", {b"key": {b"new"}})
+    assert state.cases("rl/gae") == {b"key": {b"new"}}
+    state.record(a_verdict(technique="rl/gae"), "", {})
+    assert state.cases("rl/gae") == {}
+    assert state.cases("rl/ppo") == {b"key": {b"ppo"}}
+
+
+def test_a_verdict_and_its_cases_are_kept_together_or_not_at_all(state: State) -> None:
+    state.record(a_verdict(), "", {b"key": {b"old"}})
+
+    def break_off(*call: Any) -> None:
+        if "INSERT INTO cases" in call[2]:
+            raise KeyboardInterrupt
+
+    sa.event.listen(state._engine, "before_cursor_execute", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        state.record(a_verdict(seed=8), "", {b"key": {b"new"}})
+    assert [v.seed for v in state.verdicts()] == [7]
+    assert state.cases(a_verdict().technique) == {b"key": {b"old"}}
+
+
+def test_the_best_verdict_is_a_passed_one_then_the_highest_then_the_newest(state: State) -> None:
+    assert state.best("rl/gae") is None
+    for seed, score in enumerate([0.25, 0.75, 0.75, 0.5]):
+        state.record(a_verdict(technique="rl/gae", seed=seed, score=score), "", {})
+    best = state.best("rl/gae")
+    assert best is not None
+    assert best.seed == 2
+    assert not state.ever_passed("rl/gae")
+    state.record(a_verdict(technique="rl/gae", seed=9, score=0.5, passed=True, outcome="passed"), "", {})
+    best = state.best("rl/gae")
+    assert best is not None
+    assert best.seed == 9
+    assert state.ever_passed("rl/gae")
+    assert not state.ever_passed("rl/ppo")
+
+
+def test_a_standing_is_the_latest_score_the_attempts_and_the_newest_version_passed(state: State) -> None:
+    passed = {"passed": True, "outcome": "passed", "score": 1.0}
+    for other in (passed, passed | {"version": 2}, {"version": 3, "score": 0.25}):
+        state.record(a_verdict(technique="rl/gae", **other), "", {})
+    state.record(latest := a_verdict(technique="rl/ppo"), "", {})
+    standings = state.last_scores()
+    assert list(standings) == ["rl/gae", "rl/ppo"]
+    gae, ppo = standings.values()
+    assert (gae.score, gae.outcome, gae.attempts, gae.ever_passed) == (0.25, "fell_short", 3, True)
+    assert (gae.version, gae.passed_version) == (3, 2)
+    assert [gae.is_older(version) for version in (2, 3)] == [False, True]  # the pass counts, not what came after
+    assert [ppo.is_older(version) for version in (1, 2)] == [False, True]
+    assert (ppo.score, ppo.attempts, ppo.ever_passed, ppo.given_at) == (0.5, 1, False, latest.given_at)
+
+
+def test_a_grading_that_was_not_gradable_does_not_count_in_a_standing(state: State) -> None:
+    broken = {"outcome": "not_gradable", "score": 0.0}
+    state.record(a_verdict(technique="rl/gae", score=0.75), "", {})
+    state.record(a_verdict(technique="rl/gae", **broken), "", {})
+    state.record(a_verdict(technique="rl/ppo", **broken), "", {})
+    standings = state.last_scores()
+    assert list(standings) == ["rl/gae"]
+    assert (standings["rl/gae"].score, standings["rl/gae"].attempts) == (0.75, 1)
+
+
+def test_all_standings_take_one_query_and_no_verdict_s_json(state: State) -> None:
+    for technique in ("rl/gae", "rl/ppo", "rl/dqn"):
+        state.record(a_verdict(technique=technique), "", {})
+    with state._transaction(writes=True) as connection:
+        connection.execute(sa.update(state_module._verdicts).values(verdict="not JSON"))
+    statements: list[str] = []
+    sa.event.listen(state._engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    assert len(state.last_scores()) == 3
+    assert sum(statement.startswith("SELECT") for statement in statements) == 1
+
+
+def test_events_come_back_oldest_first(state: State) -> None:
+    before = datetime.now(UTC)
+    state.note("rl/gae", "started")
+    state.note("rl/gae", "reset", "gae.1.py")
+    state.note("rl/ppo", "gave_up")
+    events = state.events("rl/gae")
+    assert [(e.technique, e.kind, e.detail) for e in events] == [
+        ("rl/gae", "started", ""),
+        ("rl/gae", "reset", "gae.1.py"),
+    ]
+    assert before <= events[0].at <= events[1].at <= datetime.now(UTC)
+
+
+def test_a_hint_asked_for_twice_is_one_hint(state: State) -> None:
+    assert state.hints_used("rl/gae") == 0
+    for technique, kind, detail in [
+        ("rl/gae", "hint", "1/1"),
+        ("rl/gae", "hint", "1/2"),
+        ("rl/gae", "hint", "1/1"),
+        ("rl/gae", "started", "1/3"),
+        ("rl/ppo", "hint", "1/4"),
+    ]:
+        state.note(technique, kind, detail)  # type: ignore[arg-type]
+    assert state.hints_used("rl/gae") == 2
+
+
+def test_learners_who_share_a_database_see_their_own_rows_only(database: Path | str) -> None:
+    with State(database, "ada") as ada, State(database, "alan") as alan:
+        ada.record(a_verdict("ada", passed=True, outcome="passed"), "ada", {b"key": {b"ada"}})
+        ada.note("alignment/toy-rule", "hint", "1/1")
+        alan.record(a_verdict("alan"), "alan", {b"key": {b"alan"}})
+        technique = a_verdict().technique
+        assert ada.cases(technique) == {b"key": {b"ada"}}
+        assert alan.cases(technique) == {b"key": {b"alan"}}
+        assert [len(who.verdicts()) for who in (ada, alan)] == [1, 1]
+        assert [who.ever_passed(technique) for who in (ada, alan)] == [True, False]
+        assert [who.last_scores()[technique].attempts for who in (ada, alan)] == [1, 1]
+        assert [who.hints_used(technique) for who in (ada, alan)] == [1, 0]
+        assert alan.events(technique) == []
+        assert alan.source(a_verdict("ada").attempt.sha256) is None
+
+
+# Quizzes
+
+
+def begun(state: State, technique: str = "rl/gae", seed: int = 7) -> int:
+    return state.begin_quiz(technique, seed, "0" * 64, 3)
+
+
+def test_a_quiz_comes_back_with_its_answers_in_the_order_given(state: State) -> None:
+    before = datetime.now(UTC)
+    number = begun(state, seed=2**63 - 1)
+    given: list[tuple[str, Any, bool]] = [("size", 1.7, True), ("colour", "grün", False), ("all", ["b", "a"], True)]
+    for answer in given:
+        state.answer_quiz(number, *answer)
+    (quiz,) = state.quizzes("rl/gae")
+    assert (quiz.number, quiz.technique, quiz.seed, quiz.sha256) == (number, "rl/gae", 2**63 - 1, "0" * 64)
+    assert (quiz.questions, quiz.status, quiz.right, quiz.ended_at) == (3, "open", 2, None)
+    assert [(a.question, a.answer, a.right) for a in quiz.answers] == given
+    assert before <= quiz.began_at <= quiz.answers[0].at <= quiz.answers[2].at <= datetime.now(UTC)
+
+
+def test_an_answer_is_there_for_the_next_command(database: Path | str) -> None:
+    with State(database) as state:
+        number = begun(state)
+        state.answer_quiz(number, "size", 1.7, True)
+    with State(database) as state:
+        assert [a.question for a in state.quizzes()[0].answers] == ["size"]
+        state.answer_quiz(number, "colour", "red", False)
+        state.finish_quiz(number)
+        (quiz,) = state.quizzes()
+        assert (quiz.status, len(quiz.answers)) == ("finished", 2)
+        assert quiz.ended_at is not None
+
+
+def test_the_first_answer_to_a_question_counts(state: State) -> None:
+    number = begun(state)
+    state.answer_quiz(number, "size", 1.0, False)
+    state.answer_quiz(number, "size", 1.7, True)
+    assert [(a.answer, a.right) for a in state.quizzes()[0].answers] == [(1.0, False)]
+
+
+def test_a_quiz_begun_gives_up_the_open_one_of_its_technique_only(state: State) -> None:
+    finished = begun(state)
+    state.finish_quiz(finished)
+    for technique in ("rl/ppo", "rl/gae", "rl/gae"):
+        begun(state, technique)
+    assert [(q.technique, q.status) for q in state.quizzes()] == [
+        ("rl/gae", "open"),
+        ("rl/gae", "given_up"),
+        ("rl/ppo", "open"),
+        ("rl/gae", "finished"),
+    ]
+    assert [q.ended_at is None for q in state.quizzes("rl/gae")] == [True, False, False]
+
+
+def test_a_quiz_answered_at_once_is_finished_and_leaves_the_open_one_open(state: State) -> None:
+    half = begun(state)
+    number = state.record_quiz("rl/gae", 8, "1" * 64, 4, {"size": (1.7, True), "colour": ("red", False)})
+    whole, still_open = state.quizzes("rl/gae")
+    assert (whole.number, whole.status, whole.questions, whole.right) == (number, "finished", 4, 1)
+    assert (still_open.number, still_open.status) == (half, "open")
+    assert state.record_quiz("rl/gae", 8, "1" * 64, 4, {}) > number
+
+
+def test_a_quiz_answered_at_once_is_kept_whole_or_not_at_all(state: State) -> None:
+    def break_off(*call: Any) -> None:
+        if "INSERT INTO quiz_answers" in call[2]:
+            raise KeyboardInterrupt
+
+    sa.event.listen(state._engine, "before_cursor_execute", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        state.record_quiz("rl/gae", 8, "1" * 64, 4, {"size": (1.7, True)})
+    assert state.quizzes() == []
+
+
+def test_learners_who_share_a_database_sit_their_own_quizzes(database: Path | str) -> None:
+    with State(database, "ada") as ada, State(database, "alan") as alan:
+        hers, his = begun(ada), begun(alan)
+        ada.answer_quiz(hers, "size", 1.7, True)
+        begun(alan)
+        assert [(q.status, q.right) for q in ada.quizzes()] == [("open", 1)]
+        assert [(q.number == his, q.status) for q in alan.quizzes()] == [(False, "open"), (True, "given_up")]
+
+
+# Rows and tables of other versions
+
+
+def rewrite(state: State, number: int, **changes: Any) -> None:
+    """Give verdict ``number`` other JSON: a callable changes a part of it, a string replaces it."""
+    verdicts = state_module._verdicts
+    with state._transaction(writes=True) as connection:
+        one = verdicts.c.id == number
+        whole = json.loads(connection.execute(sa.select(verdicts.c.verdict).where(one)).scalar_one())
+        connection.execute(sa.update(verdicts).where(one).values(verdict=json.dumps(whole | changes)))
+
+
+def test_fields_that_another_groundup_wrote_are_left_out(state: State) -> None:
+    given = a_verdict()
+    number = state.record(given, "", {})
+    whole = json.loads(given.model_dump_json())
+    assert "held" in whole  # a computed field is such a one
+    properties = [p | {"mood": "grim", "deep": {"x": 1}} for p in whole["properties"]]
+    rewrite(
+        state,
+        number,
+        **whole | {"properties": properties, "attempt": whole["attempt"] | {"size": 3}, "weather": "fair"},
+    )
+    assert state.verdicts() == [given]
+    assert state.problems == {}
+
+
+def test_a_verdict_from_before_the_plugin_contract_was_kept_is_read(state: State) -> None:
+    number = state.record(given := a_verdict(contract=1), "", {})
+    verdicts = state_module._verdicts
+    older = {k: v for k, v in json.loads(given.model_dump_json(round_trip=True)).items() if k != "contract"}
+    with state._transaction(writes=True) as connection:
+        connection.execute(sa.update(verdicts).where(verdicts.c.id == number).values(verdict=json.dumps(older)))
+    assert [v.contract for v in state.verdicts()] == [None]
+    assert state.problems == {}
+
+
+@pytest.mark.parametrize("text", ["{", "null", "[]", "{}", '{"technique": 3, "extra": 4}', "\udcff"])
+def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text: str) -> None:
+    numbers = [state.record(a_verdict(seed=seed, score=seed / 4), "", {}) for seed in (1, 2, 3)]
+    with state._transaction(writes=True) as connection:
+        verdicts = state_module._verdicts
+        broken = sa.update(verdicts).where(verdicts.c.id == numbers[2])
+        connection.execute(broken.values(verdict=text.encode("ascii", "backslashreplace").decode()))
+    assert [v.seed for v in state.verdicts()] == [2, 1]
+    assert list(state.problems) == [numbers[2]]
+    assert f"Verdict {numbers[2]} " in str(state.problems[numbers[2]])
+    best = state.best(a_verdict().technique)
+    assert best is not None
+    assert best.seed == 2
+    assert state.last_scores()[a_verdict().technique].attempts == 3
+
+
+def test_a_database_of_a_newer_groundup_is_refused_and_left_as_it_is(database: Path | str) -> None:
+    with State(database) as state, state._transaction(writes=True) as connection:
+        connection.execute(sa.update(state_module._schema).values(version=99))
+    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 1\)\. Update"):
+        State(database)
+    with state._transaction() as connection:
+        assert connection.execute(sa.select(state_module._schema.c.version)).all() == [(99,)]
+    state.close()
+
+
+def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
+    database: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = a_verdict()
+    with State(database) as state:
+        state.record(given, "", {})
+    ran: list[int] = []
+
+    def to_version_2(connection: sa.Connection) -> None:
+        ran.append(2)
+        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
+
+    def to_version_3(connection: sa.Connection) -> None:
+        ran.append(3)
+        connection.exec_driver_sql("INSERT INTO lessons VALUES (5)")
+
+    for known in ([to_version_2], [to_version_2, to_version_3], [to_version_2, to_version_3]):
+        monkeypatch.setattr(state_module, "MIGRATIONS", known)
+        with State(database) as state:
+            assert state.verdicts() == [given]
+    assert ran == [2, 3]
+    with State(database) as state, state._transaction() as connection:
+        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(3,)]
+        assert connection.exec_driver_sql("SELECT id FROM lessons").all() == [(5,)]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(
+    database: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with State(database) as state:
+        state.record(a_verdict(), "", {})
+
+    def to_version_2(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
+        connection.exec_driver_sql("DELETE FROM verdicts")
+        connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module, "MIGRATIONS", [to_version_2])
+        with pytest.raises(StateProblem, match="nowhere"):
+            State(database)
+    with State(database) as state:
+        assert len(state.verdicts()) == 1
+        with state._transaction() as connection:
+            assert not sa.inspect(connection).has_table("lessons")
+
+
+# Databases that cannot be used
+
+
+def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "learn.db"
+    file.write_bytes(b"my notes" * 1000)
+    with pytest.raises(StateProblem, match=r"learn\.db is damaged\. Move it elsewhere"):
+        State(file)
+    assert file.read_bytes() == b"my notes" * 1000
+
+
+def test_damage_inside_a_database_is_named_when_it_is_met(tmp_path: Path) -> None:
+    file = tmp_path / "learn.db"
+    with State(file) as state:
+        for seed in range(50):
+            state.record(a_verdict(seed=seed), "x" * 2000, {})
+    whole = file.read_bytes()
+    file.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with State(file) as state, pytest.raises(StateProblem, match=r"learn\.db is damaged"):
+        state.verdicts()
+    assert len(file.read_bytes()) == len(whole)
+
+
+def test_a_place_that_cannot_hold_a_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateProblem, match=r"file/learn\.db cannot be used.*Make it and its folder writable"):
+        State(tmp_path / "file" / "learn.db")
+    (tmp_path / "learn.db").mkdir()
+    with pytest.raises(StateProblem, match=r"learn\.db cannot be used.*unable to open"):
+        State(tmp_path / "learn.db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(StateProblem, match=r"learn\.db cannot be used.*Make it and its folder writable"):
+            State(tmp_path / "learn.db")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_read_only_database_says_so_when_it_is_written(tmp_path: Path) -> None:
+    with State(tmp_path / "learn.db") as state:
+        state.record(a_verdict(), "", {})
+    with State(f"sqlite:///file:{tmp_path}/learn.db?mode=ro&uri=true") as state:
+        assert len(state.verdicts()) == 1
+        with pytest.raises(
+            StateProblem, match=r"Make it and its folder writable.*\(attempt to write a readonly database\)"
+        ):
+            state.note("rl/gae", "started")
+
+
+@pytest.mark.parametrize("url", ["no url", "nosuchdatabase://host/class", "mysql+nosuchdriver://me:secret@host/class"])
+def test_a_url_that_does_not_work_is_a_problem_of_the_settings(url: str) -> None:
+    with pytest.raises(StateProblem, match=r"'database' of learn\.toml does not work here") as problem:
+        State(url)
+    assert "secret" not in str(problem.value)
+
+
+def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlcipher3", sqlite3)  # SQLite's one dialect whose URL carries a password
+    with pytest.raises(StateProblem, match=r"nowhere/learn\.db cannot be used") as problem:
+        State(f"sqlite+pysqlcipher://:secret@/{tmp_path}/nowhere/learn.db")
+    assert "secret" not in str(problem.value)
+
+
+# SQLite: nothing reported is lost
+
+
+def test_a_commit_is_on_disk_and_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    with State(tmp_path / "learn.db") as state, State(tmp_path / "learn.db") as reader:
+        state.note("rl/gae", "started")
+        with state._transaction(writes=True) as connection:
+            pragmas = ("journal_mode", "synchronous")
+            assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas] == ["wal", 3]
+            connection.execute(sa.delete(state_module._events))
+            assert len(reader.events("rl/gae")) == 1
+
+
+@pytest.mark.parametrize("place", ["no shared memory", "no shared files"])
+def test_without_a_write_ahead_log_a_database_works_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    database: Path | str = tmp_path / "learn.db"
+    if place == "no shared memory":
+        database = f"sqlite:///file:{tmp_path}/learn.db?vfs=unix-dotfile&uri=true"  # SQLite's own, for such places
+    else:
+        monkeypatch.setattr(state_module, "_takes_wal", lambda connection: False)
+    with State(database) as one, State(database) as other:
+        for state in (one, other):
+            state.record(a_verdict(), "", {})
+        assert len(one.verdicts()) == len(other.verdicts()) == 2
+        with one._transaction() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
+
+
+def test_nothing_but_the_database_is_left_in_its_folder(tmp_path: Path) -> None:
+    with State(tmp_path / "new" / "learn.db") as state:
+        state.note("rl/gae", "started")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["learn.db"]
+
+
+def test_a_database_in_memory_works() -> None:
+    with State("sqlite://") as state:
+        state.record(a_verdict(), "", {})
+        assert len(state.verdicts()) == 1
+
+
+def test_a_writer_waits_for_another_to_finish(tmp_path: Path) -> None:
+    with (
+        State(tmp_path / "learn.db") as state,
+        closing(sqlite3.connect(tmp_path / "learn.db", isolation_level=None, check_same_thread=False)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        other.execute(
+            "INSERT INTO events (learner, technique, kind, detail, at) VALUES ('', 'rl/gae', 'hint', '1', '2026-01-01')"
+        )
+        finish = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        finish.start()
+        state.note("rl/gae", "hint", "2")  # an SQLite that does not wait raises here
+        finish.join()
+        assert state.hints_used("rl/gae") == 2
+
+
+def test_a_database_that_is_held_for_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_module, "BUSY_SECONDS", 0.05)
+    with (
+        State(tmp_path / "learn.db") as state,
+        closing(sqlite3.connect(tmp_path / "learn.db", isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateProblem, match=r"learn\.db is held by another process.*try again"):
+            state.note("rl/gae", "started")
+
+
+def test_processes_that_start_at_once_in_an_empty_folder_lose_nothing(tmp_path: Path) -> None:
+    for number in range(3):
+        folder = tmp_path / str(number)
+        reported = [what for _, what in soak("race", "record_ten", 8, folder)]
+        assert len(set(reported)) == 80
+        assert_whole(folder / ".learn" / "learn.db", reported)
+        with State(folder / ".learn" / "learn.db") as state:
+            verdicts = state.verdicts()
+            assert len(verdicts) == 80
+            # each grading replaced the cases of the one before, so what is left is the last one's
+            assert state.cases(verdicts[0].technique) == {
+                b"halves": {(state.source(verdicts[0].attempt.sha256) or "").encode()}
+            }
+
+
+def assert_kills_lose_nothing(folder: Path, how_many: int, seed: int) -> None:
+    reported = soak("kill", "record", how_many, folder, seed)
+    assert {number for number, _ in reported} == set(range(how_many))  # each had reported something when it was killed
+    assert_whole(folder / ".learn" / "learn.db", [what for _, what in reported])
+
+
+def assert_kills_at_the_first_creation_leave_a_database_that_works(folder: Path, how_many: int, seed: int) -> None:
+    reported = soak("kill", "first", how_many, folder, seed)
+    by_folder: dict[int, list[str]] = {number: [] for number in range(how_many)}
+    for number, what in reported:
+        by_folder[number].append(what)
+    for number, rows in by_folder.items():
+        file = folder / str(number) / ".learn" / "learn.db"
+        with State(file) as state:
+            new = state.record(a_verdict("new"), "new", {})
+        assert_whole(file, [*rows, f"{new} {a_verdict('new').attempt.sha256}"])
+
+
+def test_a_kill_at_any_moment_loses_no_verdict_that_was_reported(tmp_path: Path) -> None:
+    assert_kills_lose_nothing(tmp_path, 20, seed=1)
+
+
+def test_a_kill_while_the_database_is_made_leaves_one_that_works(tmp_path: Path) -> None:
+    assert_kills_at_the_first_creation_leave_a_database_that_works(tmp_path, 20, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_many_kills_lose_no_verdict_that_was_reported(tmp_path: Path, seed: int) -> None:
+    assert_kills_lose_nothing(tmp_path / "record", 200, seed)
+    assert_kills_at_the_first_creation_leave_a_database_that_works(tmp_path / "first", 200, seed)
+
+
+def test_importing_the_state_imports_nothing_heavy_but_sqlalchemy() -> None:
+    code = "import sys, groundup.grader.learner.state, groundup.grader.learner.workspace; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "sqlalchemy" in imported
+    assert not {"torch", "numpy", "pytest", "hypothesis", "sqlalchemy.orm", "rich"} & set(imported)
