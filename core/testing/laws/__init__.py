@@ -1,7 +1,7 @@
 """What holds of every implementation of an interface, written once.
 
-Each module holds the laws of one interface, and a ``Setting``: what a technique says of itself, so that the laws can be
-tried on it (how it is constructed, which shapes it takes, how exact it is). A properties file makes properties of them::
+Each module holds the laws of one interface, and a ``Setting``: what a technique says of itself, so that the laws can
+be tried on it (how it is constructed, which shapes it takes, how exact it is). A properties file makes properties of them::
 
     from groundup.core.testing.laws import kv_cache as laws
 
@@ -12,7 +12,7 @@ tried on it (how it is constructed, which shapes it takes, how exact it is). A p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from groundup.core.testing.marks import after as mark_after
 from groundup.core.testing.marks import claim as mark_claim
