@@ -1,7 +1,8 @@
 """What holds of every implementation of an interface, written once.
 
 Each module holds the laws of one interface, and a ``Setting``: what a technique says of itself, so that the laws can
-be tried on it (how it is constructed, which shapes it takes, how exact it is). A properties file makes properties of them::
+be tried on it (how it is constructed, which shapes it takes, how exact it is). A properties file makes its properties
+of them::
 
     from groundup.core.testing.laws import kv_cache as laws
 
