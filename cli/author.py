@@ -180,9 +180,10 @@ def matrix(technique: str, mutants: bool, seed: int, as_json: bool) -> None:
     with ForkServer() as server:
         from groundup.grader.authoring.author import Check
         from groundup.grader.judging.judge import Judge
+        from groundup.grader.judging.properties import Properties
 
         judge = Judge(server)
-        names = judge.property_names(chosen)
+        names = Properties(chosen).names
         killers = Check(judge, chosen, first_seed=seed).matrix(mutants=mutants)
     if as_json:
         print_json({"properties": names, "killers": {mistake: sorted(k) for mistake, k in killers.items()}})

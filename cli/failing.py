@@ -38,7 +38,9 @@ def failing(technique: Technique, name: str | None, file: Path | None, seed: int
     from groundup.grader.process.fork_server import ForkServer
 
     with ForkServer() as server:
-        from groundup.grader.judging.judge import THOROUGH_EXAMPLES, Judge, read_attempt
+        from groundup.grader.judging.judge import Judge
+        from groundup.grader.judging.plan import THOROUGH_EXAMPLES
+        from groundup.grader.process.text import read_attempt
 
         judge = Judge(server, lang)
         thorough = False

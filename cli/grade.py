@@ -41,7 +41,8 @@ from groundup.core.errors import (
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
-    from groundup.grader.judging.judge import Judge, Tell
+    from groundup.grader.judging.judge import Judge
+    from groundup.grader.judging.property_run import Tell
     from groundup.grader.judging.verdict import PropertyResult, Verdict
     from groundup.grader.learner.state import State
     from groundup.grader.learner.workspace import Workspace
@@ -164,7 +165,7 @@ def _graded(
     tell: Tell | None,
 ) -> Verdict:
     """Grade one attempt and have the verdict on disk before anyone is told of it."""
-    from groundup.grader.judging.judge import read_attempt
+    from groundup.grader.process.text import read_attempt
 
     name = shown(path)
     source = read_attempt(Path(name))

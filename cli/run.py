@@ -147,7 +147,7 @@ def _run(
 
 
 def _attempts(workspace: Workspace | None, lab: Lab) -> dict[str, str]:
-    from groundup.grader.judging.judge import read_attempt
+    from groundup.grader.process.text import read_attempt
 
     if workspace is None:
         return {}

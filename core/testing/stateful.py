@@ -9,10 +9,10 @@ from typing import Any
 
 import hypothesis
 import torch
-from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.reporting import with_reporter
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
 
+from groundup.core.testing.hypothesis_internals import as_database, set_key
 from groundup.core.testing.literals import literal
 
 
@@ -68,10 +68,10 @@ def run_again(machine: type[ImplMachine], impl: Any, choices: Any, settings: hyp
 
     Another ``impl`` may allow other steps, so that the draws run out: what was run until then has held.
     """
-    kept = InMemoryExampleDatabase()
-    kept.save(b"case", choices_to_bytes(choices))
-    once = hypothesis.settings(settings, database=kept, phases=[hypothesis.Phase.reuse])
-    test: Any = machine_test(machine, impl, once)
-    test._hypothesis_internal_database_key = b"case"
+    database = as_database(b"case", choices)
+    test = machine_test(
+        machine, impl, hypothesis.settings(settings, database=database, phases=[hypothesis.Phase.reuse])
+    )
+    set_key(test, b"case")
     with with_reporter(lambda _: None), contextlib.suppress(hypothesis.errors.Unsatisfiable):
         test()

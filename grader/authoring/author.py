@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,7 @@ from groundup.core.errors import AttemptDied, AttemptRaised, GroundupError, Unkn
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.core.tensors import tensors_in
-from groundup.core.testing.modules import current_module, module_from_source
+from groundup.core.testing.modules import module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.authoring.cheats import CALLS, NAMES, cheat
 from groundup.grader.authoring.mutants import mutants as every_mutant
@@ -22,11 +21,13 @@ from groundup.grader.authoring.soundness.pace import allowed
 from groundup.grader.authoring.soundness.places import Found, place
 from groundup.grader.judging.edits import load_edits
 from groundup.grader.judging.exercise import stub
-from groundup.grader.judging.judge import TOTAL_SECONDS, Judge, PropertyRun, Subject
+from groundup.grader.judging.judge import Judge
 from groundup.grader.judging.local import LocalAttempt
+from groundup.grader.judging.plan import Plan
+from groundup.grader.judging.properties import Properties, load_reference
+from groundup.grader.judging.property_run import PropertyRun
+from groundup.grader.judging.subject import Subject
 from groundup.grader.judging.verdict import PropertyResult, Verdict
-from groundup.grader.process.group import start
-from groundup.grader.process.proxy import proxy
 
 LONGEST_GRADE = 3.0  # seconds, of the solution, once the fork server is there
 MUTANTS_TRIED = 60  # for properties that find no misconception out
@@ -217,7 +218,7 @@ class Check:
 
     def properties(self) -> Found:
         """Every property finds out a misconception, or a mutant where there is no misconception for it."""
-        names = self.judge.property_names(self.technique)
+        names = Properties(self.technique).names
         idle = [name for name in names if name not in self._misconceptions_killers()]
         by_mutants = self._killers_of_mutants(set(idle)) if idle else set()
         detail = f"{len(names)} properties"
@@ -267,22 +268,16 @@ class Check:
         """Return the properties that find ``source`` wrong, each on its own, or on which its process dies."""
         results = self._results_apart(source, seed)
         if results is None:
-            return set(self.judge.property_names(self.technique))
+            return set(Properties(self.technique).names)
         return {r.id for r in results if r.status in ("failed", "died")}
 
     def _results_apart(self, source: str, seed: int) -> list[PropertyResult] | None:
         """Return what becomes of every property, each on its own; None where ``source`` cannot be loaded."""
-        technique, reference = self.technique, self._reference()
+        plan = Plan(seed, self.judge.lang, independent=True)
         try:
-            process = start(self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS)
+            return self.judge.results(self.technique, source, plan)
         except (AttemptRaised, AttemptDied):
             return None
-        with contextlib.closing(process):
-            subject = Subject(proxy(process, technique.implements, reference), process)
-            run = PropertyRun(technique, subject, reference, seed=seed, lang=self.judge.lang)
-            run.for_author = True
-            run.run()
-        return run.results_in_order()
 
     def cheating(self) -> dict[str, str]:
         """Return the sources of the cheats, by name; where no answer holds a float, none that spoils floats."""
@@ -295,18 +290,12 @@ class Check:
 
     def holds(self, source: str, seed: int, *, apart: bool = False) -> bool:
         """Whether every property holds for ``source``, in this process or ``apart``. The first failure ends it."""
-        technique, name = self.technique, self.technique.implements
-        with contextlib.ExitStack() as stack:
-            if apart:
-                process = start(
-                    self.judge.server, technique, source, "apart.py", seed=seed, total_seconds=TOTAL_SECONDS
-                )
-                stack.callback(process.close)
-                subject = Subject(proxy(process, name, self._reference()), process)
-            else:
-                subject = self._here(source)
-            run = self._run(subject, seed)
-        return not any(r.status in ("failed", "died") for r in run.results_in_order())
+        plan = Plan(seed, self.judge.lang, independent=True, stop_at_first_failure=True)
+        if apart:
+            results = self.judge.results(self.technique, source, plan)
+        else:
+            results = self.judge.results_here(self.technique, self._implementation(source), plan)
+        return not any(r.status in ("failed", "died") for r in results)
 
     def _graded(self, seed: int) -> Verdict:
         verdict = self.judge.grade(self.technique, self.solution_text, "solution.py", seed=seed).verdict
@@ -322,34 +311,18 @@ class Check:
 
     def _answers_hold_no_float(self) -> bool:
         """Whether spoiling the floats of every answer would change nothing."""
-        subject = self._here(self.solution_text)
-        self._run(subject, self.seeds[0])
-        assert isinstance(subject.behind, LocalAttempt)
-        return not any(x.is_floating_point() for answer in subject.behind.trace for x in tensors_in(answer))
+        local = LocalAttempt(as_impl(self.technique, self._implementation(self.solution_text)))
+        plan = Plan(self.seeds[0], independent=True)
+        PropertyRun(Properties(self.technique), Subject(local.impl, local), self._reference(), plan).run()
+        return not any(x.is_floating_point() for answer in local.trace for x in tensors_in(answer))
 
-    def _here(self, source: str) -> Subject:
+    def _implementation(self, source: str) -> Any:
+        """Return the public class or function of trusted ``source``."""
         module = module_from_source("edited", source, f"<edited {self.technique.file}>")
-        local = LocalAttempt(as_impl(self.technique, getattr(module, self.technique.implements)))
-        return Subject(local.impl, local)
-
-    def _run(self, subject: Subject, seed: int) -> UpToFirstFailure:
-        run = UpToFirstFailure(self.technique, subject, self._reference(), seed=seed, lang=self.judge.lang)
-        run.for_author = True
-        run.run()
-        return run
+        return getattr(module, self.technique.implements)
 
     def _reference(self) -> Any:
-        files = self.technique.files
-        return getattr(current_module(files.solution_module, files.solution), self.technique.implements)
-
-
-class UpToFirstFailure(PropertyRun):
-    """A run that ends with the first property that fails."""
-
-    def _judge(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> PropertyResult:
-        result = super()._judge(name, test, fixtures)
-        self.stopped |= result.status == "failed"
-        return result
+        return load_reference(self.technique)
 
 
 def _ended(result: PropertyResult) -> str:

@@ -68,12 +68,8 @@ def grader(server: ForkServer, lang: str) -> Grader:
 
 def properties(technique: Technique, lang: str) -> list[PropertyResult]:
     """Return the technique's properties, none of them tried. Raises PluginProblem where the technique is broken."""
-    from groundup.core.testing.modules import current_module
-    from groundup.grader.judging.judge import PropertyRun
+    from groundup.grader.judging.properties import Properties, load_reference
 
-    files = technique.files
-    try:
-        getattr(current_module(files.solution_module, files.solution), technique.implements)
-    except Exception as error:
-        raise PluginProblem(f"The solution of {technique.id} cannot be loaded: {error}") from error
-    return PropertyRun(technique, None, None, seed=0, lang=lang).results_in_order()
+    load_reference(technique)
+    found = Properties(technique)
+    return [found.result(name, "not_reached", lang) for name in found.functions]

@@ -11,28 +11,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
 from groundup.core.errors import AttemptDied, EditProblem, PluginProblem
 from groundup.core.plain import field_names, is_plain
 from groundup.core.technique import Technique
-from groundup.core.testing.compare import watching_gradients
 from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.edits import Edit, load_edits
-from groundup.grader.judging.local import traced
+from groundup.grader.judging.recorder import Case, Trace
 
-Trace = list[tuple[str, Any]]
-"""What was called, and what came of it, in order."""
-
-FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's own is no Exception
 PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
 
 
@@ -49,39 +42,6 @@ class View:
 ANSWERS = View(1e-4, 1e-2)  # rounding stays below the first, another formula goes beyond the second
 ROUNDING = View(1e-11, 1e-9)  # of answers in float64, for which something was rounded to less
 SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, what was sent for them is not
-
-
-@dataclass
-class Case:
-    """One example of one property, to be run again with any implementation."""
-
-    run: Callable[[Any], None]
-    """Runs the property on this case with a given ``impl``. Raises what the property raises."""
-    impl: Any
-    """What it was first run with."""
-    arguments: dict[str, Any]
-    """What was drawn, by name."""
-    error: BaseException | None = None
-    printed: str = ""
-    steps: bool = False
-    """Whether it is a run of a state machine."""
-
-    def trace(self, implementation: Any, like: Any, *, sent: bool = False) -> Trace:
-        """Return the answers and gradients that the property saw, up to where it failed; where is not compared.
-
-        The case is left as it was, whatever ``implementation`` does to its inputs.
-        """
-        trace: Trace = []
-
-        def note(name: str, answer: Any) -> None:
-            trace.append((name, answer))
-
-        followed = traced(implementation, note, like, guarded=True, sent=sent)
-        with watching_gradients(lambda found: note("gradient", found)), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
-            with contextlib.suppress(*FAILURES):
-                self.run(followed)
-        return trace
 
 
 def diagnose(

@@ -36,6 +36,9 @@ class LocalAttempt:
         """Return nothing: what trusted code prints is not captured."""
         return ""
 
+    def close(self) -> None:
+        """Do nothing: there is no process to end."""
+
 
 def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool = False, sent: bool = False) -> Any:
     """Return a stand-in for a class or function that notes every answer of it, and every error by its type's name.

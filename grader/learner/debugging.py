@@ -12,7 +12,7 @@ from typing import Any
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import module_from_source
 from groundup.core.testing.ranks import as_impl
-from groundup.grader.judging.diagnosis import FAILURES, Case
+from groundup.grader.judging.recorder import FAILURES, Case
 
 __all__ = ["step_into"]
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from groundup.core.errors import UsageProblem
 from groundup.core.technique import Technique, TechniqueId
-from groundup.grader.judging.judge import Judge, Replayed, environment
+from groundup.grader.judging.judge import Judge, Replayed
+from groundup.grader.judging.scoring import environment
 from groundup.grader.judging.verdict import PropertyResult
 
 __all__ = ["Dispute", "Finding", "check", "dispute", "read"]

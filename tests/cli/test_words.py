@@ -25,7 +25,8 @@ from groundup.cli.words import speak, told
 from groundup.core.errors import AttemptDied, AttemptRaised, UnknownName, UsageProblem
 from groundup.core.registry import Registry
 from groundup.core.testing.compare import EXACT, Mismatch, assert_close
-from groundup.grader.judging.judge import _cannot_be_loaded, read_attempt
+from groundup.grader.judging.scoring import cannot_be_loaded
+from groundup.grader.process.text import read_attempt
 
 CLI = Path(groundup.cli.__path__[0])
 NOT_THE_LEARNERS = {
@@ -200,15 +201,15 @@ def test_every_wording_is_still_one_that_is_said() -> None:
         ),
         (str(UnknownName("roadmap", "x", ["fourteen-days"])), "没有名为 'x' 的路线图。"),
         (
-            _cannot_be_loaded(AttemptDied("timeout", "a call took longer than the 10 s it may take")),
+            cannot_be_loaded(AttemptDied("timeout", "a call took longer than the 10 s it may take")),
             "无法加载该文件：超时：一次调用超过了允许的 10 秒。",
         ),
         (
-            _cannot_be_loaded(AttemptRaised(("SyntaxError", "Exception"), "invalid syntax", "line 3: def f(:")),
+            cannot_be_loaded(AttemptRaised(("SyntaxError", "Exception"), "invalid syntax", "line 3: def f(:")),
             "无法加载该文件：SyntaxError: invalid syntax（第 3 行：def f(:）",
         ),
         (
-            _cannot_be_loaded(AttemptRaised(("NameError",), "the file must define 'gae'; it defines nothing")),
+            cannot_be_loaded(AttemptRaised(("NameError",), "the file must define 'gae'; it defines nothing")),
             "无法加载该文件：NameError: 文件必须定义 'gae'，但它什么也没有定义",
         ),
         ("the gradient to log_prob differs at [0, 1]", "对 log_prob 的梯度在 [0, 1] 处不同"),

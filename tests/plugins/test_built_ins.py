@@ -15,6 +15,7 @@ from groundup.grader.authoring.mutants import mutation
 from groundup.grader.authoring.soundness import lab
 from groundup.grader.judging.edits import load_edits
 from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.properties import Properties
 from groundup.grader.process.fork_server import ForkServer
 
 TECHNIQUES = [t for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]
@@ -48,7 +49,7 @@ def test_every_rule_is_kept(judge: Judge, technique: Technique, monkeypatch: pyt
 
 @each
 def test_there_is_enough_to_hold_an_attempt_against(judge: Judge, technique: Technique) -> None:
-    assert len(judge.property_names(technique)) >= 6
+    assert len(Properties(technique).names) >= 6
     assert sum(edit.kind == "misconception" for edit in load_edits(technique)) >= 5
 
 

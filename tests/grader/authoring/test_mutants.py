@@ -10,6 +10,7 @@ from groundup.core.registry import Registry
 from groundup.grader.authoring.author import Check
 from groundup.grader.authoring.mutants import mutants, mutation
 from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.properties import Properties
 
 SOLUTION = """import torch
 
@@ -150,6 +151,6 @@ def test_a_sample_of_real_mutants_dies(judge: Judge) -> None:
 def test_a_matrix_says_who_finds_out_whom(judge: Judge, author: Any) -> None:
     technique = author.technique()
     found = Check(judge, technique, seeds=1).matrix(mutants=True)
-    names = set(judge.property_names(technique))
+    names = set(Properties(technique).names)
     assert all(by and by <= names for by in found.values())
     assert len(found) > len(Check(judge, technique, seeds=1).matrix())

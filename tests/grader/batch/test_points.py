@@ -7,7 +7,7 @@ import pytest
 
 from groundup.core.errors import UnknownName, UsageProblem
 from groundup.grader.batch.points import read_points, score, weighted
-from groundup.grader.judging import judge
+from groundup.grader.judging.scoring import score_of
 from groundup.grader.judging.verdict import PropertyResult, Status
 
 a_verdict = runpy.run_path(str(Path(__file__).parents[1] / "learner" / "state_soak.py"))["a_verdict"]
@@ -75,4 +75,4 @@ def test_scores_are_reckoned_as_the_judge_reckons_them() -> None:
         [result("a", "not_gradable")],
         [result("a", "held", 2.0), result("b", "died"), result("c", "not_gradable", 5.0), result("d", "not_reached")],
     ):
-        assert score(results) == judge._score(results)
+        assert score(results) == score_of(results)

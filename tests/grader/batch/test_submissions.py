@@ -10,7 +10,7 @@ from groundup.core.errors import UsageProblem
 from groundup.core.registry import Registry
 from groundup.grader.batch import submissions as module
 from groundup.grader.batch.submissions import Submissions
-from groundup.grader.judging.judge import LONGEST_SOURCE
+from groundup.grader.process.text import LONGEST_SOURCE
 
 PPO = Registry().technique("ppo")
 CODE = "def ppo():\n    return 1\n"

@@ -18,10 +18,11 @@ import pytest
 import torch
 
 from groundup.core.errors import PluginProblem, UsageProblem
-from groundup.grader.judging import judge as judge_module
 from groundup.grader.judging.exercise import stub
-from groundup.grader.judging.judge import Judge, read_attempt
+from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.properties import Properties
 from groundup.grader.judging.verdict import PropertyResult, Verdict
+from groundup.grader.process.text import LONGEST_SOURCE, read_attempt
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -863,7 +864,7 @@ def test_the_killers_of_a_trusted_source_are_found_without_a_process(author: Aut
     technique = author.technique(SEVERAL)
     assert judge.killers(technique, WRONG, seed=1) == {"second"}
     assert judge.killers(technique, RIGHT, seed=1) == set()
-    assert judge.property_names(technique) == ["first", "second", "third", "fourth"]
+    assert Properties(technique).names == ["first", "second", "third", "fourth"]
 
 
 def test_a_property_that_presupposes_another_is_tried_on_its_own_for_authors(author: Author) -> None:
@@ -911,7 +912,7 @@ def test_what_cannot_be_an_attempt_is_named(tmp_path: Path, make: Callable[[Path
 
 @pytest.mark.parametrize("character", ["\x01", "é", "加", "🙂", "#"])
 def test_the_longest_attempt_can_be_graded(judge: Judge, author: Author, tmp_path: Path, character: str) -> None:
-    count = (judge_module.LONGEST_SOURCE - len(RIGHT.encode()) - 3) // len(character.encode())
+    count = (LONGEST_SOURCE - len(RIGHT.encode()) - 3) // len(character.encode())
     path = tmp_path / "mean.py"
     path.write_text(f"# {character * count}\n{RIGHT}", encoding="utf-8")
     verdict = graded(judge, author.technique(f"def test_a(impl): {CALLED}"), read_attempt(path))

@@ -1,0 +1,114 @@
+"""Everything that Groundup uses of hypothesis and that hypothesis does not promise to keep.
+
+Tried with hypothesis 6.130.0 and 6.170.17. What breaks with a newer version is mended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import hypothesis
+from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
+from hypothesis.internal.conjecture import providers
+from hypothesis.strategies import DataObject
+
+__all__ = [
+    "DataObject",
+    "KeptCases",
+    "as_database",
+    "choices_of",
+    "configure",
+    "is_hypothesis_test",
+    "reproducible",
+    "set_key",
+    "with_body",
+]
+
+NOWHERE = "/dev/null/hypothesis"  # a folder that cannot be made: hypothesis goes on without, and a kill leaves none
+
+
+def is_hypothesis_test(test: Any) -> bool:
+    """Whether ``test`` was made by ``@given``."""
+    return hasattr(test, "hypothesis")
+
+
+def configure(test: Any, *, settings: hypothesis.settings, seed: int, key: bytes) -> None:
+    """Give a test its settings, its seed, and the key of its cases in the database; each may be given anew.
+
+    The attributes are what ``hypothesis.seed()`` and ``settings()`` set; those functions allow each only once.
+    """
+    test._hypothesis_internal_use_settings = settings
+    test._hypothesis_internal_use_seed = seed
+    set_key(test, key)
+
+
+def set_key(test: Any, key: bytes) -> None:
+    """Have a test look for its cases in the database under ``key``."""
+    test._hypothesis_internal_database_key = key
+
+
+@contextmanager
+def with_body(test: Any, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Have every example of ``test`` go through ``wrap(body)`` inside the block."""
+    handle, body = test.hypothesis, test.hypothesis.inner_test
+    handle.inner_test = wrap(body)
+    try:
+        yield
+    finally:
+        handle.inner_test = body
+
+
+def choices_of(data: Any) -> Any:
+    """Return the choices that a running example has made so far: ``data`` is its ``DataObject`` or its like."""
+    return data.conjecture_data.choices
+
+
+def as_database(key: bytes, choices: Any) -> InMemoryExampleDatabase:
+    """Return a database that holds one case: these choices, under ``key``."""
+    database = InMemoryExampleDatabase()
+    database.save(key, choices_to_bytes(choices))
+    return database
+
+
+class KeptCases(InMemoryExampleDatabase):
+    """Failing cases by property, as hypothesis's choices: in memory during a grading, kept in the state after it."""
+
+    def __init__(self, kept: dict[bytes, set[bytes]] | None = None) -> None:
+        super().__init__()
+        for key, values in (kept or {}).items():
+            for value in values:
+                self.save(key, value)
+
+    def of(self, key: bytes) -> set[bytes]:
+        """Return the cases of one property."""
+        return self.data.get(key, set())
+
+    def replace(self, key: bytes, cases: set[bytes]) -> None:
+        """Keep these cases of one property, and no others of it."""
+        self.data[key] = cases
+
+    def kept(self) -> dict[bytes, set[bytes]]:
+        """Return what a later grading should try first: the smallest failing case of each property."""
+        return {key: set(values) for key, values in self.data.items() if values and not key.endswith(b".secondary")}
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Have a seed draw the same cases whatever modules are loaded, and nothing be written to a folder.
+
+    Hypothesis also draws constants that it reads in the source of every module outside site-packages: with an editable
+    installation those are this project's, and of other techniques graded before.
+    """
+    from_modules = providers._get_local_constants
+    providers._get_local_constants = providers.Constants  # type: ignore[attr-defined]
+    providers.CONSTANTS_CACHE.cache.clear()
+    set_hypothesis_home_dir(NOWHERE)
+    try:
+        yield
+    finally:
+        set_hypothesis_home_dir(None)
+        providers._get_local_constants = from_modules
+        providers.CONSTANTS_CACHE.cache.clear()

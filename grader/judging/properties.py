@@ -1,0 +1,81 @@
+"""The properties of one technique, loaded: functions by name, and the result of each as the verdict holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UnknownName
+from groundup.core.technique import Technique, say
+from groundup.core.testing.laws import Law
+from groundup.core.testing.marks import marks_of
+from groundup.core.testing.modules import properties_of, reference_of
+from groundup.grader.judging.recorder import FAILURES
+from groundup.grader.judging.verdict import PropertyResult, Status
+from groundup.grader.process.text import printable
+
+__all__ = ["Properties", "load_reference"]
+
+PREFIX = "test_"
+
+
+class Properties:
+    """What ``properties.py`` declares: ``functions``, by name, in its order."""
+
+    def __init__(self, technique: Technique) -> None:
+        """Load them as they are on disk now. Raises PluginProblem."""
+        self.technique = technique
+        file = technique.files.properties
+        try:
+            module = properties_of(technique)
+        except (*FAILURES, pytest.skip.Exception) as error:
+            raise PluginProblem(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+        found = {name: value for name, value in vars(module).items() if name.startswith(PREFIX) and callable(value)}
+        if bare := next((name for name, value in found.items() if isinstance(value, Law)), None):
+            raise PluginProblem(f"{file}: {bare} is a law, not yet a property: write {bare} = laws.{bare}(SETTING)")
+        if not found:
+            raise PluginProblem(f"{file} declares no property: functions named test_<claim>")
+        self.functions: dict[str, Callable[..., Any]] = found
+
+    @property
+    def names(self) -> list[str]:
+        """The properties' names as a verdict has them, without ``test_``."""
+        return [name.removeprefix(PREFIX) for name in self.functions]
+
+    def function_named(self, property: str) -> str:
+        """Return the function's name of a property. Raises UnknownName."""
+        if PREFIX + property not in self.functions:
+            raise UnknownName(
+                f"property of {self.technique.id}", property, self.names, f"It has {', '.join(self.names)}."
+            )
+        return PREFIX + property
+
+    def key(self, function: str) -> bytes:
+        """Return what the failing cases of a property are kept under."""
+        return f"{self.technique.id}:{function}".encode()
+
+    def result(self, function: str, status: Status, lang: str, **details: Any) -> PropertyResult:
+        """Return the result of one property, its texts cleaned: answers may hold anything."""
+        marks = marks_of(self.functions[function])
+        clean = {k: printable(v) if isinstance(v, str) else v for k, v in details.items()}
+        return PropertyResult(
+            id=function.removeprefix(PREFIX), claim=say(marks.claim, lang), status=status,
+            points=marks.points, hole=marks.hole, **clean,
+        )  # fmt: skip
+
+    def not_loaded(self, error: AttemptRaised | AttemptDied, lang: str) -> list[PropertyResult]:
+        """Return the results for an attempt that ``error`` kept from being loaded."""
+        status: Status = "died" if isinstance(error, AttemptDied) else "not_reached"
+        return [self.result(function, status, lang) for function in self.functions]
+
+
+def load_reference(technique: Technique) -> Any:
+    """Return the solution's public class or function. Raises PluginProblem."""
+    try:
+        return reference_of(technique)
+    except Exception as error:
+        raise PluginProblem(
+            f"The solution of {technique.id} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error

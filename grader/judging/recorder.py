@@ -1,0 +1,170 @@
+"""Records the examples of a property while it runs, so that each can be run again with another implementation."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import pytest
+
+from groundup.core.testing.compare import watching_gradients
+from groundup.core.testing.hypothesis_internals import DataObject, choices_of
+from groundup.core.testing.literals import literal
+from groundup.core.testing.stateful import ImplMachine, run_again
+from groundup.grader.judging.local import traced
+from groundup.grader.judging.subject import Subject
+
+__all__ = ["FAILURES", "Case", "Enough", "Recorder", "Trace", "shown"]
+
+Trace = list[tuple[str, Any]]
+"""What was called, and what came of it, in order."""
+
+FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's own is no Exception
+CASES_KEPT = 16  # of the failing property, to compare with known mistakes
+
+
+@dataclass
+class Case:
+    """One example of one property, to be run again with any implementation."""
+
+    run: Callable[[Any], None]
+    """Runs the property on this case with a given ``impl``. Raises what the property raises."""
+    impl: Any
+    """What it was first run with."""
+    arguments: dict[str, Any]
+    """What was drawn, by name."""
+    error: BaseException | None = None
+    printed: str = ""
+    steps: bool = False
+    """Whether it is a run of a state machine."""
+
+    def trace(self, implementation: Any, like: Any, *, sent: bool = False) -> Trace:
+        """Return the answers and gradients that the property saw, up to where it failed; where is not compared.
+
+        The case is left as it was, whatever ``implementation`` does to its inputs.
+        """
+        trace: Trace = []
+
+        def note(name: str, answer: Any) -> None:
+            trace.append((name, answer))
+
+        followed = traced(implementation, note, like, guarded=True, sent=sent)
+        with watching_gradients(lambda found: note("gradient", found)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
+            with contextlib.suppress(*FAILURES):
+                self.run(followed)
+        return trace
+
+
+class Recorder:
+    """Keeps the examples of one property: the last one, the last that failed, and some as they were first drawn."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        fixtures: dict[str, Any],
+        *,
+        most: int | None = None,
+        at_first_failure: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:
+        """Record; raise Enough inside the property when there are ``most`` cases."""
+        self.subject, self.fixtures, self.most = subject, fixtures, most
+        self.at_first_failure = at_first_failure
+        self.last: Case | None = None
+        self.failure: Case | None = None
+        self.drawn: list[Case] = []
+
+    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the body of an ordinary property, recorded."""
+
+        @functools.wraps(body)
+        def recorded(*args: Any, **kwargs: Any) -> None:
+            kwargs = {k: Draws(v) if isinstance(v, DataObject) else v for k, v in kwargs.items()}
+            drawn = {k: v for k, v in kwargs.items() if k not in self.fixtures}
+
+            def again(impl: Any) -> None:
+                with contextlib.suppress(NothingLeftToDraw):
+                    body(**{k: v.again() if isinstance(v, Draws) else v for k, v in kwargs.items()} | {"impl": impl})
+
+            with self._recording(Case(again, self.subject.impl, drawn)):
+                body(*args, **kwargs)
+
+        return recorded
+
+    def around_machine(
+        self, body: Callable[..., Any], machine: type[ImplMachine], settings: hypothesis.settings
+    ) -> Callable[..., Any]:
+        """Return the body of a state machine's property, recorded. It is run again from the choices it drew."""
+
+        @functools.wraps(body)
+        def recorded(data: Any) -> None:
+            case = Case(lambda impl: None, self.subject.impl, {}, steps=True)
+            try:
+                with self._recording(case):
+                    body(data)
+            finally:
+                choices = choices_of(data)
+                case.run = lambda impl: run_again(machine, impl, choices, settings)
+
+        return recorded
+
+    @contextlib.contextmanager
+    def _recording(self, case: Case) -> Iterator[None]:
+        if self.most == len(self.drawn):
+            raise Enough
+        self.last = case
+        if self.failure is None and len(self.drawn) < CASES_KEPT:
+            self.drawn.append(case)
+        self.subject.behind.take_printed()
+        try:
+            yield
+        except (hypothesis.errors.UnsatisfiedAssumption, hypothesis.errors.StopTest):
+            raise
+        except FAILURES as error:
+            case.error, case.printed = error, self.subject.behind.take_printed()
+            if self.failure is None:
+                self.at_first_failure(error)
+            self.failure = case
+            raise
+
+
+class Enough(BaseException):
+    """There are as many cases as were wanted."""
+
+
+class Draws:
+    """Stands in for hypothesis's ``data``, whose draws end with the example: keeps them, to run the case again."""
+
+    def __init__(self, data: DataObject | None, drawn: list[Any] | None = None) -> None:
+        self.data, self.drawn, self.at = data, [] if drawn is None else drawn, 0
+
+    def draw(self, strategy: Any, label: Any = None) -> Any:
+        """Draw a value, or return the one that was drawn at this point before."""
+        if self.at == len(self.drawn):
+            if self.data is None:
+                raise NothingLeftToDraw
+            self.drawn.append(self.data.draw(strategy, label))
+        self.at += 1
+        return self.drawn[self.at - 1]
+
+    def again(self) -> Draws:
+        """Return the same draws, from the first one on."""
+        return Draws(None, self.drawn)
+
+
+class NothingLeftToDraw(BaseException):
+    """The case goes on beyond the point where it first ended: nobody knows what would be drawn there."""
+
+
+def shown(arguments: dict[str, Any]) -> dict[str, str]:
+    """Return a case's arguments as literals, by name."""
+    literals: dict[str, str] = {}
+    for name, value in arguments.items():
+        drawn = {f"{name} {n}": v for n, v in enumerate(value.drawn, 1)} if isinstance(value, Draws) else {name: value}
+        literals |= {k: literal(v) for k, v in drawn.items()}
+    return literals

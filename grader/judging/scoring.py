@@ -1,0 +1,57 @@
+"""From the results of the properties to a verdict's outcome and score."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from importlib.metadata import version
+
+import torch
+
+from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.core.technique import Technique
+from groundup.grader.judging.exercise import hole_states
+from groundup.grader.judging.verdict import Outcome, PropertyResult
+
+__all__ = ["cannot_be_loaded", "environment", "outcome_of", "score_of"]
+
+
+def outcome_of(technique: Technique, source: str, results: list[PropertyResult], problem: str | None) -> Outcome:
+    """Return how the grading of ``source`` ended; ``problem`` says what kept it from being loaded."""
+    statuses = {r.status for r in results}
+    if "died" in statuses:
+        return "died"
+    if "not_gradable" in statuses:
+        return "not_gradable"
+    if statuses == {"held"}:
+        return "passed"
+    holes = hole_states(technique, source, passed=False)
+    started = problem is not None or "failed" in statuses or any(h.filled for h in holes)
+    return "fell_short" if started else "not_started"
+
+
+def score_of(results: list[PropertyResult]) -> float:
+    """Return the points that held over all points, leaving out what could not be graded."""
+    counted = [r for r in results if r.status != "not_gradable"]
+    total = sum(r.points for r in counted)
+    return round(sum(r.points for r in counted if r.status == "held") / total, 4) if total else 0.0
+
+
+def cannot_be_loaded(error: AttemptRaised | AttemptDied) -> str:
+    """Return why a file could not be loaded, in a line."""
+    if isinstance(error, AttemptDied):
+        return f"The file cannot be loaded: {error.how}: {error.detail}."
+    place = f" ({error.lines.splitlines()[-1]})" if error.lines else ""
+    return f"The file cannot be loaded: {error}{place}"
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """Return the versions that a verdict rests on."""
+    packages = ("groundup", "torch", "hypothesis", "pytest")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": str(torch.get_num_threads()),
+        **{name: version(name) for name in packages},
+    }

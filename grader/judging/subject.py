@@ -1,0 +1,39 @@
+"""What is judged: an attempt in its process, the ranks of one, or a trusted implementation in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from groundup.core.errors import AttemptDied
+
+__all__ = ["Answering", "Subject"]
+
+
+class Answering(Protocol):
+    """What answers behind ``impl``."""
+
+    @property
+    def death(self) -> AttemptDied | None:
+        """How it died, once it has."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests it has been sent: a property that sends none has not judged it."""
+
+    def reseed(self, seed: int) -> None:
+        """Start its random numbers anew."""
+
+    def take_printed(self) -> str:
+        """Return what it has printed since this was last asked."""
+
+    def close(self) -> None:
+        """End it. Safe to call twice."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The ``impl`` that properties get, and what answers behind it."""
+
+    impl: Any
+    behind: Answering
