@@ -16,7 +16,7 @@ from groundup.cli.words import told, tr
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
     from groundup.grader.judging.verdict import PropertyResult, Verdict
-    from groundup.grader.learner.state import Standing
+    from groundup.grader.learner.records import Standing
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
 PRINTED_LINES = 20

@@ -23,7 +23,7 @@ from groundup.cli.words import tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
-    from groundup.grader.learner.state import Standing
+    from groundup.grader.learner.records import Standing
     from groundup.grader.learner.workspace import Workspace
 
 

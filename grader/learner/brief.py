@@ -20,7 +20,8 @@ from groundup.core.lab import Outcome as LabOutcome
 from groundup.core.registry import Registry
 from groundup.core.technique import Roadmap, Source, Technique, say
 from groundup.grader.judging.verdict import Model, Outcome, Verdict
-from groundup.grader.learner.state import LabRecord, QuizRecord, QuizStatus, State
+from groundup.grader.learner.records import LabRecord, QuizRecord, QuizStatus
+from groundup.grader.learner.state import State
 from groundup.grader.process.text import printable
 
 __all__ = ["Brief", "Code", "Grading", "LabProof", "Part", "Proof", "QuizProof", "Section", "Totals", "gather"]

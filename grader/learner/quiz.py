@@ -20,7 +20,8 @@ from groundup.core.quiz.marked_yaml import Document, Malformed, read_yaml
 from groundup.core.quiz.question import Answer, Asked, FieldProblem, NotAnAnswer, Question
 from groundup.core.registry import Registry
 from groundup.core.technique import Source, Technique, say
-from groundup.grader.learner.state import QuizRecord, State
+from groundup.grader.learner.records import QuizRecord
+from groundup.grader.learner.state import State
 
 __all__ = [
     "Quiz",

@@ -17,7 +17,8 @@ from groundup.cli.main import cli
 from groundup.core.quiz.question import Asked
 from groundup.core.registry import Registry
 from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz
-from groundup.grader.learner.state import QuizRecord, State
+from groundup.grader.learner.records import QuizRecord
+from groundup.grader.learner.state import State
 
 SEED = 11
 

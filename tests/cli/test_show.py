@@ -7,7 +7,7 @@ import pytest
 from groundup.cli.show import first_hole, show_next_steps, show_verdict, standing
 from groundup.core.technique import Hole, Source, Technique
 from groundup.grader.judging.verdict import Attempt, Diagnosis, HoleState, PropertyResult, Verdict
-from groundup.grader.learner.state import Standing
+from groundup.grader.learner.records import Standing
 
 TECHNIQUE = Technique(
     id="toys/scale",

@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from groundup.core.errors import StateProblem, UsageProblem
 from groundup.grader.batch.database import Database
-from groundup.grader.learner import state as state_module
+from groundup.grader.learner import tables
 from groundup.grader.learner.state import State
 
 
@@ -52,7 +52,7 @@ def test_a_name_longer_than_the_column_still_has_its_own_rows(grade_all: Any, ha
     with Database(url) as database:
         grade_all(database=database)
     with sa.create_engine(url).connect() as connection:
-        learners = connection.execute(sa.select(state_module._verdicts.c.learner)).scalars().all()
+        learners = connection.execute(sa.select(tables.verdicts.c.learner)).scalars().all()
     assert len(set(learners)) == 3
     assert max(map(len, learners)) <= 200
 
@@ -69,8 +69,7 @@ def test_what_is_wrong_with_a_url_is_told() -> None:
 def test_nothing_in_the_schema_or_its_statements_is_sqlites_own(tmp_path: Path) -> None:
     """All of it compiles for PostgreSQL, and no column holds more than its type may there."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    tables = state_module._tables.sorted_tables
-    for table in tables:
+    for table in tables.metadata.sorted_tables:
         text = str(CreateTable(table).compile(dialect=dialect))
         assert f"CREATE TABLE {table.name}" in text
         for index in table.indexes:
@@ -78,7 +77,7 @@ def test_nothing_in_the_schema_or_its_statements_is_sqlites_own(tmp_path: Path) 
             assert not any(isinstance(c.type, sa.LargeBinary) for c in index.columns)
     said: list[str] = []
     with State(tmp_path / "class.db", learner="anna") as state:
-        engine = state._engine
+        engine = state.database.engine
 
         @sa.event.listens_for(engine, "before_execute")
         def note(_connection: Any, clause: Any, *_rest: Any) -> None:

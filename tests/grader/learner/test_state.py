@@ -18,7 +18,8 @@ import sqlalchemy as sa
 
 from groundup.core.errors import StateProblem
 from groundup.grader.judging.verdict import Diagnosis, PropertyResult
-from groundup.grader.learner import state as state_module
+from groundup.grader.learner import database as database_module
+from groundup.grader.learner import tables
 from groundup.grader.learner.state import State
 
 SOAK = Path(__file__).with_name("state_soak.py")
@@ -101,8 +102,8 @@ def test_a_verdict_is_there_for_the_next_command(database: Path | str) -> None:
 def test_a_verdict_s_columns_say_what_it_says(state: State) -> None:
     given = a_verdict("x = 1", given_at=datetime(2026, 3, 1, 1, tzinfo=timezone(timedelta(hours=8))))
     number = state.record(given, "x = 1", {})
-    with state._transaction() as connection:
-        row = connection.execute(sa.select(state_module._verdicts)).mappings().one()
+    with state.database.transaction() as connection:
+        row = connection.execute(sa.select(tables.verdicts)).mappings().one()
     assert dict(row) == {
         "id": number,
         "learner": "",
@@ -159,7 +160,7 @@ def test_a_verdict_and_its_cases_are_kept_together_or_not_at_all(state: State) -
         if "INSERT INTO cases" in call[2]:
             raise KeyboardInterrupt
 
-    sa.event.listen(state._engine, "before_cursor_execute", break_off)
+    sa.event.listen(state.database.engine, "before_cursor_execute", break_off)
     with pytest.raises(KeyboardInterrupt):
         state.record(a_verdict(seed=8), "", {b"key": {b"new"}})
     assert [v.seed for v in state.verdicts()] == [7]
@@ -210,10 +211,10 @@ def test_a_grading_that_was_not_gradable_does_not_count_in_a_standing(state: Sta
 def test_all_standings_take_one_query_and_no_verdict_s_json(state: State) -> None:
     for technique in ("rl/gae", "rl/ppo", "rl/dqn"):
         state.record(a_verdict(technique=technique), "", {})
-    with state._transaction(writes=True) as connection:
-        connection.execute(sa.update(state_module._verdicts).values(verdict="not JSON"))
+    with state.database.transaction(writes=True) as connection:
+        connection.execute(sa.update(tables.verdicts).values(verdict="not JSON"))
     statements: list[str] = []
-    sa.event.listen(state._engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    sa.event.listen(state.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     assert len(state.last_scores()) == 3
     assert sum(statement.startswith("SELECT") for statement in statements) == 1
 
@@ -328,7 +329,7 @@ def test_a_quiz_answered_at_once_is_kept_whole_or_not_at_all(state: State) -> No
         if "INSERT INTO quiz_answers" in call[2]:
             raise KeyboardInterrupt
 
-    sa.event.listen(state._engine, "before_cursor_execute", break_off)
+    sa.event.listen(state.database.engine, "before_cursor_execute", break_off)
     with pytest.raises(KeyboardInterrupt):
         state.record_quiz("rl/gae", 8, "1" * 64, 4, {"size": (1.7, True)})
     assert state.quizzes() == []
@@ -348,8 +349,8 @@ def test_learners_who_share_a_database_sit_their_own_quizzes(database: Path | st
 
 def rewrite(state: State, number: int, **changes: Any) -> None:
     """Give verdict ``number`` other JSON: a callable changes a part of it, a string replaces it."""
-    verdicts = state_module._verdicts
-    with state._transaction(writes=True) as connection:
+    verdicts = tables.verdicts
+    with state.database.transaction(writes=True) as connection:
         one = verdicts.c.id == number
         whole = json.loads(connection.execute(sa.select(verdicts.c.verdict).where(one)).scalar_one())
         connection.execute(sa.update(verdicts).where(one).values(verdict=json.dumps(whole | changes)))
@@ -372,9 +373,9 @@ def test_fields_that_another_groundup_wrote_are_left_out(state: State) -> None:
 
 def test_a_verdict_from_before_the_plugin_contract_was_kept_is_read(state: State) -> None:
     number = state.record(given := a_verdict(contract=1), "", {})
-    verdicts = state_module._verdicts
+    verdicts = tables.verdicts
     older = {k: v for k, v in json.loads(given.model_dump_json(round_trip=True)).items() if k != "contract"}
-    with state._transaction(writes=True) as connection:
+    with state.database.transaction(writes=True) as connection:
         connection.execute(sa.update(verdicts).where(verdicts.c.id == number).values(verdict=json.dumps(older)))
     assert [v.contract for v in state.verdicts()] == [None]
     assert state.problems == {}
@@ -383,8 +384,8 @@ def test_a_verdict_from_before_the_plugin_contract_was_kept_is_read(state: State
 @pytest.mark.parametrize("text", ["{", "null", "[]", "{}", '{"technique": 3, "extra": 4}', "\udcff"])
 def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text: str) -> None:
     numbers = [state.record(a_verdict(seed=seed, score=seed / 4), "", {}) for seed in (1, 2, 3)]
-    with state._transaction(writes=True) as connection:
-        verdicts = state_module._verdicts
+    with state.database.transaction(writes=True) as connection:
+        verdicts = tables.verdicts
         broken = sa.update(verdicts).where(verdicts.c.id == numbers[2])
         connection.execute(broken.values(verdict=text.encode("ascii", "backslashreplace").decode()))
     assert [v.seed for v in state.verdicts()] == [2, 1]
@@ -397,12 +398,12 @@ def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text
 
 
 def test_a_database_of_a_newer_groundup_is_refused_and_left_as_it_is(database: Path | str) -> None:
-    with State(database) as state, state._transaction(writes=True) as connection:
-        connection.execute(sa.update(state_module._schema).values(version=99))
+    with State(database) as state, state.database.transaction(writes=True) as connection:
+        connection.execute(sa.update(tables.schema).values(version=99))
     with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 1\)\. Update"):
         State(database)
-    with state._transaction() as connection:
-        assert connection.execute(sa.select(state_module._schema.c.version)).all() == [(99,)]
+    with state.database.transaction() as connection:
+        assert connection.execute(sa.select(tables.schema.c.version)).all() == [(99,)]
     state.close()
 
 
@@ -423,11 +424,11 @@ def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
         connection.exec_driver_sql("INSERT INTO lessons VALUES (5)")
 
     for known in ([to_version_2], [to_version_2, to_version_3], [to_version_2, to_version_3]):
-        monkeypatch.setattr(state_module, "MIGRATIONS", known)
+        monkeypatch.setattr(database_module, "MIGRATIONS", known)
         with State(database) as state:
             assert state.verdicts() == [given]
     assert ran == [2, 3]
-    with State(database) as state, state._transaction() as connection:
+    with State(database) as state, state.database.transaction() as connection:
         assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(3,)]
         assert connection.exec_driver_sql("SELECT id FROM lessons").all() == [(5,)]
 
@@ -444,12 +445,12 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
         connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(state_module, "MIGRATIONS", [to_version_2])
+        patch.setattr(database_module, "MIGRATIONS", [to_version_2])
         with pytest.raises(StateProblem, match="nowhere"):
             State(database)
     with State(database) as state:
         assert len(state.verdicts()) == 1
-        with state._transaction() as connection:
+        with state.database.transaction() as connection:
             assert not sa.inspect(connection).has_table("lessons")
 
 
@@ -526,10 +527,10 @@ def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_commit_is_on_disk_and_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     with State(tmp_path / "learn.db") as state, State(tmp_path / "learn.db") as reader:
         state.note("rl/gae", "started")
-        with state._transaction(writes=True) as connection:
+        with state.database.transaction(writes=True) as connection:
             pragmas = ("journal_mode", "synchronous")
             assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas] == ["wal", 3]
-            connection.execute(sa.delete(state_module._events))
+            connection.execute(sa.delete(tables.events))
             assert len(reader.events("rl/gae")) == 1
 
 
@@ -541,12 +542,12 @@ def test_without_a_write_ahead_log_a_database_works_all_the_same(
     if place == "no shared memory":
         database = f"sqlite:///file:{tmp_path}/learn.db?vfs=unix-dotfile&uri=true"  # SQLite's own, for such places
     else:
-        monkeypatch.setattr(state_module, "_takes_wal", lambda connection: False)
+        monkeypatch.setattr(database_module, "_takes_wal", lambda connection: False)
     with State(database) as one, State(database) as other:
         for state in (one, other):
             state.record(a_verdict(), "", {})
         assert len(one.verdicts()) == len(other.verdicts()) == 2
-        with one._transaction() as connection:
+        with one.database.transaction() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
 
 
@@ -579,7 +580,7 @@ def test_a_writer_waits_for_another_to_finish(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_held_for_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
     with (
         State(tmp_path / "learn.db") as state,
         closing(sqlite3.connect(tmp_path / "learn.db", isolation_level=None)) as other,

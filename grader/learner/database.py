@@ -1,0 +1,168 @@
+"""The database of a workspace: opened, its tables made or migrated, and read and written in transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from groundup.core.errors import StateProblem
+from groundup.grader.learner.tables import metadata, schema
+
+__all__ = ["MIGRATIONS", "Database"]
+
+MIGRATIONS: list[Callable[[sa.Connection], None]] = []
+"""``MIGRATIONS[n]`` brings a database from schema version n + 1 to n + 2. A new database starts at the newest."""
+
+BUSY_SECONDS = 30.0
+"""How long one command waits for another's transaction. Each takes milliseconds."""
+
+
+class Database:
+    """SQLite in a file, or whatever an SQLAlchemy URL names.
+
+    Every method raises StateProblem, with the place and the next step, when it cannot be read or written.
+    """
+
+    def __init__(self, database: Path | str) -> None:
+        """Open ``database`` (a file, or an SQLAlchemy URL), making or migrating its tables as needed."""
+        self.where = str(database)
+        self.engine = self._open(database)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _open(self, database: Path | str) -> sa.Engine:
+        try:
+            if isinstance(database, Path):
+                database.parent.mkdir(parents=True, exist_ok=True)
+                engine = sa.create_engine(sa.URL.create("sqlite", database=self.where))
+            else:
+                engine = sa.create_engine(database)
+                self.where = engine.url.render_as_string()  # without its password
+        except OSError as error:
+            raise self._problem(error) from error
+        except (ImportError, ValueError, SQLAlchemyError) as error:
+            raise StateProblem(
+                f"The 'database' of learn.toml does not work here: {error}. It is an SQLAlchemy URL such as "
+                "'postgresql+psycopg://host/class', and its driver must be installed beside 'learn'."
+            ) from error
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _tune)
+            sa.event.listen(engine, "begin", _begin)
+        return engine
+
+    @contextmanager
+    def transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        """Run the block in a transaction; say so where it ``writes``."""
+        try:
+            with self.engine.connect().execution_options(writes=writes) as connection, connection.begin():
+                yield connection
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self._problem(error) from error
+
+    def _prepare(self) -> None:
+        """Make the tables, or bring them to the version that this code knows."""
+        with self.transaction() as connection:
+            if self._version(connection) == len(MIGRATIONS) + 1:
+                return
+        try:
+            self._migrate()
+        except StateProblem:
+            self._migrate()  # another process made the same tables, and this database let only one of the two
+
+    def _migrate(self) -> None:
+        with self.transaction(writes=True) as connection:
+            version = self._version(connection)
+            newest = len(MIGRATIONS) + 1
+            if version is None:
+                metadata.create_all(connection)
+                connection.execute(sa.insert(schema).values(version=newest))
+            elif version < newest:
+                for migration in MIGRATIONS[version - 1 :]:
+                    migration(connection)
+                connection.execute(sa.update(schema).values(version=newest))
+
+    def _version(self, connection: sa.Connection) -> int | None:
+        """Return the version of the tables, None when there are none. Raises StateProblem for one from the future."""
+        if not sa.inspect(connection).has_table("schema"):
+            return None
+        version = connection.execute(sa.select(schema.c.version).with_for_update()).scalar()
+        newest = len(MIGRATIONS) + 1
+        if version is not None and version > newest:
+            raise StateProblem(
+                f"{self.where} was written by a newer Groundup (schema {version}, this one knows {newest}). "
+                "Update Groundup, or name another database in learn.toml."
+            )
+        return version
+
+    def _problem(self, error: Exception) -> StateProblem:
+        cause = getattr(error, "orig", None) or error
+        match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the kind
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                told = "is held by another process. End that one, or wait for it, and try again."
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                told = (
+                    "is damaged. Move it elsewhere, with the files '-wal' and '-shm' beside it, and go on with a new "
+                    "one; 'sqlite3 <file> .recover' may bring its rows back."
+                )
+            case sqlite3.SQLITE_FULL:
+                told = "cannot grow. Make room on the disk and try again."
+            case _:
+                told = "cannot be used. Make it and its folder writable, or name another database in learn.toml."
+        return StateProblem(f"{self.where} {told} ({cause})")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Begin as a writer where one will write: SQLite does not wait when a reader turns writer, it fails."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _tune(connection: sqlite3.Connection, _record: object) -> None:
+    """Prepare an SQLite connection: commits that a power cut does not undo, and readers beside the writer."""
+    connection.isolation_level = None  # transactions begin where _begin says, not where the driver guesses
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection.execute("PRAGMA synchronous = EXTRA")  # FULL, and the folder too where there is no WAL
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA page_count").fetchone()[0] == 0 and _takes_wal(connection):
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:  # nor does it wait for another process that is switching, too
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _takes_wal(connection: sqlite3.Connection) -> bool:
+    """Whether a database in that folder can have a write-ahead log: some network and shared folders cannot map it.
+
+    Tried on a database to throw away, as one that was switched in such a folder cannot be opened to switch it back.
+    """
+    file = connection.execute("PRAGMA database_list").fetchone()[2]
+    if not file:
+        return False
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=".wal-", dir=Path(file).parent) as folder,
+            closing(sqlite3.connect(Path(folder, "try.db"))) as trial,
+        ):
+            trial.execute("PRAGMA journal_mode = WAL")
+            trial.execute("CREATE TABLE trial (number INTEGER)")
+    except (OSError, sqlite3.OperationalError):
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""The tables of a workspace's database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+__all__ = ["cases", "events", "labs", "metadata", "quiz_answers", "quizzes", "schema", "verdicts"]
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """A moment, stored as UTC without a zone: not every database has zones."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return value and value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData()
+
+schema = sa.Table("schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+
+verdicts = sa.Table(
+    "verdicts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("technique_version", sa.Integer, nullable=False),
+    sa.Column("given_at", UTCDateTime, nullable=False),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("outcome", sa.String(40), nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("seed", sa.Text, nullable=False),  # decimal: it may be longer than any integer column
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("source", sa.LargeBinary, nullable=False),  # the bytes of the file: it need not be valid text
+    sa.Column("containment", sa.Text, nullable=False),
+    sa.Column("environment", sa.JSON, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),  # ASCII JSON, read row by row: one bad row spoils no other
+    sa.Index("verdicts_by_technique", "learner", "technique", "given_at"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("at", UTCDateTime, nullable=False),
+    sa.Index("events_by_technique", "learner", "technique"),
+)
+
+cases = sa.Table(
+    "cases",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),  # read as a set; not every database can index bytes this long
+    sa.Index("cases_by_technique", "learner", "technique"),
+)
+
+labs = sa.Table(
+    "labs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("at", UTCDateTime, nullable=False),
+    sa.Column("runs", sa.Text, nullable=False),  # ASCII JSON: what each contestant measured
+    sa.Column("picture", sa.LargeBinary, nullable=False),  # PNG
+    sa.Index("labs_by_technique", "learner", "technique"),
+)
+
+quizzes = sa.Table(
+    "quizzes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("learner", sa.String(200), nullable=False),
+    sa.Column("technique", sa.String(200), nullable=False),
+    sa.Column("seed", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),  # of the quiz file: another one asks other questions
+    sa.Column("questions", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(40), nullable=False),
+    sa.Column("began_at", UTCDateTime, nullable=False),
+    sa.Column("ended_at", UTCDateTime, nullable=True),
+    sa.Index("quizzes_by_technique", "learner", "technique"),
+)
+
+quiz_answers = sa.Table(
+    "quiz_answers",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("quiz", sa.Integer, sa.ForeignKey("quizzes.id"), nullable=False),
+    sa.Column("question", sa.String(200), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),  # ASCII JSON
+    sa.Column("is_right", sa.Boolean, nullable=False),
+    sa.Column("at", UTCDateTime, nullable=False),
+    sa.UniqueConstraint("quiz", "question"),
+)
