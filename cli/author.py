@@ -11,7 +11,7 @@ import click
 
 from groundup.cli.context import TechniqueName, WholeNumber, json_option, print_json, registry, shown, technique_named
 from groundup.cli.layout import padded, show_next, width, wrapped
-from groundup.cli.main import spoken
+from groundup.cli.names import spoken
 from groundup.core.errors import EXIT_BROKEN, UsageProblem
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import click
 
 from groundup.cli.context import (
     find_workspace,
+    first_day,
     json_option,
     lang_option,
     language,
@@ -19,7 +20,7 @@ from groundup.cli.context import (
     shown,
 )
 from groundup.cli.layout import show_next
-from groundup.cli.main import spoken
+from groundup.cli.names import spoken
 from groundup.cli.words import told, tr
 from groundup.core.errors import NoWorkspace, UsageProblem
 
@@ -69,7 +70,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
 
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name="day-4"))
+        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=first_day()))
     lang = language(lang)
     with open_state(workspace) as state:
         brief, problems = gather(state, registry(), roadmap_of(workspace), lang, workspace.settings.learner)

@@ -80,7 +80,7 @@ SENTENCES = {
     ),
     "You have no workspace here yet.": "你在这里还没有工作区。",
     "make one, with the first stubs": "建一个，并放入最初的练习框架",
-    "the fourteen days": "看看十四天的安排",
+    "the days of the roadmap": "看看路线图上的各天",
     "the commands": "看看有哪些命令",
     "{folder}: {count} of {total} techniques passed": "{folder}：{total} 项技术中通过了 {count} 项",
     "(not written yet)": "（尚未编写）",
@@ -149,8 +149,8 @@ SENTENCES = {
     "There is no workspace here. 'learn start {name}' makes one; or give --attempt FILE.": (
         "这里没有工作区。'learn start {name}' 会建一个；也可以用 --attempt FILE 指定文件。"
     ),
-    "You have started nothing yet: 'learn start day-4' puts the first stubs there.": (
-        "你还没有开始任何技术：'learn start day-4' 会放入最初的练习框架。"
+    "You have started nothing yet: 'learn start {day}' puts the first stubs there.": (
+        "你还没有开始任何技术：'learn start {day}' 会放入最初的练习框架。"
     ),
     "grading {id} ...": "正在评判 {id} ……",
     # a verdict
@@ -307,7 +307,7 @@ SENTENCES = {
     "a process starts in {cold:.1f} s cold, {warm:.0f} ms after that": (
         "启动一个进程，首次用时 {cold:.1f} 秒，之后 {warm:.0f} 毫秒"
     ),
-    "none here; 'learn start day-4' makes one": "这里没有；'learn start day-4' 会建一个",
+    "none here; 'learn start {day}' makes one": "这里没有；'learn start {day}' 会建一个",
     "{folder}, 1 grading recorded": "{folder}，记录了 1 次评判",
     "{folder}, {count} gradings recorded": "{folder}，记录了 {count} 次评判",
     "1 technique": "1 项技术",

@@ -42,9 +42,9 @@ HELP = {
     "a plugin or this machine is broken": "插件或这台机器有问题",
     # learn
     "Learn LLM systems by building every mechanism yourself.": "亲手实现每一个机制，由此学会大模型系统。",
-    "Start with a day of the roadmap ('learn start day-4') or with one technique ('learn start ppo'), fill the holes "
-    "in the stubs, and have them graded ('learn grade ppo').": (
-        "从路线图上的一天（'learn start day-4'）或一项技术（'learn start ppo'）开始，填好练习框架里的空，"
+    "Start with a day of the roadmap ('learn list' shows them) or with one technique ('learn start ppo'), fill the "
+    "holes in the stubs, and have them graded ('learn grade ppo').": (
+        "从路线图上的一天（'learn list' 列出各天）或一项技术（'learn start ppo'）开始，填好练习框架里的空，"
         "然后让它评判（'learn grade ppo'）。"
     ),
     "all held, or done": "全部满足，或已完成",

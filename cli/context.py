@@ -72,6 +72,15 @@ def roadmap_of(workspace: Workspace | None) -> Roadmap:
         raise UsageProblem(f"{workspace.folder / 'learn.toml'}: {error}") from error
 
 
+def first_day() -> str:
+    """Return the day to begin with: the first of the roadmap that is whole, or else the first of which there is any."""
+    written = registry().techniques
+    days = [day for day in registry().roadmap(DEFAULT_ROADMAP).days if day.techniques]
+    whole = [day.name for day in days if all(i in written for i in day.techniques)]
+    begun = [day.name for day in days if any(i in written for i in day.techniques)]
+    return next(iter([*whole, *begun]), "day-1")
+
+
 def find_workspace() -> Workspace | None:
     """Return the workspace of the current folder, or None."""
     from groundup.core.errors import NoWorkspace

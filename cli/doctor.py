@@ -11,9 +11,17 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from groundup.cli.context import find_workspace, json_option, lang_option, open_state, print_json, registry
+from groundup.cli.context import (
+    find_workspace,
+    first_day,
+    json_option,
+    lang_option,
+    open_state,
+    print_json,
+    registry,
+)
 from groundup.cli.layout import wrapped
-from groundup.cli.main import COMMANDS, spoken
+from groundup.cli.names import COMMANDS, spoken
 from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
 
@@ -190,7 +198,7 @@ def _warm() -> Finding:
 def _state() -> Finding:
     workspace = find_workspace()
     if workspace is None:
-        return Finding("workspace", "ok", tr("none here; 'learn start day-4' makes one"))
+        return Finding("workspace", "ok", tr("none here; 'learn start {day}' makes one", day=first_day()))
     with open_state(workspace) as state:
         count = sum(s.attempts for s in state.last_scores().values())
     several = tr("{folder}, {count} gradings recorded", folder=workspace.folder, count=count)

@@ -18,6 +18,7 @@ from groundup.cli.context import (
     attempt_in,
     demand_containment,
     find_workspace,
+    first_day,
     json_option,
     lang_option,
     language,
@@ -28,7 +29,7 @@ from groundup.cli.context import (
     technique_named,
 )
 from groundup.cli.layout import width
-from groundup.cli.main import spoken
+from groundup.cli.names import spoken
 from groundup.cli.words import told, tr
 from groundup.core.errors import (
     EXIT_BROKEN,
@@ -144,14 +145,16 @@ def _techniques(name: str | None, file: Path | None, workspace: Workspace | None
         return [technique]
     if workspace is None:
         if technique is None:
-            raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name="day-4"))
+            raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=first_day()))
         makes = tr(
             "There is no workspace here. 'learn start {name}' makes one; or give --attempt FILE.", name=technique.name
         )
         raise NoWorkspace(makes)
     started = [t for t in registry().techniques.values() if workspace.attempt_path(t).is_file()]
     if not started:
-        raise UsageProblem(tr("You have started nothing yet: 'learn start day-4' puts the first stubs there."))
+        raise UsageProblem(
+            tr("You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day())
+        )
     return [t for t in registry().with_prerequisites(started) if t in started]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import click
 
 from groundup.cli.layout import padded, table, width, wrapped
-from groundup.cli.main import spoken
+from groundup.cli.names import spoken
 from groundup.cli.words import placeholders, told
 
 __all__ = ["SpokenHelp"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from groundup.cli.main import called
+from groundup.cli.names import called
 from groundup.cli.words import tr
 
 WIDEST = 100

@@ -10,6 +10,7 @@ import click
 
 from groundup.cli.context import (
     find_workspace,
+    first_day,
     json_option,
     lang_option,
     language,
@@ -39,7 +40,7 @@ def command(as_json: bool, lang: str | None) -> None:
         return
     _show_roadmaps(_standings(), lang)
     _show_tracks(tracks, lang)
-    show_next(("start day-4", tr("begin a day")), ("start ppo", tr("begin one technique")))
+    show_next((f"start {first_day()}", tr("begin a day")), ("start ppo", tr("begin one technique")))
 
 
 def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,33 +13,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from groundup.cli.context import lang_option, speak_first
+from groundup.cli.names import COMMANDS, called, spoken
 from groundup.cli.words import told, tr
 
-# What 'learn --help' shows, in the order of a learner's day; 'a-b' lives in cli/a_b.py.
-COMMANDS = {
-    "start": "Put a day's or a technique's stubs into your workspace.",
-    "read": "Read a lesson.",
-    "grade": "Grade your attempt, with evidence.",
-    "watch": "Grade on every save.",
-    "run": "Run a technique's lab with your own code.",
-    "quiz": "Answer questions on a technique, with numbers of their own each time.",
-    "brief": "Export what you have proved, with its evidence.",
-    "hint": "Get the next hint for a hole.",
-    "replay": "Run the case that failed again, alone.",
-    "reset": "Begin a technique anew; the old attempt is kept.",
-    "solution": "Show the reference solution.",
-    "dispute": "Bundle a case that you think was judged wrong, for others to check.",
-    "status": "Show where you stand.",
-    "list": "List days, tracks and techniques.",
-    "doctor": "Check what this machine offers, and what each lack costs.",
-    "completion": "Print the shell's completion script.",
-    "grade-many": "Grade a class of submissions.",
-    "author": "Check and generate the files of techniques.",
-}
 CLOSE = 0.75  # how like a plugin's command a word has to be to be taken for it; a built-in one is thought of sooner
 HELP = """Learn LLM systems by building every mechanism yourself.
 
-Start with a day of the roadmap ('learn start day-4') or with one technique ('learn start ppo'), fill the holes
+Start with a day of the roadmap ('learn list' shows them) or with one technique ('learn start ppo'), fill the holes
 in the stubs, and have them graded ('learn grade ppo').
 
 \b
@@ -49,16 +28,6 @@ Exit codes  0  all held, or done
             2  the command was not understood
             3  a plugin or this machine is broken
 """
-
-
-def called() -> str:
-    """Return how the user calls this command: ``learn``, or ``./learn`` in a clone."""
-    return os.environ.get("LEARN_COMMAND", "learn")
-
-
-def spoken(text: str) -> str:
-    """Return ``text`` with every ``learn <command>``, quoted or on a line of its own, as this user would type it."""
-    return re.sub(rf"(?m)(^ *|')learn (?=(?:{'|'.join(COMMANDS)}|--help)\b)", rf"\g<1>{called()} ", text)
 
 
 class Problem(click.ClickException):

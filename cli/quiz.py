@@ -23,7 +23,7 @@ from groundup.cli.context import (
     technique_named,
 )
 from groundup.cli.layout import wrapped
-from groundup.cli.main import called
+from groundup.cli.names import called
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 

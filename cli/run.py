@@ -26,7 +26,7 @@ from groundup.cli.context import (
     shown,
 )
 from groundup.cli.layout import padded, width, wrapped
-from groundup.cli.main import called
+from groundup.cli.names import called
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
 

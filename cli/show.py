@@ -10,7 +10,7 @@ import click
 
 from groundup.cli.context import say
 from groundup.cli.layout import line_width, padded, show_next, width, wrapped
-from groundup.cli.main import spoken
+from groundup.cli.names import spoken
 from groundup.cli.words import told, tr
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import click
 
 from groundup.cli.context import (
     find_workspace,
+    first_day,
     json_option,
     lang_option,
     language,
@@ -40,8 +41,8 @@ def command(as_json: bool = False, lang: str | None = None) -> None:
         click.echo(tr("Groundup: learn LLM systems by building every mechanism yourself."))
         click.echo(tr("You have no workspace here yet."))
         show_next(
-            ("start day-4", tr("make one, with the first stubs")),
-            ("list", tr("the fourteen days")),
+            (f"start {first_day()}", tr("make one, with the first stubs")),
+            ("list", tr("the days of the roadmap")),
             ("--help", tr("the commands")),
         )
         return

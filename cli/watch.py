@@ -18,6 +18,7 @@ from groundup.cli.context import (
     attempt_in,
     demand_containment,
     find_workspace,
+    first_day,
     lang_option,
     language,
     registry,
@@ -60,7 +61,7 @@ def command(technique: str | None, lang: str | None) -> None:
     """
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name="day-4"))
+        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=first_day()))
     spoken = language(lang)
     demand_containment(workspace)
     attempts = _attempts(technique, workspace)
@@ -226,7 +227,9 @@ def _attempts(name: str | None, workspace: Workspace) -> dict[str, Path]:
     started = {id: path for id, path in everything.items() if path.is_file()}
     if name is None:
         if not started:
-            raise UsageProblem(tr("You have started nothing yet: 'learn start day-4' puts the first stubs there."))
+            raise UsageProblem(
+                tr("You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day())
+            )
         return started
     days = {day.name: day for day in roadmap_of(workspace).days}
     if name not in days:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from groundup.cli.main import COMMANDS
+from groundup.cli.names import COMMANDS
 from groundup.core.registry import Registry
 
 BUILT_IN = [t.name for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]

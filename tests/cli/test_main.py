@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from groundup.cli import main as main_module
 from groundup.cli import warm
 from groundup.cli.entry import main
-from groundup.cli.main import COMMANDS, cli, spoken
+from groundup.cli.main import cli
+from groundup.cli.names import COMMANDS, spoken
 
 HEAVY = ["torch", "numpy", "pytest", "hypothesis", "pydantic", "sqlalchemy", "rich", "groundup.plugins.rl"]
 LOADED = """
@@ -48,7 +49,8 @@ def test_the_help_of_every_command_imports_nothing_heavy() -> None:
     code = f"""
 import sys
 from click.testing import CliRunner
-from groundup.cli.main import COMMANDS, cli
+from groundup.cli.main import cli
+from groundup.cli.names import COMMANDS
 for name in COMMANDS:
     assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0, name
     print(name, *[m for m in {HEAVY!r} if m in sys.modules])
@@ -77,7 +79,7 @@ def test_looking_around_imports_no_torch(command: str, learn: Any) -> None:
 
 def test_help_teaches_the_first_steps_and_the_exit_codes() -> None:
     text = CliRunner().invoke(cli, ["--help"]).output
-    assert "'learn start day-4'" in text
+    assert "'learn start ppo'" in text
     assert "Exit codes  0  all held, or done" in text
     for name, help in COMMANDS.items():
         assert f"  {name} " in text
@@ -123,7 +125,7 @@ def test_learn_alone_welcomes_who_has_no_workspace(learn: Any, here: Path) -> No
         "\n"
         "Next\n"
         "  learn start day-4  make one, with the first stubs\n"
-        "  learn list         the fourteen days\n"
+        "  learn list         the days of the roadmap\n"
         "  learn --help       the commands\n"
     )
     assert list(here.iterdir()) == []

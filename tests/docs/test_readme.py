@@ -88,7 +88,7 @@ def test_the_day_of_the_readme_goes_as_it_says(tmp_path: Path, monkeypatch: pyte
 
 
 def test_every_command_that_the_readme_names_exists() -> None:
-    from groundup.cli.main import COMMANDS
+    from groundup.cli.names import COMMANDS
     from groundup.cli.plugin_commands import plugin_commands
 
     named = set(re.findall(r"`(?:\./)?learn (\w+)", README.read_text(encoding="utf-8")))

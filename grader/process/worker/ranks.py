@@ -5,34 +5,44 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from groundup.core.communicator import Call, CommunicationError, Communicator
 
-if TYPE_CHECKING:
-    from groundup.grader.process.worker.serve import Server
+
+class Channel(Protocol):
+    """What a rank speaks to the judge over, during a call."""
+
+    def say(self, meta: dict[str, Any], value: Any) -> None:
+        """Send a frame."""
+
+    def hear(self) -> tuple[dict[str, Any], Any]:
+        """Receive the next frame: its meta and its value."""
+
+    def own_line(self) -> str:
+        """Return the line of the attempt that is being executed."""
 
 
 class FrameCommunicator(Communicator):
     """Speaks to the judge over the channel on which the call came that it is used in."""
 
-    def __init__(self, server: Server, rank: int, size: int) -> None:
+    def __init__(self, channel: Channel, rank: int, size: int) -> None:
         super().__init__(rank, size)
-        self._server = server
+        self._channel = channel
         self._tickets = 0
 
     def _start(self, call: Call, *, wait: bool) -> Callable[[], list[Tensor]]:
         self._tickets += 1
         ticket = self._tickets
         meta = {"comm": call.kind, "ticket": ticket, "wait": wait, "to": call.to, "source": call.source}
-        self._server.say({**meta, "at": self._server.own_line()}, list(call.tensors))
+        self._channel.say({**meta, "at": self._channel.own_line()}, list(call.tensors))
 
         def finish() -> list[Tensor]:
             if not wait:
-                self._server.say({"comm": "wait", "ticket": ticket}, None)
-            answer, received = self._server.hear()
+                self._channel.say({"comm": "wait", "ticket": ticket}, None)
+            answer, received = self._channel.hear()
             if not answer["ok"]:
                 raise CommunicationError(received)
             tensors: list[Tensor] = received
@@ -41,11 +51,11 @@ class FrameCommunicator(Communicator):
         return finish
 
 
-def communicator(server: Server, meta: dict[str, Any]) -> Communicator:
+def communicator(channel: Channel, meta: dict[str, Any]) -> Communicator:
     """Return a rank's communicator: over frames, or over a process group where a lab asks for it."""
     rank, size = meta["rank"], meta["size"]
     if meta["meeting"] is None:
-        return FrameCommunicator(server, rank, size)
+        return FrameCommunicator(channel, rank, size)
     from groundup.core.process_group import ProcessGroupCommunicator
 
     os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"

@@ -1,0 +1,40 @@
+"""What the commands are called, and how this user types them."""
+
+from __future__ import annotations
+
+import os
+import re
+
+__all__ = ["COMMANDS", "called", "spoken"]
+
+# What 'learn --help' shows, in the order of a learner's day; 'a-b' lives in cli/a_b.py.
+COMMANDS = {
+    "start": "Put a day's or a technique's stubs into your workspace.",
+    "read": "Read a lesson.",
+    "grade": "Grade your attempt, with evidence.",
+    "watch": "Grade on every save.",
+    "run": "Run a technique's lab with your own code.",
+    "quiz": "Answer questions on a technique, with numbers of their own each time.",
+    "brief": "Export what you have proved, with its evidence.",
+    "hint": "Get the next hint for a hole.",
+    "replay": "Run the case that failed again, alone.",
+    "reset": "Begin a technique anew; the old attempt is kept.",
+    "solution": "Show the reference solution.",
+    "dispute": "Bundle a case that you think was judged wrong, for others to check.",
+    "status": "Show where you stand.",
+    "list": "List days, tracks and techniques.",
+    "doctor": "Check what this machine offers, and what each lack costs.",
+    "completion": "Print the shell's completion script.",
+    "grade-many": "Grade a class of submissions.",
+    "author": "Check and generate the files of techniques.",
+}
+
+
+def called() -> str:
+    """Return how the user calls this command: ``learn``, or ``./learn`` in a clone."""
+    return os.environ.get("LEARN_COMMAND", "learn")
+
+
+def spoken(text: str) -> str:
+    """Return ``text`` with every ``learn <command>``, quoted or on a line of its own, as this user would type it."""
+    return re.sub(rf"(?m)(^ *|')learn (?=(?:{'|'.join(COMMANDS)}|--help)\b)", rf"\g<1>{called()} ", text)
