@@ -23,7 +23,7 @@ from pathlib import Path
 
 import groundup.core
 from groundup.core.errors import EnvironmentProblem, UsageProblem
-from groundup.grader.process.worker.imports import LIBRARIES, OURS, THEIR_NEEDS
+from groundup.grader.process.worker.imports import LIBRARIES, THEIR_NEEDS, own_modules
 
 if sys.platform == "linux":
     from groundup.grader.process.worker import jail
@@ -290,7 +290,7 @@ def _own(root: Path) -> Iterator[str]:
     for package in ("core", "grader", "grader/process"):
         yield str(root / package / "__init__.py")
     yield str(root / "grader" / "process" / "worker")
-    for name in OURS:
+    for name in own_modules():
         place = root.joinpath(*name.split(".")[1:])
         yield str(place if place.is_dir() else place.with_suffix(".py"))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.authoring.soundness.places import Found, manifest, place
-from groundup.grader.process.worker.imports import OURS, ImportRules
+from groundup.grader.process.worker.imports import ImportRules, own_modules
 
 SECONDS = 60.0
 OF_SOLUTIONS = ("groundup.solutions", "groundup.exercises")
@@ -63,7 +63,7 @@ def _of_the_solution(technique: Technique) -> Iterator[str]:
 
 def _is_ours(name: str) -> bool:
     """Whether everything in the module is an attempt's to import, and not only some of the modules below it."""
-    return not name.startswith("groundup") or any(name == ours or name.startswith(ours + ".") for ours in OURS)
+    return not name.startswith("groundup") or any(name == ours or name.startswith(ours + ".") for ours in own_modules())
 
 
 def _of_the_plugin(technique: Technique, solutions: set[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -36,14 +37,13 @@ def prepare(interpret_triton: bool) -> None:
     import torch
     import torch.fx.experimental.symbolic_shapes
 
-    import groundup.core.interfaces.attention
-    import groundup.core.interfaces.collective
-    import groundup.core.interfaces.kv_cache
-    import groundup.core.interfaces.parallel
-    import groundup.core.interfaces.rl
-    import groundup.core.process_group
     import groundup.grader.process.worker.serve  # noqa: F401
+    from groundup.grader.process.worker.imports import own_modules
 
+    for name in own_modules():
+        package = importlib.import_module(name)
+        for module in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{name}."):
+            importlib.import_module(module.name)
     torch.set_num_threads(1)
     x = torch.ones(4, 4, requires_grad=True)
     assert torch.softmax(x @ x, -1).log().sum().requires_grad

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.abc
 import importlib.machinery
+import re
 import sys
 import types
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import groundup.core
 
 if TYPE_CHECKING:
     from _typeshed.importlib import MetaPathFinderProtocol
@@ -19,14 +24,34 @@ THEIR_NEEDS = frozenset(
     | {"sympy", "torchgen", "wadler_lindig"}
     | {"backports", "jaraco", "more_itertools", "packaging", "platformdirs", "wheel"}  # what setuptools brings along
 )
-OURS = (
-    "groundup.core.interfaces",
-    "groundup.core.plain",
-    "groundup.core.tensors",
-    "groundup.core.communicator",
-    "groundup.core.process_group",
-    "groundup.core.models",
-)
+OURS = "groundup.core."
+IMPORTED = re.compile(r"^ *(?:from|import) groundup\.core(?:\.| import )(\w+)", re.MULTILINE)
+
+
+@functools.cache
+def own_modules() -> tuple[str, ...]:
+    """Return the modules and packages of ``groundup.core`` that an attempt may import.
+
+    These are the interfaces, and all that they and this package import in turn. The sources are read, not imported.
+    """
+    core, worker = Path(groundup.core.__path__[0]), Path(__file__).parent
+    found = {f"{OURS}interfaces"}
+    waiting = [*worker.glob("*.py"), *core.joinpath("interfaces").glob("*.py")]
+    while waiting:
+        for name in _imported_by(waiting.pop()) - found:
+            found.add(name)
+            place = core / name.removeprefix(OURS)
+            waiting += place.glob("*.py") if place.is_dir() else [place.with_suffix(".py")]
+    return tuple(sorted(found))
+
+
+def _imported_by(source: Path) -> set[str]:
+    """Return the names of the modules of ``groundup.core`` that a file of ours imports, or its functions do."""
+    return {OURS + name for name in IMPORTED.findall(source.read_text(encoding="utf-8"))}
+
+
+def _is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
 
 
 class ImportRules(importlib.abc.MetaPathFinder):
@@ -42,7 +67,7 @@ class ImportRules(importlib.abc.MetaPathFinder):
         """Whether an attempt may import the module ``name``."""
         top = name.partition(".")[0]
         if top == "groundup":
-            return any(name == ours or name.startswith(ours + ".") or ours.startswith(name + ".") for ours in OURS)
+            return any(_is_in(name, ours) or _is_in(ours, name) for ours in own_modules())
         # _sysconfigdata_...: the standard library's too, under a name that each platform makes up
         standard = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
         return standard or top in LIBRARIES | THEIR_NEEDS | self.further
