@@ -302,6 +302,7 @@ def _import_everything() -> None:
     """Import what a grade imports, in either language."""
     import groundup.cli.chinese
     import groundup.cli.chinese_help
+    import groundup.cli.chinese_wordings
     import groundup.cli.grade
     import groundup.cli.show
     import groundup.grader.judging.judge

@@ -78,8 +78,8 @@ def _wordings() -> list[tuple[re.Pattern[str], str]]:
 
 @functools.cache
 def _chinese_wordings() -> list[tuple[re.Pattern[str], str]]:
-    from groundup.cli.chinese import WORDINGS
     from groundup.cli.chinese_help import CLICK
+    from groundup.cli.chinese_wordings import WORDINGS
 
     return [(_pattern(english), chinese) for english, chinese in (CLICK | WORDINGS).items()]
 

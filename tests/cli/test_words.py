@@ -19,7 +19,8 @@ import groundup.cli
 import groundup.core
 import groundup.grader
 import groundup.plugins
-from groundup.cli.chinese import SENTENCES, WORDINGS
+from groundup.cli.chinese import SENTENCES
+from groundup.cli.chinese_wordings import WORDINGS
 from groundup.cli.context import registry
 from groundup.cli.words import speak, told
 from groundup.core.errors import AttemptDied, AttemptRaised, UnknownName, UsageProblem

@@ -29,14 +29,6 @@ from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz
 from groundup.solutions.alignment.ppo import PPO
 from groundup.solutions.rl.gae import gae
 
-AT_LEAST = {
-    "inference/kv-cache": 12,
-    "rl/gae": 10,
-    "alignment/ppo": 10,
-    "inference/paged-attention": 12,
-    "architecture/grouped-query-attention": 12,
-    "parallelism/data-parallel": 12,
-}
 DRAWS = 200
 
 
@@ -61,12 +53,12 @@ def test_every_file_is_the_quiz_of_a_technique() -> None:
     assert {t.files.quiz for t in Registry().techniques.values() if t.id in quizzes()} == files
 
 
-@pytest.mark.parametrize("technique", AT_LEAST)
+@pytest.mark.parametrize("technique", sorted(quizzes()))
 def test_a_quiz_has_enough_questions_of_several_kinds(technique: str) -> None:
     questions = quizzes()[technique].questions
-    assert len(questions) >= AT_LEAST[technique]
+    assert len(questions) >= 10
     assert {"single", "multiple", "ordering", "parametric"} <= {q.kind for q in questions}
-    assert sum(q.kind == "parametric" for q in questions) >= 5
+    assert 3 * sum(q.kind == "parametric" for q in questions) >= len(questions)
 
 
 @pytest.mark.parametrize("technique", sorted(quizzes()))
@@ -79,7 +71,7 @@ def test_a_quiz_keeps_the_rule_of_quizzes(technique: str) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-@pytest.mark.parametrize("technique", AT_LEAST)
+@pytest.mark.parametrize("technique", sorted(quizzes()))
 def test_the_right_option_is_mostly_not_the_longest(technique: str, lang: str) -> None:
     longest = []
     for question in quizzes()[technique].questions:
