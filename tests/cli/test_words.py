@@ -38,6 +38,7 @@ NOT_THE_LEARNERS = {
     "warm_judge.py": "says nothing itself",
     "words.py": "the mechanism",
     "chinese.py": "the catalogue",
+    "chinese_wordings.py": "the catalogue of what is told by its wording",
     "chinese_help.py": "the catalogue of help and of click",
 }
 MODULES = {p.name: ast.parse(p.read_text(encoding="utf-8")) for p in sorted(CLI.glob("*.py"))}
