@@ -1,6 +1,6 @@
 """Everything that Groundup uses of hypothesis and that hypothesis does not promise to keep.
 
-Tried with hypothesis 6.130.0 and 6.170.17. What breaks with a newer version is mended here.
+Tried with hypothesis 6.151.0, 6.160.0 and 6.170.17. What breaks with a newer version is mended here.
 """
 
 from __future__ import annotations
