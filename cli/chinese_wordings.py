@@ -174,8 +174,14 @@ WORDINGS = {
     "exit": "退出",
     "flood": "输出过多",
     "protocol": "协议",
-    "a call took longer than the {seconds} s it may take": "一次调用超过了允许的 {seconds} 秒",
-    "the grading took longer than the {seconds} s it may take": "评判超过了允许的 {seconds} 秒",
+    "a call used more than the {seconds} s of CPU time it may use": "一次调用用掉的 CPU 时间超过了允许的 {seconds} 秒",
+    "the grading used more than the {seconds} s of CPU time it may use": "评判用掉的 CPU 时间超过了允许的 {seconds} 秒",
+    "a call did nothing for {seconds} s: it sleeps, or waits for what never comes": (
+        "一次调用有 {seconds} 秒什么也没做：它在睡眠，或者在等永远不会来的东西"
+    ),
+    "its calls did nothing for {seconds} s in all": "各次调用总共有 {seconds} 秒什么也没做",
+    "a call took longer than {seconds} s": "一次调用超过了 {seconds} 秒",
+    "the grading took longer than {seconds} s": "评判超过了 {seconds} 秒",
     "it used up its processor time": "用完了允许的处理器时间",
     "it asked for more than the {size} GiB it may use": "申请的内存超过了允许的 {size} GiB",
     "it printed more than {size} MiB": "输出超过了 {size} MiB",

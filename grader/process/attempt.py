@@ -9,13 +9,13 @@ import re
 import select
 import signal
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.grader.process import interrupt
+from groundup.grader.process.clock import CallClock, cpu_clock
 from groundup.grader.process.fork_server import ForkServer, Spawned
 from groundup.grader.process.text import printable
 from groundup.grader.process.worker import wire
@@ -23,7 +23,7 @@ from groundup.grader.process.worker.limits import MEMORY
 
 LOAD_SECONDS = 10.0
 BURIAL_SECONDS = 5.0
-HANG_UP_SECONDS = 0.5
+HANG_UP_SECONDS = 5.0  # in which a process that closed its connection has ended, if it ends
 OUTPUT_KEPT = 1 << 16
 OUTPUT_MOST = 64 << 20
 CHUNK = 1 << 18
@@ -55,22 +55,18 @@ class AttemptProcess:
         self._server = server
         interrupt.forget()
         self.call_seconds = call_seconds
-        self.total_seconds = total_seconds
-        self.deadline = time.monotonic() + total_seconds
         self.forgotten: list[int] = []
         self.death: AttemptDied | None = None
         self._printed = bytearray()
         self._printed_bytes = 0
         self.requests = 0
-        self.due: float | None = None
-        """When the next frame is due at the latest; None while none is, since others have to do something first."""
-        self._allowed = call_seconds
         self._outgoing: list[memoryview] = []
         self._incoming = wire.Incoming()
         self._output_closed = False
         self._open: Spawned | None = server.spawn(
             program.imports, cpu_seconds=int(total_seconds) + 10, meeting=program.meeting
         )
+        self.clock = CallClock(cpu_clock(self._open.pid), total_seconds)
         self._open.data.setblocking(False)
         os.set_blocking(self._open.output, False)
         load = {"name": program.filename, "implements": program.implements, "seed": seed}
@@ -99,8 +95,7 @@ class AttemptProcess:
             raise self.death
         self.requests += 1
         forgotten, self.forgotten = self.forgotten, []
-        self._allowed = seconds or self.call_seconds
-        self.due = min(time.monotonic() + self._allowed, self.deadline)
+        self.clock.start(seconds or self.call_seconds)
         self.say({**meta, "op": operation, "id": self.requests, "free": forgotten}, value)
         return self.requests
 
@@ -189,11 +184,10 @@ class AttemptProcess:
         """Whether a whole frame has come."""
         return self._incoming.whole
 
-    def expire(self) -> NoReturn:
-        """End the process because nothing came in time."""
-        if self.due is not None and self.due >= self.deadline:
-            self.end("timeout", f"the grading took longer than the {self.total_seconds:.0f} s it may take")
-        self.end("timeout", f"a call took longer than the {self._allowed:g} s it may take")
+    def look(self) -> None:
+        """End the process if its time is up. Costs nothing until it is time to look."""
+        if self.clock.running and self.clock.next_look() <= 0 and (why := self.clock.over()):
+            self.end("timeout", why)
 
     def _send(self) -> None:
         """Send what can be sent without waiting."""
@@ -307,15 +301,14 @@ def _joined(parts: list[bytes]) -> list[memoryview]:
 def next_frames(processes: Sequence[AttemptProcess]) -> None:
     """Return once one of the processes has sent a whole frame, doing all sending and receiving at once until then.
 
-    Neither side can hold the other: each process has its own deadline. Raises AttemptDied.
+    Neither side can hold the other: each process has limits of its own. Raises AttemptDied.
     """
     poll = select.poll()
     owners = {descriptor: process for process in processes for descriptor in process.register(poll)}
     while not any(process.has_frame for process in processes):
         interrupt.check()
-        due, first = min((p.due, number) for number, p in enumerate(processes) if p.due is not None)
-        left = due - time.monotonic()
-        if left <= 0:
-            processes[first].expire()
-        for descriptor, events in poll.poll(left * 1000 + 1):
+        soon = min(process.clock.next_look() for process in processes if process.clock.running)
+        for descriptor, events in poll.poll(max(soon, 0) * 1000 + 1):
             owners[descriptor].ready(descriptor, events, poll)
+        for process in processes:
+            process.look()

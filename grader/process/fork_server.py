@@ -8,6 +8,7 @@ import secrets
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from groundup.grader.process import sandbox
 from groundup.grader.process.worker import scratch
 
 START_SECONDS = 60.0
+CREDENTIALS, SCM_CREDENTIALS = struct.Struct("3i"), 2  # process, user and group of who sent a message
 WEAKER = f"{sandbox.ASKED_BY}=landlock or process grades with weaker walls."
 
 
@@ -32,6 +34,8 @@ class Spawned:
     data: socket.socket
     output: int
     status: socket.socket
+    pid: int = 0
+    """The process as this one sees it; 0 where that cannot be told."""
 
 
 class ForkServer:
@@ -110,6 +114,8 @@ class ForkServer:
         imports = sorted(imports)
         self.get_ready_for(imports)
         data, their_data = socket.socketpair()
+        if sys.platform == "linux":  # the kernel says who sends the first message, whatever namespace it is in
+            data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
         cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []  # an attempt keeps to its judge's
@@ -138,12 +144,16 @@ class ForkServer:
         """Hear from the attempt's process, before it is sent the attempt, which walls stand around it."""
         spawned.data.settimeout(START_SECONDS)
         try:
-            told = json.loads(spawned.data.recv(4096))
+            message, sent_along, _, _ = spawned.data.recvmsg(4096, socket.CMSG_SPACE(CREDENTIALS.size))
+            told = json.loads(message)
         except (OSError, ValueError) as error:
             raise self._problem("could not start one") from error
         if told != {"contained": self.containment}:
             why = told.get("problem", "it is not")
             raise EnvironmentProblem(f"An attempt cannot be contained here by {self.containment!r}: {why}. {WEAKER}")
+        if sys.platform == "linux":
+            spawned.data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+            spawned.pid = next(CREDENTIALS.unpack(data)[0] for _, kind, data in sent_along if kind == SCM_CREDENTIALS)
 
     def _new_folder(self) -> str:
         # Where the server becomes nobody's, nobody has to be allowed to remove the folder: the judge may be gone.

@@ -105,7 +105,6 @@ class AttemptGroup:
             raise ValueError(f"a group has 1 to {MOST_RANKS} ranks, not {size}")
         while len(self.processes) < size:
             self.processes.append(self._start(len(self.processes)))
-            self.processes[-1].deadline = self.processes[0].deadline
             if self._seed is not None:
                 self.processes[-1].reseed((self._seed + len(self.processes) - 1) % (1 << 63))
         return self.processes[:size]
@@ -148,7 +147,6 @@ class _JointCall:
         self.ranks, self.switch = ranks, switch
         switch.begin()
         self.numbers = [p.ask(operation, meta, value) for p, (meta, value) in zip(ranks, requests, strict=True)]
-        self.due = [process.due for process in ranks]
         self.sent = [0] * len(ranks)
 
     def answers(self) -> list[Answer]:
@@ -164,7 +162,7 @@ class _JointCall:
                 meta, value = process.hear()
                 if rank not in left or rank in self.switch.waiting:
                     process.end("protocol", "the process answered with more than one answer")
-                process.due = None
+                process.clock.pause()
                 if "comm" in meta:
                     self.communicate(rank, meta, value)
                 else:
@@ -201,13 +199,13 @@ class _JointCall:
         if meta.get("wait") is True:
             self.switch.wait(rank, ticket)
         else:
-            self.ranks[rank].due = self.due[rank]
+            self.ranks[rank].clock.resume()
 
     def pass_on(self) -> None:
         """Give the switch's answers to the ranks that wait for them: they compute again."""
         for rank, tensors in self.switch.take_answers():
             process = self.ranks[rank]
-            process.due = self.due[rank]
+            process.clock.resume()
             if tensors is None:
                 process.say({"ok": False}, str(self.switch.failure))
             else:

@@ -203,8 +203,8 @@ def test_every_wording_is_still_one_that_is_said() -> None:
         ),
         (str(UnknownName("roadmap", "x", ["fourteen-days"])), "没有名为 'x' 的路线图。"),
         (
-            cannot_be_loaded(AttemptDied("timeout", "a call took longer than the 10 s it may take")),
-            "无法加载该文件：超时：一次调用超过了允许的 10 秒。",
+            cannot_be_loaded(AttemptDied("timeout", "a call used more than the 10 s of CPU time it may use")),
+            "无法加载该文件：超时：一次调用用掉的 CPU 时间超过了允许的 10 秒。",
         ),
         (
             cannot_be_loaded(AttemptRaised(("SyntaxError", "Exception"), "invalid syntax", "line 3: def f(:")),

@@ -139,7 +139,7 @@ def test_an_attempt_that_dies_keeps_what_held_and_is_not_asked_again(judge: Judg
 def test_a_call_that_hangs_is_told_with_its_case(judge: Judge, author: Author) -> None:
     verdict = graded(judge, author.technique(), "def mean(x, weight):\n    while True: pass")
     assert (verdict.outcome, only(verdict).status) == ("died", "died")
-    assert only(verdict).message == "timeout: a call took longer than the 1 s it may take"
+    assert only(verdict).message == "timeout: a call used more than the 1 s of CPU time it may use"
     assert set(only(verdict).counterexample or {}) == {"x", "weight"}
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +13,7 @@ import torch
 
 from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.grader.process import attempt as attempt_module
+from groundup.grader.process import clock
 from groundup.grader.process.attempt import AttemptProcess
 from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.proxy import proxy
@@ -63,9 +67,37 @@ def function(body: str, head: str = "import ctypes, os, signal, sys, threading, 
         "finaliser", "profiler", "text of an exception", "flush",
     ],
 )  # fmt: skip
-def test_a_call_that_does_not_return_in_time_is_a_timeout(ask: Ask, source: str) -> None:
+def test_a_call_that_does_not_return_in_time_is_a_timeout(ask: Ask, source: str, impatient: None) -> None:
     death = died(ask, source, call_seconds=0.5)
-    assert (death.how, death.detail) == ("timeout", "a call took longer than the 0.5 s it may take")
+    busy = "a call used more than the 0.5 s of CPU time it may use"
+    asleep = "a call did nothing for 1 s: it sleeps, or waits for what never comes"
+    waits = any(word in source for word in ("sleep", "Lock", "SIGSTOP"))
+    assert (death.how, death.detail) == ("timeout", asleep if waits else busy)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a process that does nothing ended after a second."""
+    monkeypatch.setattr(clock, "STANDSTILL_SECONDS", 1.0)
+    monkeypatch.setattr(clock, "LOOK_SECONDS", 0.1)
+
+
+def test_short_sleeps_that_together_take_too_long_are_a_timeout(start: Start, impatient: None) -> None:
+    process = start(function("time.sleep(0.3)"), total_seconds=1.0)
+    with pytest.raises(AttemptDied, match="its calls did nothing for 1 s in all"):
+        [proxy(process, "f", lambda x: None)(1) for _ in range(20)]
+
+
+def test_a_process_that_waits_for_a_core_is_not_ended(start: Start) -> None:
+    process = start(function("n = 0\nwhile n < 5_000_000: n += 1\nreturn x"), call_seconds=2.0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(8 * len(os.sched_getaffinity(0))):
+            other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            stack.callback(other.wait)
+            stack.callback(other.kill)
+        began = time.monotonic()
+        assert proxy(process, "f", lambda x: None)(3) == 3
+    assert time.monotonic() - began > 0.5  # beside so many it had to wait
 
 
 def test_a_file_that_does_not_load_in_time_is_a_timeout(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +106,11 @@ def test_a_file_that_does_not_load_in_time_is_a_timeout(ask: Ask, monkeypatch: p
 
 
 def test_quick_calls_that_together_take_too_long_are_a_timeout(start: Start) -> None:
-    process = start(function("time.sleep(0.1)"), total_seconds=1.0)
+    process = start(
+        function("until = time.process_time() + 0.1\nwhile time.process_time() < until: pass"), total_seconds=1.0
+    )
     slow = proxy(process, "f", lambda x: None)
-    with pytest.raises(AttemptDied, match="the grading took longer than the 1 s it may take"):
+    with pytest.raises(AttemptDied, match="the grading used more than the 1 s of CPU time it may use"):
         [slow(1) for _ in range(20)]
 
 

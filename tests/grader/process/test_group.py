@@ -226,8 +226,8 @@ def test_an_input_that_one_rank_changed_in_place_is_told(group: Start) -> None:
     [
         ("import os\nif r == 1: os._exit(9)\nreturn c.all_reduce(x)", "exit", "rank 1: .*exit code 9"),
         ("import os\nif r == 1: os.abort()\nreturn c.all_reduce(x)", "crash", "rank 1: .*SIGABRT"),
-        ("while r: pass\nreturn c.all_reduce(x)", "timeout", "rank 1: a call took longer than the 1 s"),
-        ("while r: c.start_all_reduce(x)\nreturn c.all_reduce(x)", "timeout", "rank 1: a call took longer than"),
+        ("while r: pass\nreturn c.all_reduce(x)", "timeout", "rank 1: a call used more than the 1 s"),
+        ("while r: c.start_all_reduce(x)\nreturn c.all_reduce(x)", "timeout", "rank 1: a call used more than the 1 s"),
         ("while r: c.start_all_reduce(x.new_zeros(8 << 20))", "memory", "rank 1: it sent more than 256 MiB"),
     ],
     ids=["exits", "crashes", "loops", "sends for ever", "sends too much"],
@@ -247,8 +247,8 @@ def test_a_rank_that_dies_ends_all_of_them_and_is_named(group: Start, body: str,
 
 
 def test_a_slow_rank_is_blamed_and_not_the_one_that_waits_for_it(group: Start) -> None:
-    body = "import time\nif r == 1: time.sleep(1.5)\nreturn c.all_reduce(x)"
-    with pytest.raises(AttemptDied, match="rank 1: a call took longer than the 1 s"):
+    body = "if r == 1:\n    while True: pass\nreturn c.all_reduce(x)"
+    with pytest.raises(AttemptDied, match="rank 1: a call used more than the 1 s of CPU time"):
         group(wrong(body), "Wrong", call_seconds=1.0)(2).step(GRID)
 
 
