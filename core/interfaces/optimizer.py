@@ -11,6 +11,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from groundup.core.answers import answer_dtype
+
 __all__ = ["Optimizer", "State", "Tensors"]
 
 Tensors = dict[str, Float[Tensor, "..."]]
@@ -21,12 +23,14 @@ class Optimizer(ABC):
     """One update rule. Its constructor takes learning rate, decay and the like, by keyword."""
 
     @abstractmethod
+    @answer_dtype("any")
     def init(self, params: Tensors) -> State:
-        """Return the state before the first step."""
+        """Return the state before the first step, each part in a dtype that the update rule chooses."""
 
     @abstractmethod
+    @answer_dtype("any")
     def step(self, params: Tensors, grads: Tensors, state: State) -> tuple[Tensors, State]:
-        """Return new parameters and new state; the ones passed in are left as they were.
+        """Return new parameters and new state, each in the dtype that it had; the ones passed in are left as they were.
 
         A parameter without an entry in ``grads`` is not touched, and neither is its state.
         """

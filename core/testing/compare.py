@@ -33,6 +33,14 @@ class ChangedInput(Mismatch):
         self.answer = answer
 
 
+class OtherDtype(Mismatch):
+    """An answer has another dtype than it must. ``answer`` is what it was."""
+
+    def __init__(self, expected: torch.dtype, got: torch.dtype, answer: Any) -> None:
+        super().__init__("the result has another dtype", str(expected), str(got))
+        self.answer = answer
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far a right answer may be from the exact one: ``atol + rtol * |expected|``."""

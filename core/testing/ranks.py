@@ -13,9 +13,11 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from groundup.core.answers import declared_dtype
 from groundup.core.communicator import Call, CommunicationError, Communicator
 from groundup.core.technique import Technique
 from groundup.core.tensors import outline, same, tensors_in, with_tensors
+from groundup.core.testing.answers import check_dtypes
 from groundup.core.testing.compare import Mismatch
 from groundup.core.testing.switch import Switch, Transfer
 
@@ -96,7 +98,15 @@ class LocalGroup:
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
         if name.startswith("_") or not callable(getattr(self._implementation, name, None)):
             raise AttributeError(f"{self._implementation.__name__} has no public method {name!r}")
-        return lambda *args, **kwargs: self._together([getattr(o, name) for o in self._objects], args, kwargs)
+        declared = declared_dtype(self._implementation, name)
+
+        def call(*args: Any, **kwargs: Any) -> list[Any]:
+            results = self._together([getattr(o, name) for o in self._objects], args, kwargs)
+            for rank, result in enumerate(results):
+                check_dtypes(declared, arguments_of(rank, args, kwargs), result)
+            return results
+
+        return call
 
     def _maker(self, communicator: Communicator) -> Callable[..., Any]:
         return lambda *args, **kwargs: self._implementation(communicator, *args, **kwargs)

@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from groundup.core.answers import declared_dtype
 from groundup.core.tensors import outline, same, tensors_in, with_tensors
-from groundup.core.testing.compare import ChangedInput
+from groundup.core.testing.answers import check_dtypes
+from groundup.core.testing.compare import ChangedInput, OtherDtype
 from groundup.core.testing.ranks import LocalRanks
 
 Note = Callable[[str, Any], None]
@@ -62,7 +64,9 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
                     tensor.data.copy_(old)
                 if guarded and (changed or outline(given) != form or getattr(owner, "_changed_inputs", False)):
                     raise ChangedInput("?", noted)
-            except ChangedInput as error:
+                if reference is not None:
+                    check_dtypes(declared_dtype(reference, name), (args, kwargs), answer)
+            except (ChangedInput, OtherDtype) as error:
                 note(name, [type(error).__name__, _copied(error.answer)])
                 raise
             except Exception as error:
@@ -77,6 +81,7 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
         return call
 
     constructed = like or implementation
+    reference = None if isinstance(constructed, LocalRanks) else constructed  # a group checks each rank by itself
     if not (inspect.isclass(constructed) or isinstance(constructed, LocalRanks)):
         return answered("", implementation)
 

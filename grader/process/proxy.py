@@ -13,8 +13,10 @@ from typing import Any, NoReturn, SupportsIndex
 import torch
 from torch import Tensor
 
+from groundup.core.answers import declared_dtype
 from groundup.core.plain import field_names, is_plain
 from groundup.core.tensors import tensors_in, with_tensors
+from groundup.core.testing.answers import check_dtypes
 from groundup.core.testing.compare import ChangedInput
 from groundup.core.testing.ranks import arguments_of
 from groundup.core.testing.switch import Switch, Transfer
@@ -66,6 +68,7 @@ class RemoteFunction:
         self, process: AttemptProcess, owner: RemoteObject | None, name: str, reference: Callable[..., Any]
     ) -> None:
         self._process, self._owner, self._name, self._reference = process, owner, name, reference
+        self._declared = declared_dtype(reference) if owner is None else declared_dtype(owner._reference, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it there. Raises AttemptRaised, AttemptDied, and ChangedInput when an input was changed in place."""
@@ -74,6 +77,7 @@ class RemoteFunction:
         number, answer, result = self._process.request("call", self._meta(keep=keep), (args, kwargs))
         ticket = _Ticket(self._process, number) if keep else None
         self._refuse_changes(answer, args, kwargs, result)
+        check_dtypes(self._declared, (args, kwargs), result)
         outputs = tensors_in(result)
         if ticket and any(t.sent_with_grad for t in outputs):  # type: ignore[attr-defined]
             attached = _Attach.apply(ticket, outputs, *inputs)  # type: ignore[no-untyped-call]
@@ -91,6 +95,7 @@ class RemoteFunction:
             self._process.end("protocol", "the process answered another number of calls")
         for reply, call, result in zip(told, calls, results, strict=True):
             self._refuse_changes(reply if type(reply) is dict else {}, call, {}, result)
+            check_dtypes(self._declared, call, result)
         _mark_gradients(tensors_in(results))
         return results
 
@@ -140,6 +145,7 @@ class RemoteGroup:
 
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
         method = _public_method(self._reference, name)
+        declared = declared_dtype(self._reference, name)
 
         def call(*args: Any, **kwargs: Any) -> list[Any]:
             meta = {"name": name, "grad": torch.is_grad_enabled(), "keep": False}
@@ -149,6 +155,8 @@ class RemoteGroup:
             results = [result for _, _, result in answers]
             for (_, answer, _), (own_args, own_kwargs) in zip(answers, given, strict=True):
                 _refuse_changes(answer, method, True, own_args, own_kwargs, results)
+            for own, result in zip(given, results, strict=True):
+                check_dtypes(declared, own, result)
             return results
 
         return call
