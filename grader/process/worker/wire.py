@@ -135,7 +135,7 @@ class _Writer:
         self.keep_strides = keep_strides
         self.specs: list[list[Any]] = []
         self.chunks: list[bytes] = []
-        self.size = self.nodes = 0
+        self.size = self.grown = self.nodes = 0
 
     def write(self, value: Any, depth: int) -> Any:
         self.nodes += 1
@@ -181,6 +181,9 @@ class _Writer:
             shape, strides = list(flat.shape), None
             if len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
                 raise NotPlainError(f"a tensor of shape {shape}"[:200])
+            self.grown += _grown(shape) * dtype.itemsize
+            if self.grown > MAX_PAYLOAD and 0 in shape:
+                raise NotPlainError(f"an empty tensor of shape {shape}"[:200])
             if self.keep_strides and not flat.is_contiguous() and flat.numel():
                 strides = list(flat.stride())
             extent = _extent(shape, strides)
@@ -238,11 +241,14 @@ class _Reader:
 
 
 def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Tensor]:
-    offset = 0
+    offset = grown = 0
     for name, shape, strides, needs_grad in specs:
         dtype = DTYPES[name]
         if type(shape) is not list or len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
             raise ProtocolError("a shape of the wrong form")
+        grown += _grown(shape) * dtype.itemsize
+        if grown > MAX_PAYLOAD and not trusted:
+            raise ProtocolError(f"a tensor of shape {shape}, too large for its bytes")
         if (strides is not None and not trusted) or type(needs_grad) is not bool:
             raise ProtocolError("strides in an answer" if strides is not None else "a flag that is no boolean")
         count = _extent(shape, strides)
@@ -261,6 +267,14 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
         offset += size
     if offset != len(payload):
         raise ProtocolError("more tensor bytes than announced")
+
+
+def _grown(shape: Sequence[int]) -> int:
+    """Return how many elements a tensor of that shape can become without another: an empty one is summed over an axis.
+
+    Whoever reads it would make as many.
+    """
+    return math.prod(size for size in shape if size)
 
 
 def _is_size(size: Any) -> bool:

@@ -9,15 +9,27 @@ import pytest
 import torch
 from torch import Tensor
 
+from groundup.core.answers import answer_dtype
 from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.core.interfaces.rl import Loss
 from groundup.core.testing import Mismatch, each
+from groundup.core.testing.compare import OtherDtype
 from groundup.core.testing.modules import module_from_source
 from groundup.grader.process.attempt import AttemptProcess
 from groundup.grader.process.proxy import RemoteFunction, proxy
 
 Start = Callable[..., AttemptProcess]
 Soon = Callable[..., bool]
+
+# Dtypes
+
+
+@pytest.mark.parametrize("body", ["x.float()", "torch.complex(x, x)", "{'a': [x, x.half()]}"])
+def test_an_answer_in_another_dtype_than_the_inputs_never_reaches_a_property(start: Start, body: str) -> None:
+    called = proxy(start(f"import torch\ndef f(x): return {body}"), "f", lambda x: x)
+    with pytest.raises(OtherDtype, match="the result has another dtype"):
+        called(torch.ones(2, dtype=torch.float64))
+
 
 # Gradients
 
@@ -28,7 +40,7 @@ def leaf(*numbers: float, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def both(start: Start, source: str) -> tuple[Any, Any]:
     """Return ``f`` of a file in this process, and its stand-in for the same file in another."""
-    here = module_from_source("here", source, "<here>").f
+    here = answer_dtype("any")(module_from_source("here", source, "<here>").f)
     return here, proxy(start(source), "f", here)
 
 

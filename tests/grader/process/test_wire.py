@@ -408,10 +408,22 @@ def test_of_two_equal_keys_in_a_header_one_counts() -> None:
     assert wire.decode(header, bytearray()) == ({"id": 2}, [])
 
 
-def test_an_empty_tensor_may_name_any_size_beside_its_zero_and_takes_no_memory() -> None:
-    huge = (1 << 31) - 1
-    _, out = wire.decode(*frame(["tensor", 0], [["float64", [0, huge], None, False]]))
-    assert (tuple(out.shape), out.untyped_storage().nbytes()) == ((0, huge), 0)
+@pytest.mark.parametrize("shape", [[1 << 28, 0], [0, 1 << 14, 1 << 14], [1 << 30, 0, 1 << 30]], ids=str)
+def test_an_empty_tensor_that_would_grow_beyond_bounds_is_refused(shape: list[int]) -> None:
+    """Summed over its empty axis it would be as large as its other axes say."""
+    with pytest.raises(wire.NotPlainError, match="an empty tensor of shape"):
+        encoded(torch.empty(shape))
+    with pytest.raises(wire.ProtocolError, match="too large for its bytes"):
+        wire.decode(*frame(["tensor", 0], [["float32", shape, None, False]]))
+    small = torch.empty([min(size, 64) for size in shape])
+    assert crossed(small).shape == small.shape
+
+
+def test_many_empty_tensors_are_bounded_together() -> None:
+    spec, count = ["float32", [1 << 20, 0], None, False], 100
+    tree = ["list", *(["tensor", n] for n in range(count))]
+    with pytest.raises(wire.ProtocolError, match="too large for its bytes"):
+        wire.decode(*frame(tree, [spec] * count))
 
 
 def test_only_the_judges_frames_can_have_a_module_imported(monkeypatch: pytest.MonkeyPatch) -> None:
