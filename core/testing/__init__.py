@@ -12,6 +12,7 @@ from groundup.core.testing.compare import (
     sum_tolerance,
 )
 from groundup.core.testing.marks import after, claim, hole, points
+from groundup.core.testing.parts import Event, handed
 from groundup.core.testing.ranks import PerRank, per_rank
 from groundup.core.testing.stateful import ImplMachine, state_machine
 from groundup.core.testing.strategies import booleans, float_dtypes, tensors
@@ -20,6 +21,7 @@ from groundup.core.testing.switch import Deadlock, Disagreement, Transfer
 __all__ = [
     "Deadlock",
     "Disagreement",
+    "Event",
     "ImplMachine",
     "Mismatch",
     "PerRank",
@@ -34,6 +36,7 @@ __all__ = [
     "each",
     "float_dtypes",
     "gradient",
+    "handed",
     "hole",
     "per_rank",
     "points",

@@ -19,6 +19,7 @@ from groundup.core.technique import Technique
 from groundup.core.tensors import outline, same, tensors_in, with_tensors
 from groundup.core.testing.answers import check_dtypes
 from groundup.core.testing.compare import Mismatch
+from groundup.core.testing.parts import on_rank
 from groundup.core.testing.switch import Switch, Transfer
 
 __all__ = ["LocalRanks", "PerRank", "as_impl", "outcome", "per_rank"]
@@ -126,7 +127,8 @@ class LocalGroup:
             torch.set_num_threads(threads)  # each thread begins with all cores
             own_args, own_kwargs = copies[rank]
             try:
-                results[rank] = functions[rank](*own_args, **own_kwargs)
+                with on_rank(rank):
+                    results[rank] = functions[rank](*own_args, **own_kwargs)
             except Exception as error:
                 errors[rank] = error
             with self._changed:

@@ -15,6 +15,7 @@ import pytest
 from groundup.core.testing.compare import watching_gradients
 from groundup.core.testing.hypothesis_internals import DataObject, choices_of
 from groundup.core.testing.literals import literal
+from groundup.core.testing.parts import watching_parts
 from groundup.core.testing.stateful import ImplMachine, run_again
 from groundup.grader.judging.local import traced
 from groundup.grader.judging.subject import Subject
@@ -54,7 +55,11 @@ class Case:
             trace.append((name, answer))
 
         followed = traced(implementation, note, like, guarded=True, sent=sent)
-        with watching_gradients(lambda found: note("gradient", found)), warnings.catch_warnings():
+        with (
+            watching_gradients(lambda found: note("gradient", found)),
+            watching_parts(lambda event: note(f"{event.part}.{event.method}", [event.kind, event.args, event.answer])),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
             with contextlib.suppress(*FAILURES):
                 self.run(followed)

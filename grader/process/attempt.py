@@ -17,6 +17,7 @@ from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.grader.process import interrupt
 from groundup.grader.process.clock import CallClock, cpu_clock
 from groundup.grader.process.fork_server import ForkServer, Spawned
+from groundup.grader.process.parts import BrokenCall, Parts
 from groundup.grader.process.text import printable
 from groundup.grader.process.worker import wire
 from groundup.grader.process.worker.limits import MEMORY
@@ -66,6 +67,7 @@ class AttemptProcess:
         self._open: Spawned | None = server.spawn(
             program.imports, cpu_seconds=int(total_seconds) + 10, meeting=program.meeting
         )
+        self.parts = Parts()
         self.clock = CallClock(cpu_clock(self._open.pid), total_seconds)
         self._open.data.setblocking(False)
         os.set_blocking(self._open.output, False)
@@ -84,10 +86,13 @@ class AttemptProcess:
         Raises AttemptRaised when the attempt's code raised, AttemptDied when the process is gone or must go.
         """
         number = self.ask(operation, meta, value, seconds=seconds)
-        next_frames([self])
-        answer, result = self.hear()
-        self.settle(number, answer, result)
-        return number, answer, result
+        while True:
+            next_frames([self])
+            answer, result = self.hear()
+            if not self.asks_a_part(answer):
+                self.settle(number, answer, result)
+                return number, answer, result
+            self.answer_for_a_part(number, answer, result)
 
     def ask(self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None) -> int:
         """Send a request, as much of it as goes at once, and return its number."""
@@ -95,6 +100,7 @@ class AttemptProcess:
             raise self.death
         self.requests += 1
         forgotten, self.forgotten = self.forgotten, []
+        self.parts.calls = 0
         self.clock.start(seconds or self.call_seconds)
         self.say({**meta, "op": operation, "id": self.requests, "free": forgotten}, value)
         return self.requests
@@ -103,7 +109,7 @@ class AttemptProcess:
         """Send a frame, as much of it as goes at once."""
         if self.death is not None:
             raise self.death
-        self._outgoing += _joined(wire.encode(meta, value, keep_strides=True))
+        self._outgoing += _joined(wire.encode(meta, value, keep_strides=True, number=self.parts.number))
         self._send()
 
     def hear(self) -> tuple[dict[str, Any], Any]:
@@ -112,6 +118,25 @@ class AttemptProcess:
             return wire.decode(*self._incoming.frame())
         except wire.ProtocolError as error:
             self.end("protocol", f"the process answered with {printable(str(error))}")
+
+    def asks_a_part(self, frame: dict[str, Any]) -> bool:
+        """Whether a frame's meta asks something of a part that the judge owns."""
+        return "part" in frame or "part_vjp" in frame
+
+    def answer_for_a_part(self, number: int, frame: dict[str, Any], value: Any) -> None:
+        """Answer what is asked of a part in the midst of request ``number``; the time for it is not the attempt's."""
+        self.clock.pause()
+        try:
+            if frame.get("id") != number or self._incoming.more:
+                raise BrokenCall("a call of a part that was not its turn")
+            answer = self.parts.answer(frame, value)
+        except BrokenCall as error:
+            self.end("protocol", f"the process answered with {printable(str(error))}")
+        try:
+            self.say(*answer)
+        except wire.NotPlainError as error:
+            self.say({"ok": False}, f"the part's answer holds {error}")
+        self.clock.resume()
 
     def settle(self, number: int, answer: dict[str, Any], result: Any) -> None:
         """Check that ``answer`` is the one to request ``number``. Raises AttemptRaised when it tells of an error."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from groundup.core.communicator import COLLECTIVES, POINT_TO_POINT, Call
 from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.core.technique import Technique
+from groundup.core.testing.parts import on_rank
 from groundup.core.testing.ranks import outcome
 from groundup.core.testing.switch import Switch
 from groundup.grader.process.attempt import AttemptProcess, Program, next_frames
@@ -162,6 +163,10 @@ class _JointCall:
                 meta, value = process.hear()
                 if rank not in left or rank in self.switch.waiting:
                     process.end("protocol", "the process answered with more than one answer")
+                if process.asks_a_part(meta):
+                    with on_rank(rank):
+                        process.answer_for_a_part(self.numbers[rank], meta, value)
+                    continue
                 process.clock.pause()
                 if "comm" in meta:
                     self.communicate(rank, meta, value)

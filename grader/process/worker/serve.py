@@ -24,11 +24,13 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import Communicator
+from groundup.core.parts import Part
 from groundup.core.tensors import SCALARS, outline, same, tensors_in, with_tensors
 from groundup.grader.process.worker import wire
 from groundup.grader.process.worker.imports import ImportRules
 from groundup.grader.process.worker.limits import die_with_parent, limit_this_process
 from groundup.grader.process.worker.ranks import communicator
+from groundup.grader.process.worker.remote_part import remote_part
 
 CHUNK = 1 << 18
 # As they are before the attempt can put anything in their place; torch.manual_seed looks for devices each time.
@@ -163,11 +165,15 @@ class Server:
             if not received:
                 os._exit(0)
             self.incoming.take(received)
-        return wire.decode(*self.incoming.frame(), trusted=True)
+        return wire.decode(*self.incoming.frame(), trusted=True, part=self.part)
 
     def say(self, meta: dict[str, Any], value: Any) -> None:
         """Send a frame in the midst of a call."""
         self.channel.sendall(b"".join(wire.encode({"id": self.asked, **meta}, value)))
+
+    def part(self, number: int, declared: type[Part]) -> Part:
+        """Return what stands for a part that the judge owns."""
+        return remote_part(self, number, declared)
 
     def own_line(self) -> str:
         """Return which line of the attempt's own is being executed: ``line 12``."""

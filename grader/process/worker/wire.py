@@ -10,15 +10,18 @@ plain types come out, and whatever is off raises :class:`ProtocolError`.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from groundup.core.parts import Part, declared_part
 from groundup.core.plain import field_names, is_plain, plain_name, plain_type
 
 HEAD = struct.Struct("<4sIQ")
@@ -49,12 +52,15 @@ class NotPlainError(TypeError):
     """A value that cannot cross, for the part of it that the message names: not plain data, or too much of it."""
 
 
-def encode(meta: dict[str, Any], value: Any, *, keep_strides: bool = False) -> list[bytes]:
+def encode(
+    meta: dict[str, Any], value: Any, *, keep_strides: bool = False, number: Callable[[Part], int] | None = None
+) -> list[bytes]:
     """Return the frame's parts. ``keep_strides`` sends the memory layout of tensors along.
 
+    ``number`` returns what a part that the judge owns goes by on the other side; without it none can cross.
     Raises NotPlainError for a value that cannot cross, or that is too large to.
     """
-    writer = _Writer(keep_strides)
+    writer = _Writer(keep_strides, number)
     tree = writer.write(value, 0)
     header = json.dumps({"meta": meta, "value": tree, "tensors": writer.specs}).encode()
     if len(header) > MAX_HEADER:
@@ -72,8 +78,16 @@ def lengths(head: bytes | bytearray) -> tuple[int, int]:
     return header, payload
 
 
-def decode(header: bytes | bytearray, payload: bytearray, *, trusted: bool = False) -> tuple[dict[str, Any], Any]:
+def decode(
+    header: bytes | bytearray,
+    payload: bytearray,
+    *,
+    trusted: bool = False,
+    part: Callable[[int, type[Part]], Part] | None = None,
+) -> tuple[dict[str, Any], Any]:
     """Return meta and value of a frame. ``trusted`` frames (the judge's) may carry strides and name types to import.
+
+    ``part`` makes what stands for a part that the judge owns, from its number and the class that declares it.
 
     Raises ProtocolError for anything else than what :func:`encode` writes.
     """
@@ -82,7 +96,7 @@ def decode(header: bytes | bytearray, payload: bytearray, *, trusted: bool = Fal
         meta, tree, specs = frame["meta"], frame["value"], frame["tensors"]
         if type(meta) is not dict or type(specs) is not list or len(specs) > MAX_NODES:
             raise ProtocolError("a header of the wrong form")
-        reader = _Reader(list(_tensors(specs, payload, trusted)), trusted)
+        reader = _Reader(list(_tensors(specs, payload, trusted)), trusted, part)
         value = reader.read(tree, 0)
         if reader.used != len(specs):
             raise ProtocolError("a tensor that is no part of the value")
@@ -131,8 +145,8 @@ class Incoming:
 
 
 class _Writer:
-    def __init__(self, keep_strides: bool) -> None:
-        self.keep_strides = keep_strides
+    def __init__(self, keep_strides: bool, number: Callable[[Part], int] | None) -> None:
+        self.keep_strides, self.number = keep_strides, number
         self.specs: list[list[Any]] = []
         self.chunks: list[bytes] = []
         self.size = self.grown = self.nodes = 0
@@ -164,6 +178,9 @@ class _Writer:
             return ["dtype", NAMES[value]]
         if is_plain(kind):
             return ["plain", plain_name(kind), *[self.write(getattr(value, f), depth + 1) for f in field_names(kind)]]
+        if self.number is not None and isinstance(value, Part):
+            declared = declared_part(kind)
+            return ["part", self.number(value), f"{declared.__module__}:{declared.__qualname__}"]
         module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
         raise NotPlainError(f"a value of type {module}{kind.__qualname__}"[:200])
 
@@ -197,8 +214,8 @@ class _Writer:
 
 
 class _Reader:
-    def __init__(self, tensors: list[Tensor], trusted: bool) -> None:
-        self.tensors, self.trusted = tensors, trusted
+    def __init__(self, tensors: list[Tensor], trusted: bool, part: Callable[[int, type[Part]], Part] | None) -> None:
+        self.tensors, self.trusted, self.part = tensors, trusted, part
         self.used = self.nodes = 0
 
     def read(self, tree: Any, depth: int) -> Any:
@@ -229,6 +246,9 @@ class _Reader:
             if len(rest) - 1 != len(field_names(cls)):
                 raise ProtocolError(f"{len(rest) - 1} fields of {cls.__qualname__}, which has {len(field_names(cls))}")
             return cls(*[self.read(v, depth + 1) for v in rest[1:]])
+        if tag == "part" and self.part is not None and self.trusted:
+            number, name = rest
+            return self.part(number, _named(name))
         raise ProtocolError("a tag that does not exist")
 
     def read_dict(self, pairs: list[Any], depth: int) -> dict[str, Any]:
@@ -238,6 +258,12 @@ class _Reader:
                 raise ProtocolError("a dict whose keys are not all different strings")
             value[pair[0]] = self.read(pair[1], depth + 1)
         return value
+
+
+def _named(name: str) -> Any:
+    """Return the class of that name, ``module:Class``."""
+    module, _, qualified = name.partition(":")
+    return functools.reduce(getattr, qualified.split("."), importlib.import_module(module))
 
 
 def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Tensor]:
