@@ -32,7 +32,7 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
     if verdict.problem:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":
-        _show_properties(verdict.properties)
+        _show_properties(verdict.properties, _to_work_on(verdict))
     show_diagnosis(verdict)
     click.echo(wrapped(summary(verdict), first="  "))
     click.echo(wrapped(_circumstances(verdict), first="  "))
@@ -86,15 +86,20 @@ def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) ->
     show_next(*steps)
 
 
-def _show_properties(properties: tuple[PropertyResult, ...]) -> None:
-    detailed = False
+def _to_work_on(verdict: Verdict) -> str | None:
+    """Return the property whose case is shown: one smallest case is enough to work on."""
+    if verdict.says_most:
+        return verdict.says_most
+    return next((p.id for p in verdict.properties if p.status in ("failed", "died")), None)
+
+
+def _show_properties(properties: tuple[PropertyResult, ...], detailed: str | None) -> None:
     for result in properties:
         if result.status not in MARKS:
             continue
         mark, colour = MARKS[result.status]
         click.echo(wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} "))
-        if result.status != "held" and not detailed:
-            detailed = result.status != "not_gradable"  # one smallest case is enough to work on
+        if result.id == detailed or (result.status == "not_gradable" and detailed is None):
             for line in _details(result):
                 click.echo("      " + line)
     died = any(p.status == "died" for p in properties)

@@ -27,6 +27,7 @@ __all__ = [
     "with_body",
 ]
 
+SECONDARY = b".secondary"
 NOWHERE = "/dev/null/hypothesis"  # a folder that cannot be made: hypothesis goes on without, and a kill leaves none
 
 
@@ -90,9 +91,16 @@ class KeptCases(InMemoryExampleDatabase):
         """Keep these cases of one property, and no others of it."""
         self.data[key] = cases
 
+    def to_shrink(self, key: bytes) -> KeptCases:
+        """Return the cases of one property as ones to look for smaller ones of.
+
+        What stands under the key itself hypothesis takes for smallest already.
+        """
+        return KeptCases({key + SECONDARY: self.of(key)})
+
     def kept(self) -> dict[bytes, set[bytes]]:
         """Return what a later grading should try first: the smallest failing case of each property."""
-        return {key: set(values) for key, values in self.data.items() if values and not key.endswith(b".secondary")}
+        return {key: set(values) for key, values in self.data.items() if values and not key.endswith(SECONDARY)}
 
 
 @contextmanager

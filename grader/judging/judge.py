@@ -111,6 +111,7 @@ class Judge:
             attempt=Attempt(path=path, sha256=hashlib.sha256(source.encode()).hexdigest()),
             holes=hole_states(technique, source, passed=passed),
             properties=tuple(results),
+            says_most=grading.says_most,
             diagnosis=diagnosis,
             problem=grading.problem,
             environment=environment(),
@@ -223,6 +224,7 @@ class _Grading:
         self.properties, self.reference = Properties(technique), load_reference(technique)
         self.kept = KeptCases(cases)
         self.problem: str | None = None
+        self.says_most: str | None = None
 
     def run(self, tell: Tell | None) -> tuple[list[PropertyResult], tuple[Diagnosis, ...], PluginProblem | None]:
         """Return the results, the known mistakes that explain them, and what is broken of the known mistakes."""
@@ -239,7 +241,9 @@ class _Grading:
             run = PropertyRun(
                 self.properties, subject, self.reference, self.plan, kept=self.kept, tell=tell, ahead=ahead
             )
-            return run.run(), *self._diagnosis(run)
+            results = run.run()
+            self.says_most = run.says_most and run.says_most.removeprefix("test_")
+            return results, *self._diagnosis(run)
 
     def _started(self) -> contextlib.AbstractContextManager[Subject]:
         return self.judge.started(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from groundup.core.technique import Technique, say
 from groundup.core.testing.laws import Law
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.modules import properties_of, reference_of
+from groundup.grader.judging.proof import matrix_of
 from groundup.grader.judging.recorder import FAILURES
 from groundup.grader.judging.verdict import PropertyResult, Status
 from groundup.grader.process.text import printable
@@ -51,6 +53,14 @@ class Properties:
                 f"property of {self.technique.id}", property, self.names, f"It has {', '.join(self.names)}."
             )
         return PREFIX + property
+
+    def finds(self, function: str) -> int:
+        """Return how many known mistakes a property finds; 0 where nobody has counted."""
+        return self._finds.get(function.removeprefix(PREFIX), 0)
+
+    @functools.cached_property
+    def _finds(self) -> dict[str, int]:
+        return {name: len(mistakes) for name, mistakes in matrix_of(self.technique).items()}
 
     def key(self, function: str) -> bytes:
         """Return what the failing cases of a property are kept under."""

@@ -5,42 +5,33 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import hypothesis
 import pytest
 from hypothesis.reporting import with_reporter
 
-from groundup.core.errors import AttemptRaised, PluginProblem
-from groundup.core.testing.compare import Mismatch
-from groundup.core.testing.hypothesis_internals import (
-    KeptCases,
-    configure,
-    is_hypothesis_test,
-    reproducible,
-    with_body,
-)
+from groundup.core.errors import PluginProblem
+from groundup.core.testing.hypothesis_internals import KeptCases, reproducible
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.pytest_plugin import properties_module
 from groundup.core.testing.ranks import as_impl
-from groundup.core.testing.stateful import machine_test
 from groundup.grader.judging.ahead import Ahead, Found, MayBegin
 from groundup.grader.judging.diagnosis import diagnose
 from groundup.grader.judging.edits import Edit
-from groundup.grader.judging.local import LocalAttempt
-from groundup.grader.judging.plan import STEPS, Plan, derive_seed
+from groundup.grader.judging.one_property import PropertyJudge, Trial, Tried
+from groundup.grader.judging.plan import Plan
 from groundup.grader.judging.properties import Properties
-from groundup.grader.judging.recorder import CASES_KEPT, FAILURES, Case, Enough, Recorder, shown
+from groundup.grader.judging.recorder import Case
 from groundup.grader.judging.subject import Subject
 from groundup.grader.judging.verdict import PropertyResult, Status
 
 __all__ = ["PropertyRun", "Tell", "isolated_pytest"]
 
-FURTHER_CASES = 4  # of each property, where that leaves several known mistakes
 INI = Path(__file__).with_name("judge.ini")
 PLUGINS_OFF = (
     "cacheprovider", "capture", "debugging", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "nose",
@@ -49,7 +40,8 @@ PLUGINS_OFF = (
 )  # fmt: skip
 
 Tell = Callable[[Literal["failing", "result"], PropertyResult], None]
-"""Callback: each property's result, and before that its first failure, while a smaller case is searched for."""
+"""Callback: each property's result as it comes, and its first failure before that. Of the failing property that says
+most the result comes again, with a smaller case, once all have been run."""
 
 
 class PropertyRun:
@@ -78,13 +70,19 @@ class PropertyRun:
         self.tell, self.ahead, self.may_begin = tell, ahead, may_begin
         self.only = properties.function_named(plan.only) if plan.only else None
         self.results: dict[str, PropertyResult] = {}
-        self.failure: Case | None = None
-        self._drawn: list[Case] = []  # of the property that failed first
+        self.says_most: str | None = None
+        """The property that failed and whose smallest case was looked for, by the name of its function."""
+        self._judge = PropertyJudge(properties, subject, self.reference_impl, plan, self.kept)
+        self._failed: dict[str, tuple[Trial, Tried]] = {}
         self._further: list[Callable[[], list[Case]]] = []  # for each property, what returns some cases as drawn
-        self._failures: list[Callable[[], list[Case]]] = []  # for each that failed after the first, its cases
         self._problems: list[str] = []
         self._interrupted = False
         self._stopped = False
+
+    @property
+    def failure(self) -> Case | None:
+        """The smallest case of the property that says most; None where none has failed."""
+        return self._failed[self.says_most][1].failure if self.says_most else None
 
     def run(self) -> list[PropertyResult]:
         """Run the properties; return one result for each that the file declares, in its order.
@@ -113,14 +111,20 @@ class PropertyRun:
 
     def diagnosis(self) -> tuple[Edit, ...]:
         """Return the known mistake that explains what failed, or two. Raises PluginProblem."""
-        if self.failure is None:
+        if self.says_most is None:
             return ()
 
         def further() -> list[Case]:
             return [case for draw in self._further for case in draw()]
 
+        def cases_of(name: str) -> list[Case]:
+            trial, tried = self._failed[name]
+            return [*([tried.failure] if tried.failure else []), *self._judge.unshrunk(trial)]
+
         with isolated_pytest():
-            return diagnose(self.technique, self.failure, self._drawn, further, self._failures)
+            smallest, *drawn = cases_of(self.says_most)
+            others = [functools.partial(cases_of, name) for name in self._failed if name != self.says_most]
+            return diagnose(self.technique, smallest, drawn, further, others)
 
     # What pytest calls.
 
@@ -144,9 +148,9 @@ class PropertyRun:
         if self.plan.ahead:  # one that is collected several times has one result: it is left to the judge
             times = collections.Counter(names.values())
             items[:] = [item for item, name in reversed(names.items()) if times[name] == 1]
-            items.sort(key=lambda item: not self._has_kept(names[item]))  # type: ignore[index]
+            items.sort(key=lambda item: not self._judge.has_kept(names[item]))  # type: ignore[index]
         if self.plan.kept_cases_only:
-            items[:] = [item for item, name in names.items() if self._has_kept(name)]
+            items[:] = [item for item, name in names.items() if self._judge.has_kept(name)]
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
         """Note a failure of pytest itself, which then does not print it."""
@@ -192,151 +196,70 @@ class PropertyRun:
         if self._stopped or self._lacks_what_it_presupposes(pyfuncitem.obj):
             self.results[name] = self._result(name, "not_reached")
             return True
-        arguments = {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames}
+        trial = Trial(name, pyfuncitem.obj, {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames})
         found = self.ahead.found(name) if self.ahead is not None else None
         if found is not None and found.result.status in ("held", "died"):  # of any other, more is to be found out
-            self._take_over(name, pyfuncitem.obj, arguments, found)
+            self._take_over(trial, found)
         else:
-            self.results[name] = self._judge(name, pyfuncitem.obj, arguments)
+            self._try(trial)
             if found is not None and self.results[name].status == "held":  # the attempt is non-deterministic
                 self.results[name] = found.result
+        self._stopped |= self.results[name].status == "died"
         self._stopped |= self.plan.stop_at_first_failure and self.results[name].status == "failed"
         if self.tell is not None:
             self.tell("result", self.results[name])
         return True
 
-    # Judging one property.
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, bool, bool]:
+        """Once all have been run, look for the smallest case of the failing property that says most."""
+        ran = yield
+        if self._failed:
+            self._show_what_says_most()
+        return ran
+
+    def _try(self, trial: Trial) -> None:
+        def failing() -> None:
+            if self.tell is not None:
+                self.tell("failing", self._result(trial.name, "failed"))
+
+        tried = self._judge.judge(trial, at_first_failure=failing)
+        self.results[trial.name] = tried.result
+        self._further.append(lambda: tried.drawn)
+        if tried.failure is not None:
+            self._failed[trial.name] = trial, tried
+
+    def _take_over(self, trial: Trial, found: Found) -> None:
+        """Take over what a copy of this judge found."""
+        key = self.properties.key(trial.name)
+        before = KeptCases({key: self.kept.of(key)})
+        self._further.append(functools.cache(lambda: self._judge.unshrunk(trial, before)))
+        self.kept.replace(key, found.cases)
+        self.results[trial.name] = found.result
+
+    def _show_what_says_most(self) -> None:
+        """Of the properties that failed, take the one of the lowest hole and the fewest known mistakes."""
+        places = {name: place for place, name in enumerate(self.properties.functions)}
+
+        def rank(name: str) -> tuple[float, int, int]:
+            return marks_of(self.properties.functions[name]).hole or math.inf, self.properties.finds(name), places[name]
+
+        self.says_most = min(self._failed, key=rank)
+        if self.plan.independent or self.subject.behind.death is not None:
+            return
+        trial, _ = self._failed[self.says_most]
+        smaller = self._judge.judge(trial, shrink=True)
+        if smaller.failure is not None:
+            self._failed[self.says_most] = trial, smaller
+            self.results[self.says_most] = smaller.result
+        if self.tell is not None:
+            self.tell("result", self.results[self.says_most])
 
     def _lacks_what_it_presupposes(self, test: Callable[..., Any]) -> bool:
         if self.plan.independent or self.only:
             return False
         earlier = (self.results.get(name) for name in marks_of(test).after)
         return any(result is None or result.status != "held" for result in earlier)
-
-    def _judge(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any]) -> PropertyResult:
-        if fixtures.get("impl") is not self.subject.impl:
-            return self._result(
-                name, "not_gradable", message="the property was not given the attempt: no fixture 'impl'"
-            )
-        behind = self.subject.behind
-        recorder = Recorder(
-            self.subject, fixtures, at_first_failure=functools.partial(self._tell_before_shrinking, name)
-        )
-        error: BaseException | None = None
-        try:
-            behind.reseed(derive_seed(self.plan.seed, f"attempt:{name}"))
-            asked = behind.requests
-            with self._recorded(name, test, recorder) as recorded:
-                recorded(**fixtures)
-        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
-            raise
-        except BaseException as raised:
-            error = raised
-        self._further.append(lambda: recorder.drawn[:FURTHER_CASES])
-        if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
-            self._stopped = True
-            return self._result(
-                name, "died", message=f"{behind.death.how}: {behind.death.detail}",
-                counterexample={} if recorder.last is None else shown(recorder.last.arguments),
-                printed=behind.take_printed() or None,
-            )  # fmt: skip
-        if error is not None:
-            return self._fell_short(name, test, error, recorder)
-        if behind.requests == asked:
-            return self._result(name, "not_gradable", message="the property never called the attempt")
-        return self._result(name, "held")
-
-    def _take_over(self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], found: Found) -> None:
-        """Take over what a copy of this judge found."""
-        key = self.properties.key(name)
-        before = KeptCases({key: self.kept.of(key)})
-        self._further.append(functools.cache(lambda: self._unshrunk(name, test, fixtures, before)))
-        self.kept.replace(key, found.cases)
-        self.results[name] = found.result
-        self._stopped |= found.result.status == "died"
-
-    def _tell_before_shrinking(self, name: str, error: BaseException) -> None:
-        if self.tell is not None and not (isinstance(error, AttemptRaised) and _is_of_the_stub(error)):
-            self.tell("failing", self._result(name, "failed"))
-
-    def _fell_short(
-        self, name: str, test: Callable[..., Any], error: BaseException, recorder: Recorder
-    ) -> PropertyResult:
-        if recorder.failure is None:  # hypothesis itself, or pytest
-            return self._result(name, "not_gradable", message=f"{type(error).__name__}: {error}"[:500])
-        case, cause = recorder.failure, recorder.failure.error
-        if isinstance(cause, AttemptRaised) and _is_of_the_stub(cause):
-            return self._result(name, "not_started", message=cause.message)
-        example = shown(case.arguments) or _steps(error)
-        try:
-            case.run(self.reference_impl)
-        except FAILURES as also:
-            return self._result(
-                name, "not_gradable", counterexample=example,
-                message=f"the reference fails this case as well: {type(also).__name__}: {also}"[:500],
-            )  # fmt: skip
-        if self.failure is not None:
-            self._failures.append(lambda: [case, *self._unshrunk(name, test, recorder.fixtures)])
-        else:
-            self.failure = case
-            self._drawn = [] if self.plan.independent else self._unshrunk(name, test, recorder.fixtures)
-        told = _what_is_wrong(cause)
-        if isinstance(error, hypothesis.errors.Flaky):
-            told["message"] = f"the same case was answered in two ways, once wrong: {told['message'] or 'see above'}"
-        return self._result(name, "failed", counterexample=example, printed=case.printed or None, **told)
-
-    def _unshrunk(
-        self, name: str, test: Callable[..., Any], fixtures: dict[str, Any], held: KeptCases | None = None
-    ) -> list[Case]:
-        """Return cases as they are drawn: those that the property draws for the reference, which fails none of them.
-
-        Where the property ``held``, for which those cases had been kept, they are the first that were drawn then.
-        """
-        local = LocalAttempt(self.reference_impl)
-        given = fixtures | {"impl": local.impl}
-        recorder = Recorder(Subject(local.impl, local), given, most=None if held is None else FURTHER_CASES)
-        recording = self._recorded(name, test, recorder, judging=held is not None, database=held)
-        with contextlib.suppress(Exception, Enough), recording as recorded:
-            recorded(**given)
-        return recorder.drawn
-
-    @contextlib.contextmanager
-    def _recorded(
-        self, name: str, test: Any, recorder: Recorder, *, judging: bool = True, database: KeptCases | None = None
-    ) -> Iterator[Callable[..., Any]]:
-        """Give the property the plan's settings, seed and kept cases, and have every example of it recorded."""
-        machine = getattr(test, "groundup_machine", None)
-        if machine is None and not is_hypothesis_test(test):
-            yield recorder.around(test)
-            return
-        settings = hypothesis.settings(
-            max_examples=self.plan.examples if judging else CASES_KEPT, stateful_step_count=STEPS, deadline=None,
-            database=(database or self.kept) if judging else None,
-            phases=self._phases(name) if judging else [hypothesis.Phase.explicit, hypothesis.Phase.generate],
-            suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False, print_blob=False,
-        )  # fmt: skip
-        run: Any = test if machine is None else machine_test(machine, recorder.subject.impl, settings)
-        configure(run, settings=settings, seed=derive_seed(self.plan.seed, name), key=self.properties.key(name))
-
-        def wrap(body: Callable[..., Any]) -> Callable[..., Any]:
-            return recorder.around(body) if machine is None else recorder.around_machine(body, machine, settings)
-
-        with with_body(run, wrap):
-            yield run if machine is None else lambda **_fixtures: run()
-
-    def _phases(self, name: str) -> list[hypothesis.Phase]:
-        # One smallest case is enough to work on: what fails after it is told with the case that was drawn.
-        shrinking = not self.plan.independent and self.failure is None
-        generating = not (self.plan.kept_cases_only or (self.only and self._has_kept(name)))
-        return [
-            hypothesis.Phase.explicit,
-            hypothesis.Phase.reuse,
-            *([hypothesis.Phase.generate] if generating else []),
-            *([hypothesis.Phase.shrink] if shrinking else []),
-        ]
-
-    def _has_kept(self, name: str) -> bool:
-        return bool(self.kept.of(self.properties.key(name)))
 
     def _result(self, name: str, status: Status, **details: Any) -> PropertyResult:
         return self.properties.result(name, status, self.plan.lang, **details)
@@ -356,28 +279,3 @@ def isolated_pytest() -> Iterator[None]:
         for key in [k for k in os.environ if k.startswith(("PYTEST_", "HYPOTHESIS_"))]:
             del os.environ[key]
         os.environ.update(hidden)
-
-
-def _is_of_the_stub(error: AttemptRaised) -> bool:
-    """Whether an empty hole raised this. Torch raises NotImplementedError too, with words of its own."""
-    return error.types[0] == "NotImplementedError" and (not error.message or error.message.startswith("hole "))
-
-
-def _what_is_wrong(cause: BaseException | None) -> dict[str, Any]:
-    """Return the fields of a result that tell why the property failed."""
-    if isinstance(cause, Mismatch):
-        return {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": str(cause)}
-    if isinstance(cause, AttemptRaised) and cause.types == ("NotPlainError",):
-        return {"message": cause.message}
-    if isinstance(cause, AttemptRaised):
-        return {"message": f"it raised {cause}", "where": cause.lines or None}
-    if isinstance(cause, (AssertionError, pytest.fail.Exception)):
-        return {"message": str(cause) or None}
-    return {"message": f"the answer cannot be used: {type(cause).__name__}: {cause}"[:500]}
-
-
-def _steps(error: BaseException) -> dict[str, str] | None:
-    """Return the steps of a state machine's smallest failing run, from what hypothesis noted on its error."""
-    notes = [note for note in getattr(error, "__notes__", ()) if "(" in note and not note.startswith("Failing")]
-    steps = [n for n in notes[:-1] if not n.startswith("state = ")]
-    return {"steps": "\n".join(steps)} if steps else None

@@ -79,6 +79,9 @@ class Verdict(Model):
     attempt: Attempt
     holes: tuple[HoleState, ...]
     properties: tuple[PropertyResult, ...]
+    says_most: str | None = Field(
+        None, description="of the properties that failed, the one to work on: its case is the smallest that was found"
+    )
     diagnosis: tuple[Diagnosis, ...] = ()
     problem: str | None = Field(None, description="what stopped the grading, where something did")
     environment: dict[str, str] = Field(default_factory=dict)

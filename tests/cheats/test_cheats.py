@@ -38,7 +38,7 @@ import groundup.core
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.judging import judge as judge_module
-from groundup.grader.judging import property_run
+from groundup.grader.judging import one_property
 from groundup.grader.judging.judge import Judge
 from groundup.grader.judging.verdict import Verdict
 from groundup.grader.process import attempt as attempt_module
@@ -343,7 +343,7 @@ def gradings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
 def few_examples(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judge_module, "EXAMPLES", FEW)
-    patch.setattr(property_run, "CASES_KEPT", FEW)
+    patch.setattr(one_property, "CASES_KEPT", FEW)
 
 
 def watch_the_time(patch: pytest.MonkeyPatch, late: list[float]) -> None:

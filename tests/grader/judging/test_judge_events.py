@@ -34,11 +34,12 @@ def heard(judge: Judge, author: Any, source: str) -> list[tuple[str, str, str]]:
     return events
 
 
-def test_a_failure_is_told_before_its_smallest_case_is_found_and_each_result_once(judge: Judge, author: Any) -> None:
+def test_a_failure_is_told_at_once_and_again_with_its_smallest_case(judge: Judge, author: Any) -> None:
     assert heard(judge, author, WRONG) == [
         ("failing", "equals_the_reference", "failed"),
         ("result", "equals_the_reference", "failed"),
         ("result", "ones", "held"),
+        ("result", "equals_the_reference", "failed"),
     ]
 
 
