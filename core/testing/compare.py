@@ -33,6 +33,27 @@ class ChangedInput(Mismatch):
         self.answer = answer
 
 
+_CHANGES: ContextVar[Callable[[ChangedInput], None] | None] = ContextVar("changes", default=None)
+
+
+def note_change(change: ChangedInput) -> None:
+    """Raise ``change``, or tell it to whoever forgives changes here and looks at them elsewhere."""
+    handler = _CHANGES.get()
+    if handler is None:
+        raise change
+    handler(change)
+
+
+@contextmanager
+def forgiving_changes(handler: Callable[[ChangedInput], None]) -> Iterator[None]:
+    """Have changed inputs told to ``handler`` inside the block, instead of raised."""
+    token = _CHANGES.set(handler)
+    try:
+        yield
+    finally:
+        _CHANGES.reset(token)
+
+
 class OtherDtype(Mismatch):
     """An answer has another dtype than it must. ``answer`` is what it was."""
 

@@ -53,6 +53,13 @@ class Found:
 
     result: PropertyResult
     cases: set[bytes]
+    changed: bool = False
+    """Whether a call changed its inputs."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the judge can take it over: of what fails in any way, it finds out more itself."""
+        return self.result.status in ("held", "died") and not self.changed
 
 
 MayBegin = Callable[[str], bool]

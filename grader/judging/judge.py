@@ -257,12 +257,13 @@ class _Grading:
         def tell(kind: str, result: PropertyResult) -> None:
             if kind == "result":
                 name = self.properties.function_named(result.id)
-                found(name, Found(result, kept.of(self.properties.key(name))))
+                found(name, Found(result, kept.of(self.properties.key(name)), name in run.changed_in))
 
         plan = replace(self.plan, independent=True, ahead=True)
         self.judge.server.never_replace()
         with self._started() as subject:
-            PropertyRun(self.properties, subject, self.reference, plan, kept=kept, tell=tell, may_begin=may_begin).run()
+            run = PropertyRun(self.properties, subject, self.reference, plan, kept=kept, tell=tell, may_begin=may_begin)
+            run.run()
 
     def _diagnosis(self, run: PropertyRun) -> tuple[tuple[Diagnosis, ...], PluginProblem | None]:
         try:

@@ -11,7 +11,7 @@ from torch import Tensor
 from groundup.core.answers import declared_dtype
 from groundup.core.tensors import outline, same, tensors_in, with_tensors
 from groundup.core.testing.answers import check_dtypes
-from groundup.core.testing.compare import ChangedInput, OtherDtype
+from groundup.core.testing.compare import ChangedInput, OtherDtype, forgiving_changes, note_change
 from groundup.core.testing.ranks import LocalRanks
 
 Note = Callable[[str, Any], None]
@@ -25,7 +25,7 @@ class LocalAttempt:
         self.requests = 0
         self.death: None = None
         self.trace: list[Any] = []
-        self.impl = traced(implementation, self._note)
+        self.impl = traced(implementation, self._note, guarded=True)
 
     def _note(self, name: str, answer: Any) -> None:
         self.requests += 1
@@ -46,7 +46,7 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
     """Return a stand-in for a class or function that notes every answer of it, and every error by its type's name.
 
     ``implementation`` may itself be a proxy; ``like`` then says whether it stands for a class. ``guarded``: a call that
-    changed an input in place has not happened to the input, and raises ChangedInput, as in an attempt's process.
+    changed an input in place has not happened to the input, and is a ChangedInput, as in an attempt's process.
     ``sent``: after each call of a group of ranks, what they have sent so far is noted too.
     """
 
@@ -56,17 +56,19 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
             before = [tensor.detach().clone() for tensor in inputs]
             given: Any = with_tensors([list(args), kwargs], iter(inputs)) if guarded else [args, kwargs]
             form = outline(given)
+            changes: list[ChangedInput] = []
             try:
-                answer = function(*given[0], **given[1])
+                with forgiving_changes(changes.append):
+                    answer = function(*given[0], **given[1])
                 noted = _copied(answer)  # the answer may be one of the inputs
                 changed = [(i, b) for i, b in zip(inputs, before, strict=True) if not same(b, i)]
                 for tensor, old in changed:
                     tensor.data.copy_(old)
                 if guarded and (changed or outline(given) != form or getattr(owner, "_changed_inputs", False)):
-                    raise ChangedInput("?", noted)
+                    changes.append(ChangedInput("?", noted))
                 if reference is not None:
                     check_dtypes(declared_dtype(reference, name), (args, kwargs), answer)
-            except (ChangedInput, OtherDtype) as error:
+            except OtherDtype as error:
                 note(name, [type(error).__name__, _copied(error.answer)])
                 raise
             except Exception as error:
@@ -75,7 +77,9 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
             finally:
                 if sent and owner is not None:
                     note("sent", owner.traffic())
-            note(name, noted)
+            note(name, [ChangedInput.__name__, noted] if changes else noted)
+            for change in changes[:1]:
+                note_change(change)
             return answer
 
         return call

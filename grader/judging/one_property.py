@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hypothesis
 import pytest
 
 from groundup.core.errors import AttemptRaised
-from groundup.core.testing.compare import Mismatch
+from groundup.core.testing.compare import ChangedInput, Mismatch, forgiving_changes
 from groundup.core.testing.hypothesis_internals import KeptCases, configure, is_hypothesis_test, with_body
 from groundup.core.testing.stateful import machine_test
 from groundup.grader.judging.local import LocalAttempt
@@ -41,6 +41,8 @@ class Tried:
 
     result: PropertyResult
     failure: Case | None = None
+    changed: PropertyResult | None = None
+    """A call that changed its inputs, as the result of the property that none does."""
     drawn: list[Case] = field(default_factory=list)
 
 
@@ -54,9 +56,17 @@ class PropertyJudge:
         self.plan, self.kept = plan, kept
 
     def judge(
-        self, trial: Trial, *, shrink: bool = False, at_first_failure: Callable[[], None] = lambda: None
+        self,
+        trial: Trial,
+        *,
+        shrink: bool = False,
+        forgives: bool = True,
+        at_first_failure: Callable[[], None] = lambda: None,
     ) -> Tried:
-        """Run a property; ``shrink`` looks for a smaller case of one that is known to fail, and draws no others."""
+        """Run a property; ``shrink`` looks for a smaller case of one that is known to fail, and draws no others.
+
+        Unless it ``forgives`` changed inputs, it fails with the first call that changes one.
+        """
         if trial.fixtures.get("impl") is not self.subject.impl:
             return self._not_gradable(trial, "the property was not given the attempt: no fixture 'impl'")
 
@@ -67,12 +77,22 @@ class PropertyJudge:
         key = self.properties.key(trial.name)
         cases = self.kept.to_shrink(key) if shrink else self.kept
         behind = self.subject.behind
-        recorder = Recorder(self.subject, trial.fixtures, at_first_failure=failing)
+        recorder = Recorder(self.subject, trial.fixtures, at_first_failure=failing, forgives=forgives)
+        changes: list[PropertyResult] = []
+
+        def changed(change: ChangedInput) -> None:
+            if not changes:
+                case = {} if recorder.last is None else shown(recorder.last.arguments)
+                changes.append(self._result(trial, "failed", counterexample=case, **_what_is_wrong(change)))
+
         error: BaseException | None = None
         try:
             behind.reseed(derive_seed(self.plan.seed, f"attempt:{trial.name}"))
             asked = behind.requests
-            with self._recorded(trial, recorder, self._phases(trial, shrink), cases) as recorded:
+            with (
+                forgiving_changes(changed) if forgives else contextlib.nullcontext(),
+                self._recorded(trial, recorder, self._phases(trial, shrink), cases) as recorded,
+            ):
                 recorded(**trial.fixtures)
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
             raise
@@ -88,11 +108,12 @@ class PropertyJudge:
                 printed=behind.take_printed() or None,
             )  # fmt: skip
             return Tried(died, drawn=drawn)
+        change = changes[0] if changes else None
         if error is not None:
-            return self._fell_short(trial, error, recorder)
+            return replace(self._fell_short(trial, error, recorder), changed=change)
         if behind.requests == asked:
             return self._not_gradable(trial, "the property never called the attempt")
-        return Tried(self._result(trial, "held"), drawn=drawn)
+        return Tried(self._result(trial, "held"), changed=change, drawn=drawn)
 
     def unshrunk(self, trial: Trial, held: KeptCases | None = None) -> list[Case]:
         """Return cases as they are drawn: those that the property draws for the reference, which fails none of them.
@@ -129,7 +150,7 @@ class PropertyJudge:
         if isinstance(error, hypothesis.errors.Flaky):
             told["message"] = f"the same case was answered in two ways, once wrong: {told['message'] or 'see above'}"
         result = self._result(trial, "failed", counterexample=example, printed=case.printed or None, **told)
-        return Tried(result, case, recorder.drawn[:FURTHER_CASES])
+        return Tried(result, case, drawn=recorder.drawn[:FURTHER_CASES])
 
     @contextlib.contextmanager
     def _recorded(

@@ -43,7 +43,7 @@ class Properties:
 
     @property
     def names(self) -> list[str]:
-        """The properties' names as a verdict has them, without ``test_``."""
+        """The declared properties' names as a verdict has them, without ``test_``."""
         return [name.removeprefix(PREFIX) for name in self.functions]
 
     def function_named(self, property: str) -> str:

@@ -23,6 +23,7 @@ from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.ahead import Ahead, Found, MayBegin
 from groundup.grader.judging.diagnosis import diagnose
 from groundup.grader.judging.edits import Edit
+from groundup.grader.judging.inputs import INPUTS, inputs_result
 from groundup.grader.judging.one_property import PropertyJudge, Trial, Tried
 from groundup.grader.judging.plan import Plan
 from groundup.grader.judging.properties import Properties
@@ -68,12 +69,15 @@ class PropertyRun:
         self.reference_impl = as_impl(self.technique, reference)
         self.kept = kept or KeptCases()
         self.tell, self.ahead, self.may_begin = tell, ahead, may_begin
-        self.only = properties.function_named(plan.only) if plan.only else None
+        self.only = properties.function_named(plan.only) if plan.only not in (None, INPUTS) else None
         self.results: dict[str, PropertyResult] = {}
         self.says_most: str | None = None
         """The property that failed and whose smallest case was looked for, by the name of its function."""
         self._judge = PropertyJudge(properties, subject, self.reference_impl, plan, self.kept)
         self._failed: dict[str, tuple[Trial, Tried]] = {}
+        self._changed: tuple[Trial, PropertyResult] | None = None  # where that was seen first
+        self.changed_in: set[str] = set()
+        """The functions of the properties in which a call changed its inputs."""
         self._further: list[Callable[[], list[Case]]] = []  # for each property, what returns some cases as drawn
         self._problems: list[str] = []
         self._interrupted = False
@@ -104,10 +108,11 @@ class PropertyRun:
         none_wanted = self.plan.kept_cases_only and code == pytest.ExitCode.NO_TESTS_COLLECTED
         if not none_wanted and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise PluginProblem(f"pytest could not run {files.properties}: exit code {int(code)}")
-        return [
+        results = [
             self.results.get(name) or self._result(name, "not_gradable", message="pytest did not run it")
             for name in self.properties.functions
         ]
+        return [*results, *([inputs_result(self._changed[1], self.plan.lang)] if self._changed else [])]
 
     def diagnosis(self) -> tuple[Edit, ...]:
         """Return the known mistake that explains what failed, or two. Raises PluginProblem."""
@@ -198,12 +203,13 @@ class PropertyRun:
             return True
         trial = Trial(name, pyfuncitem.obj, {n: pyfuncitem.funcargs[n] for n in pyfuncitem._fixtureinfo.argnames})
         found = self.ahead.found(name) if self.ahead is not None else None
-        if found is not None and found.result.status in ("held", "died"):  # of any other, more is to be found out
+        if found is not None and found.is_settled:
             self._take_over(trial, found)
         else:
             self._try(trial)
-            if found is not None and self.results[name].status == "held":  # the attempt is non-deterministic
-                self.results[name] = found.result
+            failed_there = found is not None and found.result.status not in ("held", "died")
+            if found is not None and failed_there and self.results[name].status == "held":
+                self.results[name] = found.result  # the attempt is non-deterministic
         self._stopped |= self.results[name].status == "died"
         self._stopped |= self.plan.stop_at_first_failure and self.results[name].status == "failed"
         if self.tell is not None:
@@ -214,7 +220,7 @@ class PropertyRun:
     def pytest_runtestloop(self) -> Generator[None, bool, bool]:
         """Once all have been run, look for the smallest case of the failing property that says most."""
         ran = yield
-        if self._failed:
+        if self._failed or self._changed:
             self._show_what_says_most()
         return ran
 
@@ -228,6 +234,9 @@ class PropertyRun:
         self._further.append(lambda: tried.drawn)
         if tried.failure is not None:
             self._failed[trial.name] = trial, tried
+        if tried.changed is not None:
+            self.changed_in.add(trial.name)
+            self._changed = self._changed or (trial, tried.changed)
 
     def _take_over(self, trial: Trial, found: Found) -> None:
         """Take over what a copy of this judge found."""
@@ -239,6 +248,9 @@ class PropertyRun:
 
     def _show_what_says_most(self) -> None:
         """Of the properties that failed, take the one of the lowest hole and the fewest known mistakes."""
+        if self._changed is not None and (not self._failed or self.plan.only == INPUTS):
+            self._show_the_change(*self._changed)
+            return
         places = {name: place for place, name in enumerate(self.properties.functions)}
 
         def rank(name: str) -> tuple[float, int, int]:
@@ -254,6 +266,17 @@ class PropertyRun:
             self.results[self.says_most] = smaller.result
         if self.tell is not None:
             self.tell("result", self.results[self.says_most])
+
+    def _show_the_change(self, trial: Trial, seen: PropertyResult) -> None:
+        """Look for the smallest case in which an input is changed, of the property in which that was seen first."""
+        smaller = self._judge.judge(trial, forgives=False)
+        if smaller.failure is None or self.plan.independent:
+            return
+        smaller = self._judge.judge(trial, forgives=False, shrink=True)
+        if smaller.failure is not None:
+            self._changed = trial, smaller.result
+            self._failed[INPUTS] = trial, smaller
+            self.says_most = INPUTS
 
     def _lacks_what_it_presupposes(self, test: Callable[..., Any]) -> bool:
         if self.plan.independent or self.only:

@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from groundup.core.testing.compare import watching_gradients
+from groundup.core.testing.compare import forgiving_changes, watching_gradients
 from groundup.core.testing.hypothesis_internals import DataObject, choices_of
 from groundup.core.testing.literals import literal
 from groundup.core.testing.parts import watching_parts
@@ -43,6 +43,8 @@ class Case:
     printed: str = ""
     steps: bool = False
     """Whether it is a run of a state machine."""
+    forgives: bool = False
+    """Whether a call that changes its inputs is another property's affair."""
 
     def trace(self, implementation: Any, like: Any, *, sent: bool = False) -> Trace:
         """Return the answers and gradients that the property saw, up to where it failed; where is not compared.
@@ -56,6 +58,7 @@ class Case:
 
         followed = traced(implementation, note, like, guarded=True, sent=sent)
         with (
+            forgiving_changes(lambda change: None) if self.forgives else contextlib.nullcontext(),
             watching_gradients(lambda found: note("gradient", found)),
             watching_parts(lambda event: note(f"{event.part}.{event.method}", [event.kind, event.args, event.answer])),
             warnings.catch_warnings(),
@@ -76,10 +79,11 @@ class Recorder:
         *,
         most: int | None = None,
         at_first_failure: Callable[[BaseException], None] = lambda _: None,
+        forgives: bool = True,
     ) -> None:
         """Record; raise Enough inside the property when there are ``most`` cases."""
         self.subject, self.fixtures, self.most = subject, fixtures, most
-        self.at_first_failure = at_first_failure
+        self.at_first_failure, self.forgives = at_first_failure, forgives
         self.last: Case | None = None
         self.failure: Case | None = None
         self.drawn: list[Case] = []
@@ -96,7 +100,7 @@ class Recorder:
                 with contextlib.suppress(NothingLeftToDraw):
                     body(**{k: v.again() if isinstance(v, Draws) else v for k, v in kwargs.items()} | {"impl": impl})
 
-            with self._recording(Case(again, self.subject.impl, drawn)):
+            with self._recording(Case(again, self.subject.impl, drawn, forgives=self.forgives)):
                 body(*args, **kwargs)
 
         return recorded
@@ -108,7 +112,7 @@ class Recorder:
 
         @functools.wraps(body)
         def recorded(data: Any) -> None:
-            case = Case(lambda impl: None, self.subject.impl, {}, steps=True)
+            case = Case(lambda impl: None, self.subject.impl, {}, steps=True, forgives=self.forgives)
             try:
                 with self._recording(case):
                     body(data)

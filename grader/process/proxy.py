@@ -17,7 +17,7 @@ from groundup.core.answers import declared_dtype
 from groundup.core.plain import field_names, is_plain
 from groundup.core.tensors import tensors_in, with_tensors
 from groundup.core.testing.answers import check_dtypes
-from groundup.core.testing.compare import ChangedInput
+from groundup.core.testing.compare import ChangedInput, note_change
 from groundup.core.testing.ranks import arguments_of
 from groundup.core.testing.switch import Switch, Transfer
 from groundup.grader.process.attempt import AttemptProcess
@@ -220,12 +220,12 @@ def _public_method(reference: type[Any], name: str) -> Callable[..., Any]:
 def _refuse_changes(
     answer: dict[str, Any], reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any], result: Any
 ) -> None:
-    """Raise ChangedInput where the attempt's process says that the call changed an input in place."""
+    """Tell of a ChangedInput where the attempt's process says that the call changed an input in place."""
     changed, altered = answer.get("changed"), answer.get("altered")
     if type(changed) is list and changed:
-        raise ChangedInput(_input_name(changed[0], reference, bound, args, kwargs), result)
-    if type(altered) is list and altered:
-        raise ChangedInput(_argument_name(altered[0], reference, bound, kwargs), result)
+        note_change(ChangedInput(_input_name(changed[0], reference, bound, args, kwargs), result))
+    elif type(altered) is list and altered:
+        note_change(ChangedInput(_argument_name(altered[0], reference, bound, kwargs), result))
 
 
 def _input_name(index: Any, reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any]) -> str:

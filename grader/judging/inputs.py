@@ -1,0 +1,20 @@
+"""The one property that no technique has to declare: no call changes what it is given.
+
+The boundary sees a change in whatever property it happens. That property goes on, on inputs of its own, and a verdict
+has this one besides, failed; where nothing was changed it does not speak of it.
+"""
+
+from __future__ import annotations
+
+from groundup.core.technique import say
+from groundup.grader.judging.verdict import PropertyResult
+
+__all__ = ["INPUTS", "inputs_result"]
+
+INPUTS = "leaves_its_inputs_alone"
+CLAIM = {"en": "No call changes what it is given.", "zh": "任何一次调用都不改变传给它的东西。"}
+
+
+def inputs_result(seen: PropertyResult, lang: str) -> PropertyResult:
+    """Return the result of this property, from that of the one in which a change was ``seen``."""
+    return seen.model_copy(update={"id": INPUTS, "claim": say(CLAIM, lang), "points": 1.0, "hole": None})
