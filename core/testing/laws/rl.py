@@ -66,15 +66,10 @@ class Case(NamedTuple, Generic[BatchT]):
     batch: BatchT
 
 
-@functools.cache
 def layout(batch: type[Any]) -> dict[str, tuple[str, ...]]:
-    """Return the axes of each tensor of a batch, by field, as its annotation names them."""
-    found = {}
-    for name, hint in typing.get_type_hints(batch).items():
-        shapes = [h.dim_str for h in (hint, *typing.get_args(hint)) if hasattr(h, "dim_str")]
-        if shapes:
-            found[name] = tuple(shapes[0].replace("*", "").split())
-    return found
+    """Return the axes of each tensor of a class of batches, by field, as its annotation names them."""
+    known: Any = batch
+    return _layout(known)
 
 
 def tensors_of(batch: Any) -> dict[str, Tensor]:
@@ -344,6 +339,16 @@ def test_loss_equals_the_reference_whatever_came_before(setting: Setting[Any]) -
         setting.check_same_gradients(setting.gradients(got, theirs), setting.gradients(expected, ours), case.batch)
 
     return holds
+
+
+@functools.cache
+def _layout(batch: Any) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name, hint in typing.get_type_hints(batch).items():
+        shapes = [h.dim_str for h in (hint, *typing.get_args(hint)) if hasattr(h, "dim_str")]
+        if shapes:
+            found[name] = tuple(shapes[0].replace("*", "").split())
+    return found
 
 
 def _masks(batch: Any) -> list[str]:

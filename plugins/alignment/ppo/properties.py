@@ -161,7 +161,8 @@ def test_kl_pulls_the_policy_back(impl: Any, case: Case, relation: str) -> None:
         return math.exp(ref_log_ratio(token)) - ref_log_ratio(token) - 1
 
     def slope(token: Token) -> float:
-        return case.rule["kl_coef"] * (1 - math.exp(ref_log_ratio(token)))
+        coef: float = case.rule["kl_coef"]
+        return coef * (1 - math.exp(ref_log_ratio(token)))
 
     rule = impl(**case.rule)
     rule.loss(case.batch)  # its reference is not to be remembered
