@@ -95,7 +95,7 @@ class Setting(Generic[BatchT]):
     constants: tuple[str, ...] = ()
     """Fields that may come with a graph and get no gradient all the same: a bootstrapped value, a reference point."""
     padding: Callable[[BatchT], Mapping[str, Tensor]] = padding_by_masks
-    """Where each float field holds what must not matter."""
+    """Where each field holds what must not matter."""
     fill: Mapping[str, int] = field(default_factory=dict)
     """What fields of integers along the tokens hold in padding: ``{"labels": IGNORE_INDEX}``."""
     padded_rows: bool = False
