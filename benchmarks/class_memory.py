@@ -41,7 +41,7 @@ def hand_in(folder: Path, count: int) -> None:
     """Write submissions: right, wrong and unfinished ones in turn."""
     gae = Registry().technique("gae")
     right = gae.files.solution.read_text(encoding="utf-8")
-    wrong = right.replace("gamma * live * value", "gamma * value")
+    wrong = right.replace("gamma * next_non_terminal * value", "gamma * value")
     kinds = [
         right,
         gae.files.exercise.read_text(encoding="utf-8"),

@@ -49,25 +49,25 @@ class PPO(RLAlgorithm[RolloutBatch]):
         |ratio - 1| > clip, whether or not the clip decides the loss there. All are scalars without gradient. They and
         the loss have the dtype of ``log_prob``.
         """
-        # HOLE 1/4: clipped surrogate; set ``ratio`` and ``policy``, both (B, T). ``ratio`` is the probability of the
-        # token under the policy being trained over that under the old one. ``policy`` is what to minimise: of the two
-        # negated products of advantage and ratio, one with the ratio as it is and one with the ratio clamped to
+        # HOLE 1/4: clipped surrogate; set ``ratio`` and ``pg_losses``, both (B, T). ``ratio`` is the probability of the
+        # token under the policy being trained over that under the old one. ``pg_losses`` is what to minimise: of the
+        # two negated products of advantage and ratio, one with the ratio as it is and one with the ratio clamped to
         # [1 - clip, 1 + clip], each token takes the one that is worse for the policy.
         raise NotImplementedError("hole 1/4: clipped surrogate")
 
-        # HOLE 2/4: critic's error; set ``value``, (B, T): half of the squared error of the value against the return.
-        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value kept
-        # within ``value_clip`` of ``old_value``.
+        # HOLE 2/4: critic's error; set ``vf_losses``, (B, T): half of the squared error of the value against the
+        # return. Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value
+        # kept within ``value_clip`` of ``old_value``.
         raise NotImplementedError("hole 2/4: critic's error")
 
-        # HOLE 3/4: distance from the reference; set ``divergence``, (B, T): the k3 estimator of
+        # HOLE 3/4: distance from the reference; set ``per_token_kl``, (B, T): the k3 estimator of
         # KL(policy || reference), exp(d) - d - 1 with d = log pi_ref - log pi, gradient included. Zeros where there is
         # no ``ref_log_prob``.
         raise NotImplementedError("hole 3/4: distance from the reference")
 
         # HOLE 4/4: token means and their sum; set the scalars ``policy_loss``, ``value_loss``, ``entropy``, ``kl``,
-        # ``clip_fraction`` and ``loss`` as the docstring defines them: from ``policy``, ``value``, ``batch.entropy``,
-        # ``divergence`` and ``ratio``, over the tokens whose ``mask`` is True.
+        # ``clip_fraction`` and ``loss`` as the docstring defines them: from ``pg_losses``, ``vf_losses``,
+        # ``batch.entropy``, ``per_token_kl`` and ``ratio``, over the tokens whose ``mask`` is True.
         raise NotImplementedError("hole 4/4: token means and their sum")
 
         metrics = {

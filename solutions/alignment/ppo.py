@@ -49,43 +49,45 @@ class PPO(RLAlgorithm[RolloutBatch]):
         |ratio - 1| > clip, whether or not the clip decides the loss there. All are scalars without gradient. They and
         the loss have the dtype of ``log_prob``.
         """
-        # HOLE 1/4: clipped surrogate; set ``ratio`` and ``policy``, both (B, T). ``ratio`` is the probability of the
-        # token under the policy being trained over that under the old one. ``policy`` is what to minimise: of the two
-        # negated products of advantage and ratio, one with the ratio as it is and one with the ratio clamped to
+        # HOLE 1/4: clipped surrogate; set ``ratio`` and ``pg_losses``, both (B, T). ``ratio`` is the probability of the
+        # token under the policy being trained over that under the old one. ``pg_losses`` is what to minimise: of the
+        # two negated products of advantage and ratio, one with the ratio as it is and one with the ratio clamped to
         # [1 - clip, 1 + clip], each token takes the one that is worse for the policy.
-        ratio = torch.exp(batch.log_prob - batch.old_log_prob)  # (B, T)
+        log_ratio = batch.log_prob - batch.old_log_prob  # (B, T)
+        ratio = torch.exp(log_ratio)  # (B, T)
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)  # (B, T)
-        policy = torch.maximum(-batch.advantage * ratio, -batch.advantage * clipped)  # max, not min: both are negated
+        pg_losses = torch.maximum(-batch.advantage * ratio, -batch.advantage * clipped)  # max: both are negated
         # END HOLE
 
-        # HOLE 2/4: critic's error; set ``value``, (B, T): half of the squared error of the value against the return.
-        # Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value kept
-        # within ``value_clip`` of ``old_value``.
-        value = 0.5 * (batch.value - batch.returns) ** 2  # (B, T)
+        # HOLE 2/4: critic's error; set ``vf_losses``, (B, T): half of the squared error of the value against the
+        # return. Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value
+        # kept within ``value_clip`` of ``old_value``.
+        vf_losses = 0.5 * (batch.value - batch.returns) ** 2  # (B, T)
         if self.value_clip is not None:
-            moved = (batch.value - batch.old_value).clamp(-self.value_clip, self.value_clip)  # (B, T)
-            value = torch.maximum(value, 0.5 * (batch.old_value + moved - batch.returns) ** 2)
+            value_clipped = batch.old_value + (batch.value - batch.old_value).clamp(-self.value_clip, self.value_clip)
+            vf_losses = torch.maximum(vf_losses, 0.5 * (value_clipped - batch.returns) ** 2)
         # END HOLE
 
-        # HOLE 3/4: distance from the reference; set ``divergence``, (B, T): the k3 estimator of
+        # HOLE 3/4: distance from the reference; set ``per_token_kl``, (B, T): the k3 estimator of
         # KL(policy || reference), exp(d) - d - 1 with d = log pi_ref - log pi, gradient included. Zeros where there is
         # no ``ref_log_prob``.
-        divergence = torch.zeros_like(batch.log_prob)  # (B, T)
+        per_token_kl = torch.zeros_like(batch.log_prob)  # (B, T)
         if batch.ref_log_prob is not None:
-            away = batch.ref_log_prob - batch.log_prob  # (B, T)
-            divergence = torch.exp(away) - away - 1
+            ref_log_ratio = batch.ref_log_prob - batch.log_prob  # (B, T)
+            per_token_kl = torch.exp(ref_log_ratio) - ref_log_ratio - 1
         # END HOLE
 
         # HOLE 4/4: token means and their sum; set the scalars ``policy_loss``, ``value_loss``, ``entropy``, ``kl``,
-        # ``clip_fraction`` and ``loss`` as the docstring defines them: from ``policy``, ``value``, ``batch.entropy``,
-        # ``divergence`` and ``ratio``, over the tokens whose ``mask`` is True.
+        # ``clip_fraction`` and ``loss`` as the docstring defines them: from ``pg_losses``, ``vf_losses``,
+        # ``batch.entropy``, ``per_token_kl`` and ``ratio``, over the tokens whose ``mask`` is True.
         count = batch.mask.sum().clamp(min=1)  # a batch of padding alone divides 0 by 1
 
-        def mean(term: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
+        def masked_mean(term: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
             return torch.where(batch.mask, term, 0).sum() / count
 
-        policy_loss, value_loss, entropy, kl = mean(policy), mean(value), mean(batch.entropy), mean(divergence)
-        clip_fraction = mean(((ratio - 1).abs() > self.clip).to(ratio.dtype))
+        policy_loss, value_loss = masked_mean(pg_losses), masked_mean(vf_losses)
+        entropy, kl = masked_mean(batch.entropy), masked_mean(per_token_kl)
+        clip_fraction = masked_mean(((ratio - 1).abs() > self.clip).to(ratio.dtype))
         loss = policy_loss + self.value_coef * value_loss - self.entropy_coef * entropy + self.kl_coef * kl
         # END HOLE
 

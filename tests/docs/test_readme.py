@@ -73,15 +73,15 @@ def test_the_day_of_the_readme_goes_as_it_says(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LEARN_COMMAND", "./learn")
     text = README.read_text(encoding="utf-8")
-    wrong, live, right = (
+    wrong, mask, right = (
         next(c for c in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text) if c.startswith(start))
-        for start in ("delta = reward + gamma * value", "live = ", "delta = reward + gamma * live")
+        for start in ("delta = reward + gamma * value", "next_non_terminal = ", "delta = reward + gamma * next")
     )
     graded = 0
     for arguments, typed, expected in commands():
         if arguments == ["grade", "gae"]:
             graded += 1
-            write_attempts(tmp_path / "workspace", f"    {wrong}\n" if graded == 1 else f"    {live}\n    {right}\n")
+            write_attempts(tmp_path / "workspace", f"    {wrong}\n" if graded == 1 else f"    {mask}\n    {right}\n")
         result = CliRunner().invoke(cli, arguments, input=typed)
         assert_printed(result, expected)
     assert graded == 2

@@ -71,7 +71,7 @@ def hand_in(autograder: Autograder, technique: str, old: str = "", new: str = ""
 @pytest.mark.soak
 def test_a_submission_is_scored_without_namespaces_and_without_telling_the_seed(autograder: Autograder) -> None:
     autograder.assignment("gae", "[points]\ntest_lambda_zero_is_the_one_step_error = 3\n", SECRET)
-    hand_in(autograder, "gae", "gamma * live * value", "gamma * value")
+    hand_in(autograder, "gae", "gamma * next_non_terminal * value", "gamma * value")
     done = autograder.run(LEARN_CONTAINMENT="landlock")
     assert done.returncode == 0, done.stderr
     text = autograder.results.read_text(encoding="utf-8")

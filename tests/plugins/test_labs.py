@@ -72,7 +72,7 @@ def test_the_reference_reaches_its_mark(name: str, server: ForkServer) -> None:
 
 def test_an_attempt_that_misses_the_point_misses_the_mark(server: ForkServer) -> None:
     technique = REGISTRY.technique("gae")
-    source = solutions(technique)[technique.id].replace("gamma * lam * live", "0.0 * live")  # lambda has no effect
+    source = solutions(technique)[technique.id].replace("gamma * lam * next", "0.0 * next")  # lambda has no effect
     mark = run(technique, server, {technique.id: source}, quick=False).outcome.mark
     assert mark is not None
     assert not mark.reached

@@ -34,9 +34,11 @@ PPO = Technique(
                     "看看课文算例中的词元 3。",
                 },
                 {
-                    "en": "ratio = torch.exp(batch.log_prob - batch.old_log_prob), then torch.maximum of "
-                    "-batch.advantage * ratio and -batch.advantage * ratio.clamp(1 - self.clip, 1 + self.clip).",
-                    "zh": "ratio = torch.exp(batch.log_prob - batch.old_log_prob)，再对 -batch.advantage * ratio 和 "
+                    "en": "log_ratio = batch.log_prob - batch.old_log_prob; ratio = torch.exp(log_ratio); pg_losses is "
+                    "torch.maximum of -batch.advantage * ratio and "
+                    "-batch.advantage * ratio.clamp(1 - self.clip, 1 + self.clip).",
+                    "zh": "log_ratio = batch.log_prob - batch.old_log_prob；ratio = torch.exp(log_ratio)；"
+                    "pg_losses 对 -batch.advantage * ratio 和 "
                     "-batch.advantage * ratio.clamp(1 - self.clip, 1 + self.clip) 取 torch.maximum。",
                 },
             )
@@ -53,12 +55,12 @@ PPO = Technique(
                     "zh": "对同一个回报的两个误差，取较大的一个。value_clip 为 None 时只有第一个。",
                 },
                 {
-                    "en": "kept = batch.old_value + (batch.value - batch.old_value).clamp(-self.value_clip, "
+                    "en": "value_clipped = batch.old_value + (batch.value - batch.old_value).clamp(-self.value_clip, "
                     "self.value_clip), then torch.maximum of 0.5 * (batch.value - batch.returns) ** 2 and "
-                    "0.5 * (kept - batch.returns) ** 2.",
-                    "zh": "kept = batch.old_value + (batch.value - batch.old_value).clamp(-self.value_clip, "
+                    "0.5 * (value_clipped - batch.returns) ** 2.",
+                    "zh": "value_clipped = batch.old_value + (batch.value - batch.old_value).clamp(-self.value_clip, "
                     "self.value_clip)，再对 0.5 * (batch.value - batch.returns) ** 2 和 "
-                    "0.5 * (kept - batch.returns) ** 2 取 torch.maximum。",
+                    "0.5 * (value_clipped - batch.returns) ** 2 取 torch.maximum。",
                 },
             )
         ),
@@ -74,9 +76,10 @@ PPO = Technique(
                     "zh": "批里可能没有 ref_log_prob。不要 detach：惩罚要训练的正是 log_prob。",
                 },
                 {
-                    "en": "d = batch.ref_log_prob - batch.log_prob; divergence = torch.exp(d) - d - 1; without a "
-                    "reference torch.zeros_like(batch.log_prob).",
-                    "zh": "d = batch.ref_log_prob - batch.log_prob；divergence = torch.exp(d) - d - 1；"
+                    "en": "d = ref_log_ratio = batch.ref_log_prob - batch.log_prob; "
+                    "per_token_kl = torch.exp(d) - d - 1; without a reference torch.zeros_like(batch.log_prob).",
+                    "zh": "d = ref_log_ratio = batch.ref_log_prob - batch.log_prob；"
+                    "per_token_kl = torch.exp(d) - d - 1；"
                     "没有参考策略时用 torch.zeros_like(batch.log_prob)。",
                 },
             )
@@ -94,10 +97,10 @@ PPO = Technique(
                     "zh": "把填充处的项置为 0，求和，再除以真实词元的个数（至少为 1）。各项求和时，只有熵是减去的。",
                 },
                 {
-                    "en": "torch.where(batch.mask, term, 0).sum() / batch.mask.sum().clamp(min=1), for policy, value, "
-                    "batch.entropy, divergence and ((ratio - 1).abs() > self.clip).to(ratio.dtype).",
-                    "zh": "torch.where(batch.mask, term, 0).sum() / batch.mask.sum().clamp(min=1)，用于 policy、value、"
-                    "batch.entropy、divergence 和 ((ratio - 1).abs() > self.clip).to(ratio.dtype)。",
+                    "en": "torch.where(batch.mask, term, 0).sum() / batch.mask.sum().clamp(min=1), for pg_losses, "
+                    "vf_losses, batch.entropy, per_token_kl and ((ratio - 1).abs() > self.clip).to(ratio.dtype).",
+                    "zh": "torch.where(batch.mask, term, 0).sum() / batch.mask.sum().clamp(min=1)，用于 pg_losses、"
+                    "vf_losses、batch.entropy、per_token_kl 和 ((ratio - 1).abs() > self.clip).to(ratio.dtype)。",
                 },
             )
         ),

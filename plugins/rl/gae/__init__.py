@@ -53,10 +53,10 @@ GAE = Technique(
                 },
                 {
                     "en": "Start from zeros of shape (B,); for t from T - 1 down to 0: "
-                    "running = delta[:, t] + gamma * lam * (1 - done)[:, t] * running. "
+                    "last_gae_lam = delta[:, t] + gamma * lam * (1 - done)[:, t] * last_gae_lam. "
                     "Write into a tensor made beforehand: torch.stack of an empty list raises when T is 0.",
                     "zh": "从形状 (B,) 的零开始，t 从 T - 1 到 0："
-                    "running = delta[:, t] + gamma * lam * (1 - done)[:, t] * running。"
+                    "last_gae_lam = delta[:, t] + gamma * lam * (1 - done)[:, t] * last_gae_lam。"
                     "写进事先建好的张量：T 为 0 时，对空列表用 torch.stack 会报错。",
                 },
             )

@@ -30,7 +30,7 @@ GAE = Registry().technique("gae")
 RIGHT = GAE.files.solution.read_text(encoding="utf-8")
 SOURCES = {
     "right": RIGHT,
-    "wrong": RIGHT.replace("gamma * live * value", "gamma * value"),
+    "wrong": RIGHT.replace("gamma * next_non_terminal * value", "gamma * value"),
     "stub": GAE.files.exercise.read_text(encoding="utf-8"),
     "exits": "import os\n\ndef gae(*args, **kwargs):\n    os._exit(3)\n",
     "empty": "",

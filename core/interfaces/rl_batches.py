@@ -1,0 +1,226 @@
+"""What learning rules take, one class for each kind of data. Import these names from ``interfaces.rl``.
+
+Axes: B rows (sequences, pairs or transitions), T and U tokens or steps, A actions, V words of the vocabulary.
+Log-probabilities are natural logarithms (nats); rewards and values have the unit of the environment or of whoever
+scores. Fields said to carry gradient are functions of the parameters being trained; all others are constants of the
+update. A mask is True where there is a real token or step; padding holds ordinary numbers, such as a forward pass over
+it gives. Fields that may be None are for the rules named there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from groundup.core.plain import plain
+
+__all__ = [
+    "IGNORE_INDEX",
+    "EpisodeBatch",
+    "GroupBatch",
+    "PreferenceBatch",
+    "RewardPairBatch",
+    "RolloutBatch",
+    "SupervisedBatch",
+    "TokenBatch",
+    "TransitionBatch",
+    "UnpairedBatch",
+]
+
+IGNORE_INDEX = -100
+"""The label of a token that is not to be learnt, as in torch's cross_entropy."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class RolloutBatch:
+    """Actions or tokens sampled from an old policy, with a critic, used for several updates: PPO, VAPO."""
+
+    log_prob: Float[Tensor, "B T"]
+    """log pi(a_t | s_t) under the policy being trained; carries gradient."""
+    old_log_prob: Float[Tensor, "B T"]
+    """The same under the policy that sampled the actions."""
+    advantage: Float[Tensor, "B T"]
+    """How much better than expected each action was, in the reward's unit or normalised."""
+    value: Float[Tensor, "B T"]
+    """V(s_t) of the critic being trained; carries gradient."""
+    old_value: Float[Tensor, "B T"]
+    """V(s_t) of the critic as it was when the actions were sampled."""
+    returns: Float[Tensor, "B T"]
+    """What the critic should predict: advantage + old_value, before any normalisation."""
+    entropy: Float[Tensor, "B T"]
+    """Entropy of pi(. | s_t), in nats; carries gradient."""
+    mask: Bool[Tensor, "B T"]
+    """True where there is a real token or step."""
+    ref_log_prob: Float[Tensor, "B T"] | None = None
+    """log pi_ref(a_t | s_t) under the frozen reference policy, where there is one."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class EpisodeBatch:
+    """Steps taken by the policy being trained, used for one update: REINFORCE, actor-critic.
+
+    A row holds steps in the order in which they were taken. What comes after a step that is ``terminated`` or
+    ``truncated`` belongs to another episode; a row whose last real step is neither stops in mid-episode.
+    """
+
+    log_prob: Float[Tensor, "B T"]
+    """log pi(a_t | s_t); carries gradient."""
+    entropy: Float[Tensor, "B T"]
+    """Entropy of pi(. | s_t), in nats; carries gradient."""
+    value: Float[Tensor, "B T"]
+    """V(s_t) of the critic being trained, in the reward's unit; carries gradient. Zeros without a critic."""
+    next_value: Float[Tensor, "B T"]
+    """V of the state that step t led to, of the same critic; carries gradient, which a semi-gradient rule does not use.
+
+    Where the episode was truncated it is V of the state in which it was, not of the next episode's first."""
+    reward: Float[Tensor, "B T"]
+    """What step t earned, in the environment's unit."""
+    terminated: Bool[Tensor, "B T"]
+    """True where step t ended its episode: nothing more is earned, and ``next_value`` counts for nothing."""
+    truncated: Bool[Tensor, "B T"]
+    """True where a limit cut the episode off after step t: ``next_value`` stands for what would have followed."""
+    mask: Bool[Tensor, "B T"]
+    """True where there is a real step."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class TransitionBatch:
+    """Stored transitions with action values: Q-learning, CQL, BCQ."""
+
+    q_value: Float[Tensor, "B A"]
+    """Q(s, .) of the network being trained, in the reward's unit; carries gradient."""
+    action: Int[Tensor, "B"]
+    """The action that was taken in s, from 0 to A - 1."""
+    reward: Float[Tensor, "B"]
+    """What it earned, in the environment's unit."""
+    next_q_value: Float[Tensor, "B A"]
+    """Q(s', .) of the target network."""
+    done: Bool[Tensor, "B"]
+    """True where s' ends the episode: nothing is bootstrapped from it. A time limit is no such end."""
+    behaviour_log_prob: Float[Tensor, "B A"] | None = None
+    """Log-probability of each action in s' under the model of the data's behaviour: BCQ."""
+    next_online_q_value: Float[Tensor, "B A"] | None = None
+    """Q(s', .) of the network being trained; it chooses the action of a double target, and gets no gradient for it."""
+    current_behaviour_log_prob: Float[Tensor, "B A"] | None = None
+    """As ``behaviour_log_prob``, but in s; carries gradient, where the model of the behaviour learns too: BCQ."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class GroupBatch:
+    """Several answers to each prompt, with a reward each and no critic: GRPO, RLOO, DAPO, GSPO."""
+
+    log_prob: Float[Tensor, "B T"]
+    """log pi of each token under the policy being trained; carries gradient."""
+    old_log_prob: Float[Tensor, "B T"]
+    """The same under the policy as it was when the answers were sampled."""
+    reward: Float[Tensor, "B"]
+    """Of the whole answer, in the unit of whoever scores."""
+    group: Int[Tensor, "B"]
+    """Answers to the same prompt share a number."""
+    mask: Bool[Tensor, "B T"]
+    """True where there is a token that the policy chose."""
+    ref_log_prob: Float[Tensor, "B T"] | None = None
+    """log pi_ref of each token under the frozen reference policy, where there is one."""
+    correct: Bool[Tensor, "B"] | None = None
+    """Whether the answer is right, where the reward says more than that, as with a penalty on its length: DAPO."""
+    sampler_log_prob: Float[Tensor, "B T"] | None = None
+    """As ``old_log_prob``, but as the engine that sampled the answers computed it: rollout correction."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class PreferenceBatch:
+    """A chosen and a rejected answer to each prompt, log-probabilities by token: DPO, IPO, SimPO, ORPO, step-DPO.
+
+    Where the two share their first steps and differ from one step on (step-DPO), only that step's tokens are in the
+    masks; what comes before is part of the prompt.
+    """
+
+    chosen_log_prob: Float[Tensor, "B T"]
+    """log pi of each token under the policy being trained; carries gradient."""
+    rejected_log_prob: Float[Tensor, "B U"]
+    """log pi of each token under the policy being trained; carries gradient."""
+    chosen_mask: Bool[Tensor, "B T"]
+    """True at the answer's tokens: neither prompt nor padding."""
+    rejected_mask: Bool[Tensor, "B U"]
+    """True at the answer's tokens: neither prompt nor padding."""
+    ref_chosen_log_prob: Float[Tensor, "B T"] | None = None
+    """log pi_ref of each token under the frozen reference policy, where the rule has one."""
+    ref_rejected_log_prob: Float[Tensor, "B U"] | None = None
+    """log pi_ref of each token under the frozen reference policy, where the rule has one."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class UnpairedBatch:
+    """Single answers marked good or bad: KTO. ``mismatched`` answers belong to other prompts and estimate the KL."""
+
+    log_prob: Float[Tensor, "B T"]
+    """log pi of each token under the policy being trained; carries gradient."""
+    ref_log_prob: Float[Tensor, "B T"]
+    """log pi_ref of each token under the frozen reference policy."""
+    mask: Bool[Tensor, "B T"]
+    """True at the answer's tokens."""
+    desirable: Bool[Tensor, "B"]
+    """Whether the answer was marked good."""
+    mismatched_log_prob: Float[Tensor, "B U"]
+    """log pi of each token of another prompt's answer; under the policy being trained, but gets no gradient."""
+    mismatched_ref_log_prob: Float[Tensor, "B U"]
+    """The same under the reference policy."""
+    mismatched_mask: Bool[Tensor, "B U"]
+    """True at the mismatched answer's tokens."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class RewardPairBatch:
+    """A reward model's scores of a chosen and a rejected answer: Bradley-Terry.
+
+    With masks there is a score at each token, and an answer's score is that at its last real token; without masks there
+    is one score an answer.
+    """
+
+    chosen_reward: Float[Tensor, "B *T"]
+    """Scores, on a scale with neither unit nor zero; carries gradient."""
+    rejected_reward: Float[Tensor, "B *U"]
+    """Scores, on the same scale; carries gradient."""
+    margin: Float[Tensor, "B"] | None = None
+    """By how much the annotator preferred the chosen answer, on that scale, where that was asked."""
+    chosen_mask: Bool[Tensor, "B T"] | None = None
+    """True where there is a real token; padding may stand on either side."""
+    rejected_mask: Bool[Tensor, "B U"] | None = None
+    """True where there is a real token; padding may stand on either side."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class SupervisedBatch:
+    """What a language model says after each token of given texts, and the tokens that it should have said: SFT."""
+
+    logits: Float[Tensor, "B T V"]
+    """Unnormalised log-probabilities; ``logits[:, t]`` are of the token at t + 1. Carries gradient."""
+    labels: Int[Tensor, "B T"]
+    """The token at each place, not shifted; ``IGNORE_INDEX`` where it is not to be learnt (see ``TokenBatch``)."""
+    num_items_in_batch: int | None = None
+    """How many tokens are learnt in all parts of a step whose gradients are accumulated; None: this is the whole."""
+
+
+@plain
+@dataclass(frozen=True, eq=False)
+class TokenBatch:
+    """Rows of tokens as a causal language model takes them, one example a row or several packed into it: SFT."""
+
+    input_ids: Int[Tensor, "B T"]
+    """The tokens."""
+    labels: Int[Tensor, "B T"]
+    """The same; ``IGNORE_INDEX`` in prompts, in padding, and at an example's first token, to which nothing leads."""
+    position_ids: Int[Tensor, "B T"]
+    """The place of each token in its own example, from 0."""
+    attn_mask: Bool[Tensor, "B T T"]
+    """True where the first of two tokens sees the second: one of the same example, no later than itself."""

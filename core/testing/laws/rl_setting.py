@@ -1,0 +1,193 @@
+"""What the laws of learning rules are told: how batches are drawn, and what is what in them. See ``laws.rl``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from groundup.core.interfaces.rl import Loss
+from groundup.core.testing.compare import Tolerance, assert_close, assert_equal, gradient, sum_tolerance
+
+__all__ = [
+    "Case",
+    "Setting",
+    "Token",
+    "changed",
+    "layout",
+    "masks_of",
+    "mean",
+    "padding_by_masks",
+    "tensors_of",
+    "tokens",
+]
+
+BatchT = TypeVar("BatchT")
+
+
+class Case(NamedTuple, Generic[BatchT]):
+    """One update: a rule's coefficients, by name, and its batch."""
+
+    rule: dict[str, Any]
+    batch: BatchT
+
+
+def layout(batch: type[Any]) -> dict[str, tuple[str, ...]]:
+    """Return the axes of each tensor of a class of batches, by field, as its annotation names them."""
+    known: Any = batch
+    return _layout(known)
+
+
+def tensors_of(batch: Any) -> dict[str, Tensor]:
+    """Return the tensors of a batch, by field; not those that are None."""
+    found = {name: getattr(batch, name) for name in layout(type(batch))}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def changed(batch: BatchT, change: Callable[[str, Tensor], Tensor]) -> BatchT:
+    """Return the batch with ``change(name, tensor)`` in place of each tensor."""
+    made: Any = batch
+    result: BatchT = dataclasses.replace(made, **{name: change(name, t) for name, t in tensors_of(batch).items()})
+    return result
+
+
+def masks_of(batch: Any) -> dict[str, Tensor]:
+    """Return the fields that say which tokens are real."""
+    axes = layout(type(batch))
+    return {name: t for name, t in tensors_of(batch).items() if name.endswith("mask") and len(axes[name]) == 2}
+
+
+def padding_by_masks(batch: Any) -> dict[str, Tensor]:
+    """Return where a field holds padding: where the mask of its tokens is False. Fields without a mask are left out."""
+    axes, masks = layout(type(batch)), masks_of(batch)
+    where = {axes[name][1]: ~mask for name, mask in masks.items()}
+    return {
+        name: where[axes[name][1]].reshape(tensor.shape[:2] + (1,) * (tensor.dim() - 2)).expand_as(tensor)
+        for name, tensor in tensors_of(batch).items()
+        if tensor.dim() >= 2 and axes[name][1] in where and name not in masks
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Generic[BatchT]):
+    """What a technique says of its rule and of its batches, so that the laws can be tried on it."""
+
+    batches: st.SearchStrategy[BatchT]
+    """Batches in float32 and float64, some with padding, none of padding alone, off the kinks of the rule."""
+    learned: tuple[str, ...]
+    """The fields that the loss trains."""
+    sizes: Mapping[str, float]
+    """How large "loss" and each metric that the rule's text names can be; of a mean, how large one of its terms."""
+    slope: float
+    """How large the gradient to one number of a field can be, before it is divided by how many there are."""
+    rules: Sequence[Mapping[str, Any]] = ({},)
+    """Coefficients to construct the rule with, by name."""
+    another: Mapping[str, Any] = field(default_factory=dict)
+    """Coefficients unlike all of ``rules``, for a second rule beside the one that is looked at."""
+    constants: tuple[str, ...] = ()
+    """Fields that may come with a graph and get no gradient all the same: a bootstrapped value, a reference point."""
+    padding: Callable[[BatchT], Mapping[str, Tensor]] = padding_by_masks
+    """Where each field holds what must not matter."""
+    fill: Mapping[str, int] = field(default_factory=dict)
+    """What fields of integers along the tokens hold in padding: ``{"labels": IGNORE_INDEX}``."""
+    padded_rows: bool = False
+    """Whether a row of padding alone counts for nothing, as where the mean is over all tokens."""
+
+    def cases(self, **fixed: Any) -> st.SearchStrategy[Case[BatchT]]:
+        """Draw a rule, with the coefficients in ``fixed`` as they are, and a batch."""
+        rules = [{**rule, **fixed} for rule in self.rules]
+        return st.builds(Case, st.sampled_from(rules), self.batches)
+
+    def trained(self, batch: BatchT, *also: str) -> BatchT:
+        """Return the same batch with gradients wanted for what is being trained, and for the fields ``also``."""
+        wanted = (*self.learned, *also)
+        return changed(batch, lambda name, tensor: tensor.detach().requires_grad_() if name in wanted else tensor)
+
+    def token_axes(self, batch: BatchT) -> set[str]:
+        """Return the axes along which padding may stand."""
+        axes = layout(type(batch))
+        return {axes[name][1] for name in (*masks_of(batch), *self.fill)}
+
+    def gradients(self, got: Loss, batch: BatchT) -> dict[str, Tensor]:
+        """Return the gradient of the loss to each field that is trained."""
+        found = gradient(got.loss, [getattr(batch, name) for name in self.learned])
+        return dict(zip(self.learned, found, strict=True))
+
+    def dtype(self, batch: BatchT) -> torch.dtype:
+        """Return the dtype that the loss of this batch has: that of what is trained."""
+        learned: Tensor = getattr(batch, self.learned[0])
+        return learned.dtype
+
+    def tolerance(self, name: str, batch: BatchT) -> Tolerance:
+        """Return how far "loss", a metric or the "gradient" may be from the exact one."""
+        terms = max(tensor.numel() for tensor in tensors_of(batch).values())
+        return sum_tolerance(self.dtype(batch), terms, self.slope if name == "gradient" else self.sizes[name])
+
+    def check(self, got: Loss, name: str, exact: Tensor, batch: BatchT) -> None:
+        """Check "loss" or a metric of a batch."""
+        what, found = ("the loss", got.loss) if name == "loss" else (name, got.metrics.get(name))
+        assert_close(found, exact, dtype=self.dtype(batch), tolerance=self.tolerance(name, batch), what=what)
+
+    def check_same(self, got: Loss, expected: Loss, batch: BatchT) -> None:
+        """Check that two losses of the same batch are the same, and their metrics."""
+        for name, scalar in {"loss": expected.loss, **expected.metrics}.items():
+            self.check(got, name, scalar, batch)
+
+    def check_same_gradients(self, got: Mapping[str, Tensor], expected: Mapping[str, Tensor], batch: BatchT) -> None:
+        """Check that two gradients are the same, field by field."""
+        limit = self.tolerance("gradient", batch)
+        for name, exact in expected.items():
+            assert_close(got[name], exact, dtype=exact.dtype, tolerance=limit, what=f"the gradient to {name}")
+
+    def check_mean(self, got: Loss, name: str, term: Callable[[Token], float], batch: BatchT) -> None:
+        """Check that "loss" or a metric is the mean of ``term`` over the tokens whose mask is True."""
+        exact = mean(term(token) for token in tokens(batch) if token["mask"])
+        self.check(got, name, torch.tensor(exact, dtype=torch.float64), batch)
+
+    def check_gradients(self, got: Loss, batch: BatchT, **slopes: Callable[[Token], float]) -> None:
+        """Check the gradients to the fields named: ``slope(token) / N`` where the mask is True. Elsewhere all are 0."""
+        mask = tensors_of(batch)["mask"]
+        count = max(int(mask.sum()), 1)
+        for name, grad in self.gradients(got, batch).items():
+            padding = grad[~mask]
+            assert_equal(padding, torch.zeros_like(padding), what=f"the gradient to {name} on padding")
+            if name in slopes:
+                exact = [slopes[name](token) / count if token["mask"] else 0.0 for token in tokens(batch)]
+                expected = torch.tensor(exact, dtype=torch.float64).reshape(mask.shape)
+                limit = sum_tolerance(grad.dtype, 1, self.slope / count)
+                assert_close(grad, expected, dtype=self.dtype(batch), tolerance=limit, what=f"the gradient to {name}")
+
+
+# The slow way of rules that average over tokens: one token at a time, in Python's floats.
+
+Token = dict[str, float]
+
+
+def tokens(batch: Any) -> list[Token]:
+    """Return what the batch holds of each token, by field: of all that have the shape of ``mask``."""
+    columns = {n: t.flatten().tolist() for n, t in tensors_of(batch).items() if t.shape == batch.mask.shape}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def mean(terms: Iterable[float]) -> float:
+    """Return the mean of the terms, 0 where there are none."""
+    numbers = list(terms)
+    return math.fsum(numbers) / max(len(numbers), 1)
+
+
+@functools.cache
+def _layout(batch: Any) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name, hint in typing.get_type_hints(batch).items():
+        shapes = [h.dim_str for h in (hint, *typing.get_args(hint)) if hasattr(h, "dim_str")]
+        if shapes:
+            found[name] = tuple(shapes[0].replace("*", "").split())
+    return found
