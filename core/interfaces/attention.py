@@ -28,7 +28,7 @@ class Attention(ABC):
     ) -> Float[Tensor, "B H Q E"]:
         """Return softmax(query key^T / sqrt(D)) value, head by head. Gradient reaches query, key and value.
 
-        ``attn_mask`` is True where a key may be attended to (as in torch's scaled_dot_product_attention). ``causal`` aligns
-        the last query with the last key (bottom-right, as flash-attention 2.1 does), so that one query against a full
-        cache sees all of it. A query that may attend to nothing gets zeros.
+        ``attn_mask`` is True where a key may be attended to (as in torch's scaled_dot_product_attention). ``causal``
+        aligns the last query with the last key (bottom-right, as flash-attention 2.1 does), so that one query against a
+        full cache sees all of it. A query that may attend to nothing gets zeros.
         """

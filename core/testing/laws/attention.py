@@ -12,8 +12,9 @@ A technique in which a query sees other keys, or attends to something made of th
     WINDOWED = laws.Setting(construct=lambda impl: impl(window=2), slowly=partial(laws.slowly, sees=in_window))
     LATENT = laws.Setting(slowly=lambda case: laws.slowly(projected_up(case)), width=3)
 
-It leaves out what then does not hold. In a window the place of a key counts: keys have an order, and without a masked
-key the others stand elsewhere. And what is said of scores alone is said of keys that are scored as they are passed in.
+It leaves out what then does not hold. In a window the place of a key counts: keys have an order, a masked key that is
+gone moves the others, and of two keys a query may see one (the law on the scale). Latent keys are not scored as they
+are passed in: nothing is said of the scale, of a shift of all keys, or of large scores.
 """
 
 from __future__ import annotations
