@@ -15,11 +15,11 @@ from torch import Tensor
 
 from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
 
-LAYERS, NUM_HEADS, HEAD_DIM, VOCABULARY = 2, 8, 32, 97
-WIDTH = NUM_HEADS * HEAD_DIM
+LAYERS, HEADS, SIZE, VOCABULARY = 2, 8, 32, 97
+WIDTH = HEADS * SIZE
 SEQUENCES, PROMPT, LENGTH = 4, 768, 24  # a long past: reading it is most of a step's work
 QUICK_PROMPT, QUICK_LENGTH = 128, 4
-NUM_KV_HEADS = (8, 4, 2, 1)
+GROUPS = (8, 4, 2, 1)
 CLOSE = 1e-4  # float32, between two ways to compute the same
 
 LAB = Lab(
@@ -40,48 +40,45 @@ def run(bench: Bench) -> Outcome:
     prompt = torch.randint(VOCABULARY, (SEQUENCES, past))
     decoders: dict[int, Decoder] = {}
     tokens: dict[int, Tensor] = {}
-    for num_kv_heads in NUM_KV_HEADS:
-        decoders[num_kv_heads] = Decoder(checkpoint, attention, num_kv_heads)
-        tokens[num_kv_heads] = decoders[num_kv_heads].step(prompt)
-    times: dict[int, list[float]] = {num_kv_heads: [] for num_kv_heads in NUM_KV_HEADS}
+    for groups in GROUPS:
+        decoders[groups] = Decoder(checkpoint, attention, groups)
+        tokens[groups] = decoders[groups].step(prompt)
+    times: dict[int, list[float]] = {groups: [] for groups in GROUPS}
     for written in range(length):
-        for num_kv_heads, decoder in decoders.items():  # in turn: what else runs on the machine slows all of them down
+        for groups, decoder in decoders.items():  # in turn: what else runs on the machine slows all of them down
             began = time.perf_counter()
-            tokens[num_kv_heads] = decoder.step(tokens[num_kv_heads])
-            times[num_kv_heads].append((time.perf_counter() - began) * 1000)
+            tokens[groups] = decoder.step(tokens[groups])
+            times[groups].append((time.perf_counter() - began) * 1000)
         bench.progress((written + 1) / length)
     kept = {
-        num_kv_heads: sum(held.nbytes for layer in decoder.cache for held in layer)
-        for num_kv_heads, decoder in decoders.items()
+        groups: sum(held.nbytes for layer in decoder.cache for held in layer) for groups, decoder in decoders.items()
     }
-    for num_kv_heads in NUM_KV_HEADS:
-        bench.point("MiB kept", num_kv_heads, kept[num_kv_heads] / 2**20)
-        bench.point("milliseconds for a step", num_kv_heads, min(times[num_kv_heads]))
+    for groups in GROUPS:
+        bench.point("MiB kept", groups, kept[groups] / 2**20)
+        bench.point("milliseconds for a step", groups, min(times[groups]))
     agrees = all(decoder.agrees() for decoder in decoders.values())
-    expected = {
-        num_kv_heads: SEQUENCES * (past + length) * bytes_of_a_token(num_kv_heads) for num_kv_heads in NUM_KV_HEADS
-    }
+    expected = {groups: SEQUENCES * (past + length) * bytes_of_a_token(groups) for groups in GROUPS}
     return Outcome(
         figures=(
             *(
                 Figure(
-                    name={"en": f"kept, G = {num_kv_heads}", "zh": f"G = {num_kv_heads} 时保留"},
-                    value=kept[num_kv_heads],
+                    name={"en": f"kept, G = {groups}", "zh": f"G = {groups} 时保留"},
+                    value=kept[groups],
                     unit="B",
                     published={
-                        "en": f"by arithmetic: 2 * layers * G * D * 4 B * tokens = {expected[num_kv_heads]:,} B",
-                        "zh": f"算式：2 * 层数 * G * D * 4 B * 词元数 = {expected[num_kv_heads]:,} B",
+                        "en": f"by arithmetic: 2 * layers * G * D * 4 B * tokens = {expected[groups]:,} B",
+                        "zh": f"算式：2 * 层数 * G * D * 4 B * 词元数 = {expected[groups]:,} B",
                     },
                 )
-                for num_kv_heads in NUM_KV_HEADS
+                for groups in GROUPS
             ),
             Figure(
                 name={"en": "cache smaller with G = 1, times", "zh": "G = 1 时缓存缩小（倍）"},
-                value=kept[NUM_HEADS] / kept[1],
+                value=kept[HEADS] / kept[1],
                 published={
-                    "en": f"H / G = {NUM_HEADS} (Ainslie et al. 2023, section 2.2: by a factor of H from multi-head to "
+                    "en": f"H / G = {HEADS} (Ainslie et al. 2023, section 2.2: by a factor of H from multi-head to "
                     "multi-query)",
-                    "zh": f"H / G = {NUM_HEADS}（Ainslie et al. 2023 第 2.2 节：从多头到多查询，缩小 H 倍）",
+                    "zh": f"H / G = {HEADS}（Ainslie et al. 2023 第 2.2 节：从多头到多查询，缩小 H 倍）",
                 },
             ),
         ),
@@ -97,9 +94,9 @@ def run(bench: Bench) -> Outcome:
     )
 
 
-def bytes_of_a_token(num_kv_heads: int) -> int:
+def bytes_of_a_token(groups: int) -> int:
     """Return what one token should cost, in float32: a key and a value for each layer and key/value head."""
-    return 2 * LAYERS * num_kv_heads * HEAD_DIM * 4
+    return 2 * LAYERS * groups * SIZE * 4
 
 
 class Layer(NamedTuple):
@@ -130,25 +127,22 @@ class Checkpoint:
 
 
 class Decoder:
-    """The checkpoint with its key/value heads pooled to ``num_kv_heads``, and a cache of what it has read."""
+    """The checkpoint with its key/value heads pooled to ``groups``, and a cache of what it has read."""
 
-    def __init__(self, checkpoint: Checkpoint, attention: Any, num_kv_heads: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, attention: Any, groups: int) -> None:
         self.checkpoint, self.attention = checkpoint, attention
         self.layers = (
-            checkpoint.layers
-            if num_kv_heads == NUM_HEADS
-            else [self.pooled(layer, num_kv_heads) for layer in checkpoint.layers]
+            checkpoint.layers if groups == HEADS else [self.pooled(layer, groups) for layer in checkpoint.layers]
         )
-        nothing = torch.empty(SEQUENCES, num_kv_heads, 0, HEAD_DIM)
+        nothing = torch.empty(SEQUENCES, groups, 0, SIZE)
         self.cache = [(nothing, nothing) for _ in range(LAYERS)]
         self.read: list[Tensor] = []
         self.logits = torch.empty(0)
 
-    def pooled(self, layer: Layer, num_kv_heads: int) -> Layer:
-        """Return the layer with its key and value heads pooled to ``num_kv_heads``."""
+    def pooled(self, layer: Layer, groups: int) -> Layer:
+        """Return the layer with its key and value heads pooled to ``groups``."""
         key, value = (
-            self.attention.pool(weight, num_heads=NUM_HEADS, num_kv_heads=num_kv_heads)
-            for weight in (layer.key, layer.value)
+            self.attention.pool(weight, num_heads=HEADS, num_kv_heads=groups) for weight in (layer.key, layer.value)
         )
         return layer._replace(key=key, value=value)
 
@@ -182,7 +176,7 @@ class Decoder:
 
 def split(x: Tensor) -> Tensor:
     """Return (B, T, heads * D) as (B, heads, T, D)."""
-    return x.reshape(*x.shape[:2], -1, HEAD_DIM).transpose(1, 2)
+    return x.reshape(*x.shape[:2], -1, SIZE).transpose(1, 2)
 
 
 def normed(x: Tensor) -> Tensor:
