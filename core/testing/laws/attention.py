@@ -327,7 +327,8 @@ def gradients_slowly(setting: Setting, drawn: Weighed) -> list[Tensor]:
     """Return the gradients to query, key and value of the right answer, in float64."""
     case, weight = drawn
     inputs = [t.to(torch.float64, copy=True).requires_grad_() for t in case[:3]]
-    total = (setting.slowly(Case(*inputs, case.attn_mask, case.causal)) * weight).sum()
+    query, key, value = inputs
+    total = (setting.slowly(case._replace(query=query, key=key, value=value)) * weight).sum()
     if not total.requires_grad:  # nobody sees anything
         return [torch.zeros_like(t) for t in inputs]
     return list(torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True))
@@ -350,8 +351,8 @@ def test_gradients_flow_to_query_key_and_value(setting: Setting) -> Property:
     @given(drawn=st.one_of(drawn))
     def holds(impl: Any, drawn: Weighed) -> None:
         case, weight = drawn
-        inputs = [t.clone().requires_grad_() for t in case[:3]]
-        got = setting.run(impl, Case(*inputs, case.attn_mask, case.causal)) * weight.to(inputs[0].dtype)
+        query, key, value = inputs = [t.clone().requires_grad_() for t in case[:3]]
+        got = setting.run(impl, case._replace(query=query, key=key, value=value)) * weight.to(query.dtype)
         expected = gradients_slowly(setting, drawn)
         if not got.requires_grad and not any(of.any() for of in expected):
             return  # nobody sees anything: zeros that were made for it
