@@ -23,12 +23,12 @@ class Attention(ABC):
         key: Float[Tensor, "B G K D"],
         value: Float[Tensor, "B G K E"],
         *,
-        mask: Bool[Tensor, "B K"] | None = None,
+        attn_mask: Bool[Tensor, "B K"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "B H Q E"]:
         """Return softmax(query key^T / sqrt(D)) value, head by head. Gradient reaches query, key and value.
 
-        ``mask`` is True where a key may be attended to (as in torch's scaled_dot_product_attention). ``causal`` aligns
-        the last query with the last key (bottom-right, as flash-attention 2.1 does), so that one query against a full
-        cache sees all of it. A query that may attend to nothing gets zeros.
+        ``attn_mask`` is True where a key may be attended to (as in torch's scaled_dot_product_attention). ``causal``
+        aligns the last query with the last key (bottom-right, as flash-attention 2.1 does), so that one query against a
+        full cache sees all of it. A query that may attend to nothing gets zeros.
         """

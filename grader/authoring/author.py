@@ -303,8 +303,8 @@ class Check:
         return verdict
 
     def _of(self, name: str) -> str:
-        """Where a property stands."""
-        return place(self.technique.files.properties, f"def test_{name}(")
+        """Where a property stands, or is made of a law of its name."""
+        return place(self.technique.files.properties, f"test_{name}(")
 
     def _stub(self) -> str:
         return stub(self.solution_text, str(self.technique.files.solution))

@@ -79,9 +79,9 @@ class AdamW(Optimizer):
             # END HOLE
             # HOLE 4/5: where to, and how far; set ``update`` to m_hat / (sqrt(v_hat) + eps). Both averages began at 0
             # and are too small at first: after t steps their weights add up to 1 - beta^t, each with its own beta.
-            mean = exp_avg / (1 - beta1**step)
-            mean_square = exp_avg_sq / (1 - beta2**step)
-            update = mean / (mean_square.sqrt() + self.eps)
+            bias_correction1, bias_correction2 = 1 - beta1**step, 1 - beta2**step
+            denom = (exp_avg_sq / bias_correction2).sqrt() + self.eps
+            update = exp_avg / bias_correction1 / denom
             # END HOLE
             # HOLE 5/5: the new parameter; set ``new_param``. The decay is a share of the parameter as it was before
             # this step, whatever its gradient.

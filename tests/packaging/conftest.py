@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+collect_ignore = ["contract_1"]  # a distribution that tests install, with tests of its own
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ TECHNIQUE = Technique(
         Hole(
             hints=(
                 {"en": "Which keys stand behind the last one that query i may see?"},
-                {"en": "seen = seen.tril(keys - queries); seen = seen & mask[:, None, None, :]"},
+                {"en": "mask = mask.tril(kv_len - q_len); mask = mask & attn_mask[:, None, None, :]"},
             )
         ),
         Hole(

@@ -24,29 +24,30 @@ class NoPE(Attention):
         key: Float[Tensor, "B H K D"],
         value: Float[Tensor, "B H K E"],
         *,
-        mask: Bool[Tensor, "B K"] | None = None,
+        attn_mask: Bool[Tensor, "B K"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "B H Q E"]:
         """Return softmax(query key^T / sqrt(D)) value, head by head. No term of a score depends on a position.
 
-        ``mask`` is True where a key may be attended to. With ``causal``, query i sees key j where j <= i + K - Q: the
-        last query stands where the last key does. A query that may attend to nothing gets zeros. Inputs share one
+        ``attn_mask`` is True where a key may be attended to. With ``causal``, query i sees key j where j <= i + K - Q:
+        the last query stands where the last key does. A query that may attend to nothing gets zeros. Inputs share one
         dtype, float32 or float64, which the result has; they are left as they are.
         """
-        queries, keys, size = query.shape[2], key.shape[2], query.shape[3]
-        # HOLE 1/3: who sees whom; set ``seen``, boolean, of a shape that broadcasts to (B, H, Q, K).
-        seen = torch.ones(queries, keys, dtype=torch.bool)
+        q_len, kv_len, head_dim = query.shape[2], key.shape[2], query.shape[3]
+        # HOLE 1/3: who sees whom; set ``mask``, boolean, of a shape that broadcasts to (B, H, Q, K).
+        mask = torch.ones(q_len, kv_len, dtype=torch.bool)
         if causal:
-            seen = seen.tril(keys - queries)
-        if mask is not None:
-            seen = seen & mask[:, None, None, :]
+            mask = mask.tril(kv_len - q_len)
+        if attn_mask is not None:
+            mask = mask & attn_mask[:, None, None, :]
         # END HOLE
-        # HOLE 2/3: scores, weights, the mix; set ``mixed``, (B, H, Q, E). No NaN where a query sees nothing.
-        score = query @ key.mT * size**-0.5
-        weight = torch.softmax(score.masked_fill(~seen, torch.finfo(score.dtype).min), dim=-1).masked_fill(~seen, 0.0)
-        mixed = weight @ value
+        # HOLE 2/3: scores, weights, the mix; set ``attn_output``, (B, H, Q, E). No NaN where a query sees nothing.
+        scores = query @ key.mT * head_dim**-0.5
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        attn_weights = torch.softmax(scores, dim=-1).masked_fill(~mask, 0.0)
+        attn_output = attn_weights @ value
         # END HOLE
-        return mixed
+        return attn_output
 
     def positions(self, tokens: Int[Tensor, "B T"], *, begin: int) -> Int[Tensor, "B T"]:
         """Return the position of every token, from 0, found by one causal call of ``forward``: nothing else counts.

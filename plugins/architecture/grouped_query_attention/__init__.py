@@ -36,10 +36,10 @@ GROUPED_QUERY_ATTENTION = Technique(
                     "什么形状能把一组的 H/G * Q 行放在同一个轴上？先检查 H % G。",
                 },
                 {
-                    "en": "if heads % groups: raise ValueError(...); "
-                    "grouped = query.reshape(batch, groups, share * queries, size)",
-                    "zh": "if heads % groups: raise ValueError(...)；"
-                    "grouped = query.reshape(batch, groups, share * queries, size)",
+                    "en": "if num_heads % num_kv_heads: raise ValueError(...); "
+                    "grouped = query.reshape(batch, num_kv_heads, n_rep * q_len, head_dim)",
+                    "zh": "if num_heads % num_kv_heads: raise ValueError(...)；"
+                    "grouped = query.reshape(batch, num_kv_heads, n_rep * q_len, head_dim)",
                 },
             )
         ),
@@ -52,15 +52,15 @@ GROUPED_QUERY_ATTENTION = Technique(
                 },
                 {
                     "en": "Begin with all True, (Q, K). Causal keeps a lower triangle whose corner is at the bottom "
-                    "right: shift the diagonal by K - Q. Then `and` the mask, with axes inserted for G, H/G and Q.",
+                    "right: shift the diagonal by K - Q. Then `and` attn_mask, with axes inserted for G, H/G and Q.",
                     "zh": "从全 True 的 (Q, K) 开始。因果掩码保留一个对齐右下角的下三角：对角线平移 K - Q。"
-                    "再与 mask 做“与”，为 G、H/G 和 Q 插入轴。",
+                    "再与 attn_mask 做“与”，为 G、H/G 和 Q 插入轴。",
                 },
                 {
-                    "en": "seen = torch.ones(queries, keys, dtype=torch.bool); if causal: seen = seen.tril(keys - "
-                    "queries); if mask is not None: seen = seen & mask[:, None, None, None, :]",
-                    "zh": "seen = torch.ones(queries, keys, dtype=torch.bool)；if causal: seen = seen.tril(keys - "
-                    "queries)；if mask is not None: seen = seen & mask[:, None, None, None, :]",
+                    "en": "mask = torch.ones(q_len, kv_len, dtype=torch.bool); if causal: mask = mask.tril(kv_len - "
+                    "q_len); if attn_mask is not None: mask = mask & attn_mask[:, None, None, None, :]",
+                    "zh": "mask = torch.ones(q_len, kv_len, dtype=torch.bool)；if causal: mask = mask.tril(kv_len - "
+                    "q_len)；if attn_mask is not None: mask = mask & attn_mask[:, None, None, None, :]",
                 },
             )
         ),
@@ -81,12 +81,14 @@ GROUPED_QUERY_ATTENTION = Technique(
                     "填最低的有限数则得到均匀分布，softmax 之后再置 0。",
                 },
                 {
-                    "en": "score = (grouped @ key.mT * size**-0.5).reshape(batch, groups, share, queries, keys); "
-                    "score = score.masked_fill(~seen, torch.finfo(score.dtype).min); weight = torch.softmax(score, -1)"
-                    ".masked_fill(~seen, 0.0); mixed = weight.flatten(2, 3) @ value",
-                    "zh": "score = (grouped @ key.mT * size**-0.5).reshape(batch, groups, share, queries, keys)；"
-                    "score = score.masked_fill(~seen, torch.finfo(score.dtype).min)；weight = torch.softmax(score, -1)"
-                    ".masked_fill(~seen, 0.0)；mixed = weight.flatten(2, 3) @ value",
+                    "en": "scores = (grouped @ key.mT * head_dim**-0.5).reshape(batch, num_kv_heads, n_rep, q_len, "
+                    "kv_len); scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min); attn_weights = "
+                    "torch.softmax(scores, -1).masked_fill(~mask, 0.0); "
+                    "attn_output = attn_weights.flatten(2, 3) @ value",
+                    "zh": "scores = (grouped @ key.mT * head_dim**-0.5).reshape(batch, num_kv_heads, n_rep, q_len, "
+                    "kv_len)；scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)；attn_weights = "
+                    "torch.softmax(scores, -1).masked_fill(~mask, 0.0)；"
+                    "attn_output = attn_weights.flatten(2, 3) @ value",
                 },
             )
         ),
@@ -102,10 +104,10 @@ GROUPED_QUERY_ATTENTION = Technique(
                     "zh": "把行拆成三个轴：组、组内的头、头内的行。其中一个轴取平均消掉。先检查两处能否整除。",
                 },
                 {
-                    "en": "pooled = weight.reshape(groups, heads // groups, rows // heads, *weight.shape[1:])"
-                    ".mean(dim=1).flatten(0, 1)",
-                    "zh": "pooled = weight.reshape(groups, heads // groups, rows // heads, *weight.shape[1:])"
-                    ".mean(dim=1).flatten(0, 1)",
+                    "en": "pooled = weight.reshape(num_kv_heads, num_heads // num_kv_heads, rows // num_heads, "
+                    "*weight.shape[1:]).mean(dim=1).flatten(0, 1)",
+                    "zh": "pooled = weight.reshape(num_kv_heads, num_heads // num_kv_heads, rows // num_heads, "
+                    "*weight.shape[1:]).mean(dim=1).flatten(0, 1)",
                 },
             )
         ),

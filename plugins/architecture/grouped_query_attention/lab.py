@@ -141,7 +141,9 @@ class Decoder:
 
     def pooled(self, layer: Layer, groups: int) -> Layer:
         """Return the layer with its key and value heads pooled to ``groups``."""
-        key, value = (self.attention.pool(weight, heads=HEADS, groups=groups) for weight in (layer.key, layer.value))
+        key, value = (
+            self.attention.pool(weight, num_heads=HEADS, num_kv_heads=groups) for weight in (layer.key, layer.value)
+        )
         return layer._replace(key=key, value=value)
 
     def step(self, tokens: Tensor) -> Tensor:

@@ -88,13 +88,16 @@ ADAMW = Technique(
                     "各要除以多少，才等于 g 和 g^2？",
                 },
                 {
-                    "en": "Divide by 1 - beta**step, each with its own beta, before the root is taken. eps is added to "
-                    "the root.",
-                    "zh": "各自除以 1 - beta**step，然后再开方。eps 加在开方之后。",
+                    "en": "bias_correction1 and bias_correction2 are 1 - beta**step, each with its own beta. Divide "
+                    "before the root is taken. eps is added to the root: that is denom.",
+                    "zh": "bias_correction1 和 bias_correction2 是 1 - beta**step，各用各的 beta。先除，再开方。"
+                    "eps 加在开方之后，得到 denom。",
                 },
                 {
-                    "en": "update = exp_avg / (1 - beta1**step) / ((exp_avg_sq / (1 - beta2**step)).sqrt() + self.eps)",
-                    "zh": "update = exp_avg / (1 - beta1**step) / ((exp_avg_sq / (1 - beta2**step)).sqrt() + self.eps)",
+                    "en": "bias_correction1, bias_correction2 = 1 - beta1**step, 1 - beta2**step; denom = (exp_avg_sq "
+                    "/ bias_correction2).sqrt() + self.eps; update = exp_avg / bias_correction1 / denom",
+                    "zh": "bias_correction1, bias_correction2 = 1 - beta1**step, 1 - beta2**step；denom = (exp_avg_sq "
+                    "/ bias_correction2).sqrt() + self.eps；update = exp_avg / bias_correction1 / denom",
                 },
             )
         ),

@@ -31,9 +31,9 @@ def test_the_lessons_example() -> None:
 
 def test_the_lessons_pooling() -> None:
     weight = torch.tensor([[1.0, 3.0], [3.0, 5.0], [0.0, 2.0], [4.0, 0.0]])
-    assert GQA.pool(weight, heads=4, groups=2).tolist() == [[2.0, 4.0], [2.0, 1.0]]
-    assert GQA.pool(weight, heads=4, groups=1).tolist() == [[2.0, 2.5]]
-    assert GQA.pool(weight, heads=4, groups=4).tolist() == weight.tolist()
+    assert GQA.pool(weight, num_heads=4, num_kv_heads=2).tolist() == [[2.0, 4.0], [2.0, 1.0]]
+    assert GQA.pool(weight, num_heads=4, num_kv_heads=1).tolist() == [[2.0, 2.5]]
+    assert GQA.pool(weight, num_heads=4, num_kv_heads=4).tolist() == weight.tolist()
 
 
 @pytest.mark.parametrize(("heads", "groups"), [(1, 1), (4, 4), (4, 1), (6, 2), (6, 3), (8, 4)])
@@ -48,7 +48,7 @@ def test_it_equals_torch(heads: int, groups: int, dtype: torch.dtype) -> None:
         seen = seen & mask[:, None, None, :] if masked else seen
         seen = seen & bottom_right if causal else seen
         inputs = [t.clone().requires_grad_() for t in (query, key, value)]
-        got = GQA.forward(*inputs, mask=mask if masked else None, causal=causal)
+        got = GQA.forward(*inputs, attn_mask=mask if masked else None, causal=causal)
         expected = scaled_dot_product_attention(query, key, value, attn_mask=seen, enable_gqa=True)
         torch.testing.assert_close(got, expected)
         ours = torch.autograd.grad((got * torch.arange(6)).sum(), inputs)
@@ -69,7 +69,7 @@ def test_multi_head_attention_is_torchs_module_without_its_projections() -> None
     hidden = torch.tensor([[False, False, False, True, True], [True, False, False, False, False]])  # True: is hidden
     with torch.no_grad():
         query, key, value = (linear(x, w).unflatten(2, (4, 2)).transpose(1, 2) for w in module.in_proj_weight.chunk(3))
-        mixed = GQA.forward(query, key, value, mask=~hidden).transpose(1, 2).flatten(2)
+        mixed = GQA.forward(query, key, value, attn_mask=~hidden).transpose(1, 2).flatten(2)
         expected, _ = module(x, x, x, key_padding_mask=hidden, need_weights=False)
         torch.testing.assert_close(linear(mixed, module.out_proj.weight), expected)
 
@@ -93,7 +93,7 @@ def test_who_sees_nothing_gets_zeros_and_passes_no_gradient(mask: Tensor | None,
         drawn(1, 1, 2, 3).requires_grad_(),
         drawn(1, 1, 2, 5).requires_grad_(),
     ]
-    blind = GQA.forward(*inputs, mask=mask, causal=causal)[:, :, :2]
+    blind = GQA.forward(*inputs, attn_mask=mask, causal=causal)[:, :, :2]
     assert blind.eq(0).all()
     for grad in torch.autograd.grad(blind.sum(), inputs):
         assert grad.eq(0).all()
@@ -109,7 +109,7 @@ def test_scores_of_a_million_are_no_trouble() -> None:
 def test_no_input_is_changed() -> None:
     tensors = drawn(1, 4, 2, 3), drawn(1, 2, 5, 3), drawn(1, 2, 5, 3) + 1
     before = [t.clone() for t in tensors]
-    GQA.forward(*tensors, mask=torch.tensor([[True, False, True, True, False]]), causal=True)
+    GQA.forward(*tensors, attn_mask=torch.tensor([[True, False, True, True, False]]), causal=True)
     assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
 
 
@@ -145,12 +145,12 @@ def test_uneven_heads_are_told_with_their_numbers(heads: int, groups: int) -> No
 )
 def test_what_cannot_be_pooled_is_told_with_its_numbers(rows: int, heads: int, groups: int, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        GQA.pool(torch.ones(rows, 5), heads=heads, groups=groups)
+        GQA.pool(torch.ones(rows, 5), num_heads=heads, num_kv_heads=groups)
 
 
 def test_pooled_projections_give_the_mean_of_each_groups_keys() -> None:
     layer = torch.nn.Linear(7, 6 * 4, dtype=torch.float64)
-    weight, bias = (GQA.pool(p.detach(), heads=6, groups=2) for p in (layer.weight, layer.bias))
+    weight, bias = (GQA.pool(p.detach(), num_heads=6, num_kv_heads=2) for p in (layer.weight, layer.bias))
     x = drawn(3, 7)
     heads = layer(x).detach().reshape(3, 6, 4)
     expected = torch.stack(
@@ -163,7 +163,7 @@ def test_pooled_projections_give_the_mean_of_each_groups_keys() -> None:
 
 def test_gradient_reaches_the_weight_through_pooling() -> None:
     weight = drawn(6, 2).requires_grad_()
-    GQA.pool(weight, heads=3, groups=1).sum().backward()
+    GQA.pool(weight, num_heads=3, num_kv_heads=1).sum().backward()
     torch.testing.assert_close(weight.grad, torch.full((6, 2), 1 / 3, dtype=torch.float64))
 
 

@@ -4,7 +4,7 @@ from groundup.core.interfaces.attention import Attention
 
 
 class GroupedQueryAttention(Attention):
-    def forward(self, query, key, value, *, mask=None, causal=False):
+    def forward(self, query, key, value, *, attn_mask=None, causal=False):
         b, h, q, d = query.shape
         g, k, e = value.shape[1:]
         if h % g:
@@ -14,17 +14,17 @@ class GroupedQueryAttention(Attention):
         allowed = query.new_ones(b, 1, q, k).bool()
         if causal:
             allowed = allowed.tril(k - q)
-        if mask is not None:
-            allowed = allowed.logical_and(mask.view(b, 1, 1, k))
+        if attn_mask is not None:
+            allowed = allowed.logical_and(attn_mask.view(b, 1, 1, k))
         blind = ~allowed.any(-1, keepdim=True)
         out = torch.nn.functional.scaled_dot_product_attention(
             query, key.repeat_interleave(h // g, 1), value.repeat_interleave(h // g, 1), attn_mask=allowed | blind
         )
         return torch.where(blind, 0.0, out)
 
-    def pool(self, weight, *, heads, groups):
-        if heads % groups or len(weight) % heads:
-            raise ValueError(f"{len(weight)} rows, {heads} heads, {groups} groups")
-        each = weight.chunk(heads) if len(weight) else [weight] * heads
-        n = heads // groups
-        return torch.cat([torch.stack(each[g * n : g * n + n]).median(0).values for g in range(groups)])
+    def pool(self, weight, *, num_heads, num_kv_heads):
+        if num_heads % num_kv_heads or len(weight) % num_heads:
+            raise ValueError(f"{len(weight)} rows, {num_heads} heads, {num_kv_heads} groups")
+        each = weight.chunk(num_heads) if len(weight) else [weight] * num_heads
+        n = num_heads // num_kv_heads
+        return torch.cat([torch.stack(each[g * n : g * n + n]).median(0).values for g in range(num_kv_heads)])

@@ -26,7 +26,7 @@ class Newest(Attention):
         key: Float[Tensor, "B G K D"],
         value: Float[Tensor, "B G K E"],
         *,
-        mask: Bool[Tensor, "B K"] | None = None,
+        attn_mask: Bool[Tensor, "B K"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "B H Q E"]:
         """Return the last value."""
@@ -84,9 +84,10 @@ def test_a_function_without_types_or_text_is_found(toy: Any, old: str, new: str,
     ("old", "new", "says"),
     [
         ("def forward(", "def backward(", "Newest lacks forward(), which Attention demands"),
-        ('        mask: Bool[Tensor, "B K"] | None = None,\n', "", "takes no 'mask', as does Attention.forward"),
-        ('        mask: Bool[Tensor, "B K"] | None = None,', '        mask: Bool[Tensor, "B K"] | None,',
-         "has no default for 'mask', as has Attention.forward"),
+        ('        attn_mask: Bool[Tensor, "B K"] | None = None,\n', "",
+         "takes no 'attn_mask', as does Attention.forward"),
+        ('        attn_mask: Bool[Tensor, "B K"] | None = None,', '        attn_mask: Bool[Tensor, "B K"] | None,',
+         "has no default for 'attn_mask', as has Attention.forward"),
         ("        causal: bool = False,", "        causal: bool = False,\n        window: int,",
          "demands 'window', which does not stand in Attention.forward"),
         ('        query: Float[Tensor, "B H Q D"],\n        key: Float[Tensor, "B G K D"],\n',

@@ -1,0 +1,58 @@
+"""Positions from the mask alone: how far they are found, and where a narrow dtype no longer tells neighbours apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+
+BEGIN = 1
+LENGTH, QUICK_LENGTH = 512, 320  # bfloat16 has 8 bits: neighbours merge by position 256
+
+LAB = Lab(
+    title={"en": "Positions from the causal mask alone"},
+    uses=("architecture/nope",),
+    x={"en": "position"},
+    y={"en": "the first token's share of the weight"},
+    logarithmic=True,
+)
+
+
+def run(bench: Bench) -> Outcome:
+    """Take the shares of one long text, with the mask and without, and read the positions from them."""
+    attention = bench.impl("architecture/nope")()
+    length = QUICK_LENGTH if bench.quick else LENGTH
+    tokens = torch.randint(2, 99, (1, length), generator=torch.Generator().manual_seed(bench.seed))
+    tokens[0, 0] = BEGIN
+    first = (tokens == BEGIN).float()[:, None, :, None]
+    nothing = torch.zeros_like(first)
+    causal, everything = (attention.forward(nothing, nothing, first, causal=c)[0, 0, :, 0] for c in (True, False))
+    for position in range(length):
+        bench.point("causal", position, float(causal[position]))
+        bench.point("all see all", position, float(everything[position]))
+    bench.progress(0.5)
+    found = attention.positions(tokens, begin=BEGIN)[0]
+    right = int((found == torch.arange(length)).sum())
+    bench.progress(1.0)
+    return Outcome(
+        figures=(
+            Figure(
+                name={"en": f"positions found, of {length}"},
+                value=right,
+                published={"en": "all: Kazemnejad et al. 2023, Theorem 1, in exact arithmetic"},
+            ),
+            Figure(name={"en": "different shares without the mask"}, value=len(everything.unique())),
+            Figure(name={"en": "first position whose share bfloat16 cannot tell from the next"}, value=merged(causal)),
+        ),
+        mark=Mark(
+            says={"en": f"All {length} positions are found with the mask, and without it all shares are one number."},
+            reached=right == length and len(everything.unique()) == 1,
+        ),
+    )
+
+
+def merged(share: Tensor) -> int:
+    """Return the first position whose share rounds to that of the next one in bfloat16."""
+    narrow = share.to(torch.bfloat16)
+    return int((narrow[1:] == narrow[:-1]).nonzero()[0])
