@@ -17,8 +17,8 @@ class Shape(NamedTuple):
     """How a cache is constructed. ``layers`` holds (heads, head size) of each."""
 
     layers: tuple[tuple[int, int], ...] = ((2, 3),)
-    capacity: int = 6
-    sequences: int = 3
+    max_seq_len: int = 6
+    max_batch_size: int = 3
     dtype: torch.dtype = torch.float32
 
 
@@ -33,26 +33,26 @@ class Slots(laws.Watched):
     shape: Shape
 
     def fits(self, sequence: int, layer: int, count: int) -> bool:
-        return len(self.held[sequence][layer]) + count <= self.shape.capacity
+        return len(self.held[sequence][layer]) + count <= self.shape.max_seq_len
 
     def refusals(self, sequence: int, parent: int | None = None) -> list[type[Exception]]:
-        full = len(self.held) == self.shape.sequences
+        full = len(self.held) == self.shape.max_batch_size
         return super().refusals(sequence, parent) + full * [CacheFullError]
 
     def usage(self) -> dict[str, int]:
-        slot = self.shape.capacity * sum(self.token_bytes)
+        slot = self.shape.max_seq_len * sum(self.token_bytes)
         return {
             "used": sum(len(held[n]) * self.token_bytes[n] for held in self.held.values() for n in self.layers),
             "reserved": len(self.held) * slot,
-            "total": self.shape.sequences * slot,
+            "total": self.shape.max_batch_size * slot,
         }
 
 
 CACHE = laws.Setting(
     Slots,
     shapes=(ONE_LAYER, TWO_LAYERS, THREE_LAYERS),
-    scarce=(ONE_LAYER._replace(capacity=4), TWO_LAYERS._replace(capacity=4)),
-    room=lambda shape, tokens, sequences: shape._replace(capacity=max(6, tokens), sequences=sequences),
+    scarce=(ONE_LAYER._replace(max_seq_len=4), TWO_LAYERS._replace(max_seq_len=4)),
+    room=lambda shape, tokens, sequences: shape._replace(max_seq_len=max(6, tokens), max_batch_size=sequences),
 )
 
 test_prefill_then_decode_equals_one_append = laws.test_prefill_then_decode_equals_one_append(CACHE, hole=2)
@@ -87,7 +87,7 @@ test_the_capacity_is_exact_and_one_too_many_changes_nothing = (
     turns=st.sampled_from([(9, 3), (3, 9), (9, 3, 27, 8, 45), (45, 8, 27, 3, 9)]),
 )
 def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: tuple[int, int], turns: tuple[int, ...]) -> None:
-    watched = CACHE.watch(impl, shape._replace(capacity=held[0] + 2, sequences=len(turns)))
+    watched = CACHE.watch(impl, shape._replace(max_seq_len=held[0] + 2, max_batch_size=len(turns)))
     watched.begin(9)
     for layer in watched.layers:  # the first may be ahead: in the midst of a forward pass
         watched.append(9, layer, held[layer])
@@ -111,20 +111,20 @@ def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: tuple[int, int], t
 )
 @hole(1)
 @given(
-    shape=st.sampled_from((ONE_LAYER._replace(sequences=2), TWO_LAYERS._replace(sequences=5))),
+    shape=st.sampled_from((ONE_LAYER._replace(max_batch_size=2), TWO_LAYERS._replace(max_batch_size=5))),
     freed=st.integers(0, 1),
     again=st.booleans(),
 )
 def test_freeing_makes_room_for_one_empty_sequence(impl: Any, shape: Shape, freed: int, again: bool) -> None:
     watched, ids = CACHE.watch(impl, shape), [7, 8, 5, 8]
-    names = (*laws.NAMES, 9)[: shape.sequences]
+    names = (*laws.NAMES, 9)[: shape.max_batch_size]
     for sequence in names:
         watched.begin(sequence, ids)
         watched.forward(sequence, 2)
     watched.free(names[freed], ids)
     new = names[freed] if again else 45
     watched.begin(new, ids)  # a known prompt; this cache shares no prefixes
-    with rejects(CacheFullError, what=f"opening {shape.sequences + 1} sequences where {shape.sequences} fit"):
+    with rejects(CacheFullError, what=f"opening {shape.max_batch_size + 1} sequences where {shape.max_batch_size} fit"):
         watched.cache.begin(8)
     watched.check_unchanged()
     watched.forward(new, 1)
@@ -135,19 +135,17 @@ test_a_closed_sequence_is_unknown = laws.test_a_closed_sequence_is_unknown(CACHE
 
 
 @claim(
-    "A number in use cannot be opened again, by begin or by fork: ValueError. A fork needs a vacant slot: "
+    "A number in use cannot be opened again, by begin or by fork: ValueError. A fork needs a free slot: "
     "CacheFullError. Nothing has changed then.",
     zh="正在使用的编号不能再次打开，begin 和 fork 都一样：抛出 ValueError。"
     "分叉需要空闲的槽：否则抛出 CacheFullError。此后一切不变。",
 )
 @given(
-    call=st.sampled_from(
-        ["begin an open one", "fork onto an open one", "fork onto itself", "fork without a vacant slot"]
-    )
+    call=st.sampled_from(["begin an open one", "fork onto an open one", "fork onto itself", "fork without a free slot"])
 )
 def test_opening_needs_a_free_number_and_a_vacant_slot(impl: Any, call: str) -> None:
-    full = call == "fork without a vacant slot"
-    watched = CACHE.watch(impl, TWO_LAYERS._replace(sequences=2 if full else 3))
+    full = call == "fork without a free slot"
+    watched = CACHE.watch(impl, TWO_LAYERS._replace(max_batch_size=2 if full else 3))
     for sequence in (9, 3):
         watched.begin(sequence)
         watched.forward(sequence, 2)

@@ -25,7 +25,7 @@ class Shape(NamedTuple):
 
     layers: tuple[tuple[int, int], ...] = ((2, 3),)
     block_size: int = 2
-    blocks: int = 7
+    num_blocks: int = 7
     dtype: torch.dtype = torch.float32
 
 
@@ -44,9 +44,9 @@ def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     for method, answer in trace:
         if method == "" and answer == "constructed":
             names = {}
-        if method == "table" and isinstance(answer, list):
+        if method == "block_table" and isinstance(answer, list):
             answer = [names.setdefault(block, len(names)) for block in answer]
-        elif method == "references" and isinstance(answer, list) and all(block < len(answer) for block in names):
+        elif method == "ref_counts" and isinstance(answer, list) and all(block < len(answer) for block in names):
             others = sorted(count for block, count in enumerate(answer) if block not in names)
             answer = [*(answer[block] for block in names), *others]
         told.append((method, answer))
@@ -61,15 +61,15 @@ class Blocks(laws.Watched):
     def __init__(self, impl: Any, shape: Shape, tolerance: Tolerance = EXACT) -> None:
         super().__init__(impl, shape, tolerance)
         self.named = 0
-        self.tables: dict[int, list[int]] = {}
-        self.known: dict[int, int] = {}  # a block's name here -> its number there, once a table told
+        self.block_tables: dict[int, list[int]] = {}
+        self.known: dict[int, int] = {}  # a block's name here -> its id there, once a table told
 
     @property
-    def vacant(self) -> int:
-        return self.shape.blocks - len(self.owners())
+    def free_blocks(self) -> int:
+        return self.shape.num_blocks - len(self.ref_count())
 
-    def owners(self) -> Counter[int]:
-        return Counter(block for table in self.tables.values() for block in table)
+    def ref_count(self) -> Counter[int]:
+        return Counter(block for table in self.block_tables.values() for block in table)
 
     def name(self) -> int:
         self.named += 1
@@ -77,36 +77,36 @@ class Blocks(laws.Watched):
 
     def begin(self, sequence: int, *prompt: Sequence[int]) -> None:
         super().begin(sequence, *prompt)
-        self.tables[sequence] = []
+        self.block_tables[sequence] = []
 
     def appended_to(self, sequence: int, layer: int, numbers: list[int]) -> None:
-        owners, table = self.owners(), self.tables[sequence]
+        ref_count, table = self.ref_count(), self.block_tables[sequence]
         for position in range(len(self.held[sequence][layer]), len(self.held[sequence][layer]) + len(numbers)):
-            place = position // self.shape.block_size
-            if place == len(table):
+            entry = position // self.shape.block_size
+            if entry == len(table):
                 table.append(self.name())
-            elif owners[table[place]] > 1:
-                table[place] = self.name()
+            elif ref_count[table[entry]] > 1:
+                table[entry] = self.name()
         super().appended_to(sequence, layer, numbers)
 
     def fork(self, parent: int, child: int) -> None:
         super().fork(parent, child)
-        self.tables[child] = list(self.tables[parent])
+        self.block_tables[child] = list(self.block_tables[parent])
 
     def free(self, sequence: int, *ids: Sequence[int]) -> None:
         super().free(sequence, *ids)
-        del self.tables[sequence]
+        del self.block_tables[sequence]
 
     def fits(self, sequence: int, layer: int, count: int) -> bool:
         """Count the blocks that an append takes by going through its tokens."""
-        owners, table, held = self.owners(), self.tables[sequence], len(self.held[sequence][layer])
-        places = {position // self.shape.block_size for position in range(held, held + count)}
-        return sum(place >= len(table) or owners[table[place]] > 1 for place in places) <= self.vacant
+        ref_count, table, held = self.ref_count(), self.block_tables[sequence], len(self.held[sequence][layer])
+        touched = {position // self.shape.block_size for position in range(held, held + count)}
+        return sum(entry >= len(table) or ref_count[table[entry]] > 1 for entry in touched) <= self.free_blocks
 
     def usage(self) -> dict[str, int]:
         """Count token by token: one that is in a shared block is found there several times."""
         filled = {
-            (self.tables[sequence][position // self.shape.block_size], position % self.shape.block_size, layer)
+            (self.block_tables[sequence][position // self.shape.block_size], position % self.shape.block_size, layer)
             for sequence, held in self.held.items()
             for layer in self.layers
             for position in range(len(held[layer]))
@@ -114,8 +114,8 @@ class Blocks(laws.Watched):
         block = self.shape.block_size * sum(self.token_bytes)
         return {
             "used": sum(self.token_bytes[layer] for _, _, layer in filled),
-            "reserved": len(self.owners()) * block,
-            "total": self.shape.blocks * block,
+            "reserved": len(self.ref_count()) * block,
+            "total": self.shape.num_blocks * block,
         }
 
     def check_everything(self) -> None:
@@ -123,23 +123,23 @@ class Blocks(laws.Watched):
         self.check_tables(self.tell())
 
     def tell(self) -> Told:
-        """Ask for every table and the references; what they should be is kept beside the answers."""
-        tables = each(self.cache.table, [(sequence,) for sequence in self.tables])
-        theirs = {sequence: list(table) for sequence, table in zip(self.tables, tables, strict=True)}
-        return Told({s: list(table) for s, table in self.tables.items()}, theirs, list(self.cache.references()))
+        """Ask for every table and the reference counts; what they should be is kept beside the answers."""
+        tables = each(self.cache.block_table, [(sequence,) for sequence in self.block_tables])
+        theirs = {sequence: list(table) for sequence, table in zip(self.block_tables, tables, strict=True)}
+        return Told({s: list(table) for s, table in self.block_tables.items()}, theirs, list(self.cache.ref_counts()))
 
     def check_tables(self, told: Told) -> None:
         """Check that entries are the same block where they should be, and that no block has moved."""
-        ours, theirs, references = told
+        ours, theirs, ref_counts = told
         assert_equal(renamed(theirs), renamed(ours), what="the tables, blocks numbered as they first appear")
-        owners = Counter(block for table in ours.values() for block in table)
-        self.known = {block: number for block, number in self.known.items() if block in owners}
+        ref_count = Counter(block for table in ours.values() for block in table)
+        self.known = {block: number for block, number in self.known.items() if block in ref_count}
         for sequence, table in ours.items():
             kept = [self.known.setdefault(b, n) for b, n in zip(table, theirs[sequence], strict=True)]
-            assert_equal(theirs[sequence], kept, what=f"table({sequence}), whose blocks stay where they are")
-        numbered = {number: owners[block] for block, number in self.known.items()}
-        counted = [numbered.get(number, 0) for number in range(self.shape.blocks)]
-        assert_equal(references, counted, what="the references, one number for each block")
+            assert_equal(theirs[sequence], kept, what=f"block_table({sequence}), whose blocks stay where they are")
+        numbered = {number: ref_count[block] for block, number in self.known.items()}
+        counted = [numbered.get(number, 0) for number in range(self.shape.num_blocks)]
+        assert_equal(ref_counts, counted, what="ref_counts(), one number for each block")
 
 
 class Told(NamedTuple):
@@ -147,7 +147,7 @@ class Told(NamedTuple):
 
     ours: dict[int, list[int]]
     theirs: dict[int, list[int]]
-    references: list[int]
+    ref_counts: list[int]
 
 
 def renamed(tables: dict[int, list[int]]) -> list[list[int]]:
@@ -159,12 +159,12 @@ def renamed(tables: dict[int, list[int]]) -> list[list[int]]:
 CACHE = laws.Setting(
     Blocks,
     shapes=(ONE_LAYER, TWO_LAYERS, THREE_LAYERS),
-    scarce=(ONE_LAYER._replace(blocks=5), TWO_LAYERS._replace(blocks=5), TWO_LAYERS._replace(block_size=1)),
-    room=lambda shape, tokens, sequences: shape._replace(blocks=sequences * -(-tokens // shape.block_size)),
+    scarce=(ONE_LAYER._replace(num_blocks=5), TWO_LAYERS._replace(num_blocks=5), TWO_LAYERS._replace(block_size=1)),
+    room=lambda shape, tokens, sequences: shape._replace(num_blocks=sequences * -(-tokens // shape.block_size)),
     variants=tuple(
         shape._replace(block_size=size) for shape in (ONE_LAYER, TWO_LAYERS, THREE_LAYERS) for size in (1, 3, 4)
     ),
-    methods=("table",),
+    methods=("block_table",),
 )
 
 
@@ -203,14 +203,14 @@ def test_a_block_is_taken_when_the_first_token_reaches_it(
 
 
 @claim(
-    "All sequences draw on one pool, and exactly as many tokens fit as there is room in vacant blocks and in the last "
+    "All sequences draw on one pool, and exactly as many tokens fit as there is room in free blocks and in the last "
     "one. One too many raises CacheFullError, and then nothing has changed: what is left can still be filled.",
     zh="所有序列共用一个池，空闲块和最后一块里有多少位置，就恰好放得下多少词元。多一个就抛出 CacheFullError，"
     "此后一切不变：剩下的位置仍可写入。",
 )
 @hole(1)
 @given(
-    shape=st.sampled_from((ONE_LAYER._replace(blocks=4), TWO_LAYERS._replace(block_size=3, blocks=3))),
+    shape=st.sampled_from((ONE_LAYER._replace(num_blocks=4), TWO_LAYERS._replace(block_size=3, num_blocks=3))),
     others=st.integers(0, 3),
     held=st.integers(0, 3),
 )
@@ -222,13 +222,13 @@ def test_the_pool_is_exact_and_one_too_many_changes_nothing(impl: Any, shape: Sh
 
 
 @claim(
-    "A fork holds all that its parent holds, takes no block, and copies nothing: it works when no block is vacant. So "
+    "A fork holds all that its parent holds, takes no block, and copies nothing: it works when no block is free. So "
     "does the fork of a fork.",
     zh="分叉出的序列拥有父序列的全部内容，不取块，也不复制：没有空闲块时也能分叉。分叉的分叉也一样。",
 )
 @hole(5)
 @given(
-    shape=st.sampled_from((ONE_LAYER._replace(blocks=2), TWO_LAYERS._replace(blocks=2))),
+    shape=st.sampled_from((ONE_LAYER._replace(num_blocks=2), TWO_LAYERS._replace(num_blocks=2))),
     held=st.sampled_from([(3,), (4,), (3, 2), (4, 1), (3, 0)]),
 )
 def test_a_fork_takes_no_memory(impl: Any, shape: Shape, held: tuple[int, ...]) -> None:
@@ -256,7 +256,7 @@ test_neither_branch_sees_the_other = laws.test_neither_branch_sees_the_other(CAC
     turns=st.sampled_from([(9, 3, 27), (3, 27, 9), (27, 9, 3), (9, 3, 27, 8, 45), (45, 8, 27, 3, 9)]),
 )
 def test_the_last_owner_writes_in_place(impl: Any, shape: Shape, turns: tuple[int, ...]) -> None:
-    watched = holding(impl, shape._replace(blocks=1 + len(turns)), 3)  # one full block; the other, once a branch
+    watched = holding(impl, shape._replace(num_blocks=1 + len(turns)), 3)  # one full block; the other, once a branch
     for parent, child in [(9, 3), (3, 27), (27, 8), (8, 45)][: len(turns) - 1]:
         watched.fork(parent, child)
     for sequence in turns:
@@ -294,7 +294,7 @@ def test_only_what_is_written_to_is_copied(impl: Any, shape: Shape, held: int, c
 def test_a_fork_in_the_midst_of_a_forward_pass(
     impl: Any, shape: Shape, held: tuple[int, int], child_first: bool
 ) -> None:
-    watched = holding(impl, shape._replace(blocks=6), *held)
+    watched = holding(impl, shape._replace(num_blocks=6), *held)
     watched.fork(9, 3)
     for sequence in (3, 9) if child_first else (9, 3):
         for layer in watched.layers[1:]:
@@ -303,21 +303,21 @@ def test_a_fork_in_the_midst_of_a_forward_pass(
 
 
 @claim(
-    "A copy needs a vacant block: without one, CacheFullError, and nothing has changed. Once the other owner is freed, "
+    "A copy needs a free block: without one, CacheFullError, and nothing has changed. Once the other owner is freed, "
     "the same append writes in place.",
     zh="复制需要空闲块：没有就抛出 CacheFullError，且一切不变。另一个持有者释放之后，同样的写入就地完成。",
 )
 @hole(1)
 @given(
-    shape=st.sampled_from((ONE_LAYER._replace(blocks=2), TWO_LAYERS._replace(blocks=2))),
-    vacant=st.integers(0, 1),
+    shape=st.sampled_from((ONE_LAYER._replace(num_blocks=2), TWO_LAYERS._replace(num_blocks=2))),
+    free=st.integers(0, 1),
     writer=st.sampled_from([9, 3]),
 )
-def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, vacant: int, writer: int) -> None:
-    watched = holding(impl, shape, 3 - 2 * vacant)
+def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, free: int, writer: int) -> None:
+    watched = holding(impl, shape, 3 - 2 * free)
     watched.fork(9, 3)
-    tokens, other = 1 + vacant, 12 - writer  # with a vacant block, one to copy and one more
-    with rejects(CacheFullError, what="appending to a shared block when no block is vacant for the copy"):
+    tokens, other = 1 + free, 12 - writer  # with a free block, one to copy and one more
+    with rejects(CacheFullError, what="appending to a shared block when no block is free for the copy"):
         watched.cache.append(writer, 0, *watched.tensors(0, watched.next(tokens)))
     watched.check_unchanged()
     watched.free(other)
@@ -331,7 +331,7 @@ def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, vacant: int, write
 )
 @hole(6)
 @given(
-    shape=st.sampled_from((ONE_LAYER._replace(blocks=4), TWO_LAYERS._replace(blocks=4))),
+    shape=st.sampled_from((ONE_LAYER._replace(num_blocks=4), TWO_LAYERS._replace(num_blocks=4))),
     order=st.sampled_from([(3, 27, 9), (9, 45, 3, 27, 8)]),
     written=st.booleans(),
 )
@@ -346,8 +346,8 @@ def test_freeing_a_shared_block_keeps_it_until_its_last_owner(
     for sequence in order:
         watched.free(sequence)
         watched.begin(sequence)
-        if watched.vacant:  # whatever became vacant is written over at once
-            watched.forward(sequence, watched.vacant * shape.block_size)
+        if watched.free_blocks:  # whatever became free is written over at once
+            watched.forward(sequence, watched.free_blocks * shape.block_size)
         watched.check_unchanged()
         watched.free(sequence)
 
@@ -359,7 +359,7 @@ def test_freeing_a_shared_block_keeps_it_until_its_last_owner(
 )
 @hole(6)
 @given(
-    shape=st.sampled_from((ONE_LAYER._replace(blocks=3), TWO_LAYERS._replace(blocks=3))),
+    shape=st.sampled_from((ONE_LAYER._replace(num_blocks=3), TWO_LAYERS._replace(num_blocks=3))),
     again=st.booleans(),
     zeros=st.integers(1, 3),
 )
@@ -401,7 +401,7 @@ test_usage_counts_bytes = laws.test_usage_counts_bytes(CACHE, hole=7)
 @given(dtype=st.sampled_from((torch.float64, torch.float32, torch.bfloat16, torch.float16)), tokens=st.integers(1, 3))
 def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> None:
     key = ((torch.arange(6 * tokens + 6, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens + 1, 3)  # no grid
-    cache = impl(layers=[(2, 3)], block_size=4, blocks=2, dtype=dtype)
+    cache = impl(layers=[(2, 3)], block_size=4, num_blocks=2, dtype=dtype)
     cache.begin(9)
     cache.append(9, 0, key[:, :tokens], -key[:, :tokens])
     cache.fork(9, 3)
@@ -416,9 +416,9 @@ test_two_caches_share_nothing = laws.test_two_caches_share_nothing(CACHE, hole=1
 
 @claim(
     "A table lists as many blocks as the tokens need, a fork's the same ones as its parent's. A copy takes the place "
-    "of its original in the writer's table, other entries stay. References count the tables with a block.",
+    "of its original in the writer's table, other entries stay. ref_counts says how many tables list a block.",
     zh="块表列出的块正好够放词元；分叉的块表与父序列列出同样的块。复制出的块在写入者的表里取代原来的块，其余各项不变。"
-    "references 是列出每个块的表的个数。",
+    "ref_counts 是列出每个块的表的个数。",
 )
 @hole(2)
 @given(
