@@ -108,7 +108,7 @@ def test_a_closed_sequence_is_unknown(setting: Setting) -> Property:
         watched = setting.watch(impl, setting.layered[0])
         watched.fill(9, 2)
         if freed:
-            watched.fork(9, 3)
+            watched.fill(3, 1)
             watched.free(3)
         further = {"append": (0, *watched.tensors(0, [1])), "fork": (27,), "read": (0,)}
         with rejects(KeyError, what=f"{call} with a sequence that is not open"):
@@ -165,12 +165,8 @@ def test_what_does_not_fit_the_layer_is_refused(setting: Setting) -> Property:
     def holds(impl: Any, wrong: str) -> None:
         watched = setting.watch(impl, setting.shapes[0])
         watched.fill(9, 1)
-        watched.fork(9, 3)
         with rejects(ValueError, what=wrong):
             watched.cache.append(9, 0, *WRONG[wrong](*watched.tensors(0, watched.next(2))))
-        watched.check_unchanged()
-        watched.free(3)
-        watched.append(9, 0, 1)
         watched.check_unchanged()
 
     return holds
@@ -196,13 +192,13 @@ def test_usage_counts_bytes(setting: Setting) -> Property:
         watched.check_usage()
         watched.forward(3, 3)
         watched.append(3, watched.layers[-1], 2)  # the others follow later in the forward pass
-        watched.check_unchanged()
+        watched.check_usage()
         watched.fork(3, 9)
-        watched.check_unchanged()
+        watched.check_usage()
         watched.append(9, 0, 2)
-        watched.check_unchanged()
+        watched.check_usage()
         watched.free(3)
-        watched.check_unchanged()
+        watched.check_usage()
         got = watched.cache.usage()
         kinds = [type(got[name]).__name__ for name in ("used", "reserved", "total")]
         assert_equal(kinds, ["int"] * 3, what="the types in the usage")
