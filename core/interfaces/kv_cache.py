@@ -19,7 +19,7 @@ class CacheFullError(Exception):
 
 
 class KVCacheManager(ABC):
-    """Keeps keys and values of several sequences, layer by layer. Its constructor takes layers, capacity and dtype.
+    """Keeps keys and values of several sequences, layer by layer. Its constructor takes layers, limits and dtype.
 
     A sequence is named by any integer that the caller chooses, a layer by its place, from 0. One forward pass appends
     to one layer after the other, so that layers differ in length while it runs; each reads its new tokens at once.

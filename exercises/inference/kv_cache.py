@@ -1,7 +1,7 @@
 """A contiguous key-value cache: room for the longest sequence is set aside when a sequence begins.
 
 Source: Kwon et al. 2023, arXiv:2309.06180, section 3 (bytes a token) and 3.1 (one contiguous chunk a sequence).
-Axes: N slots, C tokens of capacity, G key/value heads, D head size, T new tokens, S tokens kept.   Sizes in bytes.
+Axes: N slots, C tokens to a slot, G key/value heads, D head size, T new tokens, S tokens kept.   Sizes in bytes.
 """
 
 from __future__ import annotations
@@ -20,32 +20,35 @@ __all__ = ["KVCache"]
 class KVCache(KVCacheManager):
     """Each open sequence owns one slot: the same row of every layer's tensors, with room for C tokens.
 
-    A slot is never moved, grown or cleared. What counts is how many of its tokens a layer has been given: ``length``.
+    A slot is never moved, grown or cleared. What counts is how many tokens a layer has been given: ``seq_lens``.
     """
 
-    def __init__(self, *, layers: Sequence[tuple[int, int]], capacity: int, sequences: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, *, layers: Sequence[tuple[int, int]], max_seq_len: int, max_batch_size: int, dtype: torch.dtype
+    ) -> None:
         """Set aside all the memory there will ever be, and hand none of it out yet.
 
         ``layers`` says of each layer how many key/value heads it has, and their size: (G, D), not the same for all.
-        ``capacity`` is how many tokens one sequence may hold, ``sequences`` how many may be open at a time.
+        ``max_seq_len`` is how many tokens one sequence may hold, ``max_batch_size`` how many may be open at a time.
         """
-        self.layers, self.capacity, self.sequences, self.dtype = list(layers), capacity, sequences, dtype
-        shapes = [(sequences, heads, capacity, size) for heads, size in self.layers]
+        self.layers, self.dtype = list(layers), dtype
+        self.max_seq_len, self.max_batch_size = max_seq_len, max_batch_size
+        shapes = [(max_batch_size, num_kv_heads, max_seq_len, head_dim) for num_kv_heads, head_dim in self.layers]
         self.keys = [torch.zeros(shape, dtype=dtype) for shape in shapes]  # (N, G, C, D) for each layer
         self.values = [torch.zeros(shape, dtype=dtype) for shape in shapes]
-        self.vacant = list(range(sequences))  # slots that nobody owns
+        self.free_slots = list(range(max_batch_size))  # slots that no sequence owns
         self.slot: dict[int, int] = {}  # open sequence -> its slot
-        self.length: dict[int, list[int]] = {}  # open sequence -> S of each of its layers
+        self.seq_lens: dict[int, list[int]] = {}  # open sequence -> S of each of its layers
 
     def begin(self, sequence: int, tokens: Sequence[int] = ()) -> int:
         """Open ``sequence`` with nothing in it and return 0: no prefix is shared here, whatever the ``tokens`` are.
 
-        Raises ValueError when it is open, CacheFullError when no slot is vacant.
+        Raises ValueError when it is open, CacheFullError when no slot is free.
         """
         if sequence in self.slot:
             raise ValueError(f"sequence {sequence} is open already: free it first, or choose another number")
-        # HOLE 1/5: a slot for the sequence; take one out of ``vacant``, and enter the sequence in ``slot`` and in
-        # ``length``, every layer at 0. Raise CacheFullError when none is vacant. Any vacant slot will do, and what its
+        # HOLE 1/5: a slot for the sequence; take one out of ``free_slots``, and enter the sequence in ``slot`` and in
+        # ``seq_lens``, every layer at 0. Raise CacheFullError when none is free. Any free slot will do, and what its
         # last owner left in it can stay.
         raise NotImplementedError("hole 1/5: a slot for the sequence")
         return 0
@@ -60,7 +63,7 @@ class KVCache(KVCacheManager):
         slot = self.slot[sequence]
         self._check(layer, key, value)
         # HOLE 2/5: new tokens into the slot, in place; the first goes right behind the last that this layer holds, in
-        # ``keys`` and in ``values``, and of ``length`` only this layer's entry grows. Raise CacheFullError before
+        # ``keys`` and in ``values``, and of ``seq_lens`` only this layer's entry grows. Raise CacheFullError before
         # anything is written.
         raise NotImplementedError("hole 2/5: new tokens into the slot, in place")
 
@@ -78,33 +81,33 @@ class KVCache(KVCacheManager):
     def fork(self, parent: int, child: int) -> None:
         """Open ``child`` with a copy of all that ``parent`` holds, layer by layer. The two share nothing afterwards.
 
-        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is, CacheFullError without a vacant slot.
+        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is, CacheFullError without a free slot.
         """
         source = self.slot[parent]  # first: with no parent to copy from, the child is not to be opened either
         self.begin(child)
         target = self.slot[child]
         # HOLE 4/5: a copy of the parent; ``source`` and ``target`` are the two slots. Copy keys and values of every
-        # layer as far as they are filled, and give the child lengths of its own.
+        # layer as far as they are filled, and give the child ``seq_lens`` of its own.
         raise NotImplementedError("hole 4/5: a copy of the parent")
 
     def free(self, sequence: int, tokens: Sequence[int] = ()) -> None:
         """Close ``sequence`` and give its slot back, whatever ``tokens`` are. Raises KeyError when it is not open."""
-        self.vacant.append(self.slot.pop(sequence))
-        del self.length[sequence]
+        self.free_slots.append(self.slot.pop(sequence))
+        del self.seq_lens[sequence]
 
     def usage(self) -> dict[str, int]:
         """Return bytes: ``used`` by tokens of open sequences, ``reserved`` by slots that are owned, and ``total``."""
         # HOLE 5/5: three sums of bytes; set ``used``, ``reserved`` and ``total``. A token costs a layer G * D numbers
         # for its key and as many for its value, ``dtype.itemsize`` bytes each; G, D and S differ from layer to layer.
-        # ``used`` counts the tokens that layers hold, ``reserved`` the capacity of owned slots, ``total`` of all slots.
+        # ``used`` counts the tokens that layers hold, ``reserved`` the room in owned slots, ``total`` in all slots.
         raise NotImplementedError("hole 5/5: three sums of bytes")
         return {"used": used, "reserved": reserved, "total": total}
 
     def _check(self, layer: int, key: Tensor, value: Tensor) -> None:
-        heads, size = self.layers[layer]
+        num_kv_heads, head_dim = self.layers[layer]
         for name, new in (("key", key), ("value", value)):
-            if new.dtype != self.dtype or new.dim() != 3 or (new.shape[0], new.shape[2]) != (heads, size):
-                takes = f"layer {layer} takes ({heads}, T, {size}) in {self.dtype}"
+            if new.dtype != self.dtype or new.dim() != 3 or (new.shape[0], new.shape[2]) != (num_kv_heads, head_dim):
+                takes = f"layer {layer} takes ({num_kv_heads}, T, {head_dim}) in {self.dtype}"
                 raise ValueError(f"{name} is {tuple(new.shape)} in {new.dtype}, {takes}")
         if key.shape != value.shape:
             raise ValueError(f"key has {key.shape[1]} tokens, value {value.shape[1]}: each token needs one of both")

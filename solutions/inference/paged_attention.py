@@ -18,35 +18,37 @@ __all__ = ["PagedKVCache"]
 
 
 class PagedKVCache(KVCacheManager):
-    """Each open sequence has a table of blocks: entry j holds its tokens j * B to j * B + B - 1, of every layer.
+    """Each open sequence has a block table: entry j is the block that holds its tokens j * B to j * B + B - 1.
 
     Block n is row n of every layer's tensors, so one table serves all layers. Several tables may list one block; it is
-    never written to then. A block keeps its place in a table, unless it is copied, until the sequence is freed.
+    never written to then. A block keeps its entry in a table, unless it is copied, until the sequence is freed.
     """
 
-    def __init__(self, *, layers: Sequence[tuple[int, int]], block_size: int, blocks: int, dtype: torch.dtype) -> None:
-        """Make the pool: ``blocks`` blocks of ``block_size`` tokens each, all of them vacant.
+    def __init__(
+        self, *, layers: Sequence[tuple[int, int]], block_size: int, num_blocks: int, dtype: torch.dtype
+    ) -> None:
+        """Make the pool: ``num_blocks`` blocks of ``block_size`` tokens each, all of them free.
 
         ``layers`` says of each layer how many key/value heads it has, and their size: (G, D), not the same for all.
         Any number of sequences may be open at a time; only their tokens take blocks.
         """
-        self.layers, self.block_size, self.blocks, self.dtype = list(layers), block_size, blocks, dtype
-        shapes = [(blocks, heads, block_size, size) for heads, size in self.layers]
+        self.layers, self.block_size, self.num_blocks, self.dtype = list(layers), block_size, num_blocks, dtype
+        shapes = [(num_blocks, num_kv_heads, block_size, head_dim) for num_kv_heads, head_dim in self.layers]
         self.keys = [torch.zeros(shape, dtype=dtype) for shape in shapes]  # (N, G, B, D) for each layer
         self.values = [torch.zeros(shape, dtype=dtype) for shape in shapes]
-        self.vacant = list(range(blocks))  # blocks that no table lists
-        self.owners = [0] * blocks  # of each block, how many tables list it
-        self.tables: dict[int, list[int]] = {}  # open sequence -> its blocks, in the order of its tokens
-        self.lengths: dict[int, list[int]] = {}  # open sequence -> S of each of its layers
+        self.free_block_ids = list(range(num_blocks))  # blocks that no table lists
+        self.ref_count = [0] * num_blocks  # of each block, how many tables list it
+        self.block_tables: dict[int, list[int]] = {}  # open sequence -> its blocks, in the order of its tokens
+        self.seq_lens: dict[int, list[int]] = {}  # open sequence -> S of each of its layers
 
     def begin(self, sequence: int, tokens: Sequence[int] = ()) -> int:
         """Open ``sequence`` without any block, and return 0: only forks share here, whatever the ``tokens`` are.
 
         Raises ValueError when it is open.
         """
-        if sequence in self.tables:
+        if sequence in self.block_tables:
             raise ValueError(f"sequence {sequence} is open already: free it first, or choose another number")
-        self.tables[sequence], self.lengths[sequence] = [], [0] * len(self.layers)
+        self.block_tables[sequence], self.seq_lens[sequence] = [], [0] * len(self.layers)
         return 0
 
     def append(self, sequence: int, layer: int, key: Float[Tensor, "G T D"], value: Float[Tensor, "G T D"]) -> None:
@@ -54,42 +56,45 @@ class PagedKVCache(KVCacheManager):
 
         A block is taken when the first of the layers has a token for it, no sooner. A block that tokens are written to
         and that other tables list too is copied first, with what all layers hold in it: this table lists the copy from
-        then on, the others keep the original. A sole owner writes in place. The numbers are copied, without gradient.
+        then on, the others keep the original. A block that this table alone lists is written in place. The numbers are
+        copied, without gradient.
+
         Raises KeyError when ``sequence`` is not open; ValueError when ``key`` or ``value`` is not (G, T, D) of this
-        layer in the cache's dtype, for nothing is broadcast or cast here; CacheFullError when fewer blocks are vacant
+        layer in the cache's dtype, for nothing is broadcast or cast here; CacheFullError when fewer blocks are free
         than just these copies and new blocks. Then nothing has changed.
         """
-        table, start = self.tables[sequence], self.lengths[sequence][layer]
+        block_table, start = self.block_tables[sequence], self.seq_lens[sequence][layer]
         self._check(layer, key, value)
         stop = start + key.shape[1]
-        # HOLE 1/7: the blocks that this will take; set ``shared``, the places in the table whose blocks must be copied
-        # before tokens start to stop - 1 are written, and ``missing``, the places that the table lacks for them. Raise
-        # CacheFullError when fewer blocks are vacant than that. With no tokens, both are empty.
-        places = sorted({position // self.block_size for position in range(start, stop)})
-        shared = [place for place in places if place < len(table) and self.owners[table[place]] > 1]
-        missing = [place for place in places if place >= len(table)]
-        if len(shared) + len(missing) > len(self.vacant):
+        # HOLE 1/7: the blocks that this will take; set ``shared``, the entries of the table whose blocks must be copied
+        # before tokens start to stop - 1 are written, and ``missing``, the entries that the table lacks for them. Raise
+        # CacheFullError when fewer blocks are free than that. With no tokens, both are empty.
+        touched = sorted({position // self.block_size for position in range(start, stop)})
+        shared = [entry for entry in touched if entry < len(block_table) and self.ref_count[block_table[entry]] > 1]
+        missing = [entry for entry in touched if entry >= len(block_table)]
+        if len(shared) + len(missing) > len(self.free_block_ids):
             needs = f"{len(shared)} blocks to copy and {len(missing)} new ones"
-            raise CacheFullError(f"sequence {sequence} needs {needs}, {len(self.vacant)} are vacant")
+            raise CacheFullError(f"sequence {sequence} needs {needs}, {len(self.free_block_ids)} are free")
         # END HOLE
-        # HOLE 2/7: blocks of its own to write to; put a copy of each ``shared`` block in its place, keys and values of
-        # every layer, and let the original have one owner less. Then lengthen the table for what is ``missing``.
-        # ``self._take()`` returns a vacant block and makes it this table's.
-        for place in shared:
-            original, copy = table[place], self._take()
+        # HOLE 2/7: blocks of its own to write to; put a copy of each ``shared`` block in its entry, keys and values of
+        # every layer, and let the original have one reference less. Then lengthen the table for what is ``missing``.
+        # ``self._allocate_block()`` returns the id of a free block, which has one reference from then on.
+        for entry in shared:
+            original, copy = block_table[entry], self._allocate_block()
             for memory in (*self.keys, *self.values):
                 memory[copy] = memory[original]
-            table[place] = copy
-            self.owners[original] -= 1
-        table.extend(self._take() for _ in missing)
+            block_table[entry] = copy
+            self.ref_count[original] -= 1
+        block_table.extend(self._allocate_block() for _ in missing)
         # END HOLE
         # HOLE 3/7: tokens into the blocks; position p is written at p % B of the block that the table lists at p // B.
-        # Of ``lengths`` only this layer's entry grows.
-        position = torch.arange(start, stop)
-        block = torch.tensor(table, dtype=torch.long)[position // self.block_size]  # (T,)
-        self.keys[layer][block, :, position % self.block_size] = key.detach().transpose(0, 1)  # indexed axes go first
-        self.values[layer][block, :, position % self.block_size] = value.detach().transpose(0, 1)  # (T, G, D)
-        self.lengths[sequence][layer] = stop
+        # Of ``seq_lens`` only this layer's entry grows.
+        positions = torch.arange(start, stop)
+        block_ids = torch.tensor(block_table, dtype=torch.long)[positions // self.block_size]  # (T,)
+        offsets = positions % self.block_size
+        self.keys[layer][block_ids, :, offsets] = key.detach().transpose(0, 1)  # (T, G, D): indexed axes go first
+        self.values[layer][block_ids, :, offsets] = value.detach().transpose(0, 1)
+        self.seq_lens[sequence][layer] = stop
         # END HOLE
 
     def read(self, sequence: int, layer: int) -> tuple[Float[Tensor, "G S D"], Float[Tensor, "G S D"]]:
@@ -97,13 +102,13 @@ class PagedKVCache(KVCacheManager):
 
         Raises KeyError when ``sequence`` is not open.
         """
-        table = torch.tensor(self.tables[sequence], dtype=torch.long)
-        # HOLE 4/7: from blocks to one piece; set ``key`` and ``value``, both (G, S, D). Rows ``table`` of a layer's
-        # tensor are (blocks, G, B, D): bring blocks and places together, heads first, and cut behind the last token
-        # of this layer.
-        filled = self.lengths[sequence][layer]
-        key = self.keys[layer][table].transpose(0, 1).flatten(1, 2)[:, :filled]  # a copy; a kernel reads in place
-        value = self.values[layer][table].transpose(0, 1).flatten(1, 2)[:, :filled]
+        block_table = torch.tensor(self.block_tables[sequence], dtype=torch.long)
+        # HOLE 4/7: from blocks to one piece; set ``key`` and ``value``, both (G, S, D). Rows ``block_table`` of a
+        # layer's tensor are (blocks, G, B, D): bring blocks and offsets together, heads first, and cut behind the last
+        # token of this layer.
+        seq_len = self.seq_lens[sequence][layer]
+        key = self.keys[layer][block_table].transpose(0, 1).flatten(1, 2)[:, :seq_len]  # a kernel needs no such copy
+        value = self.values[layer][block_table].transpose(0, 1).flatten(1, 2)[:, :seq_len]
         # END HOLE
         return key, value
 
@@ -112,64 +117,66 @@ class PagedKVCache(KVCacheManager):
 
         Raises KeyError when ``parent`` is not open, ValueError when ``child`` is.
         """
-        table = self.tables[parent]  # first: with no parent to share with, the child is not to be opened either
+        block_table = self.block_tables[
+            parent
+        ]  # first: with no parent to share with, the child is not to be opened either
         self.begin(child)
-        # HOLE 5/7: a second table for the same blocks; give the child a table and lengths of its own, equal to the
-        # parent's, and each of the blocks one owner more.
-        self.tables[child], self.lengths[child] = list(table), list(self.lengths[parent])
-        for block in table:
-            self.owners[block] += 1
+        # HOLE 5/7: a second table for the same blocks; give the child a table and ``seq_lens`` of its own, equal to
+        # the parent's, and each of the blocks one reference more.
+        self.block_tables[child], self.seq_lens[child] = list(block_table), list(self.seq_lens[parent])
+        for block_id in block_table:
+            self.ref_count[block_id] += 1
         # END HOLE
 
     def free(self, sequence: int, tokens: Sequence[int] = ()) -> None:
-        """Close ``sequence``; its blocks are vacant unless others list them. Raises KeyError when it is not open."""
-        table = self.tables.pop(sequence)
-        del self.lengths[sequence]
-        # HOLE 6/7: blocks given back; each of ``table`` has one owner less, and is vacant when that was the last.
-        for block in table:
-            self.owners[block] -= 1
-            if self.owners[block] == 0:
-                self.vacant.append(block)
+        """Close ``sequence``; its blocks are free unless others list them. Raises KeyError when it is not open."""
+        block_table = self.block_tables.pop(sequence)
+        del self.seq_lens[sequence]
+        # HOLE 6/7: blocks given back; each of the table's has one reference less, and is free when it was the last.
+        for block_id in block_table:
+            self.ref_count[block_id] -= 1
+            if self.ref_count[block_id] == 0:
+                self.free_block_ids.append(block_id)
         # END HOLE
 
     def usage(self) -> dict[str, int]:
         """Return bytes: ``used`` by tokens, shared ones once; ``reserved``, blocks that tables list; ``total``, all."""
         # HOLE 7/7: three sums of bytes; set ``used``, ``reserved`` and ``total``. A token costs a layer 2 * G * D
         # numbers of ``dtype.itemsize`` bytes. A block costs B tokens of every layer, however few it holds.
-        token = [2 * heads * size * self.dtype.itemsize for heads, size in self.layers]  # bytes, for each layer
+        token_bytes = [2 * num_kv_heads * head_dim * self.dtype.itemsize for num_kv_heads, head_dim in self.layers]
         filled = {  # sequences that share a block have filled it equally far, or one of them would have copied it
-            (block, layer): min(max(length - place * self.block_size, 0), self.block_size)
-            for sequence, table in self.tables.items()
-            for place, block in enumerate(table)
-            for layer, length in enumerate(self.lengths[sequence])
+            (block_id, layer): min(max(seq_len - entry * self.block_size, 0), self.block_size)
+            for sequence, block_table in self.block_tables.items()
+            for entry, block_id in enumerate(block_table)
+            for layer, seq_len in enumerate(self.seq_lens[sequence])
         }
-        used = sum(token[layer] * count for (_, layer), count in filled.items())
-        reserved = (self.blocks - len(self.vacant)) * self.block_size * sum(token)
-        total = self.blocks * self.block_size * sum(token)
+        used = sum(token_bytes[layer] * count for (_, layer), count in filled.items())
+        reserved = (self.num_blocks - len(self.free_block_ids)) * self.block_size * sum(token_bytes)
+        total = self.num_blocks * self.block_size * sum(token_bytes)
         # END HOLE
         return {"used": used, "reserved": reserved, "total": total}
 
-    def table(self, sequence: int) -> list[int]:
-        """Return the numbers of the sequence's blocks, 0 to N - 1, in the order of its tokens: what a kernel is given.
+    def block_table(self, sequence: int) -> list[int]:
+        """Return the ids of the sequence's blocks, 0 to N - 1, in the order of its tokens: what a kernel is given.
 
-        Any vacant block may be taken, so which numbers these are is free. Raises KeyError when it is not open.
+        Any free block may be taken, so it does not matter which ids these are. Raises KeyError when it is not open.
         """
-        return list(self.tables[sequence])
+        return list(self.block_tables[sequence])
 
-    def references(self) -> list[int]:
+    def ref_counts(self) -> list[int]:
         """Return, for each of the N blocks, how many tables list it."""
-        return list(self.owners)
+        return list(self.ref_count)
 
-    def _take(self) -> int:
-        block = self.vacant.pop()
-        self.owners[block] = 1
-        return block
+    def _allocate_block(self) -> int:
+        block_id = self.free_block_ids.pop()
+        self.ref_count[block_id] = 1
+        return block_id
 
     def _check(self, layer: int, key: Tensor, value: Tensor) -> None:
-        heads, size = self.layers[layer]
+        num_kv_heads, head_dim = self.layers[layer]
         for name, new in (("key", key), ("value", value)):
-            if new.dtype != self.dtype or new.dim() != 3 or (new.shape[0], new.shape[2]) != (heads, size):
-                takes = f"layer {layer} takes ({heads}, T, {size}) in {self.dtype}"
+            if new.dtype != self.dtype or new.dim() != 3 or (new.shape[0], new.shape[2]) != (num_kv_heads, head_dim):
+                takes = f"layer {layer} takes ({num_kv_heads}, T, {head_dim}) in {self.dtype}"
                 raise ValueError(f"{name} is {tuple(new.shape)} in {new.dtype}, {takes}")
         if key.shape != value.shape:
             raise ValueError(f"key has {key.shape[1]} tokens, value {value.shape[1]}: each token needs one of both")

@@ -31,16 +31,16 @@ KV_CACHE = Technique(
                     "zh": "打开的序列有什么是关闭的序列没有的？构造函数已经为每样东西备好了位置。",
                 },
                 {
-                    "en": "Two entries under the sequence's number: its slot, taken out of the vacant ones, and a list "
-                    "with one 0 for each layer. The list must be a new one. Look first whether anything is vacant.",
+                    "en": "Two entries under the sequence's number: its slot, taken out of the free ones, and a list "
+                    "with one 0 for each layer. The list must be a new one. Look first whether any is free.",
                     "zh": "以序列编号为键的两项：从空闲槽里取出的一个槽，和每层一个 0 的列表。"
                     "列表必须是新建的。先看有没有空闲的槽。",
                 },
                 {
-                    "en": "if not self.vacant: raise CacheFullError(...); self.slot[sequence] = self.vacant.pop(); "
-                    "self.length[sequence] = [0] * len(self.layers)",
-                    "zh": "if not self.vacant: raise CacheFullError(...)；self.slot[sequence] = self.vacant.pop()；"
-                    "self.length[sequence] = [0] * len(self.layers)",
+                    "en": "if not self.free_slots: raise CacheFullError(...); self.slot[sequence] = "
+                    "self.free_slots.pop(); self.seq_lens[sequence] = [0] * len(self.layers)",
+                    "zh": "if not self.free_slots: raise CacheFullError(...)；self.slot[sequence] = "
+                    "self.free_slots.pop()；self.seq_lens[sequence] = [0] * len(self.layers)",
                 },
             )
         ),
@@ -52,16 +52,16 @@ KV_CACHE = Technique(
                     "zh": "新词元放在槽的哪两个位置之间？由谁的长度决定：整个序列的，还是这一层的？",
                 },
                 {
-                    "en": "start is this layer's length, stop is start + T. Compare stop with the capacity before "
+                    "en": "start is this layer's length, stop is start + T. Compare stop with max_seq_len before "
                     "anything is changed; stop may equal it. Tokens are axis 1 of key, and axis 2 of self.keys[layer].",
-                    "zh": "start 是这一层的长度，stop 是 start + T。改动任何东西之前先比较 stop 和容量，二者可以相等。"
-                    "词元是 key 的轴 1，是 self.keys[layer] 的轴 2。",
+                    "zh": "start 是这一层的长度，stop 是 start + T。改动任何东西之前先比较 stop 和 max_seq_len，"
+                    "二者可以相等。词元是 key 的轴 1，是 self.keys[layer] 的轴 2。",
                 },
                 {
                     "en": "self.keys[layer][slot, :, start:stop] = key.detach(), the same for the values, then "
-                    "self.length[sequence][layer] = stop",
-                    "zh": "self.keys[layer][slot, :, start:stop] = key.detach()，值也一样，"
-                    "然后 self.length[sequence][layer] = stop",
+                    "self.seq_lens[sequence][layer] = stop",
+                    "zh": "self.keys[layer][slot, :, start:stop] = key.detach()，值也一样，然后 "
+                    "self.seq_lens[sequence][layer] = stop",
                 },
             )
         ),
@@ -76,8 +76,8 @@ KV_CACHE = Technique(
                     "zh": "在槽的词元轴上，从 0 切到这一层的长度。切片就是视图。",
                 },
                 {
-                    "en": "key = self.keys[layer][slot, :, : self.length[sequence][layer]], and the same for value",
-                    "zh": "key = self.keys[layer][slot, :, : self.length[sequence][layer]]，value 也一样",
+                    "en": "key = self.keys[layer][slot, :, : self.seq_lens[sequence][layer]], and the same for value",
+                    "zh": "key = self.keys[layer][slot, :, : self.seq_lens[sequence][layer]]，value 也一样",
                 },
             )
         ),
@@ -94,10 +94,10 @@ KV_CACHE = Technique(
                     "分叉也可能发生在前向的中途。最后复制那个列表。",
                 },
                 {
-                    "en": "self.keys[layer][target, :, :filled] = self.keys[layer][source, :, :filled], the same for "
-                    "the values, and self.length[child] = list(self.length[parent])",
-                    "zh": "self.keys[layer][target, :, :filled] = self.keys[layer][source, :, :filled]，值也一样，"
-                    "再 self.length[child] = list(self.length[parent])",
+                    "en": "self.keys[layer][target, :, :seq_len] = self.keys[layer][source, :, :seq_len], the same "
+                    "for the values, and self.seq_lens[child] = list(self.seq_lens[parent])",
+                    "zh": "self.keys[layer][target, :, :seq_len] = self.keys[layer][source, :, :seq_len]，值也一样，"
+                    "再 self.seq_lens[child] = list(self.seq_lens[parent])",
                 },
             )
         ),
@@ -108,16 +108,18 @@ KV_CACHE = Technique(
                     "zh": "一个词元在一层里占多少字节？就是课文里的公式，只算这一层。",
                 },
                 {
-                    "en": "A list with 2 * G * D * itemsize for each layer. used adds cost times length over sequences "
-                    "and layers; a slot costs the capacity times the sum of the list.",
-                    "zh": "先列出每层的 2 * G * D * itemsize。used 对所有序列和层累加“开销乘长度”；"
-                    "一个槽的开销是容量乘以列表之和。",
+                    "en": "A list with 2 * G * D * itemsize for each layer. used adds cost times length over "
+                    "sequences and layers; a slot costs max_seq_len times the sum of the list.",
+                    "zh": "先列出每层的 2 * G * D * itemsize。used 对所有序列和层累加“开销乘长度”；一个槽的开销是 "
+                    "max_seq_len 乘以列表之和。",
                 },
                 {
-                    "en": "token = [2 * heads * size * self.dtype.itemsize for heads, size in self.layers]; reserved = "
-                    "len(self.slot) * self.capacity * sum(token); total the same with self.sequences",
-                    "zh": "token = [2 * heads * size * self.dtype.itemsize for heads, size in self.layers]；"
-                    "reserved = len(self.slot) * self.capacity * sum(token)；total 换成 self.sequences",
+                    "en": "token_bytes = [2 * num_kv_heads * head_dim * self.dtype.itemsize for num_kv_heads, "
+                    "head_dim in self.layers]; reserved = len(self.slot) * self.max_seq_len * sum(token_bytes); total "
+                    "the same with self.max_batch_size",
+                    "zh": "token_bytes = [2 * num_kv_heads * head_dim * self.dtype.itemsize for num_kv_heads, "
+                    "head_dim in self.layers]；reserved = len(self.slot) * self.max_seq_len * sum(token_bytes)；total "
+                    "换成 self.max_batch_size",
                 },
             )
         ),

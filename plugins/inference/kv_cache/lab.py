@@ -41,7 +41,7 @@ def run(bench: Bench) -> Outcome:
     prompt = torch.randint(VOCABULARY, (PROMPT,)).tolist()
     length = QUICK_LENGTH if bench.quick else LENGTH
     cache = bench.impl("inference/kv-cache")(
-        layers=[(HEADS, SIZE)] * LAYERS, capacity=PROMPT + length, sequences=1, dtype=torch.float32
+        layers=[(HEADS, SIZE)] * LAYERS, max_seq_len=PROMPT + length, max_batch_size=1, dtype=torch.float32
     )
     cached, plain = Writer(model, prompt, cache), Writer(model, prompt, None)
     times: list[tuple[float, float]] = []

@@ -25,24 +25,24 @@ PAGED_ATTENTION = Technique(
         Hole(
             hints=(
                 {
-                    "en": "Position p lies at place p // B of the table. Which places do the new tokens fall on, and "
-                    "which of these does the table have already?",
+                    "en": "Position p lies in the block of entry p // B of the table. Which entries do the new tokens "
+                    "touch, and which of these does the table have already?",
                     "zh": "位置 p 落在块表的第 p // B 项。新词元落在哪几项上？其中哪些是块表已经有的？",
                 },
                 {
-                    "en": "A set of position // self.block_size over range(start, stop), sorted. Places below "
-                    "len(table) are shared if their block has more than one owner; the others are missing. Compare the "
-                    "sum of both with what is vacant.",
-                    "zh": "对 range(start, stop) 求 position // self.block_size 的集合并排序。小于 len(table) 的项，"
-                    "若块的持有者多于一个，就是 shared；其余的是 missing。把两者的个数之和与空闲块数比较。",
+                    "en": "A set of position // self.block_size over range(start, stop), sorted. Entries below "
+                    "len(block_table) are shared if the ref_count of their block is above 1; the others are missing. "
+                    "Compare the sum of both with the free blocks.",
+                    "zh": "对 range(start, stop) 求 position // self.block_size 的集合并排序。小于 len(block_table) "
+                    "的项，若块的 ref_count 大于 1，就是 shared；其余的是 missing。把两者的个数之和与空闲块数比较。",
                 },
                 {
-                    "en": "shared = [p for p in places if p < len(table) and self.owners[table[p]] > 1]; missing = "
-                    "[p for p in places if p >= len(table)]; raise CacheFullError(...) if len(shared) + len(missing) > "
-                    "len(self.vacant)",
-                    "zh": "shared = [p for p in places if p < len(table) and self.owners[table[p]] > 1]；missing = "
-                    "[p for p in places if p >= len(table)]；若 len(shared) + len(missing) > len(self.vacant)，"
-                    "就 raise CacheFullError(...)",
+                    "en": "shared = [i for i in touched if i < len(block_table) and self.ref_count[block_table[i]] > "
+                    "1]; missing = [i for i in touched if i >= len(block_table)]; raise CacheFullError(...) if "
+                    "len(shared) + len(missing) > len(self.free_block_ids)",
+                    "zh": "shared = [i for i in touched if i < len(block_table) and self.ref_count[block_table[i]] > "
+                    "1]；missing = [i for i in touched if i >= len(block_table)]；若 len(shared) + len(missing) > "
+                    "len(self.free_block_ids)，就 raise CacheFullError(...)",
                 },
             )
         ),
@@ -50,87 +50,90 @@ PAGED_ATTENTION = Technique(
             hints=(
                 {
                     "en": "Two tables list the block, and only this one is to change. What must be copied, where does "
-                    "the copy go, and who counts as an owner of what afterwards?",
-                    "zh": "两张表都列着这个块，只有这一张要变。要复制什么？副本放到哪里？之后谁算谁的持有者？",
+                    "the copy go, and what are the two reference counts afterwards?",
+                    "zh": "两张表都列着这个块，只有这一张要变。要复制什么？副本放到哪里？"
+                    "之后两个块的引用计数各是多少？",
                 },
                 {
-                    "en": "For each shared place: take a block, copy the row of every tensor in self.keys and "
-                    "self.values, enter the new block in the table, lower the old one's owners by one. Then append a "
-                    "taken block for each missing place.",
-                    "zh": "对每个 shared 项：领一个块，复制 self.keys 和 self.values 中每个张量的那一行，"
-                    "把新块写进表里，旧块的持有者减一。然后为每个 missing 项在表尾加一个领来的块。",
+                    "en": "For each shared entry: allocate a block, copy the row of every tensor in self.keys and "
+                    "self.values, enter the new block in the table, lower the old one's ref_count by one. Then append "
+                    "an allocated block for each missing entry.",
+                    "zh": "对每个 shared 项：分配一个块，复制 self.keys 和 self.values 中每个张量的那一行，"
+                    "把新块写进表里，旧块的 ref_count 减一。然后为每个 missing 项在表尾加一个分配来的块。",
                 },
                 {
-                    "en": "original, copy = table[place], self._take(); memory[copy] = memory[original] for each "
-                    "memory in (*self.keys, *self.values); table[place] = copy; self.owners[original] -= 1; after the "
-                    "loop table.extend(self._take() for _ in missing)",
-                    "zh": "original, copy = table[place], self._take()；对 (*self.keys, *self.values) 中的每个 memory，"
-                    "memory[copy] = memory[original]；table[place] = copy；self.owners[original] -= 1；循环之后 "
-                    "table.extend(self._take() for _ in missing)",
+                    "en": "original, copy = block_table[i], self._allocate_block(); memory[copy] = memory[original] "
+                    "for each memory in (*self.keys, *self.values); block_table[i] = copy; self.ref_count[original] "
+                    "-= 1; after the loop block_table.extend(self._allocate_block() for _ in missing)",
+                    "zh": "original, copy = block_table[i], self._allocate_block()；对 (*self.keys, *self.values) "
+                    "中的每个 memory，memory[copy] = memory[original]；block_table[i] = copy；"
+                    "self.ref_count[original] -= 1；循环之后 block_table.extend(self._allocate_block() for _ in "
+                    "missing)",
                 },
             )
         ),
         Hole(
             hints=(
                 {
-                    "en": "Where does token p go: which row of the layer's tensor, and which place in that row? The "
+                    "en": "Where does token p go: which row of the layer's tensor, and which offset in that row? The "
                     "table knows one of the two.",
                     "zh": "词元 p 写到哪里：这一层张量的哪一行？那一行里的哪个位置？其中一个要查块表。",
                 },
                 {
-                    "en": "Row table[p // B], place p % B, for p from start to stop - 1. A loop over p will do: write "
-                    "key[:, p - start] there. Set the length at the end.",
-                    "zh": "p 从 start 到 stop - 1，行是 table[p // B]，位置是 p % B。用循环就行："
-                    "把 key[:, p - start] 写到那里。最后更新长度。",
+                    "en": "Row block_table[p // B], offset p % B, for p from start to stop - 1. A loop over p will "
+                    "do: write key[:, p - start] there. Set the length at the end.",
+                    "zh": "p 从 start 到 stop - 1，行是 block_table[p // B]，偏移是 p % B。用循环就行：把 key[:, p - "
+                    "start] 写到那里。最后更新长度。",
                 },
                 {
-                    "en": "for p in range(start, stop): self.keys[layer][table[p // B], :, p % B] = key[:, p - start]"
-                    ".detach(), the same for the values, then self.lengths[sequence][layer] = stop. With index tensors "
-                    "for both, the indexed axes come first, so the right side is key.transpose(0, 1).",
-                    "zh": "for p in range(start, stop): self.keys[layer][table[p // B], :, p % B] = key[:, p - start]"
-                    ".detach()，值也一样，然后 self.lengths[sequence][layer] = stop。"
-                    "如果两处都用下标张量，被索引的轴会排到最前，所以右边是 key.transpose(0, 1)。",
+                    "en": "for p in range(start, stop): self.keys[layer][block_table[p // B], :, p % B] = key[:, p - "
+                    "start].detach(), the same for the values, then self.seq_lens[sequence][layer] = stop. With index "
+                    "tensors for both, the indexed axes come first, so the right side is key.transpose(0, 1).",
+                    "zh": "for p in range(start, stop): self.keys[layer][block_table[p // B], :, p % B] = key[:, p - "
+                    "start].detach()，值也一样，然后 self.seq_lens[sequence][layer] = stop。如果两处都用下标张量，"
+                    "被索引的轴会排到最前，所以右边是 key.transpose(0, 1)。",
                 },
             )
         ),
         Hole(
             hints=(
                 {
-                    "en": "self.keys[layer][table] is (blocks, G, B, D). Which two axes, brought together, count the "
-                    "tokens of one head?",
-                    "zh": "self.keys[layer][table] 的形状是（块, G, B, D）。哪两个轴合起来，才是一个头的各个词元？",
+                    "en": "self.keys[layer][block_table] is (blocks, G, B, D). Which two axes, brought together, "
+                    "count the tokens of one head?",
+                    "zh": "self.keys[layer][block_table] 的形状是（块, G, B, D）。哪两个轴合起来，"
+                    "才是一个头的各个词元？",
                 },
                 {
-                    "en": "Blocks and places must stand beside each other before they are merged: swap the first two "
+                    "en": "Blocks and offsets must stand beside each other before they are merged: swap the first two "
                     "axes. The last block is seldom full, and this layer may lag behind the table.",
-                    "zh": "合并之前，“块”和“块内位置”两个轴必须相邻：先交换最前面的两个轴。"
-                    "最后一块很少是满的，而且这一层可能落后于块表。",
+                    "zh": "合并之前，“块”和“块内偏移”两个轴必须相邻：先交换最前面的两个轴。最后一块很少是满的，"
+                    "而且这一层可能落后于块表。",
                 },
                 {
-                    "en": "key = self.keys[layer][table].transpose(0, 1).flatten(1, 2)[:, :filled], where filled is "
-                    "self.lengths[sequence][layer]",
-                    "zh": "key = self.keys[layer][table].transpose(0, 1).flatten(1, 2)[:, :filled]，其中 filled 是 "
-                    "self.lengths[sequence][layer]",
+                    "en": "key = self.keys[layer][block_table].transpose(0, 1).flatten(1, 2)[:, :seq_len], where "
+                    "seq_len is self.seq_lens[sequence][layer]",
+                    "zh": "key = self.keys[layer][block_table].transpose(0, 1).flatten(1, 2)[:, :seq_len]，其中 "
+                    "seq_len 是 self.seq_lens[sequence][layer]",
                 },
             )
         ),
         Hole(
             hints=(
                 {
-                    "en": "Nothing is copied but two lists. Who must be told that there is one more owner?",
-                    "zh": "除了两个列表，什么都不复制。还要记下：谁多了一个持有者？",
+                    "en": "Nothing is copied but two lists. Which counts must know of the new table?",
+                    "zh": "除了两个列表，什么都不复制。还有哪些计数要知道多了一张表？",
                 },
                 {
-                    "en": "The lists must be new ones, for parent and child grow apart. Each block in the table has "
-                    "one owner more, the last one too, full or not.",
-                    "zh": "两个列表都要新建，因为父子之后各自增长。表里每个块的持有者都加一，"
-                    "最后一块也一样，不管满不满。",
+                    "en": "The lists must be new ones, for parent and child grow apart. The ref_count of each block "
+                    "in the table is one more, the last one's too, full or not.",
+                    "zh": "两个列表都要新建，因为父子之后各自增长。表里每个块的 ref_count 都加一，最后一块也一样，"
+                    "不管满不满。",
                 },
                 {
-                    "en": "self.tables[child], self.lengths[child] = list(table), list(self.lengths[parent]); for "
-                    "block in table: self.owners[block] += 1",
-                    "zh": "self.tables[child], self.lengths[child] = list(table), list(self.lengths[parent])；"
-                    "for block in table: self.owners[block] += 1",
+                    "en": "self.block_tables[child], self.seq_lens[child] = list(block_table), "
+                    "list(self.seq_lens[parent]); for block_id in block_table: self.ref_count[block_id] += 1",
+                    "zh": "self.block_tables[child], self.seq_lens[child] = list(block_table), "
+                    "list(self.seq_lens[parent])；for block_id in block_table: self.ref_count[block_id] += 1",
                 },
             )
         ),
@@ -141,23 +144,23 @@ PAGED_ATTENTION = Technique(
                     "zh": "一个块可能还在别的表里。什么时候它才真的没人用了？",
                 },
                 {
-                    "en": "Lower the owners of each block by one; where that leaves none, the block joins the vacant "
+                    "en": "Lower the ref_count of each block by one; where that leaves 0, the block joins the free "
                     "ones. Its numbers can stay.",
-                    "zh": "每个块的持有者减一；减到零的块加入空闲块。块里的数不必清除。",
+                    "zh": "每个块的 ref_count 减一；减到零的块加入空闲块。块里的数不必清除。",
                 },
                 {
-                    "en": "for block in table: self.owners[block] -= 1; if self.owners[block] == 0: "
-                    "self.vacant.append(block)",
-                    "zh": "for block in table: self.owners[block] -= 1；若 self.owners[block] == 0，"
-                    "就 self.vacant.append(block)",
+                    "en": "for block_id in block_table: self.ref_count[block_id] -= 1; if self.ref_count[block_id] == "
+                    "0: self.free_block_ids.append(block_id)",
+                    "zh": "for block_id in block_table: self.ref_count[block_id] -= 1；若 self.ref_count[block_id] == "
+                    "0，就 self.free_block_ids.append(block_id)",
                 },
             )
         ),
         Hole(
             hints=(
                 {
-                    "en": "Which of the three sums can be had from the number of vacant blocks, and which one needs "
-                    "the tokens? How is a shared block kept from being counted twice?",
+                    "en": "Which of the three sums can be had from the number of free blocks, and which one needs the "
+                    "tokens? How is a shared block kept from being counted twice?",
                     "zh": "三个和里，哪个只需知道空闲块数，哪个要看词元？怎样避免把共享的块算两次？",
                 },
                 {
@@ -168,11 +171,12 @@ PAGED_ATTENTION = Technique(
                     "表的第 j 项在某一层装有 length - j * B 个词元，最少 0，最多 B。",
                 },
                 {
-                    "en": "filled[block, layer] = min(max(length - place * B, 0), B); used = the sum of token[layer] * "
-                    "count; reserved = (self.blocks - len(self.vacant)) * B * sum(token); total the same with "
-                    "self.blocks",
-                    "zh": "filled[block, layer] = min(max(length - place * B, 0), B)；used 是 token[layer] * count "
-                    "之和；reserved = (self.blocks - len(self.vacant)) * B * sum(token)；total 换成 self.blocks",
+                    "en": "filled[block_id, layer] = min(max(seq_len - i * B, 0), B); used = the sum of "
+                    "token_bytes[layer] * count; reserved = (self.num_blocks - len(self.free_block_ids)) * B * "
+                    "sum(token_bytes); total the same with self.num_blocks",
+                    "zh": "filled[block_id, layer] = min(max(seq_len - i * B, 0), B)；used 是 token_bytes[layer] * "
+                    "count 之和；reserved = (self.num_blocks - len(self.free_block_ids)) * B * sum(token_bytes)；"
+                    "total 换成 self.num_blocks",
                 },
             )
         ),

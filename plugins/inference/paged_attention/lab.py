@@ -190,7 +190,7 @@ def serve_in_pieces(bench: Bench, trace: list[tuple[int, int]]) -> Served:
 
 
 def serve_in_blocks(bench: Bench, trace: list[tuple[int, int]]) -> tuple[Served, bool]:
-    """Serve the trace first come, first served. Without a vacant block the youngest request is freed, to begin anew.
+    """Serve the trace first come, first served. Without a free block the youngest request is freed, to begin anew.
 
     Return the sums, and whether all that was read was right.
     """
@@ -226,7 +226,7 @@ def serve_in_blocks(bench: Bench, trace: list[tuple[int, int]]) -> tuple[Served,
 def pool(bench: Bench) -> Any:
     """Return a new cache of the pool's size: one layer with one head of size 1, for only counts matter."""
     impl = bench.impl("inference/paged-attention")
-    return impl(layers=[(1, 1)], block_size=BLOCK_SIZE, blocks=POOL // BLOCK_SIZE, dtype=torch.float32)
+    return impl(layers=[(1, 1)], block_size=BLOCK_SIZE, num_blocks=POOL // BLOCK_SIZE, dtype=torch.float32)
 
 
 def admitted(cache: Any, number: int, request: Request) -> bool:
@@ -279,9 +279,9 @@ def saved(bench: Bench, chance: torch.Generator, requests: list[tuple[int, int]]
         for child in range(1, width):
             cache.fork(0, child)
         for _ in decode(cache, chance, prompt, answer, width):
-            references = cache.references()
-            listed += sum(references)
-            held += sum(count > 0 for count in references)
+            ref_counts = cache.ref_counts()
+            listed += sum(ref_counts)
+            held += sum(count > 0 for count in ref_counts)
     return 100 * (1 - held / listed)
 
 
@@ -331,16 +331,16 @@ def slot_places(slots: list[Request | None]) -> Iterator[tuple[int, int, str]]:
 
 def block_places(cache: Any, held: dict[int, int]) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and kind of what lies in each block, from the tables of the sequences that are ``held``."""
-    references = cache.references()
+    ref_counts = cache.ref_counts()
     filled = {
-        block: min(tokens - place * BLOCK_SIZE, BLOCK_SIZE)
+        block: min(tokens - entry * BLOCK_SIZE, BLOCK_SIZE)
         for number, tokens in held.items()
-        for place, block in enumerate(cache.table(number))
+        for entry, block in enumerate(cache.block_table(number))
     }
-    for block, owners in enumerate(references):
+    for block, ref_count in enumerate(ref_counts):
         start, count = block * BLOCK_SIZE, filled.get(block, 0)
-        yield start, start + count, "tokens, shared" if owners > 1 else "tokens"
-        yield start + count, start + BLOCK_SIZE, "reserved, empty" if owners else "free"
+        yield start, start + count, "tokens, shared" if ref_count > 1 else "tokens"
+        yield start + count, start + BLOCK_SIZE, "reserved, empty" if ref_count else "free"
 
 
 def draw(bench: Bench, row: str, places: Iterator[tuple[int, int, str]]) -> None:

@@ -15,7 +15,7 @@ from groundup.solutions.inference.kv_cache import KVCache
 
 
 def test_the_lessons_example() -> None:
-    cache = KVCache(layers=[(1, 1)], capacity=4, sequences=2, dtype=torch.float32)
+    cache = KVCache(layers=[(1, 1)], max_seq_len=4, max_batch_size=2, dtype=torch.float32)
     usage = [tuple(cache.usage().values())]
     cache.begin(7)
     usage.append(tuple(cache.usage().values()))
@@ -47,7 +47,7 @@ def test_the_lessons_example() -> None:
 def test_a_token_of_a_known_model_costs_its_known_bytes(
     layers: int, heads: int, size: int, dtype: torch.dtype, token: int
 ) -> None:
-    cache = KVCache(layers=[(heads, size)] * layers, capacity=1, sequences=1, dtype=dtype)
+    cache = KVCache(layers=[(heads, size)] * layers, max_seq_len=1, max_batch_size=1, dtype=dtype)
     held = sum(tensor.nbytes for tensor in (*cache.keys, *cache.values))
     assert cache.usage() == {"used": 0, "reserved": 0, "total": token}
     assert held == token
@@ -58,7 +58,7 @@ def test_a_decoder_with_the_cache_computes_what_one_without_it_does() -> None:
     text = torch.randn(9, 8, dtype=torch.float64)
     decoder = Decoder(width=8, layers=[(2, 4), (1, 2), (4, 3)])
     whole = decoder.forward(text, cache=None)
-    cache = KVCache(layers=decoder.layers, capacity=9, sequences=2, dtype=torch.float64)
+    cache = KVCache(layers=decoder.layers, max_seq_len=9, max_batch_size=2, dtype=torch.float64)
     cache.begin(3)
     cache.begin(9)
     steps: dict[int, list[Tensor]] = {3: [], 9: []}
@@ -153,7 +153,7 @@ def test_what_does_not_fit_is_told_with_its_shape(key: Tensor, value: Tensor, sa
 def test_a_long_random_walk_agrees_with_plain_lists() -> None:
     rng = random.Random(0)
     layers = [(2, 3), (1, 1), (3, 2)]
-    cache = KVCache(layers=layers, capacity=7, sequences=4, dtype=torch.float32)
+    cache = KVCache(layers=layers, max_seq_len=7, max_batch_size=4, dtype=torch.float32)
     lists: dict[int, list[list[Tensor]]] = {}  # sequence -> layer -> one (2, G, D) for each token: key and value
     refused = 0
     for step in range(2000):
@@ -163,18 +163,18 @@ def test_a_long_random_walk_agrees_with_plain_lists() -> None:
             rng.choice(range(3)),
             rng.choice((0, 1, 3)),
         )
-        vacant = len(lists) < 4
+        free = len(lists) < 4
         tokens = [torch.full((2, *layers[layer]), float(step)) * torch.tensor([1.0, -1.0])[:, None, None]] * count
         key, value = torch.stack(tokens, dim=2) if tokens else torch.zeros(2, layers[layer][0], 0, layers[layer][1])
         before = snapshot(cache)
         match rng.choice(("begin", "append", "append", "append", "fork", "free")):
-            case "begin" if sequence not in lists and vacant:
+            case "begin" if sequence not in lists and free:
                 assert cache.begin(sequence) == 0
                 lists[sequence] = [[], [], []]
             case "append" if sequence in lists and len(lists[sequence][layer]) + count <= 7:
                 cache.append(sequence, layer, key, value)
                 lists[sequence][layer] += tokens
-            case "fork" if sequence in lists and other not in lists and vacant:
+            case "fork" if sequence in lists and other not in lists and free:
                 cache.fork(sequence, other)
                 lists[other] = [list(held) for held in lists[sequence]]
             case "free" if sequence in lists:
@@ -186,8 +186,8 @@ def test_a_long_random_walk_agrees_with_plain_lists() -> None:
                     getattr(cache, name)(*call.get(name, (sequence,)))
                 assert same(snapshot(cache), before)
                 refused += 1
-        assert sorted([*cache.vacant, *cache.slot.values()]) == [0, 1, 2, 3]
-        assert cache.slot.keys() == cache.length.keys() == lists.keys()
+        assert sorted([*cache.free_slots, *cache.slot.values()]) == [0, 1, 2, 3]
+        assert cache.slot.keys() == cache.seq_lens.keys() == lists.keys()
         for sequence, held in lists.items():
             for layer, tokens in enumerate(held):
                 got = torch.stack(cache.read(sequence, layer))
@@ -200,14 +200,14 @@ def test_a_long_random_walk_agrees_with_plain_lists() -> None:
 
 def opened() -> KVCache:
     """Return a cache of one layer, two heads of size 3, in which sequence 3 is open and empty."""
-    cache = KVCache(layers=[(2, 3)], capacity=4, sequences=2, dtype=torch.float32)
+    cache = KVCache(layers=[(2, 3)], max_seq_len=4, max_batch_size=2, dtype=torch.float32)
     cache.begin(3)
     return cache
 
 
 def snapshot(cache: KVCache) -> list[Any]:
-    lengths = {sequence: list(length) for sequence, length in cache.length.items()}
-    return [*(t.clone() for t in (*cache.keys, *cache.values)), list(cache.vacant), dict(cache.slot), lengths]
+    seq_lens = {sequence: list(lens) for sequence, lens in cache.seq_lens.items()}
+    return [*(t.clone() for t in (*cache.keys, *cache.values)), list(cache.free_slots), dict(cache.slot), seq_lens]
 
 
 def same(one: list[Any], other: list[Any]) -> bool:

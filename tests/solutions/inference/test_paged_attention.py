@@ -32,7 +32,7 @@ def text(cache: PagedKVCache, sequence: int, layer: int = 0) -> list[float]:
 
 
 def small(*, blocks: int = 4, layers: int = 1, block_size: int = 2) -> PagedKVCache:
-    cache = PagedKVCache(layers=[(1, 1)] * layers, block_size=block_size, blocks=blocks, dtype=torch.float32)
+    cache = PagedKVCache(layers=[(1, 1)] * layers, block_size=block_size, num_blocks=blocks, dtype=torch.float32)
     cache.begin(7)
     return cache
 
@@ -43,8 +43,8 @@ def test_the_lessons_example() -> None:
 
     def look() -> None:
         usage = cache.usage()
-        tables = [cache.table(sequence) for sequence in (7, 5) if sequence in cache.tables]
-        seen.append((tables, cache.references(), usage["used"], usage["reserved"]))
+        tables = [cache.block_table(sequence) for sequence in (7, 5) if sequence in cache.block_tables]
+        seen.append((tables, cache.ref_counts(), usage["used"], usage["reserved"]))
         assert usage["total"] == 64
 
     look()
@@ -58,7 +58,7 @@ def test_the_lessons_example() -> None:
     look()
     append(cache, 7, 6, 7)
     look()
-    with pytest.raises(CacheFullError, match="sequence 5 needs 0 blocks to copy and 1 new ones, 0 are vacant"):
+    with pytest.raises(CacheFullError, match="sequence 5 needs 0 blocks to copy and 1 new ones, 0 are free"):
         append(cache, 5, 8)
     look()
     assert (text(cache, 7), text(cache, 5)) == ([1, 2, 3, 5, 6, 7], [1, 2, 3, 4])
@@ -85,17 +85,17 @@ def test_the_papers_example_of_two_samples() -> None:
     cache = small(blocks=9, block_size=4)
     append(cache, 7, *range(7))
     cache.fork(7, 8)
-    first, last = cache.table(7)
-    assert [cache.references()[block] for block in (first, last)] == [2, 2]
+    first, last = cache.block_table(7)
+    assert [cache.ref_counts()[block] for block in (first, last)] == [2, 2]
     append(cache, 7, 100)
-    copy = cache.table(7)[1]
-    assert cache.table(7) == [first, copy]
-    assert cache.table(8) == [first, last]
+    copy = cache.block_table(7)[1]
+    assert cache.block_table(7) == [first, copy]
+    assert cache.block_table(8) == [first, last]
     assert copy != last
-    assert [cache.references()[block] for block in (first, last, copy)] == [2, 1, 1]
+    assert [cache.ref_counts()[block] for block in (first, last, copy)] == [2, 1, 1]
     append(cache, 8, 200)
-    assert cache.table(8) == [first, last]
-    assert sum(cache.references()) == 4
+    assert cache.block_table(8) == [first, last]
+    assert sum(cache.ref_counts()) == 4
     assert (text(cache, 7), text(cache, 8)) == ([*range(7), 100], [*range(7), 200])
 
 
@@ -110,7 +110,7 @@ def test_the_papers_example_of_two_samples() -> None:
 def test_a_block_of_a_known_model_takes_its_known_bytes(
     layers: int, heads: int, size: int, dtype: torch.dtype, block_size: int, block: int
 ) -> None:
-    cache = PagedKVCache(layers=[(heads, size)] * layers, block_size=block_size, blocks=1, dtype=dtype)
+    cache = PagedKVCache(layers=[(heads, size)] * layers, block_size=block_size, num_blocks=1, dtype=dtype)
     assert cache.usage() == {"used": 0, "reserved": 0, "total": block}
     assert sum(tensor.nbytes for tensor in (*cache.keys, *cache.values)) == block
     cache.begin(0)
@@ -124,7 +124,7 @@ def test_attention_over_blocks_is_torchs_over_one_piece(block_size: int) -> None
     torch.manual_seed(0)
     query, key, value = (torch.randn(3, 11, 4, dtype=torch.float64) for _ in range(3))
     whole = scaled_dot_product_attention(query, key, value, is_causal=True)
-    cache = PagedKVCache(layers=[(3, 4)], block_size=block_size, blocks=24, dtype=torch.float64)
+    cache = PagedKVCache(layers=[(3, 4)], block_size=block_size, num_blocks=24, dtype=torch.float64)
     for sequence in (5, 6):
         cache.begin(sequence)
     rows = []
@@ -138,7 +138,7 @@ def test_attention_over_blocks_is_torchs_over_one_piece(block_size: int) -> None
 
 def test_a_beam_search_keeps_every_beams_own_past() -> None:
     rng = random.Random(0)
-    cache = PagedKVCache(layers=[(1, 1), (2, 3)], block_size=3, blocks=40, dtype=torch.float64)
+    cache = PagedKVCache(layers=[(1, 1), (2, 3)], block_size=3, num_blocks=40, dtype=torch.float64)
     cache.begin(0)
     for layer in (0, 1):
         append(cache, 0, *range(7), layer=layer)
@@ -156,7 +156,7 @@ def test_a_beam_search_keeps_every_beams_own_past() -> None:
         beams = born
         assert all(text(cache, beam, layer) == tokens for beam, tokens in beams.items() for layer in (0, 1))
     distinct = {tuple(tokens[: place + 3]) for tokens in beams.values() for place in range(0, 40, 3)}
-    assert sum(map(bool, cache.references())) == len(distinct)  # what is common is kept once
+    assert sum(map(bool, cache.ref_counts())) == len(distinct)  # what is common is kept once
 
 
 def test_what_was_appended_is_copied_without_its_gradient() -> None:
@@ -173,15 +173,15 @@ def test_what_was_read_is_left_alone_by_later_calls() -> None:
     cache = small(blocks=2)
     append(cache, 7, 1, 2, 3)
     key, _ = cache.read(7, 0)
-    table = cache.table(7)
+    table = cache.block_table(7)
     append(cache, 7, 4)
     cache.free(7)
     cache.begin(9)
     append(cache, 9, 5, 6, 7, 8)
     assert key.flatten().tolist() == [1, 2, 3]
-    assert sorted(table) == sorted(cache.table(9))
-    cache.table(9).clear()
-    cache.references().clear()
+    assert sorted(table) == sorted(cache.block_table(9))
+    cache.block_table(9).clear()
+    cache.ref_counts().clear()
     assert text(cache, 9) == [5, 6, 7, 8]
 
 
@@ -195,18 +195,18 @@ def test_what_was_read_is_left_alone_by_later_calls() -> None:
     ],
 )
 def test_what_does_not_fit_is_told_with_its_shape(key: Tensor, value: Tensor, says: str) -> None:
-    cache = PagedKVCache(layers=[(2, 3)], block_size=2, blocks=2, dtype=torch.float32)
+    cache = PagedKVCache(layers=[(2, 3)], block_size=2, num_blocks=2, dtype=torch.float32)
     cache.begin(0)
     with pytest.raises(ValueError, match=says):
         cache.append(0, 0, key, value)
-    assert cache.references() == [0, 0]
+    assert cache.ref_counts() == [0, 0]
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 3])
 def test_a_long_random_walk_agrees_with_plain_lists(block_size: int) -> None:
     rng = random.Random(block_size)
     layers, blocks = [(2, 3), (1, 1), (3, 2)], 8
-    cache = PagedKVCache(layers=layers, block_size=block_size, blocks=blocks, dtype=torch.float32)
+    cache = PagedKVCache(layers=layers, block_size=block_size, num_blocks=blocks, dtype=torch.float32)
     lists: dict[int, list[list[float]]] = {}
     refused = 0
     for step in range(700):
@@ -234,12 +234,12 @@ def test_a_long_random_walk_agrees_with_plain_lists(block_size: int) -> None:
                     call()
                 assert same(snapshot(cache), before)
                 refused += 1
-        owners = Counter(block for table in cache.tables.values() for block in table)
-        assert cache.references() == [owners[block] for block in range(blocks)]
-        assert sorted([*cache.vacant, *owners]) == list(range(blocks))
-        assert cache.tables.keys() == cache.lengths.keys() == lists.keys()
+        ref_count = Counter(block for table in cache.block_tables.values() for block in table)
+        assert cache.ref_counts() == [ref_count[block] for block in range(blocks)]
+        assert sorted([*cache.free_block_ids, *ref_count]) == list(range(blocks))
+        assert cache.block_tables.keys() == cache.seq_lens.keys() == lists.keys()
         for sequence, held in lists.items():
-            assert len(cache.table(sequence)) == -(-max(map(len, held)) // block_size)
+            assert len(cache.block_table(sequence)) == -(-max(map(len, held)) // block_size)
             for layer, expected in enumerate(held):
                 assert text(cache, sequence, layer) == expected
     assert 70 < refused < 630
@@ -248,18 +248,18 @@ def test_a_long_random_walk_agrees_with_plain_lists(block_size: int) -> None:
 def fits(
     lists: dict[int, list[list[float]]], cache: PagedKVCache, sequence: int, layer: int, count: int, block_size: int
 ) -> bool:
-    """Whether there is room, one token after the other, from the tables and references that the cache tells."""
-    table, references = cache.table(sequence), cache.references()
+    """Whether there is room, one token after the other, from the tables and reference counts that the cache tells."""
+    table, ref_counts = cache.block_table(sequence), cache.ref_counts()
     start = len(lists[sequence][layer])
     touched = {position // block_size for position in range(start, start + count)}
-    return sum(place >= len(table) or references[table[place]] > 1 for place in touched) <= references.count(0)
+    return sum(place >= len(table) or ref_counts[table[place]] > 1 for place in touched) <= ref_counts.count(0)
 
 
 def snapshot(cache: PagedKVCache) -> list[Any]:
-    tables = {sequence: list(table) for sequence, table in cache.tables.items()}
-    lengths = {sequence: list(length) for sequence, length in cache.lengths.items()}
+    tables = {sequence: list(table) for sequence, table in cache.block_tables.items()}
+    lengths = {sequence: list(length) for sequence, length in cache.seq_lens.items()}
     memory = [tensor.clone() for tensor in (*cache.keys, *cache.values)]
-    return [*memory, list(cache.vacant), list(cache.owners), tables, lengths]
+    return [*memory, list(cache.free_block_ids), list(cache.ref_count), tables, lengths]
 
 
 def same(one: list[Any], other: list[Any]) -> bool:

@@ -6,8 +6,8 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.layers, self.capacity, self.sequences, self.dtype = layers, capacity, sequences, dtype
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.layers, self.capacity, self.sequences, self.dtype = layers, max_seq_len, max_batch_size, dtype
         self.cost = [2 * heads * size * dtype.itemsize for heads, size in layers]
         self.kept = {}
 

@@ -6,11 +6,11 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.layers, self.capacity, self.sequences, self.dtype = layers, capacity, sequences, dtype
-        self.keys = [torch.full((h, sequences * capacity, d), torch.nan, dtype=dtype) for h, d in layers]
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.layers, self.capacity, self.sequences, self.dtype = layers, max_seq_len, max_batch_size, dtype
+        self.keys = [torch.full((h, max_batch_size * max_seq_len, d), torch.nan, dtype=dtype) for h, d in layers]
         self.values = [keys.clone() for keys in self.keys]
-        self.vacant = [list(range(sequences * capacity)) for _ in layers]
+        self.vacant = [list(range(max_batch_size * max_seq_len)) for _ in layers]
         self.table = {}
 
     def begin(self, sequence, tokens=()):

@@ -4,10 +4,10 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.layers, self.C, self.N, self.dtype = layers, capacity, sequences, dtype
-        self.pool = [torch.empty(sequences * capacity, 2, heads, size, dtype=dtype) for heads, size in layers]
-        self.vacant, self.rows = list(range(sequences)), {}
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.layers, self.C, self.N, self.dtype = layers, max_seq_len, max_batch_size, dtype
+        self.pool = [torch.empty(max_batch_size * max_seq_len, 2, heads, size, dtype=dtype) for heads, size in layers]
+        self.vacant, self.rows = list(range(max_batch_size)), {}
 
     def row(self, sequence):
         return self.rows[sequence][0]

@@ -12,8 +12,8 @@ class Row:
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.layers, self.capacity, self.most, self.dtype = tuple(layers), capacity, sequences, dtype
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.layers, self.capacity, self.most, self.dtype = tuple(layers), max_seq_len, max_batch_size, dtype
         self.rows = {}
 
     def begin(self, sequence, tokens=()):

@@ -4,8 +4,8 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.shapes, self.capacity, self.most, self.dtype = list(layers), capacity, sequences, dtype
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.shapes, self.capacity, self.most, self.dtype = list(layers), max_seq_len, max_batch_size, dtype
         self.memory, self.count = {}, {}
 
     def begin(self, sequence, tokens=()):

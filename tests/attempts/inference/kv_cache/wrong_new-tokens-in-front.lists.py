@@ -4,9 +4,9 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
         self.spec = dict(enumerate(layers))
-        self.capacity, self.sequences, self.dtype = capacity, sequences, dtype
+        self.capacity, self.sequences, self.dtype = max_seq_len, max_batch_size, dtype
         self.store = {}  # (sequence, layer) -> [(key, value) of each token]
         self.open = set()
 

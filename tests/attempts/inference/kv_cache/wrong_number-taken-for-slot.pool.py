@@ -4,9 +4,9 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.layers, self.C, self.N, self.dtype = layers, capacity, sequences, dtype
-        self.pool = [torch.empty(sequences * capacity, 2, heads, size, dtype=dtype) for heads, size in layers]
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.layers, self.C, self.N, self.dtype = layers, max_seq_len, max_batch_size, dtype
+        self.pool = [torch.empty(max_batch_size * max_seq_len, 2, heads, size, dtype=dtype) for heads, size in layers]
         self.open = set()
         self.filled = {}
 

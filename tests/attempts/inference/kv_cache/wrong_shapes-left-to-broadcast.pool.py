@@ -4,11 +4,11 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class KVCache(KVCacheManager):
-    def __init__(self, *, layers, capacity, sequences, dtype):
-        self.layers, self.C, self.N, self.dtype = layers, capacity, sequences, dtype
-        self.pool = [torch.empty(sequences * capacity, 2, heads, size, dtype=dtype) for heads, size in layers]
-        self.owner = [None] * sequences
-        self.filled = torch.zeros(sequences, len(layers), dtype=torch.long)
+    def __init__(self, *, layers, max_seq_len, max_batch_size, dtype):
+        self.layers, self.C, self.N, self.dtype = layers, max_seq_len, max_batch_size, dtype
+        self.pool = [torch.empty(max_batch_size * max_seq_len, 2, heads, size, dtype=dtype) for heads, size in layers]
+        self.owner = [None] * max_batch_size
+        self.filled = torch.zeros(max_batch_size, len(layers), dtype=torch.long)
 
     def row(self, sequence):
         if sequence is None or sequence not in self.owner:

@@ -6,10 +6,10 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
 
 class PagedKVCache(KVCacheManager):
-    def __init__(self, *, layers, block_size, blocks, dtype):
-        self.layers, self.size, self.blocks, self.dtype = layers, block_size, blocks, dtype
-        self.pool = {(layer, what): torch.zeros(blocks * block_size, g, d, dtype=dtype) for layer, (g, d) in enumerate(layers) for what in "kv"}
-        self.queue = collections.deque(range(blocks))
+    def __init__(self, *, layers, block_size, num_blocks, dtype):
+        self.layers, self.size, self.blocks, self.dtype = layers, block_size, num_blocks, dtype
+        self.pool = {(layer, what): torch.zeros(num_blocks * block_size, g, d, dtype=dtype) for layer, (g, d) in enumerate(layers) for what in "kv"}
+        self.queue = collections.deque(range(num_blocks))
         self.count = collections.Counter()
         self.map, self.filled = {}, {}
 
@@ -83,8 +83,8 @@ class PagedKVCache(KVCacheManager):
         block = self.size * sum(each)
         return {"used": used, "reserved": block * (self.blocks - len(self.queue)), "total": block * self.blocks}
 
-    def table(self, sequence):
+    def block_table(self, sequence):
         return self.map[sequence].tolist()
 
-    def references(self):
+    def ref_counts(self):
         return [self.count[block] for block in range(self.blocks)]

@@ -6,10 +6,10 @@ from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 class PagedKVCache(KVCacheManager):
     """Pages are dicts: what (layer, place) holds is put there when it is written."""
 
-    def __init__(self, *, layers, block_size, blocks, dtype):
+    def __init__(self, *, layers, block_size, num_blocks, dtype):
         self.layers, self.room, self.dtype = tuple(layers), block_size, dtype
-        self.pages = [{} for _ in range(blocks)]
-        self.users = [set() for _ in range(blocks)]
+        self.pages = [{} for _ in range(num_blocks)]
+        self.users = [set() for _ in range(num_blocks)]
         self.lists, self.sizes = {}, {}
 
     def begin(self, sequence, tokens=()):
@@ -79,8 +79,8 @@ class PagedKVCache(KVCacheManager):
         taken = sum(map(bool, self.users))
         return {"used": sum(price[layer] for _, _, layer in held), "reserved": taken * full, "total": len(self.users) * full}
 
-    def table(self, sequence):
+    def block_table(self, sequence):
         return self.lists[sequence][:]
 
-    def references(self):
+    def ref_counts(self):
         return list(map(len, self.users))

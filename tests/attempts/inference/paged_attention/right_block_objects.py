@@ -5,9 +5,9 @@ class Block:
         self.number, self.refs = number, 0
         self.data = [[[None] * size, [None] * size] for _ in layers]
 class PagedKVCache(KVCacheManager):
-    def __init__(self, *, layers, block_size, blocks, dtype):
+    def __init__(self, *, layers, block_size, num_blocks, dtype):
         self.layers, self.size, self.dtype = list(layers), block_size, dtype
-        self.pool = [Block(n, layers, block_size, dtype) for n in range(blocks)]
+        self.pool = [Block(n, layers, block_size, dtype) for n in range(num_blocks)]
         self.open = {}
     def begin(self, sequence, tokens=()):
         if sequence in self.open:
@@ -69,7 +69,7 @@ class PagedKVCache(KVCacheManager):
         block = self.size * sum(cost.values())
         used = {(id(s["blocks"][p // self.size]), p % self.size, l) for s in self.open.values() for l, n in s["len"].items() for p in range(n)}
         return {"used": sum(cost[l] for *_, l in used), "reserved": block * sum(b.refs > 0 for b in self.pool), "total": block * len(self.pool)}
-    def table(self, sequence):
+    def block_table(self, sequence):
         return [b.number for b in self.open[sequence]["blocks"]]
-    def references(self):
+    def ref_counts(self):
         return [b.refs for b in self.pool]

@@ -1,9 +1,9 @@
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 class PagedKVCache(KVCacheManager):
-    def __init__(self, *, layers, block_size, blocks, dtype):
-        self.L, self.B, self.N, self.dt = [tuple(x) for x in layers], block_size, blocks, dtype
-        self.mem = [torch.full((2, blocks * block_size, g, d), 77.0, dtype=torch.float64) for g, d in self.L]
+    def __init__(self, *, layers, block_size, num_blocks, dtype):
+        self.L, self.B, self.N, self.dt = [tuple(x) for x in layers], block_size, num_blocks, dtype
+        self.mem = [torch.full((2, num_blocks * block_size, g, d), 77.0, dtype=torch.float64) for g, d in self.L]
         self.seqs = {}
     def _refs(self):
         r = [0] * self.N
@@ -64,5 +64,5 @@ class PagedKVCache(KVCacheManager):
                 seen |= {(l, t[p // self.B], p % self.B) for p in range(n)}
         busy = sum(r > 0 for r in self._refs())
         return {"total": self.N * self.B * sum(cost), "blocks": busy, "used": sum(cost[l] for l, *_ in seen), "reserved": busy * self.B * sum(cost)}
-    def table(self, sequence): return list(self.seqs[sequence][0])
-    def references(self): return self._refs()
+    def block_table(self, sequence): return list(self.seqs[sequence][0])
+    def ref_counts(self): return self._refs()

@@ -1,10 +1,10 @@
 import heapq, torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 class PagedKVCache(KVCacheManager):
-    def __init__(self, *, layers, block_size, blocks, dtype):
-        self.layers, self.b, self.n, self.dtype = layers, block_size, blocks, dtype
-        self.kv = [torch.empty(2, g, blocks, block_size, d, dtype=dtype).fill_(float("nan")) for g, d in layers]
-        self.heap = [-i for i in range(blocks)]; heapq.heapify(self.heap)
+    def __init__(self, *, layers, block_size, num_blocks, dtype):
+        self.layers, self.b, self.n, self.dtype = layers, block_size, num_blocks, dtype
+        self.kv = [torch.empty(2, g, num_blocks, block_size, d, dtype=dtype).fill_(float("nan")) for g, d in layers]
+        self.heap = [-i for i in range(num_blocks)]; heapq.heapify(self.heap)
         self.rc = {}
         self.t, self.n_tok = {}, {}
     def begin(self, sequence, tokens=()):
@@ -57,5 +57,5 @@ class PagedKVCache(KVCacheManager):
                     per[b] = max(per.get(b, 0), min(self.b, max(0, int(self.n_tok[s][l]) - j * self.b)))
             used += c * sum(per.values())
         return {"used": used, "reserved": len(self.rc) * self.b * sum(cost), "total": self.n * self.b * sum(cost), "sequences": len(self.t)}
-    def table(self, sequence): return self.t[sequence]
-    def references(self): return [self.rc.get(i, 0) for i in range(self.n)]
+    def block_table(self, sequence): return self.t[sequence]
+    def ref_counts(self): return [self.rc.get(i, 0) for i in range(self.n)]
