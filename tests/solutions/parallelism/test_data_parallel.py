@@ -89,7 +89,9 @@ def test_the_convention_named_after_torch_is_what_torch_does(seed: int) -> None:
     rng = random.Random(seed)
     params = {f"p{n}": torch.zeros(rng.randrange(1, 30)) for n in range(25)}
     limit = rng.randrange(1, 300)
-    (plan,) = edited("full-buckets-overflow")(1, SMALL, bucket_bytes_cap=limit).compute_bucket_assignment_by_size(params)
+    (plan,) = edited("full-buckets-overflow")(1, SMALL, bucket_bytes_cap=limit).compute_bucket_assignment_by_size(
+        params
+    )
     names = list(params)[::-1]
     indices, _ = dist._compute_bucket_assignment_by_size([params[name] for name in names], [limit])
     assert plan == [[names[i] for i in bucket] for bucket in indices]
@@ -114,7 +116,9 @@ def test_tasks_may_differ_from_rank_to_rank(size: int, limit: int) -> None:
 def test_adam_on_every_copy_is_adam_on_one_machine() -> None:
     params = SMALL.init(3, torch.float64)
     alone = {name: value.clone().requires_grad_() for name, value in params.items()}
-    copies = [{n: v.requires_grad_() for n, v in own.items()} for own in RANKS(3, SMALL, bucket_bytes_cap=64).shard(params)]
+    copies = [
+        {n: v.requires_grad_() for n, v in own.items()} for own in RANKS(3, SMALL, bucket_bytes_cap=64).shard(params)
+    ]
     optimizers = [torch.optim.Adam(list(own.values()), lr=0.1) for own in (alone, *copies)]
     group = RANKS(3, SMALL, bucket_bytes_cap=64)
     for number in range(5):
