@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from groundup.core.interfaces.optimizer import Optimizer
 from groundup.core.models import Batch, MultiTaskMLP, Params
 from groundup.core.testing.compare import Mismatch, assert_close, assert_equal, sum_tolerance
 from groundup.core.testing.ranks import per_rank
-from groundup.core.testing.strategies import tensors
+from groundup.core.testing.strategies import LAYOUTS, laid_out, tensors
 
 __all__ = [
     "FLOATS", "ONE_LAYER", "THREE_TASKS", "TWO_LAYERS", "TWO_TASKS", "Case", "Setting", "Step", "all_reduce_bytes",
@@ -62,7 +63,7 @@ class Case(NamedTuple):
         each = tasks * self.size if len(tasks) == 1 else tasks
         batches = [{**batch, "task": task} for batch, task in zip(self.batches, each, strict=True)]
         alike = self.whole is not None and len(set(each)) == 1
-        return self._replace(batches=batches, whole={**self.whole, "task": each[0]} if alike and self.whole else None)
+        return self._replace(batches=batches, whole={**self.whole, "task": each[0]} if alike else None)  # type: ignore[dict-item]
 
 
 def regression(model: MultiTaskMLP, examples: int, numbers: Numbers) -> Batch:
@@ -146,15 +147,27 @@ class Step(NamedTuple):
         return [grads for _, grads in self.results]
 
 
-@st.composite
 def drawn(
-    draw: st.DrawFn, setting: Setting, size: int, examples: int, model: Any, dtype: torch.dtype = torch.float64
-) -> Case:
-    """Draw a step of ``size`` ranks: parameters in any memory layout, options, ``examples`` a rank."""
+    setting: Setting, size: int, examples: int, model: Any, dtype: torch.dtype = torch.float64
+) -> st.SearchStrategy[Case]:
+    """Draw a step of ``size`` ranks, with ``examples`` a rank: its numbers, their memory layout, and the options."""
     shapes = {name: tuple(value.shape) for name, value in model.init(0).items()}
-    params = {name: draw(tensors(shape, dtype=dtype, low=-1, high=1)) for name, shape in shapes.items()}
-    whole = setting.inputs(model, size * examples, lambda shape: draw(tensors(shape, dtype=dtype)))
-    return Case(model, params, setting.parts(whole, size), draw(st.sampled_from(setting.options)), whole)
+    lengths = [math.prod(shape) for shape in shapes.values()]
+
+    def counted(shape: tuple[int, ...]) -> Tensor:
+        lengths.append(math.prod(shape))
+        return torch.zeros(shape)
+
+    setting.inputs(model, size * examples, counted)
+
+    def build(numbers: Tensor, layout: str, options: Mapping[str, Any]) -> Case:
+        parts = iter(numbers.to(dtype).split(lengths))
+        params = {name: laid_out((next(parts) / 2).reshape(shape), layout) for name, shape in shapes.items()}
+        whole = setting.inputs(model, size * examples, lambda shape: laid_out(next(parts).reshape(shape), layout))
+        return Case(model, params, setting.parts(whole, size), options, whole)
+
+    numbers = tensors((sum(lengths),), dtype=torch.float64, layouts=False)
+    return st.builds(build, numbers, st.sampled_from(LAYOUTS), st.sampled_from(setting.options))
 
 
 def random_case(
@@ -162,18 +175,20 @@ def random_case(
     size: int,
     model: Any,
     seed: int,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
     *,
     dtype: torch.dtype = torch.float64,
     examples: int = 2,
 ) -> Case:
-    """Return a step whose numbers are drawn with ``seed`` from normal distributions."""
+    """Return a step whose numbers are drawn with ``seed`` from normal distributions; seeds take the options in turn."""
     generator = torch.Generator().manual_seed(seed)
 
     def numbers(shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=dtype).clamp(-2, 2)
 
     whole = setting.inputs(model, size * examples, numbers)
+    if options is None:
+        options = setting.options[seed % len(setting.options)]
     return Case(model, model.init(seed, dtype), setting.parts(whole, size), options, whole)
 
 

@@ -16,7 +16,7 @@ from groundup.core.testing import Mismatch, after, assert_equal, claim, hole, re
 from groundup.core.testing.laws import parallel as laws
 from groundup.core.testing.laws.parallel import ONE_LAYER, THREE_TASKS, TWO_LAYERS, Case, all_reduce_bytes, check_sent
 
-CAPS = (0, 24, 48, 1000)  # bytes: from a bucket for each parameter to one for all
+CAPS = (0, 48, 24, 1000)  # bytes: from a bucket for each parameter to one for all
 
 
 def planned(params: Params, bucket_bytes_cap: int) -> list[list[str]]:
