@@ -124,7 +124,7 @@ def test_outputs_are_those_of_ones_own_batch(setting: Setting) -> Property:
         case = random_case(setting, size, setting.models[0], seed, dtype=dtype)
         assert case.whole is not None
         output = case.model.forward(in_float64(case.params), in_float64(case.whole))
-        expected = [part["y"] for part in setting.parts({**case.whole, "y": output}, size)]
+        expected: list[Any] = [part["y"] for part in setting.parts({**case.whole, "y": output}, size)]
         for rank, result in enumerate(setting.step(setting.group(impl, case), case).results):
             got = result[0] if isinstance(result, tuple) and result else result
             tolerance = sum_tolerance(dtype, setting.terms, 4.0)

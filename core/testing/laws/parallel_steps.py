@@ -161,7 +161,7 @@ def drawn(
     setting.inputs(model, size * examples, counted)
 
     def build(numbers: Tensor, layout: str, options: Mapping[str, Any]) -> Case:
-        parts = iter(numbers.to(dtype).split(lengths))
+        parts = iter(torch.split(numbers.to(dtype), lengths))
         params = {name: laid_out((next(parts) / 2).reshape(shape), layout) for name, shape in shapes.items()}
         whole = setting.inputs(model, size * examples, lambda shape: laid_out(next(parts).reshape(shape), layout))
         return Case(model, params, setting.parts(whole, size), options, whole)
