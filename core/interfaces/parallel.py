@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from groundup.core.answers import answer_dtype
 from groundup.core.communicator import Communicator
 from groundup.core.interfaces.optimizer import Optimizer, State, Tensors
 from groundup.core.models import Batch, Model
@@ -51,6 +52,7 @@ class ParallelStrategy(ABC):
         returns the output on the rank of the last one, and an empty tensor elsewhere.
         """
 
+    @answer_dtype("any")
     def init_state(self, shards: Tensors) -> State:
         """Return this rank's optimizer state before the first step: all that it holds, and nothing of other ranks'.
 
@@ -59,8 +61,9 @@ class ParallelStrategy(ABC):
         """
         return self._optimizer().init(shards)
 
+    @answer_dtype("any")
     def update(self, shards: Tensors, grads: Tensors, state: State) -> tuple[Tensors, State]:
-        """Take the optimizer's step with what ``step`` returned; return new shards and the new state.
+        """Take the optimizer's step with what ``step`` returned; return new shards and state, each in the dtype it had.
 
         What is passed in is left as it was. By default each rank steps on all its shards, and nothing is sent.
         """
