@@ -27,8 +27,8 @@ class RingAllReduce(Collective):
 
     def __init__(self, comm: Communicator) -> None:
         super().__init__(comm)
-        self.next = (comm.rank + 1) % comm.size
-        self.previous = (comm.rank - 1) % comm.size
+        self.next_rank = (comm.rank + 1) % comm.size
+        self.prev_rank = (comm.rank - 1) % comm.size
 
     def reduce_scatter(self, chunks: Shaped[Tensor, "N K"]) -> Shaped[Tensor, "K"]:
         """Return row ``comm.rank`` of the sum of every rank's ``chunks``, in N - 1 messages of K elements.

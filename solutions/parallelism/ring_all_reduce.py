@@ -27,8 +27,8 @@ class RingAllReduce(Collective):
 
     def __init__(self, comm: Communicator) -> None:
         super().__init__(comm)
-        self.next = (comm.rank + 1) % comm.size
-        self.previous = (comm.rank - 1) % comm.size
+        self.next_rank = (comm.rank + 1) % comm.size
+        self.prev_rank = (comm.rank - 1) % comm.size
 
     def reduce_scatter(self, chunks: Shaped[Tensor, "N K"]) -> Shaped[Tensor, "K"]:
         """Return row ``comm.rank`` of the sum of every rank's ``chunks``, in N - 1 messages of K elements.
@@ -41,7 +41,7 @@ class RingAllReduce(Collective):
         # of another row, and adds its own part of that row. With which row must it begin to end with row ``rank``?
         partial = chunks[rank - 1].clone()  # below 0 an index counts from the end, as on a ring
         for step in range(1, size):
-            received = self.comm.exchange(partial, to=self.next, source=self.previous)
+            received = self.comm.exchange(partial, to=self.next_rank, source=self.prev_rank)
             partial = received + chunks[rank - 1 - step]
         # END HOLE
         return partial
@@ -54,7 +54,7 @@ class RingAllReduce(Collective):
         gathered = chunk.new_empty((size, *chunk.shape))
         gathered[rank] = chunk
         for step in range(1, size):
-            chunk = self.comm.exchange(chunk, to=self.next, source=self.previous)
+            chunk = self.comm.exchange(chunk, to=self.next_rank, source=self.prev_rank)
             gathered[rank - step] = chunk
         # END HOLE
         return gathered
@@ -69,11 +69,11 @@ class RingAllReduce(Collective):
         size = self.comm.size
         # HOLE 3/3: cut, reduce, gather, put together; set ``result``, of the shape and dtype of ``tensor``. Lay its
         # elements out as N rows of K, call the two methods above, and drop the padding.
-        length = -(-tensor.numel() // size)  # K: divided and rounded up
-        padded = tensor.new_zeros(size * length)
+        chunk_size = -(-tensor.numel() // size)  # K: divided and rounded up
+        padded = tensor.new_zeros(size * chunk_size)
         padded[: tensor.numel()] = tensor.reshape(-1)
-        mine = self.reduce_scatter(padded.reshape(size, length))
-        whole = self.all_gather(mine).reshape(-1)
-        result = whole[: tensor.numel()].reshape(tensor.shape)
+        chunk = self.reduce_scatter(padded.reshape(size, chunk_size))
+        gathered = self.all_gather(chunk).reshape(-1)
+        result = gathered[: tensor.numel()].reshape(tensor.shape)
         # END HOLE
         return result

@@ -53,15 +53,18 @@ DATA_PARALLEL = Technique(
                 },
                 {
                     "en": "Walk through reversed(shards.items()) and count the bytes of the last bucket. A new bucket "
-                    "begins where this tensor would take the last one above bucket_bytes, unless that is still empty.",
+                    "begins where this tensor would take the last one above bucket_bytes_cap, unless that is still "
+                    "empty.",
                     "zh": "沿 reversed(shards.items()) 走，记下最后一个桶的字节数。装进这个张量会超过 "
-                    "bucket_bytes 时另起一桶，除非最后一个桶还是空的。",
+                    "bucket_bytes_cap 时另起一桶，除非最后一个桶还是空的。",
                 },
                 {
-                    "en": "plan begins as [[]]. if filled and filled + value.nbytes > self.bucket_bytes: "
-                    "plan.append([]); filled = 0. Then plan[-1].append(name) and filled += value.nbytes.",
-                    "zh": "plan 从 [[]] 开始。if filled and filled + value.nbytes > self.bucket_bytes: "
-                    "plan.append([])；filled = 0。然后 plan[-1].append(name)，filled += value.nbytes。",
+                    "en": "buckets begins as [[]]. if bucket_bytes and bucket_bytes + value.nbytes > "
+                    "self.bucket_bytes_cap: buckets.append([]); bucket_bytes = 0. Then buckets[-1].append(name) and "
+                    "bucket_bytes += value.nbytes.",
+                    "zh": "buckets 从 [[]] 开始。if bucket_bytes and bucket_bytes + value.nbytes > "
+                    "self.bucket_bytes_cap: buckets.append([])；bucket_bytes = 0。然后 buckets[-1].append(name)，"
+                    "bucket_bytes += value.nbytes。",
                 },
             )
         ),
@@ -72,16 +75,16 @@ DATA_PARALLEL = Technique(
                     "zh": "现在只有哪一个桶可以启动？看已经启动了几个就知道。",
                 },
                 {
-                    "en": "While bucket number len(self.started) exists and all its names are in self.arrived: flatten "
-                    "its gradients into one tensor, start its all-reduce, append what that returns.",
-                    "zh": "只要第 len(self.started) 个桶存在，且它的名字都在 self.arrived 里："
+                    "en": "While bucket number len(self.works) exists and all its names are in self.ready_grads: "
+                    "flatten its gradients into one tensor, start its all-reduce, append what that returns.",
+                    "zh": "只要第 len(self.works) 个桶存在，且它的名字都在 self.ready_grads 里："
                     "把它的梯度展平成一个张量，启动 all-reduce，把返回值追加进去。",
                 },
                 {
-                    "en": "flat = torch.cat([self.arrived[n].reshape(-1) for n in bucket]); "
-                    "self.started.append(self.comm.start_all_reduce(flat)), inside a while, not an if",
-                    "zh": "flat = torch.cat([self.arrived[n].reshape(-1) for n in bucket])；"
-                    "self.started.append(self.comm.start_all_reduce(flat))，放在 while 里，而不是 if 里",
+                    "en": "flat = torch.cat([self.ready_grads[n].reshape(-1) for n in bucket]); "
+                    "self.works.append(self.comm.start_all_reduce(flat)), inside a while, not an if",
+                    "zh": "flat = torch.cat([self.ready_grads[n].reshape(-1) for n in bucket])；"
+                    "self.works.append(self.comm.start_all_reduce(flat))，放在 while 里，而不是 if 里",
                 },
             )
         ),
@@ -93,15 +96,16 @@ DATA_PARALLEL = Technique(
                     "zh": "别的 rank 可能正等着一个你连一个梯度都没有的桶。你发什么给它？",
                 },
                 {
-                    "en": "Call ready with zeros_like for every name that is not in arrived. Then, bucket by bucket, "
-                    "wait for the sum, divide it by the number of ranks, split it by numel, and reshape.",
-                    "zh": "对每个不在 arrived 里的名字，用 zeros_like 调用 ready。然后逐桶等待总和，除以 rank 数，"
-                    "按 numel 切开，再 reshape。",
+                    "en": "Call mark_variable_ready with zeros_like for every name that is not in ready_grads. Then, "
+                    "bucket by bucket, wait for the sum, divide it by the number of ranks, split it by numel, and "
+                    "reshape.",
+                    "zh": "对每个不在 ready_grads 里的名字，用 zeros_like 调用 mark_variable_ready。然后逐桶等待总和，"
+                    "除以 rank 数，按 numel 切开，再 reshape。",
                 },
                 {
-                    "en": "mean = pending.wait() / self.comm.size; torch.split(mean, [self.shards[n].numel() "
+                    "en": "mean = work.wait() / self.comm.size; torch.split(mean, [self.shards[n].numel() "
                     "for n in bucket]) gives the parts, in the order in which they were put in",
-                    "zh": "mean = pending.wait() / self.comm.size；torch.split(mean, [self.shards[n].numel() "
+                    "zh": "mean = work.wait() / self.comm.size；torch.split(mean, [self.shards[n].numel() "
                     "for n in bucket]) 按装入的次序给出各部分",
                 },
             )
@@ -109,21 +113,22 @@ DATA_PARALLEL = Technique(
         Hole(
             hints=(
                 {
-                    "en": "When is a gradient handed to ready: after backward has returned, or by something that "
-                    "backward calls on its way?",
-                    "zh": "梯度什么时候交给 ready：等 backward 返回之后，还是由 backward 途中调用的东西来交？",
+                    "en": "When is a gradient handed to mark_variable_ready: after backward has returned, or by "
+                    "something that backward calls on its way?",
+                    "zh": "梯度什么时候交给 mark_variable_ready：等 backward 返回之后，"
+                    "还是由 backward 途中调用的东西来交？",
                 },
                 {
                     "en": "leaf = value.detach().requires_grad_() makes a new leaf. Give each one a hook that calls "
-                    "ready with its own name, then model.forward, model.loss and backward.",
+                    "mark_variable_ready with its own name, then model.forward, model.loss and backward.",
                     "zh": "leaf = value.detach().requires_grad_() 得到一个新的叶子。给每个叶子一个钩子，"
-                    "用它自己的名字调用 ready，然后是 model.forward、model.loss 和 backward。",
+                    "用它自己的名字调用 mark_variable_ready，然后是 model.forward、model.loss 和 backward。",
                 },
                 {
                     "en": "leaf.register_post_accumulate_grad_hook("
-                    "lambda leaf, name=name: self.ready(name, leaf.grad))",
+                    "lambda leaf, name=name: self.mark_variable_ready(name, leaf.grad))",
                     "zh": "leaf.register_post_accumulate_grad_hook("
-                    "lambda leaf, name=name: self.ready(name, leaf.grad))",
+                    "lambda leaf, name=name: self.mark_variable_ready(name, leaf.grad))",
                 },
             )
         ),

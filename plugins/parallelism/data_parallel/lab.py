@@ -85,7 +85,7 @@ def run(bench: Bench) -> Outcome:
         batches = examples(model, size, bench)
         expected = alone(model, params, batches)
         for count, exponent in enumerate(exponents, start=1):
-            group = bench.impl("parallelism/data-parallel")(size, model, bucket_bytes=1 << exponent)
+            group = bench.impl("parallelism/data-parallel")(size, model, bucket_bytes_cap=1 << exponent)
             taken, grads = take(group, params, batches, QUICK_STEPS if bench.quick else STEPS)
             steps[size, exponent] = taken
             sound = sound and all(close(own, expected) for own in grads)
@@ -111,8 +111,8 @@ def run(bench: Bench) -> Outcome:
                 value=max((count for count in sent if count <= 1 << drawn), default=0),
                 unit="B",
                 published={
-                    "en": f"bucket_bytes here {1 << drawn:,} B; torch's bucket_cap_mb: 25 MiB",
-                    "zh": f"这里 bucket_bytes 为 {1 << drawn:,} B；torch 的 bucket_cap_mb：25 MiB",
+                    "en": f"bucket_bytes_cap here {1 << drawn:,} B; torch's bucket_cap_mb: 25 MiB",
+                    "zh": f"这里 bucket_bytes_cap 为 {1 << drawn:,} B；torch 的 bucket_cap_mb：25 MiB",
                 },
             ),
             Figure(

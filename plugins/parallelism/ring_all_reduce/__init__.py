@@ -40,10 +40,10 @@ RING_ALL_REDUCE = Technique(
                 },
                 {
                     "en": "partial = chunks[(rank - 1) % size].clone(); for step in range(1, size): received = "
-                    "self.comm.exchange(partial, to=self.next, source=self.previous), then partial = received + "
+                    "self.comm.exchange(partial, to=self.next_rank, source=self.prev_rank), then partial = received + "
                     "chunks[(rank - 1 - step) % size]",
                     "zh": "partial = chunks[(rank - 1) % size].clone()；for step in range(1, size)：received = "
-                    "self.comm.exchange(partial, to=self.next, source=self.previous)，再 partial = received + "
+                    "self.comm.exchange(partial, to=self.next_rank, source=self.prev_rank)，再 partial = received + "
                     "chunks[(rank - 1 - step) % size]",
                 },
             )
@@ -63,10 +63,10 @@ RING_ALL_REDUCE = Technique(
                 },
                 {
                     "en": "gathered = chunk.new_empty((size, *chunk.shape)); gathered[rank] = chunk; in each step "
-                    "chunk = self.comm.exchange(chunk, to=self.next, source=self.previous) and "
+                    "chunk = self.comm.exchange(chunk, to=self.next_rank, source=self.prev_rank) and "
                     "gathered[(rank - step) % size] = chunk",
                     "zh": "gathered = chunk.new_empty((size, *chunk.shape))；gathered[rank] = chunk；每一步 "
-                    "chunk = self.comm.exchange(chunk, to=self.next, source=self.previous)，然后 "
+                    "chunk = self.comm.exchange(chunk, to=self.next_rank, source=self.prev_rank)，然后 "
                     "gathered[(rank - step) % size] = chunk",
                 },
             )
@@ -86,11 +86,11 @@ RING_ALL_REDUCE = Technique(
                     "reduce_scatter，all_gather；然后展平，切掉补齐的部分，恢复形状。",
                 },
                 {
-                    "en": "length = -(-tensor.numel() // size); padded = tensor.new_zeros(size * length); "
-                    "padded[: tensor.numel()] = tensor.reshape(-1); result = whole[: tensor.numel()]"
+                    "en": "chunk_size = -(-tensor.numel() // size); padded = tensor.new_zeros(size * chunk_size); "
+                    "padded[: tensor.numel()] = tensor.reshape(-1); result = gathered[: tensor.numel()]"
                     ".reshape(tensor.shape)",
-                    "zh": "length = -(-tensor.numel() // size)；padded = tensor.new_zeros(size * length)；"
-                    "padded[: tensor.numel()] = tensor.reshape(-1)；result = whole[: tensor.numel()]"
+                    "zh": "chunk_size = -(-tensor.numel() // size)；padded = tensor.new_zeros(size * chunk_size)；"
+                    "padded[: tensor.numel()] = tensor.reshape(-1)；result = gathered[: tensor.numel()]"
                     ".reshape(tensor.shape)",
                 },
             )

@@ -46,7 +46,7 @@ def test_the_lessons_line() -> None:
         ({"x": column(3, 1), "y": column(1, 1)}, 4.5, 2.0),
         ({"x": column(3), "y": column(1)}, 7.5, 3.0),  # a rank counts once
     ):
-        for output, grads in RANKS(2, LINE, bucket_bytes=8).step(params, per_rank([first, second])):
+        for output, grads in RANKS(2, LINE, bucket_bytes_cap=8).step(params, per_rank([first, second])):
             assert output[0].item() in (1.0, 3.0)
             assert grads["heads.0.weight"].tolist() == [[weight]]
             assert grads["heads.0.bias"].tolist() == [bias]
@@ -54,9 +54,9 @@ def test_the_lessons_line() -> None:
 
 def test_the_lessons_buckets() -> None:
     params = SMALL.init(0)
-    group = RANKS(2, SMALL, bucket_bytes=48)
+    group = RANKS(2, SMALL, bucket_bytes_cap=48)
     plan = [["heads.0.bias", "heads.0.weight", "layers.0.bias"], ["layers.0.weight"]]
-    assert group.buckets(params) == [plan, plan]
+    assert group.compute_bucket_assignment_by_size(params) == [plan, plan]
     group.step(params, {"x": torch.ones(1, 2), "y": torch.ones(1, 2)})
     assert [(t.rank, t.kind, t.bytes) for t in group.traffic()] == [
         (rank, "all_reduce", sent) for rank in (0, 1) for sent in (48, 24)
@@ -68,7 +68,7 @@ def test_buckets_are_as_full_as_they_can_be(seed: int) -> None:
     rng = random.Random(seed)
     params = {f"p{n}": torch.zeros(rng.randrange(1, 30)) for n in range(25)}
     limit = rng.randrange(0, 300)
-    (plan,) = RANKS(1, SMALL, bucket_bytes=limit).buckets(params)
+    (plan,) = RANKS(1, SMALL, bucket_bytes_cap=limit).compute_bucket_assignment_by_size(params)
     assert [name for bucket in plan for name in bucket] == list(params)[::-1]
     held = [sum(4 * len(params[name]) for name in bucket) for bucket in plan]
     assert all(length <= limit or len(bucket) == 1 for length, bucket in zip(held, plan, strict=True))
@@ -89,7 +89,9 @@ def test_the_convention_named_after_torch_is_what_torch_does(seed: int) -> None:
     rng = random.Random(seed)
     params = {f"p{n}": torch.zeros(rng.randrange(1, 30)) for n in range(25)}
     limit = rng.randrange(1, 300)
-    (plan,) = edited("full-buckets-overflow")(1, SMALL, bucket_bytes=limit).buckets(params)
+    (plan,) = edited("full-buckets-overflow")(1, SMALL, bucket_bytes_cap=limit).compute_bucket_assignment_by_size(
+        params
+    )
     names = list(params)[::-1]
     indices, _ = dist._compute_bucket_assignment_by_size([params[name] for name in names], [limit])
     assert plan == [[names[i] for i in bucket] for bucket in indices]
@@ -105,7 +107,7 @@ def test_tasks_may_differ_from_rank_to_rank(size: int, limit: int) -> None:
         own = torch.autograd.grad(DEEP.loss(DEEP.forward(leaves, batch), batch), list(used.values()))
         for name, grad in zip(used, own, strict=True):
             expected[name] += grad / size
-    for _, grads in RANKS(size, DEEP, bucket_bytes=limit).step(params, per_rank(batches)):
+    for _, grads in RANKS(size, DEEP, bucket_bytes_cap=limit).step(params, per_rank(batches)):
         assert grads.keys() == params.keys()
         for name, grad in grads.items():
             torch.testing.assert_close(grad, expected[name], rtol=1e-12, atol=1e-12)
@@ -114,9 +116,11 @@ def test_tasks_may_differ_from_rank_to_rank(size: int, limit: int) -> None:
 def test_adam_on_every_copy_is_adam_on_one_machine() -> None:
     params = SMALL.init(3, torch.float64)
     alone = {name: value.clone().requires_grad_() for name, value in params.items()}
-    copies = [{n: v.requires_grad_() for n, v in own.items()} for own in RANKS(3, SMALL, bucket_bytes=64).shard(params)]
+    copies = [
+        {n: v.requires_grad_() for n, v in own.items()} for own in RANKS(3, SMALL, bucket_bytes_cap=64).shard(params)
+    ]
     optimizers = [torch.optim.Adam(list(own.values()), lr=0.1) for own in (alone, *copies)]
-    group = RANKS(3, SMALL, bucket_bytes=64)
+    group = RANKS(3, SMALL, bucket_bytes_cap=64)
     for number in range(5):
         batches = [{**batch, "task": 0} for batch in drawn(3, SMALL, number)]
         whole = {key: torch.cat([batch[key] for batch in batches]) for key in ("x", "y")}
@@ -136,7 +140,7 @@ def test_adam_on_every_copy_is_adam_on_one_machine() -> None:
 
 def test_nothing_is_shared_with_what_was_passed_in() -> None:
     params = SMALL.init(0)
-    group = RANKS(2, SMALL, bucket_bytes=64)
+    group = RANKS(2, SMALL, bucket_bytes_cap=64)
     before = {name: value.clone() for name, value in params.items()}
     shards = group.shard(params)
     gathered = group.gather(per_rank(shards))
@@ -174,7 +178,7 @@ class BreaksAtTheFirstLayer(MultiTaskMLP):
 def test_buckets_are_started_while_the_backward_pass_still_runs() -> None:
     model = BreaksAtTheFirstLayer((2, 3, 2))
     params = {name: value for name, value in model.init(0).items() if name.endswith("weight")}
-    group = RANKS(2, model, bucket_bytes=0)
+    group = RANKS(2, model, bucket_bytes_cap=0)
     with pytest.raises(ArithmeticError, match="as far as the first layer"):
         group.step(params, {"x": torch.ones(1, 2), "y": torch.ones(1, 1)})
     sent = [t.bytes for t in group.traffic() if t.rank == 0]
@@ -218,7 +222,7 @@ def test_it_returns_what_torchs_own_wrapper_does(tmp_path: Path) -> None:
     torch.save({"params": params, "batches": batches}, tmp_path / "given.pt")
     ranks = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", TORCH, str(r), str(tmp_path)]) for r in range(2)]
     assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
-    group = RANKS(2, DEEP, bucket_bytes=200)
+    group = RANKS(2, DEEP, bucket_bytes_cap=200)
     shards = group.shard(per_rank([params, DEEP.init(99, torch.float64)]))
     for rank, (output, grads) in enumerate(group.step(per_rank(shards), per_rank(batches))):
         theirs, their_output, their_grads = torch.load(tmp_path / f"found-{rank}.pt")

@@ -4,14 +4,14 @@ from groundup.core.interfaces.parallel import ParallelStrategy
 
 
 class DataParallel(ParallelStrategy):
-    def __init__(self, comm, model, *, bucket_bytes):
+    def __init__(self, comm, model, *, bucket_bytes_cap):
         super().__init__(comm, model)
-        self.limit = bucket_bytes
+        self.limit = bucket_bytes_cap
 
     def shard(self, params):
         return dict(zip(params, [self.comm.broadcast(value, 0) for value in params.values()]))
 
-    def buckets(self, shards):
+    def compute_bucket_assignment_by_size(self, shards):
         plan, room = [], 0
         for name in list(shards)[::-1]:
             size = shards[name].nbytes
@@ -22,9 +22,9 @@ class DataParallel(ParallelStrategy):
             room -= size
         return plan
 
-    def prepare(self, shards):
+    def prepare_for_backward(self, shards):
         self.shards = shards
-        self.names = self.buckets(shards)
+        self.names = self.compute_bucket_assignment_by_size(shards)
         self.place, self.buffers, self.missing, self.works = {}, [], [], []
         for number, names in enumerate(self.names):
             end = 0
@@ -34,7 +34,7 @@ class DataParallel(ParallelStrategy):
             self.buffers.append(torch.zeros(end, dtype=shards[names[0]].dtype))
             self.missing.append(set(names))
 
-    def ready(self, name, grad):
+    def mark_variable_ready(self, name, grad):
         number, begin, end = self.place[name]
         self.buffers[number][begin:end] = grad.flatten()
         self.missing[number].discard(name)
@@ -44,7 +44,7 @@ class DataParallel(ParallelStrategy):
         while len(self.works) < len(self.buffers) and not self.missing[len(self.works)]:
             self.works.append(self.comm.start_all_reduce(self.buffers[len(self.works)]))
 
-    def finish(self):
+    def finalize_backward(self):
         for names in self.missing:
             names.clear()
         self.advance()
@@ -55,17 +55,17 @@ class DataParallel(ParallelStrategy):
         }
 
     def step(self, shards, batch):
-        self.prepare(shards)
+        self.prepare_for_backward(shards)
         leaves = {}
         for name, value in shards.items():
             leaves[name] = value.detach().requires_grad_()
             leaves[name].register_post_accumulate_grad_hook(self.hook(name))
         output = self.model.forward(leaves, batch)
         self.model.loss(output, batch).backward(torch.tensor(output.shape[0], dtype=output.dtype))
-        return output.detach(), self.finish()
+        return output.detach(), self.finalize_backward()
 
     def hook(self, name):
-        return lambda leaf: self.ready(name, leaf.grad)
+        return lambda leaf: self.mark_variable_ready(name, leaf.grad)
 
     def gather(self, shards):
         return {name: value.clone() for name, value in shards.items()}
