@@ -146,11 +146,16 @@ class Communicator(ABC):
 def wire_bytes(call: Call, rank: int, size: int) -> int:
     """Return how many bytes ``rank`` puts on the wire for ``call``, a collective by its ring algorithm.
 
-    A tensor that N ranks cannot share out evenly is padded to the next multiple of N elements. Source: Patarasuk and
+    A tensor that N ranks cannot share out evenly is padded to the next multiple of N elements. One without elements
+    counts as its shape where an axis is above 1: numbers can be sent as the lengths of axes. Source: Patarasuk and
     Yuan 2009, Bandwidth optimal all-reduce algorithms for clusters of workstations (all-reduce, 2 (N - 1) / N).
     """
     if call.kind in ("recv", "barrier") or (size == 1 and call.kind in COLLECTIVES):
         return 0
+    return _payload(call, rank, size) + sum(map(_told_by_its_shape, call.tensors))
+
+
+def _payload(call: Call, rank: int, size: int) -> int:
     if call.kind == "all_to_all":
         return sum(t.nbytes for r, t in enumerate(call.tensors) if r != rank)
     (tensor,) = call.tensors
@@ -159,6 +164,11 @@ def wire_bytes(call: Call, rank: int, size: int) -> int:
         return tensor.nbytes if (rank + 1) % size != call.source else 0
     factors = {"all_reduce": 2 * (size - 1) * chunk, "reduce_scatter": (size - 1) * chunk}
     return factors.get(call.kind, (size - 1) * tensor.nbytes if call.kind == "all_gather" else tensor.nbytes)
+
+
+def _told_by_its_shape(tensor: Tensor) -> int:
+    """Return the bytes that the shape of an empty tensor could carry: eight an axis, where an axis is above 1."""
+    return 8 * tensor.dim() if tensor.numel() == 0 and any(length > 1 for length in tensor.shape) else 0
 
 
 def _detached(call: Call) -> Call:

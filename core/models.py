@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from groundup.core.parts import Part, differentiable
 from groundup.core.plain import plain
 
-__all__ = ["Attend", "Batch", "LayeredModel", "Model", "MultiTaskMLP", "Params", "SequenceModel"]
+__all__ = ["Attend", "Batch", "LayeredModel", "Linears", "Model", "MultiTaskMLP", "Params", "SequenceModel"]
 
 Batch = dict[str, Tensor | int]
 """One batch by name: inputs ``x`` and targets ``y``, examples along the first axis, and what else a model reads."""
@@ -64,6 +65,17 @@ class SequenceModel(LayeredModel, Protocol):
         """Return the layer's output; ``attend`` takes the place of causal attention within the batch."""
 
 
+class Linears(Part):
+    """Runs a network's linear layers. Whoever owns it sees when each is run, forward and backward."""
+
+    @differentiable
+    def linear(
+        self, x: Float[Tensor, "B in"], weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"]
+    ) -> Float[Tensor, "B out"]:
+        """Return x weight^T + bias."""
+        return x @ weight.T + bias
+
+
 @plain
 @dataclass(frozen=True, eq=False)
 class MultiTaskMLP:
@@ -80,6 +92,8 @@ class MultiTaskMLP:
     widths: tuple[int, ...]
     outputs: int = 1
     tasks: int = 1
+    linears: Linears | None = None
+    """What runs the layers, where that is to be seen; without it each rank runs them by itself."""
 
     def init(self, seed: int, dtype: torch.dtype = torch.float32) -> Params:
         """Return parameters drawn with ``seed``: weights with variance 1 / in, biases likewise."""
@@ -111,7 +125,7 @@ class MultiTaskMLP:
 
     def forward_layer(self, layer: int, params: Params, hidden: Float[Tensor, "B in"], batch: Batch) -> Tensor:
         """Return the output of one layer of the trunk, or after the last of them that of the batch's head."""
-        if layer < len(self.widths) - 1:
-            return torch.tanh(hidden @ params[f"layers.{layer}.weight"].T + params[f"layers.{layer}.bias"])
-        head = f"heads.{batch.get('task', 0)}"
-        return hidden @ params[f"{head}.weight"].T + params[f"{head}.bias"]
+        last = layer == len(self.widths) - 1
+        name = f"heads.{batch.get('task', 0)}" if last else f"layers.{layer}"
+        output = (self.linears or Linears()).linear(hidden, params[f"{name}.weight"], params[f"{name}.bias"])
+        return output if last else torch.tanh(output)

@@ -15,7 +15,7 @@ from torch import Tensor
 from groundup.core.parts import Part, declared_part, is_differentiable, methods_of
 from groundup.core.tensors import tensors_in, with_tensors
 
-__all__ = ["Event", "handed", "now", "on_rank", "watching_parts"]
+__all__ = ["Event", "handed", "now", "on_rank", "watcher", "watching_parts"]
 
 PartT = TypeVar("PartT", bound=Part)
 _order = itertools.count()
@@ -43,7 +43,7 @@ class Event:
 
     at: int
     kind: str
-    """``call`` or ``backward``."""
+    """``call`` or ``backward`` of a part, ``message`` of a rank."""
     part: str
     method: str
     args: tuple[Any, ...]
@@ -65,6 +65,11 @@ def watching_parts(watcher: Callable[[Event], None]) -> Iterator[None]:
         _WATCHER.reset(token)
 
 
+def watcher() -> Callable[[Event], None]:
+    """Return what is to be called with every event of the parts and groups that are made here."""
+    return _WATCHER.get() or (lambda event: None)
+
+
 def handed(part: PartT, events: list[Event], name: str = "") -> PartT:
     """Return ``part`` as one that notes in ``events`` what is done with it, under ``name`` or its declaration's name.
 
@@ -72,31 +77,32 @@ def handed(part: PartT, events: list[Event], name: str = "") -> PartT:
     """
     declared = declared_part(type(part))
     told = name or declared.__name__
-    watcher = _WATCHER.get()
+    watch = watcher()
 
     def note(event: Event) -> None:
         events.append(event)
-        if watcher is not None:
-            watcher(event)
+        watch(event)
 
     def noted(method: str) -> Any:
         flows = is_differentiable(declared, method)
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            own_args, own_kwargs = (_copied(value, gradient=flows) for value in (args, kwargs))
-            with torch.set_grad_enabled(flows and torch.is_grad_enabled()):
-                answer = _copied(getattr(part, method)(*own_args, **own_kwargs), gradient=flows)
-            seen = tuple(_copied([*args, *kwargs.values()], gradient=False))
-            note(Event(now(), "call", told, method, seen, _copied(answer, gradient=False), _rank.get()))
-            outputs = tensors_in(answer)
-            if not any(t.requires_grad for t in outputs):
-                return answer
-
-            def passed_back(gradients: tuple[Any, ...]) -> None:
-                note(Event(now(), "backward", told, method, gradients, None, rank))
-
             rank = _rank.get()
-            return with_tensors(answer, iter(_Noted.apply(passed_back, *outputs)))  # type: ignore[no-untyped-call]
+            given: Any = _copied([args, kwargs])
+            inputs = tensors_in([args, kwargs])
+            if flows and torch.is_grad_enabled() and any(t.requires_grad for t in inputs):
+
+                def passed_back(gradients: tuple[Any, ...]) -> None:
+                    note(Event(now(), "backward", told, method, gradients, None, rank))
+
+                function = _Function(getattr(part, method), [args, kwargs], passed_back)
+                answer = function(inputs)
+            else:
+                with torch.no_grad():
+                    answer = _copied(getattr(part, method)(*given[0], **given[1]))
+            seen = (*given[0], *given[1].values())
+            note(Event(now(), "call", told, method, seen, _copied(answer), rank))
+            return answer
 
         return call
 
@@ -105,21 +111,54 @@ def handed(part: PartT, events: list[Event], name: str = "") -> PartT:
     return made
 
 
-class _Noted(torch.autograd.Function):
-    """Identity, whose backward says that it runs."""
+class _Function:
+    """A part's method as one step of the caller's graph, as it is where the caller is in another process."""
+
+    def __init__(self, method: Any, arguments: Any, passed_back: Callable[[tuple[Any, ...]], None]) -> None:
+        self.method, self.arguments, self.passed_back = method, arguments, passed_back
+        self.leaves: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.answer: Any = None
+
+    def __call__(self, inputs: list[Tensor]) -> Any:
+        outputs = _Step.apply(self, *inputs)  # type: ignore[no-untyped-call]
+        return with_tensors(self.answer, iter(outputs))
+
+    def run(self, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+        self.leaves = [t.detach().clone().requires_grad_(t.requires_grad) for t in inputs]
+        args, kwargs = with_tensors(self.arguments, iter(self.leaves))
+        with torch.enable_grad():
+            self.answer = self.method(*args, **kwargs)
+        self.outputs = tensors_in(self.answer)
+        return self.outputs
+
+    def gradients(self, cotangents: tuple[Tensor | None, ...]) -> list[Tensor | None]:
+        pairs = [(o, g) for o, g in zip(self.outputs, cotangents, strict=True) if g is not None and o.requires_grad]
+        wanted = [leaf for leaf in self.leaves if leaf.requires_grad]
+        found = iter(
+            torch.autograd.grad(
+                [o for o, _ in pairs], wanted, [g for _, g in pairs], retain_graph=True, allow_unused=True
+            )
+        )
+        return [next(found) if leaf.requires_grad else None for leaf in self.leaves]
+
+
+class _Step(torch.autograd.Function):
+    """Runs a :class:`_Function`, and says when it is differentiated."""
 
     @staticmethod
-    def forward(ctx: Any, passed_back: Any, *tensors: Tensor) -> Any:
-        ctx.passed_back = passed_back
-        outputs = [t.view_as(t) for t in tensors]
-        ctx.mark_non_differentiable(*[o for o, t in zip(outputs, tensors, strict=True) if not t.requires_grad])
-        return tuple(outputs)
+    def forward(ctx: Any, function: _Function, *inputs: Tensor) -> Any:
+        ctx.function = function
+        ctx.set_materialize_grads(False)
+        outputs = [(t.detach().clone(), t.requires_grad) for t in function.run(inputs)]
+        ctx.mark_non_differentiable(*[t for t, flows in outputs if not flows])
+        return tuple(t for t, _ in outputs)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        ctx.passed_back(gradients)
-        return (None, *gradients)
+    def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
+        ctx.function.passed_back(cotangents)
+        return (None, *ctx.function.gradients(cotangents))
 
 
-def _copied(value: Any, *, gradient: bool) -> Any:
-    return with_tensors(value, iter([t.clone() if gradient else t.detach().clone() for t in tensors_in(value)]))
+def _copied(value: Any) -> Any:
+    return with_tensors(value, iter([t.detach().clone() for t in tensors_in(value)]))

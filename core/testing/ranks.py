@@ -19,7 +19,7 @@ from groundup.core.technique import Technique
 from groundup.core.tensors import outline, same, tensors_in, with_tensors
 from groundup.core.testing.answers import check_dtypes
 from groundup.core.testing.compare import Mismatch
-from groundup.core.testing.parts import on_rank
+from groundup.core.testing.parts import Event, on_rank
 from groundup.core.testing.switch import Switch, Transfer
 
 __all__ = ["LocalRanks", "PerRank", "as_impl", "outcome", "per_rank"]
@@ -95,6 +95,10 @@ class LocalGroup:
     def traffic(self) -> list[Transfer]:
         """Return what the ranks have sent so far: rank 0's transfers in order, then rank 1's ..."""
         return sorted(self._switch.traffic, key=lambda transfer: transfer.rank)
+
+    def messages(self) -> list[Event]:
+        """Return the same as events, in the order in which they came: each holds its ``Transfer``."""
+        return list(self._switch.messages)
 
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
         if name.startswith("_") or not callable(getattr(self._implementation, name, None)):

@@ -15,6 +15,7 @@ from torch import Tensor
 from groundup.core.communicator import POINT_TO_POINT, Call, wire_bytes
 from groundup.core.plain import plain
 from groundup.core.testing.compare import Mismatch
+from groundup.core.testing.parts import Event, now, watcher
 
 __all__ = ["Deadlock", "Disagreement", "Switch", "Transfer"]
 
@@ -30,12 +31,14 @@ class Disagreement(Mismatch):
 @plain
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What one rank sent in one call; ``to`` is None for a collective."""
+    """What one rank sent in one call, empty messages too; ``to`` is None for a collective."""
 
     rank: int
     kind: str
     to: int | None
     bytes: int
+    shapes: tuple[tuple[int, ...], ...] = ()
+    dtypes: tuple[torch.dtype, ...] = ()
 
 
 @dataclass(eq=False)
@@ -60,6 +63,9 @@ class Switch:
     def __init__(self, size: int) -> None:
         self.size = size
         self.traffic: list[Transfer] = []
+        self.messages: list[Event] = []
+        """The same, in the order in which they were sent, beside the events of parts."""
+        self._watch = watcher()
         self.newest = [0] * size  # tickets: each rank's grow from call to call
         self.failure: Mismatch | None = None
         self.done: dict[tuple[int, int], list[Tensor]] = {}
@@ -89,8 +95,8 @@ class Switch:
             return
         entry = _Open(rank, call, place)
         self.open[rank, ticket] = entry
-        if sent := wire_bytes(call, rank, self.size):
-            self.traffic.append(Transfer(rank, call.kind, call.to, sent))
+        if call.kind != "recv" and (self.size > 1 or call.kind in POINT_TO_POINT):
+            self._note(rank, call)
         if call.kind in POINT_TO_POINT:
             entry.missing = (call.to is not None) + (call.source is not None)
             if call.to is not None:
@@ -101,6 +107,14 @@ class Switch:
                 self._pair(call.source, rank)
         else:
             self._join(rank, ticket, entry)
+
+    def _note(self, rank: int, call: Call) -> None:
+        shapes = tuple(tuple(t.shape) for t in call.tensors)
+        dtypes = tuple(t.dtype for t in call.tensors)
+        transfer = Transfer(rank, call.kind, call.to, wire_bytes(call, rank, self.size), shapes, dtypes)
+        self.traffic.append(transfer)
+        self.messages.append(Event(now(), "message", "group", call.kind, (transfer,), rank=rank))
+        self._watch(self.messages[-1])
 
     def wait(self, rank: int, ticket: int) -> None:
         """Take note that ``rank`` does nothing until its call ``ticket`` is done."""

@@ -15,7 +15,7 @@ import pytest
 from groundup.core.testing.compare import forgiving_changes, watching_gradients
 from groundup.core.testing.hypothesis_internals import DataObject, choices_of
 from groundup.core.testing.literals import literal
-from groundup.core.testing.parts import watching_parts
+from groundup.core.testing.parts import Event, watching_parts
 from groundup.core.testing.stateful import ImplMachine, run_again
 from groundup.grader.judging.local import traced
 from groundup.grader.judging.subject import Subject
@@ -52,15 +52,23 @@ class Case:
         The case is left as it was, whatever ``implementation`` does to its inputs.
         """
         trace: Trace = []
+        events: list[Event] = []  # since the last call that has ended: ranks are in no order among each other
 
         def note(name: str, answer: Any) -> None:
+            for event in sorted(events, key=lambda event: -1 if event.rank is None else event.rank):
+                trace.append((f"{event.part}.{event.method}", [event.kind, event.rank, event.args, event.answer]))
+            events.clear()
             trace.append((name, answer))
+
+        def seen(event: Event) -> None:
+            if sent or event.kind != "message":
+                events.append(event)
 
         followed = traced(implementation, note, like, guarded=True, sent=sent)
         with (
             forgiving_changes(lambda change: None) if self.forgives else contextlib.nullcontext(),
             watching_gradients(lambda found: note("gradient", found)),
-            watching_parts(lambda event: note(f"{event.part}.{event.method}", [event.kind, event.args, event.answer])),
+            watching_parts(seen),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing

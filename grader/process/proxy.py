@@ -18,6 +18,7 @@ from groundup.core.plain import field_names, is_plain
 from groundup.core.tensors import tensors_in, with_tensors
 from groundup.core.testing.answers import check_dtypes
 from groundup.core.testing.compare import ChangedInput, note_change
+from groundup.core.testing.parts import Event
 from groundup.core.testing.ranks import arguments_of
 from groundup.core.testing.switch import Switch, Transfer
 from groundup.grader.process.attempt import AttemptProcess
@@ -137,6 +138,10 @@ class RemoteGroup:
     def traffic(self) -> list[Transfer]:
         """Return what the ranks have sent so far: rank 0's transfers in order, then rank 1's ..."""
         return sorted(self._switch.traffic, key=lambda transfer: transfer.rank)
+
+    def messages(self) -> list[Event]:
+        """Return the same as events, in the order in which they came: each holds its ``Transfer``."""
+        return list(self._switch.messages)
 
     def events(self) -> list[list[tuple[str, float, float, int]]]:
         """Return what each rank did when, in a lab: see ``ProcessGroupCommunicator``."""

@@ -205,12 +205,15 @@ def test_a_step_sends_what_the_formula_says(setting: Setting) -> Property:
         (size, model, options) for size in setting.sizes for model in setting.models for options in setting.options
     ]
 
-    @given(group=st.sampled_from([*sizes, (1, setting.models[0], setting.options[0])]))
-    def holds(impl: Any, group: tuple[int, Any, Mapping[str, Any]]) -> None:
-        size, model, options = group
+    @given(chosen=st.sampled_from([*sizes, (1, setting.models[0], setting.options[0])]))
+    def holds(impl: Any, chosen: tuple[int, Any, Mapping[str, Any]]) -> None:
+        size, model, options = chosen
         case = random_case(setting, size, model, 0, options, dtype=FLOATS[size % 2])
-        step = setting.step(setting.group(impl, case), case)
+        group = setting.group(impl, case)
+        step = setting.step(group, case)
         check_sent(step.sent, lambda rank: setting.sends(case, rank) if size > 1 else [], of="in a step")
+        dtypes = {dtype for transfer in group.traffic() for dtype in transfer.dtypes}
+        assert_equal(dtypes - {FLOATS[size % 2]}, set(), what="other dtypes than the parameters' in what is sent")
 
     return holds
 

@@ -5,14 +5,16 @@ What the ranks send each other is counted by the judge, and tells which buckets 
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundup.core.models import MultiTaskMLP, Params
-from groundup.core.testing import Mismatch, after, assert_equal, claim, hole, rejects
+from groundup.core.models import Linears, MultiTaskMLP, Params
+from groundup.core.testing import Event, Mismatch, after, assert_equal, claim, handed, hole, rejects
 from groundup.core.testing.laws import parallel as laws
 from groundup.core.testing.laws.parallel import ONE_LAYER, THREE_TASKS, TWO_LAYERS, Case, all_reduce_bytes, check_sent
 
@@ -179,6 +181,32 @@ def test_a_bucket_is_started_by_its_last_gradient(impl: Any, arrived: Arrivals) 
         complete = next((k for k, bucket in enumerate(buckets) if not here.issuperset(bucket)), len(buckets))
         of = f"once {', '.join(arrived.order[:count])} have come"
         check_sent(laws.sent(group, 2), lambda _, count=complete: expected[:count], of=of)  # type: ignore[misc]
+
+
+@claim(
+    "Buckets leave while the backward pass goes on: when it reaches the first layer, every bucket without a gradient "
+    "of that layer is on its way.",
+    zh="反向传播还在进行时桶就已发出：轮到第一层时，凡是不含该层梯度的桶都已在途中。",
+)
+@hole(5)
+@after(test_a_step_sends_what_the_formula_says)
+@given(model=st.sampled_from((ONE_LAYER, TWO_LAYERS)), options=st.sampled_from(DATA_PARALLEL.options))
+def test_buckets_leave_while_the_backward_pass_goes_on(impl: Any, model: MultiTaskMLP, options: dict[str, int]) -> None:
+    events: list[Event] = []
+    case = laws.random_case(DATA_PARALLEL, 2, replace(model, linears=handed(Linears(), events)), 0, options)
+    group = DATA_PARALLEL.group(impl, case)
+    DATA_PARALLEL.step(group, case)
+    first = set(model.layers()[0])
+    early = list(itertools.takewhile(first.isdisjoint, planned(case.params, case.options["bucket_bytes_cap"])))
+    for rank in range(case.size):
+        ends = max(event.at for event in events if event.kind == "backward" and event.rank == rank)
+        gone = sum(event.at < ends for event in group.messages() if event.rank == rank)
+        if gone < len(early):
+            raise Mismatch(
+                f"rank {rank} holds buckets back until the backward pass has ended",
+                f"{len(early)} bucket(s) started before it reaches the first layer",
+                f"{gone} bucket(s)",
+            )
 
 
 test_training_equals_training_on_one_machine = laws.test_training_equals_training_on_one_machine(

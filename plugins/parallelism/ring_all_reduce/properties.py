@@ -19,12 +19,12 @@ from groundup.core.testing.laws.collective import FLOATS, Given, on_ranks, rows
 RING = laws.Setting()
 
 
-def ring(sent: Sequence[Transfer], size: int, messages: int, each: int) -> None:
-    """Check that every rank has sent so many messages of ``each`` bytes, one to one, all to the same neighbour.
+def ring(sent: Sequence[Transfer], size: int, messages: int, chunk: int, dtype: torch.dtype) -> None:
+    """Check that every rank has sent so many messages of one ``chunk``, one to one, all to the same neighbour.
 
-    Which neighbour is free, but all ranks turn the same way. What holds no bytes is not counted.
+    Which neighbour is free, but all ranks turn the same way. Chunks without elements may be sent or left out.
     """
-    count = messages if each else 0
+    each = chunk * dtype.itemsize
     for rank in range(size):
         own = [transfer for transfer in sent if transfer.rank == rank]
         if together := [transfer.kind for transfer in own if transfer.to is None]:
@@ -33,12 +33,13 @@ def ring(sent: Sequence[Transfer], size: int, messages: int, each: int) -> None:
                 "send, recv and exchange alone",
                 ", ".join(dict.fromkeys(together)),
             )
-        lengths = [transfer.bytes for transfer in own]
-        if lengths != [each] * count:
+        told = [f"{transfer.bytes} bytes of {', '.join(map(str, transfer.dtypes))}" for transfer in own]
+        right = [f"{each} bytes of {dtype}"] * messages
+        if told != right and not (each == 0 and told in ([], right)):
             raise Mismatch(
                 f"rank {rank} of {size} sends other messages",
-                f"{count} message(s) of {each} bytes" if count else "nothing sent",
-                f"bytes: {', '.join(map(str, lengths))}" if lengths else "no message",
+                f"{messages} message(s) of {each} bytes of {dtype}" if each else "nothing sent, or empty chunks",
+                ", ".join(told) or "no message",
             )
     turns = sorted({((transfer.to or 0) - transfer.rank) % size for transfer in sent})
     if len(turns) > 1 or not {*turns} <= {1, size - 1}:
@@ -69,7 +70,7 @@ test_all_gather_puts_the_chunk_of_rank_r_into_row_r = laws.test_all_gather_puts_
 def test_each_half_sends_n_minus_1_chunks_to_one_neighbour(impl: Any, given: Given, call: str) -> None:
     group, chunk = impl(given.size), given.ranks[0][0]
     getattr(group, call)(per_rank([own[0] for own in given.each()]) if call == "all_gather" else given.each())
-    ring(group.traffic(), given.size, given.size - 1, chunk.numel() * chunk.element_size())
+    ring(group.traffic(), given.size, given.size - 1, chunk.numel(), chunk.dtype)
 
 
 test_all_reduce_gives_every_rank_the_sum = laws.test_all_reduce_gives_every_rank_the_sum(RING, hole=3)
@@ -88,7 +89,7 @@ def test_all_reduce_sends_2_n_minus_1_chunks_to_one_neighbour(impl: Any, given: 
     group, tensor = impl(given.size), given.ranks[0]
     group.all_reduce(given.each())
     chunk = math.ceil(tensor.numel() / given.size)
-    ring(group.traffic(), given.size, 2 * (given.size - 1), chunk * tensor.element_size())
+    ring(group.traffic(), given.size, 2 * (given.size - 1), chunk, tensor.dtype)
 
 
 test_what_one_rank_brings_arrives_everywhere_once = laws.test_what_one_rank_brings_arrives_everywhere_once(RING, hole=3)
