@@ -209,7 +209,7 @@ def test_neither_branch_sees_the_other(setting: Setting) -> Property:
         more=st.sampled_from([1, 2, 4]),
     )
     def holds(impl: Any, shape: Any, held: int, parent_first: bool, more: int) -> None:
-        watched = setting.watch(impl, setting.room(shape, held + more, 2))
+        watched = setting.watch(impl, setting.room(shape, held + more, 3))
         watched.fill(9, held)
         watched.fork(9, 3)
         first, second = (9, 3) if parent_first else (3, 9)
