@@ -91,7 +91,10 @@ def test_every_rank_begins_with_rank_zeros_parameters(setting: Setting) -> Prope
         group = setting.group(impl, case)
         shards = group.shard(per_rank(unlike))
         begun = sum(transfer.bytes for transfer in group.traffic())
-        check_whole(setting.whole(group, shards), first, what="the shards")
+        whole = setting.whole(group, shards)
+        check_whole(whole, first, what="the shards")
+        for rank, own in enumerate(whole):
+            assert_equal(list(own), list(first), what=f"the order of names in the shards of rank {rank}")
         assert_equal(begun, setting.begun(case), what="the bytes that shard sends in all")
 
     return holds
@@ -252,6 +255,7 @@ def test_training_equals_training_on_one_machine(setting: Setting) -> Property:
                     tolerance = sum_tolerance(torch.float64, 1000, 10.0)
                     assert_close(value, alone[name], dtype=torch.float64, tolerance=tolerance, what=what)
                     assert_equal(value, whole[0][name], what=f"{what}, next to rank 0's,")
+        check_whole(group.gather(per_rank(shards)), whole[0], what="the gathered parameters")
 
     return holds
 
