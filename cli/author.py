@@ -54,6 +54,7 @@ def check(
     exercise        the exercise on disk is what the solution generates
     stub            the stub ends 'not started'
     solution        the solution passes with every seed
+    hints           what the last hints give as code passes, put into the stub together
     budget          it is graded in less than 3 seconds
     misconceptions  every misconception is found out with every seed
     cheats          zeros, flipped signs, changed inputs ... are found out
@@ -80,7 +81,7 @@ def check(
                 findings.append(finding)
                 if not as_json:
                     _show(finding, places)
-    sound = not any(f.problems for f in findings)
+    sound = not any(f.problems for f in findings) and bool(techniques or not registry().problems)
     if as_json:
         print_json({"sound": sound, "findings": [vars(f) for f in findings]})
     raise SystemExit(0 if sound else EXIT_BROKEN)

@@ -17,6 +17,7 @@ SENTENCES = {
     "what holds": "看看满足哪些性质",
     "what holds of your attempt": "看看你的作答满足哪些性质",
     "not written yet": "尚未编写",
+    "broken": "已损坏",
     "stopped.": "已停止。",
     "the fault is not your attempt's. Please report it, with the lines above.": (
         "这不是你的作答的问题。请连同上面的内容一起报告。"
@@ -198,6 +199,8 @@ SENTENCES = {
     "passed": "通过",
     ", died": "，进程终止",
     "{mark}, of the older version {version}": "{mark}（旧的第 {version} 版）",
+    "graded against version {version}; what changed: {changes}": "按第 {version} 版评判；此后的变化：{changes}",
+    "The verdict before this one was {changes}": "上一次结果{changes}",
     "{mark}: grade it again": "{mark}：请重新评判",
     "{passed}; the latest {latest}": "{passed}；最近一次 {latest}",
     # run

@@ -8,7 +8,7 @@ import itertools
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 from groundup.cli.words import LANGUAGES, speak, spoken_language, tr
 
 if TYPE_CHECKING:
+    from groundup.core.errors import PluginProblem
     from groundup.core.registry import Registry
     from groundup.core.technique import Roadmap, Technique
     from groundup.grader.learner.state import State
@@ -26,22 +27,36 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 DAYS = 14
 DEFAULT_ROADMAP = "fourteen-days"
+TOLD = "groundup.told"
+"""In the meta of click's context, the problems of plugins that this command has told of."""
+
+
+def registry() -> Registry:
+    """Return what the installed plugins declare; a broken plugin is reported once, on stderr."""
+    return registry_in(spoken_language())
 
 
 @functools.cache
-def registry() -> Registry:
-    """Return what the installed plugins declare; a broken plugin is reported once, on stderr."""
+def registry_in(lang: str) -> Registry:
+    """Return what the installed plugins declare, its texts in ``lang`` at hand. English is read without any other."""
     from groundup.core.registry import Registry
 
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not what the command reports
-        found = Registry()
+        found = Registry() if lang == "en" else registry_in("en").in_language(lang)
+    context = click.get_current_context(silent=True)
+    already: list[PluginProblem] = context.meta.setdefault(TOLD, []) if context else []
     for problem in found.problems:
-        click.echo(f"learn: {problem}", err=True)
+        if problem not in already:
+            click.echo(f"learn: {problem}", err=True)
+            already.append(problem)
     return found
 
 
 def technique_named(name: str) -> Technique:
-    """Return the technique called ``name``. Raises UnknownName, UsageProblem; a day's name is told from others."""
+    """Return the technique called ``name``. Raises UnknownName, UsageProblem, PluginProblem.
+
+    A day's name is told from others.
+    """
     from groundup.core.errors import UnknownName, UsageProblem
 
     try:
@@ -50,6 +65,7 @@ def technique_named(name: str) -> Technique:
         days = {d.name: d for r in registry().roadmaps.values() for d in r.days}
         if name not in days:
             raise
+    stop_at_a_broken_one(days[name].techniques)
     written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
     if written:
         names = tr(" and ").join(written)
@@ -58,6 +74,27 @@ def technique_named(name: str) -> Technique:
         )
     told = tr("{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name)
     raise UsageProblem(told)
+
+
+def stop_at_a_broken_one(identities: Iterable[str]) -> None:
+    """Raise PluginProblem where one of the techniques is kept away by its plugin's being broken."""
+    for identity in identities:
+        if problem := registry().problem_of(identity):
+            raise problem
+
+
+def broken_attempts(workspace: Workspace) -> list[PluginProblem]:
+    """Return what is wrong with the plugins that the learner has attempts for, and that cannot be loaded."""
+    from groundup.core.technique import file_of
+
+    return [p for identity, p in registry().broken.items() if (workspace.folder / file_of(identity)).is_file()]
+
+
+def why_absent(identity: str) -> str:
+    """Return, in a word or two, why there is no technique of that id."""
+    if registry().problem_of(identity):
+        return click.style(tr("broken"), fg="red")
+    return click.style(tr("not written yet"), dim=True)
 
 
 def roadmap_of(workspace: Workspace | None) -> Roadmap:

@@ -22,7 +22,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import wrapped
 from groundup.cli.names import COMMANDS, spoken
-from groundup.cli.words import told, tr
+from groundup.cli.words import LANGUAGES, told, tr
 from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
 
 LAYERS_ABOVE = {"landlock": "namespaces", "process": "landlock"}
@@ -212,7 +212,8 @@ def _plugins() -> Finding:
 
     known = registry()
     commands, refused = plugin_commands(known, COMMANDS)
-    if problems := [*known.problems, *refused, *question_kinds(known)[1]]:
+    translated = [p for lang in LANGUAGES for p in known.in_language(lang).problems if p not in known.problems]
+    if problems := [*known.problems, *translated, *refused, *question_kinds(known)[1]]:
         return Finding("plugins", "broken", "; ".join(map(str, problems)))
     techniques, roadmaps = len(known.techniques), len(known.roadmaps)
     counted = (

@@ -16,6 +16,7 @@ from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
     attempt_in,
+    broken_attempts,
     demand_containment,
     find_workspace,
     first_day,
@@ -28,7 +29,7 @@ from groundup.cli.context import (
     shown,
     technique_named,
 )
-from groundup.cli.layout import width
+from groundup.cli.layout import width, wrapped
 from groundup.cli.names import spoken
 from groundup.cli.words import told, tr
 from groundup.core.errors import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from groundup.grader.judging.judge import Judge
     from groundup.grader.judging.property_run import Tell
     from groundup.grader.judging.verdict import PropertyResult, Verdict
+    from groundup.grader.learner.records import Standing
     from groundup.grader.learner.state import State
     from groundup.grader.learner.workspace import Workspace
 
@@ -110,6 +112,8 @@ def command(
         workspace = None if file else find_workspace()
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
+        if everything and workspace:
+            codes += [problem.exit_code for problem in broken_attempts(workspace)]
         state = stack.enter_context(open_state(workspace)) if workspace else None
         from groundup.grader.judging.cores import cores_for_copies
         from groundup.grader.judging.judge import Judge
@@ -118,6 +122,7 @@ def command(
         for number, chosen in enumerate(techniques):
             try:
                 path = file or attempt_in(workspace, chosen)  # type: ignore[arg-type]
+                before = state.last_scores().get(chosen.id) if state else None
                 verdict = _graded(judge, state, chosen, path, seed, thorough, _tell if events else None)
             except GroundupError as problem:
                 if not everything:
@@ -131,7 +136,7 @@ def command(
             if events:
                 _print_event("verdict", verdict)
             elif not as_json:
-                _show(verdict, chosen, judge.lang, first=number == 0, file=file, alone=not everything)
+                _show(verdict, chosen, judge.lang, before, first=number == 0, file=file, alone=not everything)
     if as_json:
         data = [v.model_dump(mode="json") for v in verdicts]
         print_json(data if everything else data[0])
@@ -152,6 +157,8 @@ def _techniques(name: str | None, file: Path | None, workspace: Workspace | None
         raise NoWorkspace(makes)
     started = [t for t in registry().techniques.values() if workspace.attempt_path(t).is_file()]
     if not started:
+        for problem in broken_attempts(workspace):
+            raise problem
         raise UsageProblem(
             tr("You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day())
         )
@@ -190,12 +197,17 @@ def _graded(
     return grading.verdict
 
 
-def _show(verdict: Verdict, technique: Technique, lang: str, *, first: bool, file: Path | None, alone: bool) -> None:
-    from groundup.cli.show import show_next_steps, show_verdict
+def _show(
+    verdict: Verdict, technique: Technique, lang: str, before: Standing | None, *,
+    first: bool, file: Path | None, alone: bool,
+) -> None:  # fmt: skip
+    from groundup.cli.show import changes_since, show_next_steps, show_verdict
 
     if not first:
         click.echo()
     show_verdict(verdict, technique, lang)
+    if before and (changes := changes_since(technique, before.version, lang)):
+        click.echo("\n" + wrapped(tr("The verdict before this one was {changes}", changes=changes), first="  "))
     if alone:
         show_next_steps(verdict, technique, str(file) if file else None)
 

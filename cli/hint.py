@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -63,6 +64,8 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
     for shown in hints[:number]:
         click.echo("\n" + wrapped(say(shown, language(lang)), first="  "))
     more = len(hints) - number
+    if not more and (code := found.holes[hole - 1].code):
+        click.echo("\n" + textwrap.indent(code.rstrip("\n"), "      "))
     count_of_hints = tr("Hint {number} of {total}.", number=number, total=len(hints))
     click.echo(f"\n{count_of_hints}" + ("" if more else tr(" There are no more for this hole.")))
     further = [(f"hint {found.name} {hole}", tr("one step further"))] if more else []

@@ -18,6 +18,7 @@ from groundup.cli.context import (
     print_json,
     registry,
     say,
+    why_absent,
 )
 from groundup.cli.layout import padded, show_next, table, width
 from groundup.cli.words import tr
@@ -52,7 +53,7 @@ def _show_roadmaps(standings: Mapping[str, str], lang: str) -> None:
             for identity in day.techniques:
                 word = standings.get(identity, "")
                 if identity not in registry().techniques:
-                    word = click.style(tr("not written yet"), dim=True)
+                    word = why_absent(identity)
                 click.echo(f"      {padded(identity, places)}  {word}".rstrip())
         click.echo()
 
@@ -79,6 +80,8 @@ def _standings() -> dict[str, str]:
 
 def _as_data(tracks: Mapping[str, list[Technique]], lang: str) -> dict[str, object]:
     written = registry().techniques
+    named = {i for roadmap in registry().roadmaps.values() for day in roadmap.days for i in day.techniques}
+    broken = {i for i in named if registry().problem_of(i)}
     return {
         "roadmaps": [
             {
@@ -88,7 +91,10 @@ def _as_data(tracks: Mapping[str, list[Technique]], lang: str) -> dict[str, obje
                     {
                         "name": day.name,
                         "title": say(day.title, lang),
-                        "techniques": [{"id": i, "written": i in written} for i in day.techniques],
+                        "techniques": [
+                            {"id": i, "written": i in written or i in broken, "broken": i in broken}
+                            for i in day.techniques
+                        ],
                     }
                     for day in roadmap.days
                 ],

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from groundup.cli.context import lang_option, speak_first
+from groundup.cli.context import TOLD, lang_option, speak_first
 from groundup.cli.names import COMMANDS, called, spoken
 from groundup.cli.words import told, tr
 
@@ -33,13 +33,15 @@ Exit codes  0  all held, or done
 class Problem(click.ClickException):
     """A GroundupError on its way out: its message, and its exit code."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: int, *, is_told: bool = False) -> None:
         super().__init__(message)
         self.exit_code = exit_code  # type: ignore[misc]
+        self.is_told = is_told
 
     def show(self, file: Any = None) -> None:
-        """Print the message to stderr."""
-        click.echo(f"learn: {spoken(self.message)}", err=True)
+        """Print the message to stderr, unless it was told when the plugins were loaded."""
+        if not self.is_told:
+            click.echo(f"learn: {spoken(self.message)}", err=True)
 
 
 class Refusal(click.ClickException):
@@ -129,7 +131,7 @@ class Learn(click.Group):
             _need_a_folder()
             return super().invoke(ctx)
         except GroundupError as error:
-            raise Problem(told(str(error)), error.exit_code) from error
+            raise Problem(told(str(error)), error.exit_code, is_told=error in ctx.meta.get(TOLD, ())) from error
         except click.ClickException as error:
             raise Refusal(error) from error
         except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from groundup.cli.context import (
     registry,
     say,
     shown,
+    stop_at_a_broken_one,
 )
 from groundup.cli.layout import padded, width, wrapped
 from groundup.cli.names import called
@@ -97,6 +98,8 @@ def command(
     elif language(lang) == "zh":
         _tell_of_the_font()
     missed = [r for r in runs if r.outcome.mark and not r.outcome.mark.reached and not quick]
+    if everything:
+        stop_at_a_broken_one(registry().broken)
     raise SystemExit(EXIT_FELL_SHORT if missed else 0)
 
 
@@ -233,8 +236,8 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
         values = [r.outcome.figures[number] for r in runs]
         columns = "".join(f"{_number(v.value):>14}" for v in values)
         click.echo(f"  {padded(name, 48)}{columns}  {values[0].unit}".rstrip())
-        if values[0].published:
-            click.echo(f"      {say(values[0].published, lang)}")
+        for text in values[0].beside(lang):
+            click.echo(f"      {text}")
     for run in runs:
         if run.outcome.mark and not quick:
             reached, missed = "✓ " + tr("reached"), "✗ " + tr("missed")

@@ -11,7 +11,7 @@ import click
 from groundup.cli.context import say
 from groundup.cli.layout import line_width, padded, show_next, width, wrapped
 from groundup.cli.names import spoken
-from groundup.cli.words import told, tr
+from groundup.cli.words import spoken_language, told, tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -208,6 +208,21 @@ def standing(technique: Technique, row: Standing | None, started: bool) -> str:
     if not row.ever_passed or row.outcome == "passed":
         return mark
     return tr("{passed}; the latest {latest}", passed=mark, latest=latest)
+
+
+def what_changed(technique: Technique, row: Standing | None, lang: str) -> str:
+    """Return what changed since the version that counts for the learner, a pass or else the latest verdict."""
+    if row is None or not row.is_older(technique.version):
+        return ""
+    return changes_since(technique, row.passed_version or row.version, lang)
+
+
+def changes_since(technique: Technique, version: int, lang: str) -> str:
+    """Return what changed since ``version``, where the manifest tells it."""
+    gap = "" if spoken_language() == "zh" else " "
+    changes = gap.join(say(change.text, lang) for change in technique.changed_since(version))
+    told = tr("graded against version {version}; what changed: {changes}", version=version, changes=changes)
+    return told if changes else ""
 
 
 def tell_undiagnosed(problem: str) -> None:

@@ -19,6 +19,8 @@ from groundup.cli.context import (
     roadmap_of,
     say,
     shown,
+    stop_at_a_broken_one,
+    why_absent,
 )
 from groundup.cli.layout import show_next, table
 from groundup.cli.words import tr
@@ -54,8 +56,8 @@ def command(name: str, lang: str | None) -> None:
     if day:
         click.echo(click.style(day.name, bold=True) + f"  {say(day.title, language(lang))}\n")
     put = _put(workspace, wanted) if workspace else []
-    unwritten = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
-    _show(workspace, put, unwritten)
+    absent = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
+    _show(workspace, put, absent)
     if put:
         first = next((t for t, new, passed in put if not passed), put[-1][0])
         assert workspace is not None
@@ -68,6 +70,7 @@ def command(name: str, lang: str | None) -> None:
         show_next(("grade --all", tr("everything that you have started")), ("status", tr("where you stand")))
     else:
         show_next(("list", tr("what there is")))
+    stop_at_a_broken_one(absent)
 
 
 def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list[Technique]]:
@@ -106,9 +109,9 @@ def _put(workspace: Workspace, wanted: Sequence[Technique]) -> list[tuple[Techni
     return done
 
 
-def _show(workspace: Workspace | None, put: Sequence[tuple[Technique, bool, bool]], unwritten: Sequence[str]) -> None:
+def _show(workspace: Workspace | None, put: Sequence[tuple[Technique, bool, bool]], absent: Sequence[str]) -> None:
     where = [""] if put else []  # the column of paths
-    rows = [[identity, *where, click.style(tr("not written yet"), dim=True)] for identity in unwritten]
+    rows = [[identity, *where, why_absent(identity)] for identity in absent]
     for technique, new, passed in put:
         assert workspace is not None
         what = tr("new") if new else tr("passed already") if passed else tr("there already, left as it is")

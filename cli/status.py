@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +18,7 @@ from groundup.cli.context import (
     registry,
     roadmap_of,
     say,
+    why_absent,
 )
 from groundup.cli.layout import padded, show_next, width, wrapped
 from groundup.cli.words import tr
@@ -49,7 +50,7 @@ def command(as_json: bool = False, lang: str | None = None) -> None:
     with open_state(workspace) as state:
         standings = state.last_scores()
     if as_json:
-        print_json(_as_data(workspace, standings))
+        print_json(_as_data(workspace, standings, lang))
         return
     _show(workspace, standings, lang)
 
@@ -67,25 +68,41 @@ def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) ->
     for day in roadmap.days:
         written = [techniques[i] for i in day.techniques if i in techniques]
         done = written and len(written) == len(day.techniques) and all(t in passed for t in written)
-        unwritten = click.style("  " + tr("(not written yet)"), dim=True) if day.techniques and not written else ""
+        broken = [i for i in day.techniques if i not in techniques and registry().problem_of(i)]
+        is_unwritten = day.techniques and not written and not broken
+        unwritten = click.style("  " + tr("(not written yet)"), dim=True) if is_unwritten else ""
         click.echo(f"  {click.style('✓', fg='green') if done else ' '} {day.name:<8}{say(day.title, lang)}{unwritten}")
         for technique in written:
-            _show_technique(technique, standings.get(technique.id), technique in started, places)
+            _show_technique(technique, standings.get(technique.id), technique in started, places, lang)
+        _show_absent(broken, standings, places)
     if outside:
         click.echo("    " + tr("beside the roadmap"))
         for technique in outside:
-            _show_technique(technique, standings.get(technique.id), True, places)
-    if gone := [i for i in standings if i not in techniques]:
+            _show_technique(technique, standings.get(technique.id), True, places, lang)
+    in_a_day = {i for day in roadmap.days for i in day.techniques}
+    gone = [i for i in standings if i not in techniques]
+    if broken := [i for i in gone if registry().problem_of(i)]:
+        _show_absent([i for i in broken if i not in in_a_day], standings, places)
+    if gone := [i for i in gone if i not in broken]:
         click.echo("    " + tr("no plugin that is installed here declares these"))
         for identity in gone:
             _show_row(identity, standings[identity], _stand_alone(standings[identity]), places)
     _show_next(started, passed, roadmap.days)
 
 
-def _show_technique(technique: Technique, row: Standing | None, started: bool, places: int) -> None:
-    from groundup.cli.show import standing
+def _show_technique(technique: Technique, row: Standing | None, started: bool, places: int, lang: str) -> None:
+    from groundup.cli.show import standing, what_changed
 
     _show_row(technique.id, row, standing(technique, row, started), places)
+    if changed := what_changed(technique, row, lang):
+        click.echo(wrapped(changed, first=" " * 14))
+
+
+def _show_absent(identities: Sequence[str], standings: Mapping[str, Standing], places: int) -> None:
+    """Show the techniques whose plugins are broken, and how the learner stood with them."""
+    for identity in identities:
+        row, why = standings.get(identity), why_absent(identity)
+        _show_row(identity, row, why if row is None else f"{_stand_alone(row)}; {why}", places)
 
 
 def _show_row(identity: str, row: Standing | None, word: str, places: int) -> None:
@@ -119,7 +136,9 @@ def _show_next(started: list[Technique], passed: list[Technique], days: tuple[Da
         click.echo("\n" + tr("Everything that is written is passed."))
 
 
-def _as_data(workspace: Workspace, standings: Mapping[str, Standing]) -> dict[str, object]:
+def _as_data(workspace: Workspace, standings: Mapping[str, Standing], lang: str) -> dict[str, object]:
+    from groundup.cli.show import what_changed
+
     techniques = registry().techniques
     return {
         "workspace": str(workspace.folder),
@@ -127,11 +146,13 @@ def _as_data(workspace: Workspace, standings: Mapping[str, Standing]) -> dict[st
             {
                 "id": identity,
                 "installed": t is not None,
+                "broken": t is None and registry().problem_of(identity) is not None,
                 "started": bool(t and workspace.attempt_path(t).exists()),
                 "passed": bool(row and row.ever_passed),
                 "passed_version": row.passed_version if row else None,
                 "version": t.version if t else None,
                 "older": bool(t and row and row.is_older(t.version)),
+                "changed": what_changed(t, row, lang) if t else "",
                 "score": row.score if row else None,
                 "outcome": row.outcome if row else None,
                 "graded": row.attempts if row else 0,

@@ -349,7 +349,7 @@ def _printed_so_far(log: Path) -> bytes:
 def _files() -> Files:
     """Return what tells of every file that was imported, and of every distribution that there is, whether it changed.
 
-    Properties, solutions and labs do not count: each grade reads them as they are.
+    Properties, solutions and labs do not count: each grade reads them as they are. Manifests do.
     """
     files: Files = {}
     for module in list(sys.modules.values()):
@@ -364,7 +364,10 @@ def _files() -> Files:
                 path = f"{folder}/{name}" if name.endswith(".pth") else f"{folder}/{name}/entry_points.txt"
                 files[path] = _state_of(path)
     import groundup.plugins
+    from groundup.cli.context import registry_in
 
+    if registry_in.cache_info().currsize:  # else each grade reads the manifests
+        files |= registry_in("en").manifests()
     for folder in groundup.plugins.__path__:
         for track in [folder, *_modules_in(folder)]:
             files[track] = tuple(_modules_in(track))

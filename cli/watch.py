@@ -16,6 +16,7 @@ import click
 from groundup.cli.context import (
     TechniqueName,
     attempt_in,
+    broken_attempts,
     demand_containment,
     find_workspace,
     first_day,
@@ -23,6 +24,7 @@ from groundup.cli.context import (
     language,
     registry,
     roadmap_of,
+    stop_at_a_broken_one,
     technique_named,
 )
 from groundup.cli.words import tr
@@ -227,6 +229,8 @@ def _attempts(name: str | None, workspace: Workspace) -> dict[str, Path]:
     started = {id: path for id, path in everything.items() if path.is_file()}
     if name is None:
         if not started:
+            for problem in broken_attempts(workspace):
+                raise problem
             raise UsageProblem(
                 tr("You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day())
             )
@@ -237,6 +241,7 @@ def _attempts(name: str | None, workspace: Workspace) -> dict[str, Path]:
         return {technique.id: attempt_in(workspace, technique).resolve()}
     of_the_day = {id: path for id, path in started.items() if id in days[name].techniques}
     if not of_the_day:
+        stop_at_a_broken_one(days[name].techniques)
         raise UsageProblem(
             tr("You have started nothing of {name}: 'learn start {name}' puts its stubs there.", name=name)
         )

@@ -24,9 +24,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def techniques() -> Iterable[Technique]:  # type: ignore[empty-body]
-    """Return the techniques that this plugin teaches. Called when plugins are loaded; must not import torch.
+    """Return the techniques that this plugin teaches: ``[Technique.from_package(__name__)]``.
 
-    No two techniques have the same id. A plugin with anything wrong in what it declares is left out whole.
+    That reads ``technique.toml`` beside the module. Called when plugins are loaded; must not import torch. No two
+    techniques have the same id. A plugin with anything wrong in what it declares is left out whole; whoever asks for
+    what it would have declared is told what is wrong.
     """
 
 

@@ -1,27 +1,87 @@
 """Labs: runnable closed loops over a technique that measure what it is known for.
 
-A technique's ``lab.py`` declares ``LAB`` and a function ``run(bench)``. It is run once with the learner's
-implementations and once with the references, and never knows which. What it plots are points; what it found are
-figures, each beside the published one; whether it worked is its mark. A timeline, or a map of memory, is a chart of
-bars below the curves.
+A technique's ``lab.py`` has a function ``run(bench)``; its texts stand in ``[lab]`` of ``technique.toml``. It is run
+once with the learner's implementations and once with the references, and never knows which. What it plots are points;
+what it found are figures, each beside the published one; whether it worked is its mark. A timeline, or a map of memory,
+is a chart of bars below the curves::
+
+    return Outcome(
+        figures=(bench.figure("error", error), bench.figure("bytes", count, layers=2)),
+        mark=bench.mark(error < 0.1),
+    )
+
+A text of a figure or of the mark may have placeholders, ``{layers:,}``, which are filled in with what is given by that
+name. A lab.py that declares ``LAB``, and writes each ``Figure`` and ``Mark`` out, goes on working.
 """
 
 from __future__ import annotations
 
+import string
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from groundup.core.technique import Declared, TechniqueId, Text
+from groundup.core.declared import Declared, TechniqueId, Text, fill, say
+from groundup.core.errors import PluginProblem, nearest
 
-__all__ = ["Bench", "Figure", "Lab", "Mark", "Outcome"]
+__all__ = ["Bench", "Figure", "Foil", "Lab", "LabFigure", "LabMark", "Mark", "Outcome"]
+
+BY_ARITHMETIC = {"en": "by arithmetic: {formula}", "zh": "算式：{formula}"}
+
+
+class LabFigure(Declared):
+    """What is said of a number that a lab measures. The texts may have placeholders."""
+
+    name: Text = Field(description="what is measured")
+    unit: str = Field("", description="of the value: 'B', '%'")
+    published: Text | None = Field(None, description="the published figure with its source, like for like")
+    by_arithmetic: Text | None = Field(
+        None, description="the formula that it follows from, where it is not measured anywhere"
+    )
+
+    @model_validator(mode="after")
+    def _templates_can_be_filled(self) -> LabFigure:
+        for text in (self.name, self.published, self.by_arithmetic):
+            _check(text)
+        return self
+
+
+class LabMark(Declared):
+    """What a lab has to reach. The text may have placeholders."""
+
+    says: Text = Field(description="what holds where it is reached")
+
+    @model_validator(mode="after")
+    def _template_can_be_filled(self) -> LabMark:
+        _check(self.says)
+        return self
+
+
+class Foil(Declared):
+    """The variant that is run beside yours and the reference: without what the technique is for, the mark is missed.
+
+    It behaves as the technique's solution with a misconception's edit made, or with ``edit`` made.
+    """
+
+    technique: TechniqueId = Field(description="the one, of those that the lab uses, that the foil stands in for")
+    name: Text = Field(description="what it is called: 'without the clip'")
+    misconception: str | None = Field(None, description="the id of one in misconceptions.toml")
+    within: str | None = Field(None, alias="in", description="the function of the solution that `edit` is made in")
+    edit: tuple[str, str] | None = Field(None, description="what stands in the solution, and what stands there instead")
+
+    @model_validator(mode="after")
+    def _one_way_to_change(self) -> Foil:
+        if (self.misconception is None) == (self.edit is None) or (self.edit is None) != (self.within is None):
+            raise ValueError("give 'misconception', or 'edit' with 'in'")
+        return self
 
 
 class Lab(Declared):
     """What a lab is about, and how its points are drawn."""
 
-    title: Text
+    title: Text = Field(description="what is seen in it, as in a heading")
     uses: tuple[TechniqueId, ...] = Field(min_length=1, description="the techniques whose implementations it runs")
     x: Text = Field(description="label of the horizontal axis, with its unit")
     y: Text = Field(description="label of the vertical axis, with its unit")
@@ -32,6 +92,30 @@ class Lab(Declared):
     names: dict[str, Text] = Field(
         {}, description="what its curves, and the rows and kinds of its bars, are called in each language"
     )
+    figures: dict[str, LabFigure] = Field({}, description="what it measures, by the key that `bench.figure` is given")
+    mark: LabMark | None = Field(None, description="what it has to reach")
+    foil: Foil | None = Field(None, description="what is run beside, and misses the mark")
+
+    def figure(self, key: str, value: float, said: Mapping[str, object]) -> Figure:
+        """Return a declared figure with its value. Raises PluginProblem for a key, or a placeholder, that lacks."""
+        if (declared := self.figures.get(key)) is None:
+            near = nearest(key, self.figures)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.figures) or 'none'}"
+            raise PluginProblem(f"it reports the figure {key!r}, which [lab.figures] does not have; {hint}")
+        what = f"figure {key!r}"
+        return Figure(
+            name=_filled(declared.name, said, what),
+            value=value,
+            unit=declared.unit,
+            published=declared.published and _filled(declared.published, said, what),
+            by_arithmetic=declared.by_arithmetic and _filled(declared.by_arithmetic, said, what),
+        )
+
+    def marked(self, reached: bool, said: Mapping[str, object]) -> Mark:
+        """Return the declared mark with whether it was reached. Raises PluginProblem where there is none."""
+        if self.mark is None:
+            raise PluginProblem("it reports its mark, but there is no [lab.mark]")
+        return Mark(says=_filled(self.mark.says, said, "mark"), reached=reached)
 
 
 class Figure(Declared):
@@ -41,6 +125,16 @@ class Figure(Declared):
     value: float
     unit: str = ""
     published: Text | None = Field(None, description="the published figure with its source")
+    by_arithmetic: Text | None = Field(
+        None, description="the formula that it follows from, where it is not measured anywhere"
+    )
+
+    def beside(self, lang: str) -> list[str]:
+        """Return what is shown beside the value: what is published, and what it follows from."""
+        published = [say(self.published, lang)] if self.published else []
+        if self.by_arithmetic is None:
+            return published
+        return [*published, say(BY_ARITHMETIC, lang).format(formula=say(self.by_arithmetic, lang))]
 
 
 class Mark(Declared):
@@ -60,6 +154,8 @@ class Outcome(Declared):
 class Bench(ABC):
     """What a lab is given."""
 
+    lab: Lab
+    """What is said of the lab."""
     seed: int
     quick: bool
     """Whether to stay under about ten seconds: fewer steps, the same loop."""
@@ -79,3 +175,27 @@ class Bench(ABC):
     @abstractmethod
     def progress(self, done: float) -> None:
         """Say how much is done, from 0 to 1."""
+
+    def figure(self, key: str, value: float, /, **said: object) -> Figure:
+        """Return the figure that ``[lab.figures.key]`` declares, with its value and what its placeholders stand for."""
+        return self.lab.figure(key, value, said)
+
+    def mark(self, reached: bool, /, **said: object) -> Mark:
+        """Return the mark that ``[lab.mark]`` declares: whether it was reached, and what its placeholders stand for."""
+        return self.lab.marked(reached, said)
+
+
+def _check(text: dict[str, str] | None) -> None:
+    if text is not None:
+        try:
+            list(string.Formatter().parse(text["en"]))
+        except ValueError as error:
+            raise ValueError(f"{text['en']!r} cannot be filled in: {error}; a brace is written twice") from error
+
+
+def _filled(text: dict[str, str], said: Mapping[str, object], what: str) -> dict[str, str]:
+    try:
+        return fill(text, said)
+    except (KeyError, IndexError, ValueError) as error:
+        told = f"no value is given for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
+        raise PluginProblem(f"the {what}, {text['en']!r}: {told}") from error

@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -19,12 +20,19 @@ from pydantic import ValidationError
 
 from groundup.core import hookspecs
 from groundup.core.errors import PluginProblem, UnknownName, UsageProblem, nearest
+from groundup.core.manifest import languages, translated
+from groundup.core.moved import told
 from groundup.core.reloading import Stamp, forget, have_changed, home_of, refresh, stamp
-from groundup.core.technique import Day, Roadmap, Technique
+from groundup.core.technique import MANIFEST, Day, Roadmap, Technique, say
 
 ENTRY_POINTS = "groundup"
+BUILT_INS = "groundup.plugins"
+
+_ID = re.compile(r"""^\s*id\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
 
 T = TypeVar("T")
+Stamps = dict[str, Stamp | tuple[str, ...] | None]
+"""By path: of a file its stamp, of a folder the languages that a manifest in it is translated into."""
 Loaders = Iterable[tuple[str, Callable[[], Any]]]
 
 
@@ -42,13 +50,18 @@ class Registry:
         self._entries = _entry_points() if plugins is None else []
         self._broken: dict[str, PluginProblem] = {}
         self._owners: dict[str, str] = {}
+        """By what a plugin declares, or would if it were not broken, the plugin's name."""
+        self._manifests: dict[str, list[Path]] = {}
+        """Manifests in TOML, by the package to read anew when one of them changes."""
         places = self._stamps()
         for name, load in self._loaders():
             try:
                 self._add(name, load)
             except PluginProblem as problem:
-                self.problems.append(problem)
-                self._broken.setdefault(name, problem)
+                self._set_aside(name, problem, self._might_declare(name))
+        for technique in self.techniques.values():
+            if technique.files.manifest.name == MANIFEST:
+                self._manifests.setdefault(home_of(technique.package), []).append(technique.files.manifest)
         self._places = self._stamps() | places
         have_changed(self._homes())  # takes note of the files as they are: what differs later is an edit
 
@@ -62,13 +75,37 @@ class Registry:
         changed = [home for home in homes if refresh([home])] if have_changed(homes) else []
         loaded = [plugin for _, plugin in self.manager.list_name_plugin() if isinstance(plugin, types.ModuleType)]
         replaced = any(sys.modules.get(module.__name__) is not module for module in loaded)
-        if not changed and not replaced and self._stamps() == self._places:
+        now = self._stamps()
+        if not changed and not replaced and now == self._places:
             return self
+        forget(home for home, files in self._manifests.items() if any(self._is_edited(f, now) for f in files))
         for name in self._broken:
             forget([self._home(name)])
         importlib.invalidate_caches()
         found = Registry(self._given)
         found._owners = self._owners | found._owners
+        return found
+
+    def in_language(self, lang: str) -> Registry:
+        """Return this registry with all its texts in ``lang`` at hand.
+
+        A technique whose translation is broken is set aside in what is returned, as a broken plugin is.
+        """
+        problems: dict[str, PluginProblem] = {}
+        for technique in self.techniques.values():
+            try:
+                say(technique.title, lang)
+            except PluginProblem as broken:
+                problems[technique.id] = broken
+        if not problems:
+            return self
+        found = copy.copy(self)
+        found.techniques = {i: t for i, t in self.techniques.items() if i not in problems}
+        found.problems, found._broken, found._owners = [*self.problems], {**self._broken}, {**self._owners}
+        for identity, problem in problems.items():
+            name = self._owners[identity]
+            told = PluginProblem(f"Plugin {name!r} is broken in the language {lang!r}: {problem}")
+            found._set_aside(name, told, [identity])
         return found
 
     def ask(self, hook: str, read: Callable[[Any], T], **given: Any) -> tuple[list[tuple[str, T]], list[PluginProblem]]:
@@ -92,7 +129,10 @@ class Registry:
         return answers, problems
 
     def technique(self, name: str) -> Technique:
-        """Return the technique called ``name``, by full id or by short name. Raises UnknownName, UsageProblem."""
+        """Return the technique called ``name``, by full id or by short name.
+
+        Raises UnknownName, UsageProblem; PluginProblem where the plugin that would declare it is broken.
+        """
         if name in self.techniques:
             return self.techniques[name]
         named = [t for t in self.techniques.values() if t.name == name]
@@ -101,9 +141,8 @@ class Registry:
             raise UsageProblem(f"{name!r} names several techniques: say {ids}.")
         if named:
             return named[0]
-        for identity, owner in self._owners.items():
-            if owner in self._broken and name in (identity, identity.partition("/")[2]):
-                raise self._broken[owner]
+        if problem := self.problem_of(name):
+            raise problem
         for roadmap in self.roadmaps.values():
             for day in roadmap.days:
                 if name in day.techniques or name in (i.partition("/")[2] for i in day.techniques):
@@ -113,9 +152,27 @@ class Registry:
                     )
         raise UnknownName("technique", name, self.techniques, "'learn list' shows what there is.")
 
+    def problem_of(self, name: str) -> PluginProblem | None:
+        """Return what keeps the technique or roadmap ``name`` away: that the plugin that would declare it is broken."""
+        if name in self.techniques or name in self.roadmaps:
+            return None
+        return next((problem for identity, problem in self.broken.items() if _means(name, identity)), None)
+
+    def manifests(self) -> Stamps:
+        """Return what tells of all manifests in TOML, and of their translations, whether one changed."""
+        return {place: found for files in self._manifests.values() for f in files for place, found in _stamps_of(f)}
+
+    @property
+    def broken(self) -> dict[str, PluginProblem]:
+        """What is wrong with broken plugins, by what each would declare, or by its own name where that is not known."""
+        owners = self._owners.items()
+        return {i: self._broken[name] for i, name in owners if name in self._broken and i not in self.techniques}
+
     def roadmap(self, name: str) -> Roadmap:
-        """Return the roadmap called ``name``. Raises UnknownName."""
+        """Return the roadmap called ``name``. Raises UnknownName, PluginProblem."""
         if name not in self.roadmaps:
+            if problem := self.problem_of(name):
+                raise problem
             raise UnknownName("roadmap", name, self.roadmaps)
         return self.roadmaps[name]
 
@@ -170,11 +227,29 @@ class Registry:
         except (Exception, SystemExit) as error:
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
-            says_it_all = type(error) in (ValueError, TypeError, pluggy.PluginValidationError)
+            says_it_all = type(error) in (ValueError, TypeError, pluggy.PluginValidationError, PluginProblem)
             raise PluginProblem(f"Plugin {name!r} is broken: {error if says_it_all else _told(error)}") from error
         self.techniques |= {t.id: t for t in techniques}
         self.roadmaps |= {r.id: r for r in roadmaps}
         self._owners |= {t.id: name for t in techniques}
+
+    def _set_aside(self, name: str, problem: PluginProblem, identities: Iterable[str]) -> None:
+        self.problems.append(problem)
+        self._broken.setdefault(name, problem)
+        for identity in identities:
+            self._owners.setdefault(identity, name)
+
+    def _might_declare(self, name: str) -> list[str]:
+        """Return what the broken plugin ``name`` would have declared, as far as its files tell, or else its name."""
+        if name.startswith(f"{BUILT_INS}."):
+            return [name.removeprefix(f"{BUILT_INS}.").replace(".", "/").replace("_", "-")]
+        module = next((e.module for e in self._entries if e.name == name), name)
+        with contextlib.suppress(Exception):  # whatever a package around it raises
+            spec = importlib.util.find_spec(module)
+            folders = (spec and spec.submodule_search_locations) or ()
+            texts = [file.read_text("utf-8") for folder in folders for file in Path(folder).rglob(MANIFEST)]
+            return [found[1] for text in texts if (found := _ID.search(text))] or [name]
+        return [name]
 
     def _declared(self, name: str, hook: str, kind: type[T]) -> list[T]:
         """Return what plugin ``name`` declares. Raises what it raises, TypeError for anything that is no ``kind``."""
@@ -202,6 +277,9 @@ class Registry:
             if any(_wraps(i) for i in caller.get_hookimpls() if i.plugin_name == name):
                 raise ValueError(f"{caller.name}() is a hook wrapper: a plugin answers for itself alone")
 
+    def _is_edited(self, manifest: Path, now: Stamps) -> bool:
+        return any(now.get(place) != self._places.get(place) for place, _ in _stamps_of(manifest))
+
     def _loaders(self) -> Loaders:
         if self._given is not None:
             return self._given
@@ -217,14 +295,21 @@ class Registry:
         """Return the package that plugin ``name`` would have come from."""
         return home_of(next((e.module for e in self._entries if e.name == name), name))
 
-    def _stamps(self) -> dict[str, Stamp | None]:
+    def _stamps(self) -> Stamps:
         """Return the stamps of the places where plugins are found, and of the files of those that do not load."""
         places = [p for name in self._broken for p in _files_of(self._home(name))]
         if self._given is None:
-            plugins = importlib.import_module("groundup.plugins").__path__
+            plugins = importlib.import_module(BUILT_INS).__path__
             tracks = [str(p) for folder in plugins for p in Path(folder).iterdir() if p.is_dir()]
             places += [*plugins, *(t for t in tracks if not t.endswith("__pycache__")), *sys.path]
-        return {place: stamp(place) for place in places}
+        return {place: stamp(place) for place in places} | self.manifests()
+
+
+def _means(name: str, identity: str) -> bool:
+    """Whether ``name`` may stand for ``identity``: either may lack the track."""
+    if "/" in name and "/" in identity:
+        return name == identity
+    return name.rpartition("/")[2] == identity.rpartition("/")[2]
 
 
 def _wraps(implementation: pluggy.HookImpl) -> bool:
@@ -235,9 +320,9 @@ def _told(error: BaseException) -> str:
     """Return an exception in a line; pydantic's, with the first field that is wrong."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        told = first["msg"].removeprefix("Value error, ")
-        return f"{'.'.join(map(str, (error.title, *first['loc'])))}: {told}" if first["loc"] else told
-    return f"{type(error).__name__}: {error}"
+        words = first["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(map(str, (error.title, *first['loc'])))}: {words}" if first["loc"] else words
+    return told(error)
 
 
 def _files_of(module: str) -> list[str]:
@@ -249,13 +334,23 @@ def _files_of(module: str) -> list[str]:
     if spec is None:
         return []
     folders = spec.submodule_search_locations
-    return [str(p) for f in folders for p in Path(f).rglob("*.py")] if folders else [spec.origin or ""]
+    if not folders:
+        return [spec.origin or ""]
+    files = [p for f in folders for kind in ("*.py", "technique*.toml") for p in Path(f).rglob(kind)]
+    return [*folders, *map(str, files)]
+
+
+def _stamps_of(manifest: Path) -> Iterator[tuple[str, Stamp | tuple[str, ...] | None]]:
+    found = languages(manifest)
+    yield str(manifest.parent), tuple(found)
+    for file in (manifest, *(translated(manifest, lang) for lang in found)):
+        yield str(file), stamp(file)
 
 
 def _builtins() -> Iterator[tuple[str, Callable[[], types.ModuleType]]]:
-    package = importlib.import_module("groundup.plugins")
+    package = importlib.import_module(BUILT_INS)
     for track in pkgutil.iter_modules(package.__path__):
-        name = f"groundup.plugins.{track.name}"
+        name = f"{BUILT_INS}.{track.name}"
         if not track.ispkg:
             yield name, lambda name=name: importlib.import_module(name)  # type: ignore[misc]
             continue

@@ -7,67 +7,86 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from groundup.core.declared import Declared, Place, TechniqueId, Text, say
+from groundup.core.lab import Lab
+from groundup.core.manifest import read_manifest
 from groundup.core.reloading import home_of
 
+__all__ = [
+    "CONTRACT", "Change", "Day", "Declared", "Hole", "Roadmap", "Source", "Technique", "TechniqueFiles", "TechniqueId",
+    "Text", "say",
+]  # fmt: skip
+
 CONTRACT = 1  # raised when a plugin written for an older contract would break
-
-TechniqueId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$")]
-
-
-def _english_is_there(text: dict[str, str]) -> dict[str, str]:
-    if not text.get("en", "").strip():
-        raise ValueError("a text needs its English: {en = '...'}")
-    return text
-
-
-Text = Annotated[
-    dict[str, str],
-    BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value),
-    AfterValidator(_english_is_there),
-]
-"""A learner-visible text, one string a language; English is what is shown where a translation lacks."""
-
-
-def say(text: dict[str, str], lang: str = "en") -> str:
-    """Return ``text`` in ``lang``, or in English where it has no translation."""
-    return text.get(lang) or text["en"]
-
-
-class Declared(BaseModel):
-    """The base of every declaration: frozen, and a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+MANIFEST = "technique.toml"
+PLACES: dict[str, Place] = {
+    "holes": ("hole",),
+    "sources": ("source",),
+    "changes": ("change",),
+    "call_seconds": ("limits", "call_seconds"),
+}
+"""Where in a manifest a field of Technique stands that is not there under its own name."""
 
 
 class Source(Declared):
     """Where a formula or a convention was checked: a paper, a page or a file of a public repository."""
 
-    title: str
+    title: str = Field(description="authors, year and title; of a file, the project and the path")
     url: str = Field(pattern=r"^https?://", description="http or https")
     where: str = Field("", description="equation, section or function")
+    seen: str = Field("", description="the version, or the date, in which a library's file was seen: '2.13.0'")
 
 
 class Hole(Declared):
-    """One hole of the exercise; its hints go from a nudge to nearly the line."""
+    """One hole of the exercise; its hints go from a nudge to nearly the line.
+
+    What stands in it while it is empty, so that the holes before it can be judged, is written in the solution: as a
+    comment ``# EMPTY: advantage = delta.clone()`` under the hole's explanation, of one logical line. Each hole but the
+    first may have one. It does not appear in the exercise.
+    """
 
     hints: tuple[Text, ...] = Field(min_length=1, description="'learn hint' gives one after the other")
+    code: str = Field(
+        "", description="the code that the last hint introduces: whole statements that fill the hole, which can be run"
+    )
+
+
+class Change(Declared):
+    """What a version of a technique changed for who had an attempt at the one before."""
+
+    version: int = Field(ge=2, description="the version that brought it")
+    text: Text = Field(description="what is graded otherwise now, in a sentence or two")
 
 
 class Technique(Declared):
-    """One mechanism: what it is called, what it needs, and where its files lie."""
+    """One mechanism: what it is called, what it needs, and where its files lie.
+
+    It stands in ``technique.toml`` beside the plugin's module, and ``Technique.from_package(__name__)`` reads it. Its
+    tables there are ``[[hole]]``, ``[[source]]``, ``[[change]]``, ``[limits]`` (with ``call_seconds``) and ``[lab]``.
+    """
 
     id: TechniqueId = Field(description="'track/technique', in lower-case words joined by hyphens")
     version: int = Field(1, ge=1, description="raised when a right attempt could get another verdict")
+    changes: tuple[Change, ...] = Field((), description="what became of it since version 1, the oldest change first")
     contract: int = Field(CONTRACT, ge=1, description="the plugin contract that it is written for")
     title: Text = Field(description="a few words, as in a heading")
     summary: Text = Field(description="what it does, in a sentence or two: 'learn list' and the brief show it")
+    level: int | None = Field(
+        None, ge=1, le=5, description="1: school mathematics and a little Python will do; 5: for who works in the field"
+    )
+    minutes: int | None = Field(None, ge=1, description="how long a learner takes, from the lesson to a pass")
     package: str = Field(description="`__name__` of the plugin package; its files are found from it")
     implements: str = Field(description="the one public class or function of the file: what is graded")
     interface: str | None = Field(None, description="'module:Class' of the interface that the class fulfils")
     distributed: bool = Field(
         False, description="whether the class runs on every rank: its constructor takes the rank's communicator first"
+    )
+    given: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...] = Field(
+        (),
+        description="what the judge owns and hands to the attempt, by name: 'policy', 'environment'; the communicator "
+        "of a distributed one is not among them",
     )
     requires: tuple[TechniqueId, ...] = Field((), description="what a learner does first; it may not be written yet")
     holes: tuple[Hole, ...] = Field(min_length=1, description="one for each that the solution marks, in its order")
@@ -77,6 +96,16 @@ class Technique(Declared):
         (), description="further top-level modules that an attempt may import"
     )
     call_seconds: float = Field(5.0, gt=0, le=60, description="the longest that one call of an attempt may take")
+    lab: Lab | None = Field(None, description="what its lab is about, unless lab.py itself says so in `LAB`")
+
+    @classmethod
+    def from_package(cls, package: str) -> Technique:
+        """Return what ``technique.toml`` of the package declares. Raises PluginProblem with file, line and key.
+
+        A file ``technique.zh.toml`` beside it holds the same texts in Chinese, likewise for other languages. It is read
+        when its language is spoken: ``say(technique.title, "zh")``.
+        """
+        return read_manifest(cls, _folder(package) / MANIFEST, PLACES, package=package)
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +129,20 @@ class Technique(Declared):
             )
         return self
 
+    @model_validator(mode="after")
+    def _changes_lead_to_this_version(self) -> Technique:
+        versions = [change.version for change in self.changes]
+        if versions != sorted(set(versions)) or any(version > self.version for version in versions):
+            raise ValueError(
+                f"the changes are of versions {', '.join(map(str, versions))}: each once, in order, none above "
+                f"{self.version}, the version of the technique"
+            )
+        return self
+
+    def changed_since(self, version: int) -> tuple[Change, ...]:
+        """Return what changed after ``version``, the oldest first."""
+        return tuple(change for change in self.changes if change.version > version)
+
     @property
     def track(self) -> str:
         """The family: ``alignment`` of ``alignment/ppo``."""
@@ -113,12 +156,17 @@ class Technique(Declared):
     @property
     def file(self) -> str:
         """The attempt's path inside a workspace: ``alignment/ppo.py``."""
-        return self.id.replace("-", "_") + ".py"
+        return file_of(self.id)
 
     @cached_property
     def files(self) -> TechniqueFiles:
         """Where the technique's files lie on this machine."""
         return TechniqueFiles(self)
+
+
+def file_of(identity: str) -> str:
+    """Return where, inside a workspace, the attempt at the technique of that id lies."""
+    return identity.replace("-", "_") + ".py"
 
 
 class TechniqueFiles:
@@ -137,6 +185,8 @@ class TechniqueFiles:
         self.solution_module = f"groundup.solutions.{inner}" if builtin else f"{package}.solution"
         self.modules = (home_of(package), self.solution_module, *technique.imports)
         """The packages and modules that the technique is made of: all are read anew when one of them changes."""
+        declared = self.folder / MANIFEST
+        self.manifest = declared if declared.is_file() else self.folder / "__init__.py"
         self.properties = self.folder / "properties.py"
         self.misconceptions = self.folder / "misconceptions.toml"
         if builtin:
@@ -168,12 +218,23 @@ class Day(Declared):
     number: int = Field(ge=1, description="its place: the days count 1, 2, 3 ...")
     title: Text
     techniques: tuple[TechniqueId, ...] = Field((), description="in the order in which they are learnt")
-    quiz: str | None = Field(None, description="the technique whose quiz ends the day")
+    elective: tuple[TechniqueId, ...] = Field((), description="those of its techniques that a learner may leave out")
+    quiz: str | tuple[str, ...] | None = Field(
+        None,
+        description="the technique whose quiz ends the day, or several; or the day itself, 'day-6', for one that asks "
+        "across all of its techniques",
+    )
 
     @property
     def name(self) -> str:
         """What a learner types: ``day-7``."""
         return f"day-{self.number}"
+
+    @model_validator(mode="after")
+    def _what_is_elective_is_there(self) -> Day:
+        if more := set(self.elective) - set(self.techniques):
+            raise ValueError(f"{min(more)!r} is elective, but not among the techniques of {self.name}")
+        return self
 
 
 class Roadmap(Declared):

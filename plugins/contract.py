@@ -32,8 +32,9 @@ PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "What a plugin declares",
         "technique",
-        ("Technique", "Hole", "Source", "Roadmap", "Day", "TechniqueFiles", "Text"),
+        ("Technique", "Hole", "Source", "Change", "Roadmap", "Day", "TechniqueFiles"),
     ),
+    ("Texts", "declared", ("Text", "say")),
     ("What properties are written with: marks", "testing.marks", ("claim", "points", "hole", "after")),
     ("Drawn values", "testing.strategies", ("tensors", "booleans", "float_dtypes")),
     (
@@ -56,7 +57,7 @@ PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("What ranks sent, and how they may fail", "testing.switch", ("Transfer", "Deadlock", "Disagreement")),
     ("The communicator", "communicator", ("Communicator", "Pending", "CommunicationError")),
     ("Types that cross between processes", "plain", ("plain",)),
-    ("Labs", "lab", ("Lab", "Bench", "Outcome", "Figure", "Mark")),
+    ("Labs", "lab", ("Lab", "LabFigure", "LabMark", "Foil", "Bench", "Outcome", "Figure", "Mark")),
     ("What is installed, from a program of your own", "registry", ("Registry",)),
     ("Quiz questions", "quiz.question", ("Question", "Asked", "NotAnAnswer", "FieldProblem")),
 )

@@ -16,7 +16,7 @@ from groundup.core.testing.modules import module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.authoring.cheats import CALLS, NAMES, cheat
 from groundup.grader.authoring.mutants import mutants as every_mutant
-from groundup.grader.authoring.soundness import imports, interface, lab, languages, lesson, manifest, quiz
+from groundup.grader.authoring.soundness import hints, imports, interface, lab, languages, lesson, manifest, quiz
 from groundup.grader.authoring.soundness.pace import allowed
 from groundup.grader.authoring.soundness.places import Found, place
 from groundup.grader.judging.edits import load_edits
@@ -60,8 +60,8 @@ class Check:
     """The rules, each a method that finds what is wrong with one technique."""
 
     RULES = (
-        "manifest", "imports", "interface", "exercise", "stub", "solution", "budget", "misconceptions", "cheats",
-        "properties", "lesson", "quiz", "languages", "lab",
+        "manifest", "imports", "interface", "exercise", "stub", "solution", "hints", "budget", "misconceptions",
+        "cheats", "properties", "lesson", "quiz", "languages", "lab",
     )  # fmt: skip
 
     def __init__(
@@ -172,6 +172,10 @@ class Check:
                 if p.status != "held"
             ]
         return f"{len(self.seeds)} seeds, slowest {max(self._seconds):.2f} s", problems
+
+    def hints(self) -> Found:
+        """What the last hints give as code passes, put into the stub together."""
+        return hints.check(self.technique, self.solution_text, self._verdict)
 
     def budget(self) -> Found:
         """A grade of the solution takes less than 3 seconds once the fork server is there."""
@@ -296,6 +300,9 @@ class Check:
         else:
             results = self.judge.results_here(self.technique, self._implementation(source), plan)
         return not any(r.status in ("failed", "died") for r in results)
+
+    def _verdict(self, source: str) -> Verdict:
+        return self.judge.grade(self.technique, source, "hints.py", seed=self.seeds[0]).verdict
 
     def _graded(self, seed: int) -> Verdict:
         verdict = self.judge.grade(self.technique, self.solution_text, "solution.py", seed=seed).verdict

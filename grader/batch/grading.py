@@ -23,7 +23,7 @@ Grader = Callable[[Job], Graded]
 def technique_files(technique: Technique) -> dict[str, str]:
     """Return the digest of every file that verdicts on ``technique`` rest on."""
     files = technique.files
-    paths = {"manifest": files.folder / "__init__.py", "solution": files.solution, "properties": files.properties}
+    paths = {"manifest": files.manifest, "solution": files.solution, "properties": files.properties}
     paths["misconceptions"] = files.misconceptions
     try:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 
@@ -12,12 +13,16 @@ from groundup.grader.judging.verdict import HoleState
 _OPEN = re.compile(r"^(?P<indent>\s*)# HOLE (?P<number>\d+)/(?P<total>\d+): (?P<text>.+)$")
 _ALMOST = re.compile(r"^\s*# HOLE\b")
 _CLOSE = re.compile(r"^\s*# END HOLE\s*$")
+_PLACEHOLDER = re.compile(r"^\s*# EMPTY:(?P<code>.*)$")
 _EMPTY = re.compile(r"^\s*raise NotImplementedError\(\s*[\"']hole (?P<number>\d+)/\d+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class HoleText:
-    """One marked hole of a solution. ``first`` and ``last`` are the indices of its lines, markers left out."""
+    """One marked hole of a solution. ``first`` and ``last`` are the indices of its lines, markers left out.
+
+    ``placeholder`` is what stands in it while it is empty, so that the holes before it can be judged: one logical line.
+    """
 
     number: int
     total: int
@@ -25,6 +30,7 @@ class HoleText:
     indent: str
     first: int
     last: int
+    placeholder: str | None = None
 
 
 def holes(source: str, name: str = "solution") -> list[HoleText]:
@@ -43,7 +49,12 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
             continue
         opened = at
         at += 1
+        placeholder = None
         while at < len(lines) and lines[at].strip().startswith("#") and not _CLOSE.match(lines[at]):
+            if placeholder is not None:
+                raise PluginProblem(f"{name}, line {at + 1}: '# EMPTY:' stands last, under the hole's explanation")
+            if empty := _PLACEHOLDER.match(lines[at]):
+                placeholder = _one_line(empty["code"].strip(), mark, f"{name}, line {at + 1}")
             at += 1  # the hole's explanation goes on: it stays in the stub
         first = at
         while at < len(lines) and not _CLOSE.match(lines[at]):
@@ -55,7 +66,7 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
         if at == first:
             raise PluginProblem(f"{name}, line {opened + 1}: a hole with nothing in it")
         title = mark["text"].partition(";")[0].strip().rstrip(".")
-        found.append(HoleText(int(mark["number"]), int(mark["total"]), title, mark["indent"], first, at))
+        found.append(HoleText(int(mark["number"]), int(mark["total"]), title, mark["indent"], first, at, placeholder))
         at += 1
     for expected, hole in enumerate(found, start=1):
         if (hole.number, hole.total) != (expected, len(found)):
@@ -70,7 +81,8 @@ def stub(source: str, name: str = "solution") -> str:
     lines = source.splitlines()
     for hole in reversed(holes(source, name)):
         message = f"hole {hole.number}/{hole.total}: {hole.title}"
-        lines[hole.first : hole.last + 1] = [f"{hole.indent}raise NotImplementedError({_quoted(message)})"]
+        first = hole.first - (hole.placeholder is not None)
+        lines[first : hole.last + 1] = [f"{hole.indent}raise NotImplementedError({_quoted(message)})"]
     return "\n".join(lines) + "\n"
 
 
@@ -92,6 +104,17 @@ def hole_states(technique: Technique, attempt: str, *, passed: bool) -> tuple[Ho
         HoleState(number=h.number, title=h.title, filled=h.number not in empty)
         for h in holes(files.solution.read_text(encoding="utf-8"), files.solution.name)
     )
+
+
+def _one_line(code: str, mark: re.Match[str], where: str) -> str:
+    """Return a placeholder. Raises PluginProblem where it is no logical line of Python, or the hole is the first."""
+    if mark["number"] == "1":
+        raise PluginProblem(f"{where}: hole 1 has no placeholder: before it there is nothing to judge")
+    try:
+        ast.parse(f"def f():\n while True:\n  {code}\n")  # it may return, or continue
+    except SyntaxError as error:
+        raise PluginProblem(f"{where}: '# EMPTY: {code}' is no line of Python: {error.msg}") from error
+    return code
 
 
 def _quoted(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UnknownName
+from groundup.core.moved import told
 from groundup.core.technique import Technique, say
 from groundup.core.testing.laws import Law
 from groundup.core.testing.marks import marks_of
@@ -33,7 +34,7 @@ class Properties:
         try:
             module = properties_of(technique)
         except (*FAILURES, pytest.skip.Exception) as error:
-            raise PluginProblem(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+            raise PluginProblem(f"{file} cannot be loaded: {told(error)}") from error
         found = {name: value for name, value in vars(module).items() if name.startswith(PREFIX) and callable(value)}
         if bare := next((name for name, value in found.items() if isinstance(value, Law)), None):
             raise PluginProblem(f"{file}: {bare} is a law, not yet a property: write {bare} = laws.{bare}(SETTING)")
@@ -86,6 +87,4 @@ def load_reference(technique: Technique) -> Any:
     try:
         return reference_of(technique)
     except Exception as error:
-        raise PluginProblem(
-            f"The solution of {technique.id} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
+        raise PluginProblem(f"The solution of {technique.id} cannot be loaded: {told(error)}") from error

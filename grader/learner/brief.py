@@ -116,6 +116,8 @@ class Proof(Model):
     summary: str
     sources: tuple[Source, ...]
     version: int | None = Field(description="the current one; None where no plugin that is installed declares it")
+    broken: bool = Field(False, description="whether the plugin that would declare it is broken")
+    changes: tuple[str, ...] = Field((), description="what changed since the version that the verdict is on")
     verdict: Verdict | None
     history: tuple[Grading, ...] = Field(description="oldest first")
     hints_used: int
@@ -231,6 +233,8 @@ def _proof(
         summary=say(technique.summary, lang) if technique else "",
         sources=technique.sources if technique else (),
         version=technique.version if technique else None,
+        broken=technique is None and registry.problem_of(identity) is not None,
+        changes=tuple(say(c.text, lang) for c in technique.changed_since(best.version)) if technique and best else (),
         verdict=best,
         history=tuple(
             Grading(
@@ -393,7 +397,7 @@ def _lab_proof(record: LabRecord, yours: _Run, reference: _Run | None, lang: str
                 unit=f.unit,
                 yours=f.value,
                 reference=beside.get(f.name["en"]),
-                published=say(f.published, lang) if f.published else None,
+                published="; ".join(f.beside(lang)) or None,
             )
             for f in yours.outcome.figures
         ),

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from groundup.core.errors import AttemptDied, AttemptRaised, LabStopped, PluginProblem
 from groundup.core.lab import Bench, Lab, Outcome
+from groundup.core.moved import told
 from groundup.core.registry import Registry
 from groundup.core.technique import Declared, Technique
 from groundup.core.testing.modules import lab_of, reference_of
@@ -50,9 +51,16 @@ def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
     """Return the technique's lab and its loop. Raises PluginProblem when it cannot be loaded."""
     try:
         module = lab_of(technique)
-        return module.LAB, module.run
+        there, loop = getattr(module, "LAB", None), module.run
     except Exception as error:
-        raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {told(error)}") from error
+    if there and technique.lab:
+        raise PluginProblem(
+            f"The lab of {technique.id} is declared twice: drop LAB of lab.py, or [lab] of the manifest."
+        )
+    if (lab := there or technique.lab) is None:
+        raise PluginProblem(f"The lab of {technique.id} is not declared: add [lab] to {technique.files.manifest}.")
+    return lab, loop
 
 
 def run_lab(
@@ -74,9 +82,11 @@ def run_lab(
     server.allow(name for i in used for name in registry.technique(i).imports)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_one_thread())
-        bench = _Bench(registry, server, used, stack, seed=seed, quick=quick, watch=watch)
+        bench = _Bench(lab, registry, server, used, stack, seed=seed, quick=quick, watch=watch)
         try:
             outcome = loop(bench)
+        except PluginProblem as problem:
+            raise PluginProblem(f"The lab of {technique.id} is broken: {problem}") from problem
         except AttemptRaised as raised:
             raise LabStopped(_stopped(raised)) from raised
         except AttemptDied as died:
@@ -94,10 +104,10 @@ def _file(technique: Technique) -> Path:
 
 class _Bench(Bench):
     def __init__(
-        self, registry: Registry, server: ForkServer, sources: Mapping[str, str], stack: contextlib.ExitStack, *,
-        seed: int, quick: bool, watch: Watcher,
+        self, lab: Lab, registry: Registry, server: ForkServer, sources: Mapping[str, str],
+        stack: contextlib.ExitStack, *, seed: int, quick: bool, watch: Watcher,
     ) -> None:  # fmt: skip
-        self.registry, self.server, self.sources, self.stack = registry, server, sources, stack
+        self.lab, self.registry, self.server, self.sources, self.stack = lab, registry, server, sources, stack
         self.seed, self.quick, self.watch = seed, quick, watch
         self.points: Points = {}
         self.bars: Bars = []

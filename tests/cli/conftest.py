@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from groundup.cli.context import registry
+from groundup.cli.context import registry_in
 from groundup.cli.main import cli
 from groundup.cli.words import speak
 from groundup.grader.process import fork_server
@@ -144,7 +144,7 @@ class Plugins:
         (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
         (information / "entry_points.txt").write_text(f"[groundup]\n{package} = {package}\n")
         importlib.invalidate_caches()
-        registry.cache_clear()
+        registry_in.cache_clear()
         return folder
 
     def technique(self, name: str = "scale", *, requires: Sequence[str] = (), **files: str) -> Path:
@@ -165,10 +165,10 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
-    registry.cache_clear()
+    registry_in.cache_clear()
     made = Plugins(site)
     yield made
-    registry.cache_clear()
+    registry_in.cache_clear()
     for module in [m for m in sys.modules if m.partition(".")[0] in made.packages]:
         del sys.modules[module]
 

@@ -63,7 +63,7 @@ def test_a_new_technique_says_what_to_do_next(learn: Any, here: Path) -> None:
     result = learn("author", "new", "brand-new", "--interface", "Optimizer")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "Wrote groundup-brand-new/: 14 files, the technique training/brand-new."
+    assert lines[0] == "Wrote groundup-brand-new/: 15 files, the technique training/brand-new."
     assert lines[3].endswith(" -m pip install --editable groundup-brand-new")
     assert "  learn author check brand-new  prove it sound" in lines
     assert (here / "groundup-brand-new" / "groundup_brand_new" / "solution.py").is_file()

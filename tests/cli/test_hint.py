@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from groundup.cli.context import registry_in
 from groundup.grader.learner.state import State
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -43,6 +45,18 @@ def test_each_call_goes_one_step_further_and_is_remembered(learn: Any, attempt: 
     assert "one step further" not in third
     assert learn("hint", "scale").stdout == third
     assert given(here) == ["1.1", "1.2", "1.3", "1.3"]
+
+
+def test_the_code_that_fills_the_hole_comes_with_the_last_hint(learn: Any, attempt: Path, toy: Path) -> None:
+    manifest = toy / "__init__.py"
+    code = 'code="""factor = torch.tensor(\\n    by, dtype=x.dtype\\n)\\n"""'
+    manifest.write_text(manifest.read_text().replace('"x.dtype")', f'"This:"), {code}'))
+    del sys.modules[toy.name]
+    registry_in.cache_clear()
+    assert "torch.tensor" not in learn("hint", "scale").stdout + learn("hint", "scale").stdout
+    for lang in ("en", "zh"):
+        shown = learn("hint", "scale", "--lang", lang).stdout
+        assert "\n  This:\n\n      factor = torch.tensor(\n          by, dtype=x.dtype\n      )\n\n" in shown
 
 
 def test_each_hole_has_its_own_steps(learn: Any, attempt: Path, here: Path) -> None:

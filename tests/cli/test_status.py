@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from groundup.cli.context import registry
+from groundup.cli.context import registry_in
 from groundup.core.registry import Registry
 
 pytestmark = pytest.mark.usefixtures("toy", "grading")
@@ -94,6 +94,8 @@ def test_status_as_data(learn: Any, attempt: Path, here: Path) -> None:
         "outcome": "not_started",
         "graded": 1,
         "graded_version": 1,
+        "broken": False,
+        "changed": "",
     }
 
 
@@ -108,6 +110,55 @@ def test_a_pass_of_an_older_version_is_marked_and_not_dropped(learn: Any, attemp
     learn("grade", "scale")
     assert row(learn("status").stdout, "toys/scale") == "passed (graded 2 times)"
     assert not of_toy(learn("status", "--json").stdout)["older"]
+
+
+CHANGES = """changes=(
+    {"version": 2, "text": {"en": "Factors may be negative.", "zh": "系数可以为负。"}},
+    {"version": 3, "text": {"en": "The dtype is that of x.", "zh": "类型与 x 相同。"}},
+), """
+
+
+def test_who_has_a_verdict_of_an_older_version_is_told_what_changed_and_loses_nothing(
+    learn: Any, attempt: Path, toy: Path
+) -> None:
+    attempt.write_text((toy / "solution.py").read_text())
+    learn("grade", "scale")
+    before = of_toy(learn("status", "--json").stdout)
+    edit_manifest(toy, 'id="toys/scale",', f'id="toys/scale", version=3, {CHANGES}')
+    told = "graded against version 1; what changed: Factors may be negative. The dtype is that of x."
+    words = " ".join(learn("status").stdout.split())
+    assert f"toys/scale passed, of the older version 1: grade it again (graded once) {told}" in words
+    assert "按第 1 版评判；此后的变化：系数可以为负。类型与 x 相同。" in "".join(
+        learn("status", "--lang", "zh").stdout.split("\n")
+    )
+    after = of_toy(learn("status", "--json").stdout)
+    assert after == before | {"version": 3, "older": True, "changed": told}
+    brief = learn("brief").stdout
+    assert (
+        "since then it has become version 3, and an attempt may now get another verdict. What changed: Factors" in brief
+    )
+    assert attempt.read_text() == (toy / "solution.py").read_text()
+
+    words = " ".join(learn("grade", "scale").stdout.split())
+    assert f"The verdict before this one was {told}" in words
+    assert "what changed" not in learn("grade", "scale").stdout + learn("status").stdout  # it is told once
+    data = of_toy(learn("status", "--json").stdout)
+    assert (data["graded"], data["passed_version"], data["changed"]) == (3, 3, "")
+
+
+def test_a_pass_of_an_older_version_beside_a_newer_score_is_told_what_changed(
+    learn: Any, attempt: Path, toy: Path
+) -> None:
+    attempt.write_text((toy / "solution.py").read_text())
+    learn("grade", "scale")
+    edit_manifest(toy, 'id="toys/scale",', f'id="toys/scale", version=3, {CHANGES}')
+    attempt.write_text((toy / "solution.py").read_text().replace("x * factor", "x * factor * factor"))
+    learn("grade", "scale")
+    words = " ".join(learn("status").stdout.split())
+    assert (
+        "passed, of the older version 1; the latest 33% (graded 2 times) graded against version 1; what changed: "
+        in words
+    )
 
 
 def test_a_technique_that_is_no_longer_installed_keeps_its_standing(learn: Any, attempt: Path, toy: Path) -> None:
@@ -130,6 +181,8 @@ def test_a_technique_that_is_no_longer_installed_keeps_its_standing(learn: Any, 
         "outcome": "fell_short",
         "graded": 1,
         "graded_version": 1,
+        "broken": False,
+        "changed": "",
     }
 
 
@@ -143,7 +196,7 @@ def edit_manifest(folder: Path, old: str, new: str) -> None:
     manifest.write_text(manifest.read_text().replace(old, new))
     del sys.modules[folder.name]
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
-    registry.cache_clear()
+    registry_in.cache_clear()
 
 
 def test_status_as_data_without_a_workspace(learn: Any) -> None:
@@ -190,6 +243,6 @@ def test_list_as_data(learn: Any) -> None:
     data = json.loads(learn("list", "--json", "--lang", "zh").stdout)
     (roadmap,) = data["roadmaps"]
     assert [day["name"] for day in roadmap["days"]] == [f"day-{n}" for n in range(1, 15)]
-    assert roadmap["days"][0]["techniques"] == [{"id": "rl/mdp", "written": False}]
-    assert roadmap["days"][3]["techniques"] == [{"id": "rl/gae", "written": True}]
+    assert roadmap["days"][0]["techniques"] == [{"id": "rl/mdp", "written": False, "broken": False}]
+    assert roadmap["days"][3]["techniques"] == [{"id": "rl/gae", "written": True, "broken": False}]
     assert data["tracks"]["toys"] == [{"id": "toys/scale", "version": 1, "title": "缩放", "summary": "数乘以系数。"}]

@@ -241,6 +241,48 @@ def test_a_manifest_that_was_edited_is_used_and_ends_the_judge_that_read_the_old
     warmed.end()
 
 
+IN_TOML = """
+id = "toys/scale"
+title = "Scaling"
+summary = "Numbers times a factor."
+implements = "scale"
+limits.call_seconds = 60
+hole = [{hints = ["Which dtype?"]}, {hints = ["Multiply."]}]
+source = [{title = "A toy", url = "https://example.org/toy"}]
+"""
+MODULE = """
+from groundup.core.hookspecs import hookimpl
+from groundup.core.technique import Technique
+
+
+@hookimpl
+def techniques():
+    return [Technique.from_package(__name__)]
+"""
+
+
+@whole
+def test_a_manifest_in_toml_that_was_edited_is_used_and_ends_the_judge_too(warmed: Warmed) -> None:
+    module, manifest = warmed.toy / "__init__.py", warmed.toy / "technique.toml"
+    text = module.read_text()
+    warmed.end()
+    try:
+        manifest.write_text(IN_TOML)
+        module.write_text(MODULE)
+        for edited, file in (("Stretching", manifest), ("拉伸", manifest.with_name("technique.zh.toml"))):
+            judge = warmed.judge()
+            warmed.attempt.write_text(warmed.solution)
+            assert edited not in warmed.learn("grade", "scale", "--lang", "zh").stdout.decode()
+            file.write_text(IN_TOML.replace("Scaling", edited) if file == manifest else f"title = {edited!r}\n")
+            assert edited in warmed.learn("grade", "scale", "--lang", "zh").stdout.decode()
+            assert warmed.soon(lambda judge=judge: not Path(f"/proc/{judge}").exists())
+    finally:
+        for path in warmed.toy.glob("technique*.toml"):
+            path.unlink()
+        module.write_text(text)
+    warmed.end()
+
+
 # What goes wrong
 
 

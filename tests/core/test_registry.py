@@ -16,7 +16,7 @@ from groundup.core.errors import PluginProblem, UnknownName, UsageProblem
 from groundup.core.hookspecs import hookimpl
 from groundup.core.registry import Registry
 from groundup.core.reloading import refresh
-from groundup.core.technique import CONTRACT, Day, Hole, Roadmap, Source, Technique
+from groundup.core.technique import CONTRACT, Day, Hole, Roadmap, Source, Technique, say
 
 numbers = itertools.count()
 
@@ -444,6 +444,97 @@ def test_a_plugin_that_was_broken_from_the_start_is_tried_again_once_it_changed(
     assert len(found.problems) == 1
     manifest.write_text(MANIFEST)
     assert found.current().technique("scale").id == "toys/scale"
+
+
+# Manifests in TOML
+
+
+MODULE = """
+from groundup.core.hookspecs import hookimpl
+from groundup.core.technique import Technique
+
+
+@hookimpl
+def techniques():
+    return [Technique.from_package(__name__)]
+"""
+IN_TOML = """
+id = "toys/scale"
+title = "A toy"
+summary = "It scales."
+implements = "scale"
+hole = [{hints = ["?"]}]
+source = [{title = "A toy", url = "https://example.org"}]
+"""
+
+
+@pytest.mark.parametrize("at_import", [False, True])
+def test_an_edit_of_a_manifest_in_toml_is_in_the_current_registry(
+    installed: Callable[[str], Path], at_import: bool
+) -> None:
+    module = (
+        MODULE.replace("\n\n@hookimpl", "\nTOY = Technique.from_package(__name__)\n\n@hookimpl")
+        if at_import
+        else MODULE
+    )
+    module = module.replace("return [Technique.from_package(__name__)]", "return [TOY]") if at_import else module
+    manifest = installed("").with_name("technique.toml")
+    manifest.write_text(IN_TOML)
+    manifest.with_name("__init__.py").write_text(module)
+    found = settled()
+    assert found.technique("scale").title == {"en": "A toy"}
+    manifest.write_text(IN_TOML.replace("A toy", "A fine toy", 1))
+    found = found.current()
+    assert found.technique("scale").title == {"en": "A fine toy"}
+    assert found.current() is found
+    for text, chinese in (("title = '玩具'", "玩具"), ("title = '好玩具'", "好玩具")):
+        manifest.with_name("technique.zh.toml").write_text(text, "utf-8")
+        found = found.current()
+        assert say(found.technique("scale").title, "zh") == chinese
+    assert found.current() is found
+
+
+def test_an_edit_that_breaks_a_manifest_in_toml_and_one_that_mends_it_are_seen(
+    installed: Callable[[str], Path],
+) -> None:
+    manifest = installed(MODULE).with_name("technique.toml")
+    manifest.write_text(IN_TOML)
+    found = settled()
+    manifest.write_text(IN_TOML.replace("title", "titel", 1))
+    found = found.current()
+    for name in ("scale", "toys/scale"):
+        with pytest.raises(PluginProblem, match=r"technique\.toml, line 3, titel: there is no such key"):
+            found.technique(name)
+    manifest.write_text(IN_TOML)
+    assert found.current().technique("scale").title == {"en": "A toy"}
+
+
+def test_a_language_sets_aside_what_is_broken_in_it(installed: Callable[[str], Path]) -> None:
+    manifest = installed(MODULE).with_name("technique.toml")
+    manifest.write_text(IN_TOML)
+    manifest.with_name("technique.zh.toml").write_text("titel = '玩具'", "utf-8")
+    found = Registry()
+    assert found.in_language("en") is found.in_language("fr") is found
+    chinese = found.in_language("zh")
+    assert ("toys/scale" in chinese.techniques, "toys/scale" in found.techniques) == (False, True)
+    assert (found.problems, len(chinese.problems)) == ([], 1)
+    assert found.problem_of("scale") is None
+    with pytest.raises(PluginProblem, match=r"is broken in the language 'zh': .*line 1, titel"):
+        chinese.technique("scale")
+    assert chinese.technique("gae") is found.technique("gae")
+
+
+def test_a_broken_plugin_is_known_by_what_it_would_declare() -> None:
+    names = ["groundup.plugins.rl.gae", "groundup.plugins.fourteen_days", "mine"]
+    found = Registry([(name, not_importable) for name in names])
+    assert list(found.broken) == ["rl/gae", "fourteen-days", "mine"]
+    for name in ("gae", "rl/gae", "mine", "toys/mine"):
+        with pytest.raises(PluginProblem, match="cannot be imported"):
+            found.technique(name)
+    with pytest.raises(PluginProblem, match="cannot be imported"):
+        found.roadmap("fourteen-days")
+    with pytest.raises(UnknownName):
+        found.technique("toys/gae")
 
 
 # Prerequisites

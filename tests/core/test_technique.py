@@ -54,6 +54,10 @@ def test_an_id_is_track_and_name_in_lower_case_kebab(identity: str) -> None:
         ({"title": {"zh": "玩具"}}, "a text needs its English"),
         ({"title": {"en": " "}}, "a text needs its English"),
         ({"implement": "toy"}, "Extra inputs are not permitted"),
+        ({"level": 0}, "level"),
+        ({"minutes": 0}, "minutes"),
+        ({"given": ("a policy",)}, "given"),
+        ({"changes": ({"version": 1, "text": "New."},)}, "changes"),
     ],
 )
 def test_a_manifest_that_says_too_little_or_too_much_is_refused(fields: dict[str, Any], says: str) -> None:
@@ -116,6 +120,14 @@ def test_the_days_of_a_roadmap_count_from_one() -> None:
     with pytest.raises(ValidationError, match="days"):
         Roadmap(id="days", title="Days", days=())
     assert days[1].name == "day-3"
+
+
+def test_a_day_may_have_elective_techniques_and_a_quiz_across_all() -> None:
+    day = Day(number=6, title="Six", techniques=("a/b", "a/c"), elective=("a/c",), quiz="day-6")
+    assert (day.elective, day.quiz) == (("a/c",), day.name)
+    assert Day(number=6, title="Six", quiz=("b", "c")).quiz == ("b", "c")
+    with pytest.raises(ValidationError, match="'a/d' is elective, but not among the techniques of day-6"):
+        Day(number=6, title="Six", techniques=("a/b",), elective=("a/d",))
 
 
 def test_declaring_needs_no_torch() -> None:

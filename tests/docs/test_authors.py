@@ -152,7 +152,7 @@ def test_a_shown_plugin_does_what_its_section_says(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with plugin(tmp_path, **{"__init____py": block.text}) as module:
+    with plugin(tmp_path, **{"__init____py": block.text, "technique__toml": manifest()}) as module:
         found = Registry([(module.__name__, lambda: module)])
         assert found.problems == []
         answers, problems = found.ask(block.heading, lambda answer: answer, **GIVEN.get(block.heading, {}))
@@ -160,7 +160,7 @@ def test_a_shown_plugin_does_what_its_section_says(
         ((_, answer),) = answers
         match block.heading:
             case "techniques":
-                assert found.techniques["rl/weighted-mean"].contract == 1
+                assert found.techniques["rl/weighted-mean"].minutes == 30
             case "roadmaps":
                 assert found.day("day-1", "toy-week").quiz == "gae"
             case "question_types":
@@ -215,10 +215,18 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Technique]:
         yield technique
 
 
+def manifest() -> str:
+    """Return what the pages put into technique.toml."""
+    shown = [*of("hooks.md", "toml"), *of("tutorial.md", "toml")]
+    texts = [b.text for b in shown if b.text.startswith("# technique.toml\n")]
+    assert len(texts) == 2
+    return "\n".join(texts)
+
+
 def files() -> dict[str, str]:
     """Return what the pages put into each file of the technique."""
     solution, *properties = (b.text for b in of("properties.md", "python"))
-    manifest = next(b.text for b in of("hooks.md", "python") if b.heading == "techniques")
+    module = next(b.text for b in of("hooks.md", "python") if b.heading == "techniques")
     parts = [*of("tutorial.md", "python"), *of("tutorial.md", "yaml")]
     texts = {b.text.partition("\n")[0].removeprefix("# "): b.text for b in parts}
     assert set(texts) == {"quiz_answers.py", "lab.py", "quiz.yaml"}
@@ -226,7 +234,8 @@ def files() -> dict[str, str]:
     assert properties[0].startswith("# properties.py\n")
     (lesson,) = of("tutorial.md", "markdown")
     return texts | {
-        "__init__.py": manifest,
+        "__init__.py": module,
+        "technique.toml": manifest(),
         "solution.py": solution,
         "properties.py": "\n\n".join(properties),
         "misconceptions.toml": "\n".join(b.text for b in of("misconceptions.md", "toml")),
@@ -302,7 +311,7 @@ class Author:
 
 PUT = {  # what its reader has put into files before the commands under a heading
     "2": ["solution.py"],
-    "4": ["__init__.py", "properties.py"],
+    "4": ["technique.toml", "properties.py"],
     "5": ["misconceptions.toml"],
     "9": ["lesson.md", "quiz.yaml", "quiz_answers.py", "lab.py"],
 }

@@ -17,6 +17,8 @@ import pytest
 from groundup.grader.process import sandbox
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "groundup-nope"
+CONTRACT_1 = Path(__file__).parent / "contract_1" / "groundup-nope"
+"""The same technique as it was when contract 1 was all there was: manifest and lab in Python."""
 
 
 class Environment:
@@ -68,6 +70,15 @@ def example(tmp_path: Path) -> Path:
     )
 
 
+@pytest.fixture
+def of_contract_1(environment: Environment, tmp_path: Path) -> Path:
+    """The example as it was written for contract 1, installed."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    folder = shutil.copytree(CONTRACT_1, tmp_path / "contract_1", ignore=ignored)
+    environment.install(folder)
+    return folder
+
+
 def listed(environment: Environment) -> list[str]:
     """Return the short names of the techniques that ``learn list`` has a line on."""
     found = environment.learn("list")
@@ -109,6 +120,42 @@ def test_a_technique_of_a_third_party_lives_as_a_built_in_does(environment: Envi
     assert "architecture/nope" in text
     assert verdict["attempt"]["sha256"] in text
     assert "Order without positions" not in text
+
+
+def test_a_technique_that_was_written_for_contract_1_goes_on_working(
+    environment: Environment, of_contract_1: Path
+) -> None:
+    learn = environment.learn
+    assert "nope" in listed(environment)
+    assert learn("start", "nope").returncode == 0
+    shown = learn("hint", "nope", "3").stdout
+    assert "hole 3: from weights to positions" in shown
+    solution = (of_contract_1 / "groundup_nope" / "solution.py").read_text(encoding="utf-8")
+    attempt = environment.here / "workspace" / "architecture" / "nope.py"
+    attempt.write_text(solution, encoding="utf-8")
+    graded = learn("grade", "nope", "--json")
+    assert (graded.returncode, json.loads(graded.stdout)["passed"]) == (0, True)
+    attempt.write_text(solution.replace("key.mT * size**-0.5", "key.mT"), encoding="utf-8")
+    graded = learn("grade", "nope", "--json")
+    assert [d["id"] for d in json.loads(graded.stdout)["diagnosis"]] == ["no-scale"]
+    ran = learn("run", "nope", "--reference", "--quick", "--json")
+    figure = json.loads(ran.stdout)[0]["outcome"]["figures"][0]
+    assert (figure["name"], figure["value"]) == ({"en": "positions found, of 320"}, 320)
+    assert figure["published"]["en"].startswith("all: Kazemnejad et al. 2023")
+    rules = [word for rule in ("manifest", "imports", "exercise", "stub", "hints", "lab") for word in ("--rule", rule)]
+    checked = learn("author", "check", "nope", *rules)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "the last hints give no code" in checked.stdout
+
+
+@pytest.mark.soak
+def test_a_technique_that_was_written_for_contract_1_is_told_what_its_interface_calls_otherwise(
+    environment: Environment, of_contract_1: Path
+) -> None:
+    checked = environment.learn("author", "check", "nope", "--json")
+    problems = [problem for finding in json.loads(checked.stdout)["findings"] for problem in finding["problems"]]
+    told = [problem.rpartition(": ")[2] for problem in problems]
+    assert set(told) <= {"NoPE.forward takes no 'attn_mask', as does Attention.forward"}, problems
 
 
 def test_what_is_scaffolded_is_listed_once_it_is_installed_to_be_edited(environment: Environment) -> None:
@@ -219,8 +266,8 @@ def with_an_interface_of_its_own(environment: Environment) -> Environment:
     (folder / "scaler_interface.py").write_text(INTERFACE)
     for name, text in OWN.items():
         (package / name).write_text(text)
-    edited(package / "__init__.py", '"groundup.core.interfaces.optimizer:Optimizer"', '"scaler_interface:Scaler"')
-    edited(package / "__init__.py", "    holes=(", '    imports=("scaler_interface",),\n    holes=(')
+    edited(package / "technique.toml", '"groundup.core.interfaces.optimizer:Optimizer"', '"scaler_interface:Scaler"')
+    edited(package / "technique.toml", "implements =", 'imports = ["scaler_interface"]\nimplements =')
     edited(folder / "pyproject.toml", "[tool.setuptools]\n", '[tool.setuptools]\npy-modules = ["scaler_interface"]\n')
     environment.install(folder, "--editable")
     return environment

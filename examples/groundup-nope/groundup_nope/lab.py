@@ -5,18 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 BEGIN = 1
 LENGTH, QUICK_LENGTH = 512, 320  # bfloat16 has 8 bits: neighbours merge by position 256
-
-LAB = Lab(
-    title={"en": "Positions from the causal mask alone"},
-    uses=("architecture/nope",),
-    x={"en": "position"},
-    y={"en": "the first token's share of the weight"},
-    logarithmic=True,
-)
 
 
 def run(bench: Bench) -> Outcome:
@@ -37,18 +29,11 @@ def run(bench: Bench) -> Outcome:
     bench.progress(1.0)
     return Outcome(
         figures=(
-            Figure(
-                name={"en": f"positions found, of {length}"},
-                value=right,
-                published={"en": "all: Kazemnejad et al. 2023, Theorem 1, in exact arithmetic"},
-            ),
-            Figure(name={"en": "different shares without the mask"}, value=len(everything.unique())),
-            Figure(name={"en": "first position whose share bfloat16 cannot tell from the next"}, value=merged(causal)),
+            bench.figure("found", right, length=length),
+            bench.figure("shares", len(everything.unique())),
+            bench.figure("merged", merged(causal)),
         ),
-        mark=Mark(
-            says={"en": f"All {length} positions are found with the mask, and without it all shares are one number."},
-            reached=right == length and len(everything.unique()) == 1,
-        ),
+        mark=bench.mark(right == length and len(everything.unique()) == 1, length=length),
     )
 
 

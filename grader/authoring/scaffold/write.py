@@ -8,6 +8,7 @@ import keyword
 import re
 import textwrap
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import jinja2
 import groundup.core
 from groundup.core.errors import UnknownName, UsageProblem
 from groundup.core.registry import Registry
-from groundup.grader.judging.exercise import stub
+from groundup.grader.judging.exercise import holes, stub
 
 __all__ = ["INTERFACES", "NewTechnique", "new_technique", "write_builtin", "write_distribution"]
 
@@ -32,10 +33,9 @@ INTERFACES = {
     "Collective": "collective",
 }
 """The folder of the example for each interface; ``function`` is for techniques that fulfil none."""
-TECHNIQUE = ("properties.py", "misconceptions.toml", "lesson.md", "quiz_answers.py", "lab.py")
+TECHNIQUE = ("technique.toml", "properties.py", "misconceptions.toml", "lesson.md", "quiz_answers.py", "lab.py")
 """What stands beside the manifest in every case; where solution, exercise and quiz stand depends."""
 LONGEST = 40
-WIDTH = 120  # of the lines that are written
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TRACK = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -124,8 +124,10 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
     track = new.track.replace("-", "_")
     package = f"groundup.plugins.{track}.{new.identifier}"
     solution = _example("solution.py", new, package)
+    folder = root / "plugins" / track / new.identifier
     files = {
-        **_technique(new, package, root / "plugins" / track / new.identifier),
+        **_technique(new, package, folder),
+        folder / "technique.zh.toml": _example("technique.zh.toml", new, package),
         root / "solutions" / track / f"{new.identifier}.py": solution,
         root / "exercises" / track / f"{new.identifier}.py": stub(solution),
         root / "quizzes" / track / f"{new.identifier}.yaml": _example("quiz.yaml", new, package),
@@ -142,7 +144,7 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
 def _technique(new: NewTechnique, package: str, folder: Path) -> dict[Path, str]:
     """Return what lies in the plugin's folder wherever that is."""
     files = {folder / name: _example(name, new, package) for name in TECHNIQUE}
-    return {folder / "__init__.py": _render("distribution/manifest.py.jinja", new, package), **files}
+    return {folder / "__init__.py": _render("distribution/module.py.jinja", new, package), **files}
 
 
 def _written(files: dict[Path, str]) -> list[Path]:
@@ -162,38 +164,29 @@ def _bound(new: NewTechnique) -> set[str]:
 
 
 def _example(name: str, new: NewTechnique, package: str) -> str:
-    return _render(f"{INTERFACES[new.interface]}/{name}.jinja", new, package)
+    codes = _codes(_example("solution.py", new, package)) if name == "technique.toml" else []
+    return _render(f"{INTERFACES[new.interface]}/{name}.jinja", new, package, codes)
 
 
-def _render(template: str, new: NewTechnique, package: str) -> str:
+def _codes(solution: str) -> list[str]:
+    """Return what the solution writes into each hole: what the last hints give as code."""
+    lines = solution.splitlines(keepends=True)
+    return [textwrap.dedent("".join(lines[hole.first : hole.last])) for hole in holes(solution)]
+
+
+def _render(template: str, new: NewTechnique, package: str, codes: Sequence[str] = ()) -> str:
     return _environment().get_template(template).render(
         name=new.name, id=new.id, identifier=new.identifier, implements=new.implements, package=package,
         distribution=f"groundup-{new.name}", interface=new.interface, about=new.about,
+        codes=codes,
     )  # fmt: skip
-
-
-def _literal(text: str, indent: int) -> str:
-    """Return ``text`` as Python's string literals, one below the other where it does not fit on a line."""
-    pieces = textwrap.wrap(text, WIDTH - indent - len('"en": " ",'), drop_whitespace=False, break_on_hyphens=False)
-    return f"\n{' ' * indent}".join('"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"' for p in pieces)
-
-
-def _translated(text: str, indent: int, before: str = "") -> str:
-    """Return the dict of ``text`` in English, on one line where that fits behind what stands ``before`` it."""
-    short = f'{{"en": {_literal(text, 0)}}}'
-    if indent + len(before + short) + 1 <= WIDTH and "\n" not in short:
-        return short
-    inner = " " * (indent + 4)
-    return f'{{\n{inner}"en": {_literal(text, indent + 4)},\n{" " * indent}}}'
 
 
 def _environment() -> jinja2.Environment:
     """Return templates whose marks are neither Python's, nor TOML's, nor YAML's."""
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
         trim_blocks=True, lstrip_blocks=True, variable_start_string="<<", variable_end_string=">>",
         block_start_string="<%", block_end_string="%>", comment_start_string="<#", comment_end_string="#>",
         autoescape=False,
     )  # fmt: skip
-    environment.filters["translated"] = _translated
-    return environment

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.authoring.soundness.places import Found, manifest, place
+from groundup.grader.authoring.soundness.places import Found, declared, manifest
 from groundup.grader.process.worker.imports import ImportRules, own_modules
 
 SECONDS = 60.0
@@ -55,9 +55,7 @@ def _of_the_solution(technique: Technique) -> Iterator[str]:
             yield f"{path}:{line}: a relative import: an attempt is a file by itself"
         elif not (rules.allows(name) and (not inside or _is_ours(name) or rules.allows(f"{name}.{inside}"))):
             lacking = f"{name}.{inside}" if rules.allows(name) and inside else name
-            further = (
-                "" if lacking.startswith("groundup.") else f", or list it in {place(manifest(technique))}: imports="
-            )
+            further = "" if lacking.startswith("groundup.") else f", or list it in {manifest(technique)}: imports ="
             yield f"{path}:{line}: {rules.refusal(lacking)}. Do without{further}"
 
 
@@ -83,13 +81,12 @@ def _of_the_plugin(technique: Technique, solutions: set[str]) -> Iterator[str]:
 
 
 def _of_the_list(technique: Technique) -> Iterator[str]:
-    file = manifest(technique)
-    for name in technique.imports:
-        at = place(file, f'"{name}"')
+    for number, name in enumerate(technique.imports):
+        where = declared(technique, ("imports", number), f'"{name}"')
         if "." in name:
-            yield f"{at}: 'imports' lists top-level modules, {name!r} is none: list {name.partition('.')[0]!r}"
+            yield f"{where}: 'imports' lists top-level modules, {name!r} is none: list {name.partition('.')[0]!r}"
         elif importlib.util.find_spec(name) is None:
-            yield f"{at}: no module {name!r} is installed: an attempt could not import it"
+            yield f"{where}: no module {name!r} is installed: an attempt could not import it"
 
 
 def _torch(technique: Technique) -> Iterator[str]:

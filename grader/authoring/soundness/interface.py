@@ -12,7 +12,7 @@ import torch
 from jaxtyping import AbstractArray
 
 from groundup.core.technique import Technique
-from groundup.grader.authoring.soundness.places import Found, manifest, place, place_of
+from groundup.grader.authoring.soundness.places import Found, declared, place_of
 
 SHAPED = 'say its shape, as in Float[Tensor, "B T"]'
 
@@ -30,8 +30,8 @@ def check(technique: Technique, implementation: Any) -> Found:
         surface = {"": implementation}
         if technique.interface:
             problems.append(
-                f"{place(manifest(technique), 'interface')}: {technique.implements!r} is a function, and only a class "
-                f"fulfils an interface: leave 'interface' out"
+                f"{declared(technique, ('interface',), 'interface')}: {technique.implements!r} is a function, and only "
+                "a class fulfils an interface: leave 'interface' out"
             )
     for name, function in surface.items():
         problems += list(_typed(technique, implementation, name, function))
@@ -41,12 +41,12 @@ def check(technique: Technique, implementation: Any) -> Found:
 
 
 def _fulfils(technique: Technique, implementation: type) -> Iterator[str]:
-    where = place(manifest(technique), "interface=")
+    where = declared(technique, ("interface",), "interface=")
     if technique.interface is None:
         yield (
-            f"{place(manifest(technique), 'implements=')}: {technique.implements!r} is a class: name the interface "
-            "that it fulfils, interface='module:Class'. groundup/core/interfaces has several; one of your own stands "
-            "in a module that the manifest lists in 'imports'"
+            f"{declared(technique, ('implements',), 'implements=')}: {technique.implements!r} is a class: name the "
+            "interface that it fulfils, interface = 'module:Class'. groundup/core/interfaces has several; one of your "
+            "own stands in a module that the manifest lists in 'imports'"
         )
         return
     module, _, name = technique.interface.partition(":")

@@ -13,7 +13,7 @@ from groundup.core.lab import Outcome
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.authoring.soundness.pace import allowed
-from groundup.grader.authoring.soundness.places import Found, place
+from groundup.grader.authoring.soundness.places import Found, declared, place
 from groundup.grader.learner.lab import LabRun, has_lab, load_lab, run_lab
 from groundup.grader.process.fork_server import ForkServer
 
@@ -27,9 +27,9 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
         return "", [f"there is no lab: expected it at {path}"]
     lab, _ = load_lab(technique)
     if technique.id not in lab.uses:
-        return "", [f"{place(path, 'uses=')}: the lab does not use {technique.id!r}, which it is the lab of"]
+        return "", [f"{_uses(technique, 'uses')}: the lab does not use {technique.id!r}, which it is the lab of"]
     if unknown := [i for i in lab.uses if i not in registry.techniques]:
-        return "", [f"{place(path, unknown[0])}: the lab uses {unknown[0]!r}, and there is no such technique here"]
+        return "", [f"{_uses(technique, unknown[0])}: the lab uses {unknown[0]!r}, and there is no such technique here"]
     began = time.monotonic()
     source = technique.files.solution.read_text(encoding="utf-8")
     try:
@@ -47,6 +47,13 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
         at = place(path, "bench.quick")
         problems.append(f"{at}: the quick mode takes {seconds:.0f} s, at most {most:.0f}: do fewer steps of it")
     return f"quick mode in {seconds:.1f} s", problems
+
+
+def _uses(technique: Technique, text: str) -> str:
+    """Return where the lab's declaration says ``text``: in the manifest, or in lab.py."""
+    if technique.lab:
+        return declared(technique, ("lab", "uses"), text)
+    return place(technique.files.folder / "lab.py", text)
 
 
 def _found(ran: LabRun, path: Path) -> Iterator[str]:

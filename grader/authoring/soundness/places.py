@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from groundup.core.declared import Place
 from groundup.core.technique import Technique
+from groundup.core.toml_file import read_toml
 
 Found = tuple[str, list[str]]
 """What a rule returns: a few words on what it looked at, and what is wrong."""
@@ -18,7 +20,13 @@ def built_in(technique: Technique) -> bool:
 
 def manifest(technique: Technique) -> Path:
     """Return the file of the manifest."""
-    return technique.files.folder / "__init__.py"
+    return technique.files.manifest
+
+
+def declared(technique: Technique, where: Place, text: str) -> str:
+    """Return ``path:line`` of what the manifest declares: in TOML by its place there, in Python by its ``text``."""
+    path = manifest(technique)
+    return f"{path}:{read_toml(path).line(where)}" if path.suffix == ".toml" else place(path, text)
 
 
 def place(path: Path, text: str = "") -> str:

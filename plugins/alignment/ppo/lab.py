@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor, nn
 
 from groundup.core.interfaces.rl import RolloutBatch
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 TASK = "CartPole-v1"
 SOLVED = 475.0  # gymnasium's own reward threshold of CartPole-v1
@@ -26,13 +26,6 @@ EPOCHS, MINIBATCH = 4, 256
 GAMMA, LAMBDA = 0.98, 0.95
 LEARNING_RATE = 2e-3
 RECENT = 50  # episodes that an average is taken over
-
-LAB = Lab(
-    title={"en": "PPO balances a pole (CartPole-v1)", "zh": "用 PPO 让倒立摆站稳（CartPole-v1）"},
-    uses=("rl/gae", "alignment/ppo"),
-    x={"en": "environment steps", "zh": "环境步数"},
-    y={"en": "return of an episode, mean of the last 50", "zh": "回合回报（最近 50 个回合的平均）"},
-)
 
 
 def run(bench: Bench) -> Outcome:
@@ -57,30 +50,12 @@ def run(bench: Bench) -> Outcome:
     bench.progress(1.0)
     return Outcome(
         figures=(
-            Figure(
-                name={"en": "best mean return of 50 episodes", "zh": "50 个回合平均回报的最好值"}, value=best,
-                published={
-                    "en": "500 is the most an episode can return; 475 counts as solved (gymnasium, CartPole-v1)",
-                    "zh": "一个回合的回报最多 500；达到 475 算作解决（gymnasium，CartPole-v1）",
-                },
-            ),
-            Figure(
-                name={"en": "environment steps", "zh": "环境步数"}, value=update * ENVIRONMENTS * STEPS, unit="steps",
-            ),
-            Figure(
-                name={"en": "share of ratios clipped in the last update", "zh": "最后一次更新中被截断的比率所占份额"},
-                value=clipped,
-            ),
+            bench.figure("best_return", best),
+            bench.figure("steps", update * ENVIRONMENTS * STEPS),
+            bench.figure("clipped", clipped),
         ),
-        mark=Mark(
-            says={
-                "en": f"The mean return of {RECENT} episodes reaches {SOLVED:.0f} within "
-                f"{UPDATES * ENVIRONMENTS * STEPS} steps.",
-                "zh": f"{UPDATES * ENVIRONMENTS * STEPS} 步之内，{RECENT} 个回合的平均回报达到 {SOLVED:.0f}。",
-            },
-            reached=best >= SOLVED,
-        ),
-    )  # fmt: skip
+        mark=bench.mark(best >= SOLVED, episodes=RECENT, solved=SOLVED, steps=UPDATES * ENVIRONMENTS * STEPS),
+    )
 
 
 def network(inputs: int, outputs: int, last_gain: float) -> nn.Sequential:

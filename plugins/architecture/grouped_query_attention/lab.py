@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 LAYERS, HEADS, SIZE, VOCABULARY = 2, 8, 32, 97
 WIDTH = HEADS * SIZE
@@ -21,13 +21,6 @@ SEQUENCES, PROMPT, LENGTH = 4, 768, 24  # a long past: reading it is most of a s
 QUICK_PROMPT, QUICK_LENGTH = 128, 4
 GROUPS = (8, 4, 2, 1)
 CLOSE = 1e-4  # float32, between two ways to compute the same
-
-LAB = Lab(
-    title={"en": "Decoding with fewer key/value heads", "zh": "用更少的键值头解码"},
-    uses=("architecture/grouped-query-attention",),
-    x={"en": "key/value heads", "zh": "键值头数"},
-    y={"en": "MiB kept; milliseconds for a step", "zh": "缓存大小（MiB）；每一步的毫秒数"},
-)
 
 
 @torch.no_grad()
@@ -60,37 +53,10 @@ def run(bench: Bench) -> Outcome:
     expected = {groups: SEQUENCES * (past + length) * bytes_of_a_token(groups) for groups in GROUPS}
     return Outcome(
         figures=(
-            *(
-                Figure(
-                    name={"en": f"kept, G = {groups}", "zh": f"G = {groups} 时保留"},
-                    value=kept[groups],
-                    unit="B",
-                    published={
-                        "en": f"by arithmetic: 2 * layers * G * D * 4 B * tokens = {expected[groups]:,} B",
-                        "zh": f"算式：2 * 层数 * G * D * 4 B * 词元数 = {expected[groups]:,} B",
-                    },
-                )
-                for groups in GROUPS
-            ),
-            Figure(
-                name={"en": "cache smaller with G = 1, times", "zh": "G = 1 时缓存缩小（倍）"},
-                value=kept[HEADS] / kept[1],
-                published={
-                    "en": f"H / G = {HEADS} (Ainslie et al. 2023, section 2.2: by a factor of H from multi-head to "
-                    "multi-query)",
-                    "zh": f"H / G = {HEADS}（Ainslie et al. 2023 第 2.2 节：从多头到多查询，缩小 H 倍）",
-                },
-            ),
+            *(bench.figure("kept", kept[groups], groups=groups, expected=expected[groups]) for groups in GROUPS),
+            bench.figure("smaller", kept[HEADS] / kept[1], factor=HEADS),
         ),
-        mark=Mark(
-            says={
-                "en": "The cache has exactly the bytes that the formula says, smaller by H / G, and one step at a time "
-                "gives the logits of the whole text in one pass, whatever the number of key/value heads.",
-                "zh": "缓存的字节数与公式完全一致，是多头时的 G / H；"
-                "而且无论有几个键值头，逐步解码得到的 logits 都与整段文本一次算完相同。",
-            },
-            reached=agrees and kept == expected,
-        ),
+        mark=bench.mark(agrees and kept == expected),
     )
 
 

@@ -14,23 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 LAYERS, HEADS, SIZE, VOCABULARY = 2, 4, 16, 97
 WIDTH = HEADS * SIZE
 PROMPT, LENGTH, QUICK_LENGTH = 8, 384, 64
 MEASURED_EVERY = 8
-
-LAB = Lab(
-    title={"en": "Decoding with and without a cache", "zh": "有缓存与无缓存的解码"},
-    uses=("inference/kv-cache",),
-    x={"en": "tokens written", "zh": "已写出的词元数"},
-    y={"en": "milliseconds for a token", "zh": "每个词元的毫秒数"},
-    names={
-        "with the cache": {"en": "with the cache", "zh": "有缓存"},
-        "without": {"en": "without", "zh": "无缓存"},
-    },
-)
 
 
 @torch.no_grad()
@@ -55,35 +44,12 @@ def run(bench: Bench) -> Outcome:
     ratio = plain.pushed / cached.pushed
     return Outcome(
         figures=(
-            Figure(
-                name={"en": "tokens through the model without the cache", "zh": "无缓存时送入模型的词元数"},
-                value=plain.pushed,
-                published={
-                    "en": f"by arithmetic: n * prompt + n (n - 1) / 2 = {without_cache(length):,}",
-                    "zh": f"算式：n * 提示长度 + n (n - 1) / 2 = {without_cache(length):,}",
-                },
-            ),
-            Figure(
-                name={"en": "tokens through the model with it", "zh": "有缓存时送入模型的词元数"}, value=cached.pushed
-            ),
-            Figure(name={"en": "work saved, times", "zh": "节省的工作量（倍）"}, value=ratio),
-            Figure(
-                name={"en": "bytes kept at the end", "zh": "最后保留的字节数"},
-                value=cache.usage()["used"],
-                unit="B",
-                published={
-                    "en": f"by arithmetic: 2 * layers * heads * size * 4 B * tokens = {kept_bytes(cached):,} B",
-                    "zh": f"算式：2 * 层数 * 头数 * 头的大小 * 4 B * 词元数 = {kept_bytes(cached):,} B",
-                },
-            ),
+            bench.figure("without", plain.pushed, expected=without_cache(length)),
+            bench.figure("with", cached.pushed),
+            bench.figure("saved", ratio),
+            bench.figure("kept", cache.usage()["used"], expected=kept_bytes(cached)),
         ),
-        mark=Mark(
-            says={
-                "en": "Both ways write the same tokens, and the cache keeps exactly the bytes that the formula says.",
-                "zh": "两种方式写出相同的词元，并且缓存保留的字节数与公式完全一致。",
-            },
-            reached=cached.tokens == plain.tokens and cache.usage()["used"] == kept_bytes(cached),
-        ),
+        mark=bench.mark(cached.tokens == plain.tokens and cache.usage()["used"] == kept_bytes(cached)),
     )
 
 

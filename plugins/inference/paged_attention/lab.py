@@ -16,7 +16,7 @@ from torch import Tensor
 
 from groundup.core.errors import AttemptRaised
 from groundup.core.interfaces.kv_cache import CacheFullError
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 BLOCK_SIZE = 16  # vLLM's default
 POOL = 15_700  # tokens: what OPT-13B leaves room for on an A100 of 40 GB (table 1)
@@ -27,23 +27,6 @@ REQUESTS, QUICK_REQUESTS = 96, 12
 SAMPLED, QUICK_SAMPLED = 12, 2  # requests of each kind of sharing
 WIDTHS = (2, 4, 6)  # samples of a request, or beams
 SNAPSHOT = 150  # the step at which the memory is drawn
-
-LAB = Lab(
-    title={"en": "One memory: in blocks, and in reserved pieces", "zh": "同一块内存：分块，与整段预留"},
-    uses=("inference/paged-attention",),
-    x={"en": "decoding steps", "zh": "解码步数"},
-    y={"en": "% of the reserved memory that holds tokens", "zh": "预留的内存中存有词元的百分比"},
-    bars={"en": "place in the memory, tokens", "zh": "在内存中的位置（词元）"},
-    names={
-        "in blocks": {"en": "in blocks", "zh": "分块"},
-        "reserved to the maximum": {"en": "reserved to the maximum", "zh": "按最大长度预留"},
-        "in blocks, 4 samples": {"en": "in blocks, 4 samples", "zh": "分块，4 个样本"},
-        "tokens": {"en": "tokens", "zh": "词元"},
-        "tokens, shared": {"en": "tokens, shared", "zh": "共享的词元"},
-        "reserved, empty": {"en": "reserved, empty", "zh": "占着但空着"},
-        "free": {"en": "free", "zh": "空闲"},
-    },
-)
 
 
 @dataclass
@@ -97,66 +80,16 @@ def run(bench: Bench) -> Outcome:
     fewest, most = WIDTHS[0], WIDTHS[-1]
     return Outcome(
         figures=(
-            Figure(
-                name={"en": "wasted in blocks", "zh": "分块时的浪费"},
-                value=blocks.waste,
-                unit="%",
-                published={
-                    "en": "3.7% in vLLM (Kwon et al. 2023, figure 2); under 4% (vLLM's blog)",
-                    "zh": "vLLM 为 3.7%（Kwon et al. 2023，图 2）；不到 4%（vLLM 博客）",
-                },
-            ),
-            Figure(
-                name={"en": "wasted when the longest text is reserved", "zh": "按最长文本预留时的浪费"},
-                value=pieces.waste,
-                unit="%",
-                published={
-                    "en": "79.6% in Orca (Max) (figure 2, gaps between the pieces included); 60% to 80% (vLLM's blog)",
-                    "zh": "Orca (Max) 为 79.6%（图 2，含各段之间的碎片）；60% 到 80%（vLLM 博客）",
-                },
-            ),
-            Figure(
-                name={"en": "requests decoded together, in blocks", "zh": "一起解码的请求数，分块"},
-                value=blocks.together,
-                published={"en": "30.42 in vLLM (figure 13a)", "zh": "vLLM 为 30.42（图 13a）"},
-            ),
-            Figure(
-                name={"en": "requests decoded together, reserved", "zh": "一起解码的请求数，预留"},
-                value=pieces.together,
-                published={"en": "7.00 in Orca (Max) (figure 13a)", "zh": "Orca (Max) 为 7.00（图 13a）"},
-            ),
-            Figure(
-                name={"en": f"blocks saved, {fewest} samples", "zh": f"省下的块，{fewest} 个样本"},
-                value=sampling[fewest],
-                unit="%",
-                published={"en": "6.09% (figure 15a, Alpaca)", "zh": "6.09%（图 15a，Alpaca）"},
-            ),
-            Figure(
-                name={"en": f"blocks saved, {most} samples", "zh": f"省下的块，{most} 个样本"},
-                value=sampling[most],
-                unit="%",
-                published={"en": "9.79% (figure 15a, Alpaca)", "zh": "9.79%（图 15a，Alpaca）"},
-            ),
-            Figure(
-                name={"en": f"blocks saved, {fewest} beams", "zh": f"省下的块，{fewest} 个束"},
-                value=beams[fewest],
-                unit="%",
-                published={"en": "37.56% (figure 15b, Alpaca)", "zh": "37.56%（图 15b，Alpaca）"},
-            ),
-            Figure(
-                name={"en": f"blocks saved, {most} beams", "zh": f"省下的块，{most} 个束"},
-                value=beams[most],
-                unit="%",
-                published={"en": "55.16% (figure 15b, Alpaca)", "zh": "55.16%（图 15b，Alpaca）"},
-            ),
+            bench.figure("waste_in_blocks", blocks.waste),
+            bench.figure("waste_reserved", pieces.waste),
+            bench.figure("together_in_blocks", blocks.together),
+            bench.figure("together_reserved", pieces.together),
+            bench.figure("saved_by_few_samples", sampling[fewest], width=fewest),
+            bench.figure("saved_by_many_samples", sampling[most], width=most),
+            bench.figure("saved_by_few_beams", beams[fewest], width=fewest),
+            bench.figure("saved_by_many_beams", beams[most], width=most),
         ),
-        mark=Mark(
-            says={
-                "en": "In blocks less than 4% is wasted, with reservations more than 60%, all texts read back whole.",
-                "zh": "分块时浪费不到 4%，预留时超过 60%，并且每段文本读回来都完整。",
-            },
-            reached=blocks.waste < 4 and pieces.waste > 60 and whole,
-        ),
+        mark=bench.mark(blocks.waste < 4 and pieces.waste > 60 and whole),
     )
 
 

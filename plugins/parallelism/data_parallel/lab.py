@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 from groundup.core.models import Batch, MultiTaskMLP
 from groundup.core.testing import per_rank
 
@@ -24,27 +24,6 @@ DRAWN = 20  # the bucket size of the timeline: 1 MiB
 STEPS, QUICK_STEPS = 4, 2  # after one to warm up
 HIDDEN = 0.2  # of the time until the last bucket starts, buckets have been on their way, if they overlap at all
 ONE_MACHINE = 1e-5  # how far, relative to the largest, a float32 gradient may be from the one of a single machine
-
-LAB = Lab(
-    title={"en": "Gradients in buckets, during the backward pass", "zh": "反向传播途中分桶发送梯度"},
-    uses=("parallelism/data-parallel",),
-    x={"en": "bucket size, log2 of bytes", "zh": "桶的大小（字节数取以 2 为底的对数）"},
-    y={"en": "milliseconds", "zh": "毫秒"},
-    bars={"en": "milliseconds since the step was called for", "zh": "自发出这一步的调用起的毫秒数"},
-    names={
-        "2 ranks: whole step": {"en": "2 ranks: whole step", "zh": "2 个 rank：整步"},
-        "2 ranks: standing still": {"en": "2 ranks: standing still", "zh": "2 个 rank：停下等待"},
-        "4 ranks: whole step": {"en": "4 ranks: whole step", "zh": "4 个 rank：整步"},
-        "4 ranks: standing still": {"en": "4 ranks: standing still", "zh": "4 个 rank：停下等待"},
-        "many buckets: rank 0": {"en": "many buckets: rank 0", "zh": "多个桶：rank 0"},
-        "many buckets: its wire": {"en": "many buckets: its wire", "zh": "多个桶：它的线路"},
-        "one bucket: rank 0": {"en": "one bucket: rank 0", "zh": "一个桶：rank 0"},
-        "one bucket: its wire": {"en": "one bucket: its wire", "zh": "一个桶：它的线路"},
-        "forward and backward": {"en": "forward and backward", "zh": "前向与反向"},
-        "standing still": {"en": "standing still", "zh": "停下等待"},
-        "all-reduce": {"en": "all-reduce", "zh": "all-reduce"},
-    },
-)
 
 
 class Timed(NamedTuple):
@@ -98,46 +77,16 @@ def run(bench: Bench) -> Outcome:
     sent = [count for _, _, count in steps[2, drawn][-1].calls]
     return Outcome(
         figures=(
-            Figure(
-                name={"en": "buckets in the timeline's step", "zh": "时间线那一步的桶数"},
-                value=len(sent),
-                published={
-                    "en": "Li et al. 2020: near-linear scalability using 256 GPUs, with buckets and overlap",
-                    "zh": "Li et al. 2020：用分桶与重叠，在 256 块 GPU 上接近线性扩展",
-                },
+            bench.figure("buckets", len(sent)),
+            bench.figure(
+                "largest_bucket",
+                max((count for count in sent if count <= 1 << drawn), default=0),
+                bucket_bytes=1 << drawn,
             ),
-            Figure(
-                name={"en": "largest of them that holds several gradients", "zh": "其中装有多个梯度的最大的桶"},
-                value=max((count for count in sent if count <= 1 << drawn), default=0),
-                unit="B",
-                published={
-                    "en": f"bucket_bytes_cap here {1 << drawn:,} B; torch's bucket_cap_mb: 25 MiB",
-                    "zh": f"这里 bucket_bytes_cap 为 {1 << drawn:,} B；torch 的 bucket_cap_mb：25 MiB",
-                },
-            ),
-            Figure(
-                name={"en": "bytes in all buckets of a step", "zh": "一步里所有桶的字节数"},
-                value=sum(sent),
-                unit="B",
-                published={
-                    "en": f"by arithmetic: all gradients, {total:,} B, whatever the buckets",
-                    "zh": f"算式：全部梯度 {total:,} B，与怎样分桶无关",
-                },
-            ),
-            Figure(
-                name={"en": "all-reduces of a step with one bucket", "zh": "只有一个桶时一步的 all-reduce 次数"},
-                value=len(steps[2, one][-1].calls),
-            ),
+            bench.figure("all_buckets", sum(sent), expected=total),
+            bench.figure("calls_with_one_bucket", len(steps[2, one][-1].calls)),
         ),
-        mark=Mark(
-            says={
-                "en": "All ranks hold one machine's gradients; with many buckets, the first is on its way for at least "
-                f"{HIDDEN:.0%} of the time until the last starts, and none is waited for before that.",
-                "zh": "所有 rank 的梯度都与一台机器的相同；分多个桶时，从调用到最后一个桶启动的时间里，"
-                f"至少有 {HIDDEN:.0%} 的时间第一个桶已在途中，且此前没有等待任何桶。",
-            },
-            reached=sound and sum(sent) == total and overlap >= HIDDEN,
-        ),
+        mark=bench.mark(sound and sum(sent) == total and overlap >= HIDDEN, share=HIDDEN),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 from groundup.core.testing import per_rank
 
 RANKS, QUICK_RANKS = (2, 3, 4), (2,)
@@ -20,20 +20,6 @@ UNITS, QUICK_UNITS = (1, 4, 8, 16), (1, 2)
 TIMES = 5  # a size is summed so often; the fastest counts, since something else always runs on the machine
 MIB = 1 << 20
 
-LAB = Lab(
-    title={"en": "A ring over gloo: time against bytes", "zh": "gloo 上的环：时间与字节数"},
-    uses=("parallelism/ring-all-reduce",),
-    x={"en": "MiB sent by each rank", "zh": "每个 rank 发送的 MiB 数"},
-    y={"en": "milliseconds for one all-reduce", "zh": "一次 all-reduce 的毫秒数"},
-    bars={"en": "milliseconds since the last rank began", "zh": "最后一个 rank 开始之后的毫秒数"},
-    names={
-        "2 ranks": {"en": "2 ranks", "zh": "2 个 rank"},
-        "3 ranks": {"en": "3 ranks", "zh": "3 个 rank"},
-        "4 ranks": {"en": "4 ranks", "zh": "4 个 rank"},
-        "reduce-scatter": {"en": "reduce-scatter", "zh": "reduce-scatter"},
-        "all-gather": {"en": "all-gather", "zh": "all-gather"},
-    },
-)
 
 Event = tuple[str, float, float, int]
 
@@ -62,44 +48,11 @@ def run(bench: Bench) -> Outcome:
     last = ranks[-1]
     return Outcome(
         figures=(
-            *(
-                Figure(
-                    name={
-                        "en": f"bytes sent by each of {size} ranks, as a multiple of the tensor",
-                        "zh": f"{size} 个 rank 时，每个 rank 发送的字节数是张量的几倍",
-                    },
-                    value=factor,
-                    published={
-                        "en": f"2 (N - 1) / N = {formula(size):.4g} (Patarasuk and Yuan 2009)",
-                        "zh": f"2 (N - 1) / N = {formula(size):.4g}（Patarasuk 和 Yuan 2009）",
-                    },
-                )
-                for size, factor in factors.items()
-            ),
-            Figure(
-                name={
-                    "en": f"everything to everyone with {last} ranks, as a multiple of the tensor",
-                    "zh": f"{last} 个 rank 互相全发，每个发送的字节数是张量的几倍",
-                },
-                value=last - 1,
-                published={"en": "by arithmetic: N - 1", "zh": "算式：N - 1"},
-            ),
-            Figure(
-                name={"en": f"messages sent by each of {last} ranks", "zh": f"{last} 个 rank 时，每个发送的消息数"},
-                value=group.messages(),
-                published={
-                    "en": f"2 (N - 1) = {2 * (last - 1)} (Sergeev and Del Balso 2018, section 3)",
-                    "zh": f"2 (N - 1) = {2 * (last - 1)}（Sergeev 和 Del Balso 2018，第 3 节）",
-                },
-            ),
+            *(bench.figure("sent", factor, ranks=size, expected=formula(size)) for size, factor in factors.items()),
+            bench.figure("all_to_all", last - 1, ranks=last),
+            bench.figure("messages", group.messages(), ranks=last, expected=2 * (last - 1)),
         ),
-        mark=Mark(
-            says={
-                "en": "Every rank holds the exact sum, and the busiest one sent 2 (N - 1) / N of the tensor.",
-                "zh": "每个 rank 都得到精确的和，发送最多的 rank 也只发了张量的 2 (N - 1) / N 倍。",
-            },
-            reached=right and all(factor == formula(size) for size, factor in factors.items()),
-        ),
+        mark=bench.mark(right and all(factor == formula(size) for size, factor in factors.items())),
     )
 
 

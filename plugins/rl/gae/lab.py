@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 STATES, MIDDLE = 5, 3  # states 1 to 5; 0 and 6 are the ends
 STEPS = 64  # longer walks are cut off there: fewer than one in a thousand
@@ -19,18 +19,6 @@ BATCHES, QUICK_BATCHES = 200, 20
 LAMBDAS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
 CRITIC = 0.5
 TRUE_ADVANTAGE = 1 / 6  # of a first step to the right: the value of state 4 less that of state 3
-
-LAB = Lab(
-    title={"en": "Bias and variance of the advantage over lambda", "zh": "优势估计的偏差与方差随 λ 的变化"},
-    uses=("rl/gae",),
-    x={"en": "lambda", "zh": "λ"},
-    y={"en": "error of the advantage, mean of 64 walks", "zh": "优势的误差（64 次游走的平均）"},
-    names={
-        "bias": {"en": "bias", "zh": "偏差"},
-        "standard deviation": {"en": "standard deviation", "zh": "标准差"},
-        "both": {"en": "both", "zh": "两者合计"},
-    },
-)
 
 
 def run(bench: Bench) -> Outcome:
@@ -51,26 +39,13 @@ def run(bench: Bench) -> Outcome:
     best = min(LAMBDAS, key=lambda lam: errors[lam][2])
     return Outcome(
         figures=(
-            Figure(
-                name={"en": "lambda of the smallest error", "zh": "误差最小的 λ"},
-                value=best,
-                published={
-                    "en": "0.92 to 0.98 learnt fastest on cart-pole at gamma 0.99 (Schulman et al. 2016, Figure 2)",
-                    "zh": "gamma 为 0.99 时，0.92 至 0.98 在倒立摆上学得最快（Schulman 等 2016，图 2）",
-                },
-            ),
-            Figure(name={"en": "bias at lambda 0", "zh": "λ 为 0 时的偏差"}, value=errors[0.0][0]),
-            Figure(name={"en": "bias at lambda 1", "zh": "λ 为 1 时的偏差"}, value=errors[1.0][0]),
-            Figure(name={"en": "standard deviation at lambda 0", "zh": "λ 为 0 时的标准差"}, value=errors[0.0][1]),
-            Figure(name={"en": "standard deviation at lambda 1", "zh": "λ 为 1 时的标准差"}, value=errors[1.0][1]),
+            bench.figure("best_lambda", best),
+            bench.figure("bias_at_0", errors[0.0][0]),
+            bench.figure("bias_at_1", errors[1.0][0]),
+            bench.figure("spread_at_0", errors[0.0][1]),
+            bench.figure("spread_at_1", errors[1.0][1]),
         ),
-        mark=Mark(
-            says={
-                "en": "Bias falls and variance grows with lambda: the error is smallest strictly between 0 and 1.",
-                "zh": "λ 增大时偏差减小、方差增大：误差最小处严格位于 0 与 1 之间。",
-            },
-            reached=0.0 < best < 1.0 and errors[1.0][0] < errors[0.0][0] and errors[0.0][1] < errors[1.0][1],
-        ),
+        mark=bench.mark(0.0 < best < 1.0 and errors[1.0][0] < errors[0.0][0] and errors[0.0][1] < errors[1.0][1]),
     )
 
 

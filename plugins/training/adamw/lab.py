@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from groundup.core.lab import Bench, Figure, Lab, Mark, Outcome
+from groundup.core.lab import Bench, Outcome
 
 TRAINING, BATCH, HIDDEN = 1200, 64, 128  # images, the other 597 are the test; images a step; units
 STEPS, QUICK_STEPS, MEASURED_EVERY = 600, 100, 20
@@ -27,14 +27,6 @@ READS = 0.96  # of the test images, to be reached by AdamW
 
 Params = dict[str, Tensor]
 Step = Callable[[Params, Params], Params]  # parameters and gradients to new parameters
-
-LAB = Lab(
-    title={"en": "Reading digits with AdamW, Adam and SGD", "zh": "用 AdamW、Adam 和 SGD 识别数字"},
-    uses=("training/adamw",),
-    x={"en": "steps", "zh": "步数"},
-    y={"en": "loss, nats an image", "zh": "损失（每张图，nat）"},
-    logarithmic=True,
-)
 
 
 def run(bench: Bench) -> Outcome:
@@ -60,66 +52,23 @@ def run(bench: Bench) -> Outcome:
     held = sum(of_it[moment].nbytes for of_it in state().values() for moment in ("exp_avg", "exp_avg_sq"))
     return Outcome(
         figures=(
-            Figure(
-                name={"en": "test images read, AdamW", "zh": "测试图识别率，AdamW"},
-                value=100 * read["adamw"],
-                unit="%",
+            bench.figure("read_by_adamw", 100 * read["adamw"]),
+            bench.figure("read_by_l2", 100 * read["l2"]),
+            bench.figure("read_by_sgd", 100 * read["sgd"]),
+            bench.figure(
+                "left_by_adamw",
+                100 * left["adamw"],
+                rate=RATE,
+                decay=DECAY,
+                steps=digits.steps,
+                expected=100 * expected,
             ),
-            Figure(
-                name={"en": "test images read, Adam with L2", "zh": "测试图识别率，带 L2 的 Adam"},
-                value=100 * read["l2"],
-                unit="%",
-            ),
-            Figure(
-                name={"en": "test images read, SGD with momentum", "zh": "测试图识别率，带动量的 SGD"},
-                value=100 * read["sgd"],
-                unit="%",
-            ),
-            Figure(
-                name={"en": "left of the blank pixels' weights, AdamW", "zh": "空白像素的权重剩余，AdamW"},
-                value=100 * left["adamw"],
-                unit="%",
-                published={
-                    "en": f"by arithmetic: (1 - {RATE} * {DECAY})^{digits.steps} = {100 * expected:.2f} %",
-                    "zh": f"算式：(1 - {RATE} * {DECAY})^{digits.steps} = {100 * expected:.2f} %",
-                },
-            ),
-            Figure(
-                name={
-                    "en": f"the same with a weight decay {WEAKER} times weaker",
-                    "zh": f"同上，权重衰减弱 {WEAKER} 倍",
-                },
-                value=100 * left["adamw, weaker"],
-                unit="%",
-            ),
-            Figure(
-                name={
-                    "en": "left of the blank pixels' weights, Adam with L2",
-                    "zh": "空白像素的权重剩余，带 L2 的 Adam",
-                },
-                value=100 * left["l2"],
-                unit="%",
-            ),
-            Figure(
-                name={"en": f"the same with an L2 term {WEAKER} times weaker", "zh": f"同上，L2 项弱 {WEAKER} 倍"},
-                value=100 * left["l2, weaker"],
-                unit="%",
-            ),
-            Figure(
-                name={"en": "bytes of averages a parameter", "zh": "每个参数的滑动平均所占字节"},
-                value=held / sum(param.numel() for param in digits.start.values()),
-                unit="B",
-                published={"en": "by arithmetic: 2 * 4 B in float32", "zh": "算式：float32 下 2 * 4 B"},
-            ),
+            bench.figure("left_by_weak_adamw", 100 * left["adamw, weaker"], times=WEAKER),
+            bench.figure("left_by_l2", 100 * left["l2"]),
+            bench.figure("left_by_weak_l2", 100 * left["l2, weaker"], times=WEAKER),
+            bench.figure("state", held / sum(param.numel() for param in digits.start.values())),
         ),
-        mark=Mark(
-            says={
-                "en": f"AdamW reads at least {READS:.0%} of the test images, and leaves of the blank pixels' weights "
-                "what the formula says.",
-                "zh": f"AdamW 至少识别 {READS:.0%} 的测试图，并且空白像素的权重剩余与公式一致。",
-            },
-            reached=read["adamw"] >= READS and math.isclose(left["adamw"], expected, rel_tol=1e-4),
-        ),
+        mark=bench.mark(read["adamw"] >= READS and math.isclose(left["adamw"], expected, rel_tol=1e-4), share=READS),
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import types
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,36 @@ def test_a_hole_is_empty_while_its_exception_stands_in_it(tmp_path: Path, attemp
 
 def test_what_has_passed_is_filled_whatever_is_left_in_it(tmp_path: Path) -> None:
     assert [s.filled for s in hole_states(technique(tmp_path), STUB, passed=True)] == [True, True]
+
+
+# Placeholders
+
+
+WITH_PLACEHOLDER = SOLUTION.replace(
+    '        # HOLE 2/2: the "second" step.\n',
+    '        # HOLE 2/2: the "second" step.\n        # EMPTY: return x  # as is\n',
+)
+
+
+def test_a_placeholder_is_read_and_stays_out_of_the_stub() -> None:
+    assert [h.placeholder for h in holes(WITH_PLACEHOLDER)] == [None, "return x  # as is"]
+    assert [h.placeholder for h in holes(SOLUTION)] == [None, None]
+    assert stub(WITH_PLACEHOLDER) == STUB
+    assert with_hole(WITH_PLACEHOLDER, 2, "return 3").endswith(
+        "# EMPTY: return x  # as is\n        return 3\n        # END HOLE\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("return x  # as is", "", "line 18: '# EMPTY: ' is no line of Python"),
+        ("return x  # as is", "return (x", "line 18: '# EMPTY: return (x' is no line of Python"),
+        ("return x  # as is\n", "return x\n        # and more\n", "line 19: '# EMPTY:' stands last"),
+        ("    # and how.\n", "    # EMPTY: y = x\n", "line 7: hole 1 has no placeholder"),
+    ],
+)
+def test_a_placeholder_that_cannot_be_one_is_refused_with_its_line(old: str, new: str, says: str) -> None:
+    assert old in WITH_PLACEHOLDER
+    with pytest.raises(PluginProblem, match=re.escape(says)):
+        holes(WITH_PLACEHOLDER.replace(old, new, 1))

@@ -300,6 +300,17 @@ def test_a_verdict_of_an_older_version_is_marked_as_such(house: House) -> None:
         assert "passed, older version 2" in shown
 
 
+def test_what_changed_since_the_version_of_a_verdict_is_told(house: House) -> None:
+    changes = ({"version": 2, "text": "Never."}, {"version": 3, "text": {"en": "A new rule.", "zh": "新规则。"}})
+    house.technique(version=3, changes=changes)
+    house.grade(version=2)
+    assert house.brief().proofs[0].changes == ("A new rule.",)
+    for form in FORMS:
+        shown = page(house.brief(), form)
+        assert "may now get another verdict. What changed: A new rule." in shown
+        assert "变化：新规则。" in page(house.brief("zh"), form)
+
+
 def test_a_score_of_an_older_version_is_marked_and_a_later_pass_takes_its_place(house: House) -> None:
     house.technique(version=2)
     house.grade(passed=False)

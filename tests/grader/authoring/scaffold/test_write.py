@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.manifest import read_manifest
 from groundup.core.registry import Registry
-from groundup.core.technique import Technique
+from groundup.core.technique import PLACES, Technique
 from groundup.grader.authoring.author import Check
 from groundup.grader.authoring.scaffold.write import (
     INTERFACES,
@@ -20,6 +21,7 @@ from groundup.grader.authoring.scaffold.write import (
     write_builtin,
     write_distribution,
 )
+from groundup.grader.authoring.soundness.languages import texts
 from groundup.grader.judging.judge import Judge
 from groundup.grader.process.fork_server import ForkServer
 
@@ -99,8 +101,8 @@ def test_a_distribution_has_all_that_it_needs(tmp_path: Path, registry: Registry
     assert {str(path.relative_to(folder)) for path in written} == {
         ".github/workflows/check.yml", ".gitignore", "README.md", "pyproject.toml", "tests/test_technique.py",
         *(f"groundup_brand_new/{name}" for name in (
-            "__init__.py", "solution.py", "exercise.py", "properties.py", "misconceptions.toml", "lesson.md",
-            "quiz.yaml", "quiz_answers.py", "lab.py",
+            "__init__.py", "technique.toml", "solution.py", "exercise.py", "properties.py", "misconceptions.toml",
+            "lesson.md", "quiz.yaml", "quiz_answers.py", "lab.py",
         )),
     }  # fmt: skip
     assert "<<" not in "".join(path.read_text(encoding="utf-8") for path in written)
@@ -171,14 +173,28 @@ def test_a_built_in_lands_where_built_ins_are(clone: Path, registry: Registry) -
     new = new_technique("brand-new", "Optimizer", registry, "rl-systems")
     written = {str(path.relative_to(clone)) for path in write_builtin(new, clone)}
     folder = "plugins/rl_systems/brand_new"
-    files = ("__init__.py", "properties.py", "misconceptions.toml", "lesson.md", "quiz_answers.py", "lab.py")
+    files = (
+        "__init__.py", "technique.toml", "technique.zh.toml", "properties.py", "misconceptions.toml", "lesson.md",
+        "quiz_answers.py", "lab.py",
+    )  # fmt: skip
     assert written == {
         *(f"{folder}/{name}" for name in files),
         *(f"{kind}/rl_systems/__init__.py" for kind in ("plugins", "solutions", "exercises", "quizzes")),
         "solutions/rl_systems/brand_new.py", "exercises/rl_systems/brand_new.py", "quizzes/rl_systems/brand_new.yaml",
     }  # fmt: skip
-    assert 'id="rl-systems/brand-new"' in (clone / folder / "__init__.py").read_text()
+    assert 'id = "rl-systems/brand-new"' in (clone / folder / "technique.toml").read_text()
     assert "NotImplementedError" in (clone / "exercises/rl_systems/brand_new.py").read_text()
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_a_built_in_begins_in_both_languages(interface: str, clone: Path, registry: Registry) -> None:
+    write_builtin(begun(interface, registry), clone)
+    (manifest,) = clone.rglob("technique.toml")
+    technique = read_manifest(Technique, manifest, PLACES, package="groundup.core")
+    found = list(texts(technique))
+    assert len(found) > 8
+    for where, text in found:
+        assert set(text) == {"en", "zh"}, where
 
 
 def test_a_track_that_is_there_is_left_as_it_is(clone: Path, registry: Registry) -> None:

@@ -19,7 +19,7 @@ def test_a_hole_without_hints_is_found(toy: Any) -> None:
 def test_a_source_that_does_not_say_where_is_found(toy: Any) -> None:
     at = toy.spoil("__init__.py", ', where="page 2"', "")
     (told,) = check(toy.technique, toy.registry)[1]
-    assert told.startswith(f"{at}: the source 'A toy' does not say where: add where=")
+    assert told.startswith(f"{at}: the source 'A toy' does not say where: add 'where'")
 
 
 def test_a_missing_headline_is_found(toy: Any) -> None:

@@ -1,0 +1,33 @@
+"""Where things went: a plugin that was written for an older Groundup is told the new name of what it imports."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import groundup.core
+
+__all__ = ["told"]
+
+
+def told(error: BaseException) -> str:
+    """Return an exception in a line; where something of ours was not found, with where it is now."""
+    line = f"{type(error).__name__}: {error}"
+    return f"{line}: {new}" if (new := new_name(error)) else line
+
+
+def new_name(error: BaseException) -> str:
+    """Return a sentence on where that is now which an import of ours did not find, or nothing."""
+    if not isinstance(error, ImportError) or not str(error.name).startswith("groundup.core"):
+        return ""
+    name = re.match(r"cannot import name '(\w+)'", str(error))
+    wanted = name[1] if name else str(error.name).rpartition(".")[2]
+    root = Path(str(groundup.core.__file__)).parent
+    found = [path.with_suffix("") for path in root.rglob(f"{wanted}.py")]
+    if name and not found:
+        defined = re.compile(rf"^(?:class|def) {wanted}\b|^{wanted}\b[^=\n]*=", re.MULTILINE)
+        found = [path.with_suffix("") for path in root.rglob("*.py") if defined.search(path.read_text("utf-8"))]
+    if len(found) != 1:
+        return ""
+    now = ".".join(("groundup.core", *found[0].relative_to(root).parts)).removesuffix(".__init__")
+    return f"it is {now} now" if found[0].name == wanted else f"it is in {now} now"
