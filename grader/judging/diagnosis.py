@@ -24,6 +24,7 @@ from groundup.core.technique import Technique
 from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.edits import Edit, load_edits
+from groundup.grader.judging.exercise import emptied
 from groundup.grader.judging.recorder import Case, Trace
 
 PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
@@ -50,17 +51,20 @@ def diagnose(
     others: Sequence[Case],
     further: Callable[[], Sequence[Case]] = tuple,
     failures: Sequence[Callable[[], Sequence[Case]]] = (),
+    *,
+    empty: frozenset[int] = frozenset(),
 ) -> tuple[Edit, ...]:
     """Return the one edit whose behaviour the attempt reproduces; or the only two that do so together; or nothing.
 
     ``others`` are cases of the failing property; those that ``further`` returns, of other properties, tell apart
     several edits that match on these, and refuse one that does not match there. ``failures`` draw cases of each further
-    property that failed, in which the second of two mistakes may show. Raises PluginProblem for an edit that cannot be
+    property that failed, in which the second of two mistakes may show. ``empty`` holes are at their placeholders in the
+    attempt, and so they are in every edited solution. Raises PluginProblem for an edit that cannot be
     loaded.
     """
-    comparison = _Comparison(technique, failure.impl)
+    comparison = _Comparison(technique, failure.impl, empty)
     cases = [failure, *others]
-    singly = [(edit,) for edit in load_edits(technique)]
+    singly = [(edit,) for edit in load_edits(technique) if edit.hole not in empty]
     try:
         for view in (ANSWERS, ROUNDING, *([SENT] if technique.distributed else [])):
             on_these = comparison.matching(singly, cases, view)
@@ -79,15 +83,14 @@ def diagnose(
 class _Comparison:
     """Compares one attempt with edited solutions, case by case."""
 
-    def __init__(self, technique: Technique, attempt: Any) -> None:
+    def __init__(self, technique: Technique, attempt: Any, empty: frozenset[int]) -> None:
         files = technique.files
-        self.technique, self.attempt = technique, attempt
+        self.technique, self.attempt, self.empty = technique, attempt, empty
         self.solution = files.solution.read_text(encoding="utf-8")
-        solution = getattr(current_module(files.solution_module, files.solution), technique.implements)
-        self.reference = as_impl(technique, solution)
+        self.loaded: dict[tuple[str, ...], Any] = {}
+        self.reference = self.edited(())
         properties = current_module(files.properties_module, files.properties)
         self.canonical: Callable[[Trace], Trace] = getattr(properties, "canonical", lambda trace: trace)
-        self.loaded: dict[tuple[str, ...], Any] = {}
         self.traced: dict[tuple[int, int, bool], Trace] = {}
         """Of the attempt and of the reference, which every edit is compared with."""
 
@@ -149,10 +152,12 @@ class _Comparison:
             source = self.solution
             for edit in edits:
                 source = edit.apply(source, str(self.technique.files.solution))
+            source = emptied(source, self.empty, str(self.technique.files.solution))
             try:
                 module = module_from_source("edited", source, f"<{' and '.join(key)}>")
             except Exception as error:
-                problem = f"{edits[-1].kind} {key[-1]!r} of {self.technique.id} cannot be loaded: {error}"
+                what = f"{edits[-1].kind} {key[-1]!r}" if edits else "the solution"
+                problem = f"{what} of {self.technique.id} cannot be loaded: {error}"
                 raise PluginProblem(problem) from error
             self.loaded[key] = as_impl(self.technique, getattr(module, self.technique.implements))
         return self.loaded[key]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from groundup.core.errors import PluginProblem
@@ -14,7 +16,8 @@ _OPEN = re.compile(r"^(?P<indent>\s*)# HOLE (?P<number>\d+)/(?P<total>\d+): (?P<
 _ALMOST = re.compile(r"^\s*# HOLE\b")
 _CLOSE = re.compile(r"^\s*# END HOLE\s*$")
 _PLACEHOLDER = re.compile(r"^\s*# EMPTY:(?P<code>.*)$")
-_EMPTY = re.compile(r"^\s*raise NotImplementedError\(\s*[\"']hole (?P<number>\d+)/\d+", re.MULTILINE)
+_STANDS = re.compile(r"^\s*raise NotImplementedError\(\s*[\"']hole (?P<number>\d+)/\d+", re.MULTILINE)
+_NAMED = re.compile(r"hole (?P<number>\d+)/\d+")
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,53 @@ def with_hole(source: str, number: int, replacement: str, name: str = "solution"
 def hole_states(technique: Technique, attempt: str, *, passed: bool) -> tuple[HoleState, ...]:
     """Return which holes of the exercise ``attempt`` has filled. What has passed is filled, whatever is left in it."""
     files = technique.files
-    empty = set() if passed else {int(mark["number"]) for mark in _EMPTY.finditer(attempt)}
+    empty = {} if passed else empty_holes(attempt)
     return tuple(
         HoleState(number=h.number, title=h.title, filled=h.number not in empty)
         for h in holes(files.solution.read_text(encoding="utf-8"), files.solution.name)
     )
+
+
+def empty_holes(attempt: str) -> dict[int, list[ast.Raise]]:
+    """Return the holes whose exception still stands in ``attempt``, and where; of what is no Python only which."""
+    try:
+        tree = ast.parse(attempt)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {int(mark["number"]): [] for mark in _STANDS.finditer(attempt)}
+    found: dict[int, list[ast.Raise]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError"), args=[ast.Constant(value=str(text))])):
+                if mark := _NAMED.match(text):
+                    found.setdefault(int(mark["number"]), []).append(node)
+    return found
+
+
+def with_placeholders(attempt: str, solution: str) -> str:
+    """Return ``attempt`` with the solution's placeholders where its holes are empty; no line of it moves."""
+    empty, lines = empty_holes(attempt), attempt.encode().splitlines(keepends=True)
+    starts = list(itertools.accumulate(map(len, lines), initial=0))
+    where = [
+        (starts[node.lineno - 1] + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0), h)
+        for h in holes(solution)
+        if h.placeholder is not None
+        for node in empty.get(h.number, ())
+    ]
+    text = attempt.encode()
+    for first, last, hole in sorted(where, key=lambda place: -place[0]):
+        rest = b"\\\n" * text[first:last].count(b"\n")  # as many lines as the exception took
+        text = text[:first] + (hole.placeholder or "").encode() + (b" " + rest if rest else b"") + text[last:]
+    return text.decode()
+
+
+def emptied(solution: str, empty: Collection[int], name: str = "solution") -> str:
+    """Return ``solution`` with those holes empty: at their placeholders, or raising where they have none."""
+    for hole in holes(solution, name):
+        if hole.number in empty:
+            message = f"hole {hole.number}/{hole.total}: {hole.title}"
+            stands = hole.placeholder or f"raise NotImplementedError({_quoted(message)})"
+            solution = with_hole(solution, hole.number, stands, name)
+    return solution
 
 
 def _one_line(code: str, mark: re.Match[str], where: str) -> str:

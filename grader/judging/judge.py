@@ -23,6 +23,7 @@ from groundup.grader.judging.ahead import Ahead, Found, MayBegin
 from groundup.grader.judging.cores import on_one_core, some_cores
 from groundup.grader.judging.exercise import hole_states
 from groundup.grader.judging.local import LocalAttempt
+from groundup.grader.judging.partial import Subjects, as_far_as_it_goes, as_it_is
 from groundup.grader.judging.plan import (
     EXAMPLES,
     THOROUGH_EXAMPLES,
@@ -96,13 +97,13 @@ class Judge:
         began = time.monotonic()
         grading = _Grading(self, technique, source, path, seed=seed, thorough=thorough, cases=cases)
         results, diagnosis, undiagnosed = grading.run(tell)
-        passed = all(r.status == "held" for r in results)
+        passed = grading.is_whole and all(r.status == "held" for r in results)
         verdict = Verdict(
             technique=technique.id,
             version=technique.version,
             contract=technique.contract,
             passed=passed,
-            outcome=outcome_of(technique, source, results, grading.problem),
+            outcome=outcome_of(technique, source, results, grading.problem, is_whole=grading.is_whole),
             score=score_of(results),
             seed=grading.plan.seed,
             examples=grading.plan.examples,
@@ -133,17 +134,18 @@ class Judge:
 
         Raises UnknownName for a property that there is not, UsageProblem for a file that cannot be loaded.
         """
-        properties, reference = Properties(technique), load_reference(technique)
-        plan = Plan(seed, self.lang, THOROUGH_EXAMPLES if thorough else EXAMPLES, only=property)
+        properties, attempt = Properties(technique), as_far_as_it_goes(technique, source)
+        plan = replace(
+            Plan(seed, self.lang, THOROUGH_EXAMPLES if thorough else EXAMPLES, only=property),
+            reach=attempt.reach, waits_for=attempt.waits_for,
+        )  # fmt: skip
         kept = KeptCases(cases)
         with contextlib.ExitStack() as stack:
             try:
-                subject = stack.enter_context(
-                    self.started(technique, source, path, reference, seed=seed, thorough=thorough)
-                )
+                subject = stack.enter_context(self.started(technique, attempt, path, seed=seed, thorough=thorough))
             except (AttemptRaised, AttemptDied) as error:
                 raise UsageProblem(cannot_be_loaded(error)) from error
-            run = PropertyRun(properties, subject, reference, plan, kept=kept)
+            run = PropertyRun(properties, subject, attempt.reference, plan, kept=kept)
             result = next(r for r in run.run() if r.id == property)
             case, right = run.failure, run.reference_impl
             traces = [case.trace(impl, right) if case else [] for impl in (subject.impl, right)]
@@ -157,11 +159,13 @@ class Judge:
 
         It takes milliseconds, in a process of its own: the grading that follows is not changed by it.
         """
-        properties, reference = Properties(technique), load_reference(technique)
-        plan = Plan(seed, self.lang, independent=True, kept_cases_only=True, stop_at_first_failure=True)
+        properties, attempt = Properties(technique), as_far_as_it_goes(technique, source)
+        plan = Plan(
+            seed, self.lang, independent=True, kept_cases_only=True, stop_at_first_failure=True, reach=attempt.reach
+        )
         try:
-            with self.started(technique, source, path, reference, seed=seed) as subject:
-                run = PropertyRun(properties, subject, reference, plan, kept=KeptCases(cases))
+            with self.started(technique, attempt, path, seed=seed) as subject:
+                run = PropertyRun(properties, subject, attempt.reference, plan, kept=KeptCases(cases))
                 run.run()
         except (AttemptRaised, AttemptDied):
             return None
@@ -169,9 +173,9 @@ class Judge:
 
     def results(self, technique: Technique, source: str, plan: Plan) -> list[PropertyResult]:
         """Run the properties on ``source`` in a process of its own. Raises AttemptRaised, AttemptDied on loading it."""
-        properties, reference = Properties(technique), load_reference(technique)
-        with self.started(technique, source, "apart.py", reference, seed=plan.seed) as subject:
-            return PropertyRun(properties, subject, reference, plan).run()
+        properties, attempt = Properties(technique), as_it_is(technique, source)
+        with self.started(technique, attempt, "apart.py", seed=plan.seed) as subject:
+            return PropertyRun(properties, subject, attempt.reference, plan).run()
 
     def results_here(self, technique: Technique, implementation: Any, plan: Plan) -> list[PropertyResult]:
         """Run the properties on a trusted class or function in this process: an order of magnitude faster."""
@@ -193,15 +197,20 @@ class Judge:
 
     @contextlib.contextmanager
     def started(
-        self, technique: Technique, source: str, path: str, reference: Any, *, seed: int, thorough: bool = False
+        self, technique: Technique, attempt: Subjects, path: str, *, seed: int, thorough: bool = False
     ) -> Iterator[Subject]:
         """Run an attempt in a process inside the block. Raises AttemptRaised when loading it raises, AttemptDied."""
         total = THOROUGH_SECONDS if thorough else TOTAL_SECONDS
         process = start(
-            self.server, technique, source, Path(path).name, seed=derive_seed(seed, "attempt"), total_seconds=total
+            self.server,
+            technique,
+            attempt.source,
+            Path(path).name,
+            seed=derive_seed(seed, "attempt"),
+            total_seconds=total,
         )
         with contextlib.closing(process):
-            yield Subject(proxy(process, technique.implements, reference), process)
+            yield Subject(proxy(process, technique.implements, attempt.reference), process)
 
 
 class _Grading:
@@ -218,13 +227,17 @@ class _Grading:
         thorough: bool,
         cases: dict[bytes, set[bytes]] | None,
     ) -> None:
-        self.judge, self.technique, self.source, self.path, self.thorough = judge, technique, source, path, thorough
+        self.judge, self.technique, self.path, self.thorough = judge, technique, path, thorough
         seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
-        self.plan = Plan(seed, judge.lang, THOROUGH_EXAMPLES if thorough else EXAMPLES)
-        self.properties, self.reference = Properties(technique), load_reference(technique)
+        self.properties, self.attempt = Properties(technique), as_far_as_it_goes(technique, source)
+        self.source = source
+        examples = THOROUGH_EXAMPLES if thorough else EXAMPLES
+        self.plan = Plan(seed, judge.lang, examples, reach=self.attempt.reach, waits_for=self.attempt.waits_for)
         self.kept = KeptCases(cases)
         self.problem: str | None = None
         self.says_most: str | None = None
+        self.is_whole = not self.attempt.empty
+        """Whether the attempt was judged without placeholders: with one it never passes."""
 
     def run(self, tell: Tell | None) -> tuple[list[PropertyResult], tuple[Diagnosis, ...], PluginProblem | None]:
         """Return the results, the known mistakes that explain them, and what is broken of the known mistakes."""
@@ -234,21 +247,31 @@ class _Grading:
         self.judge.server.get_ready_for(self.technique.imports)
         with Ahead(cores[1:], names, self._run_ahead) as ahead, on_one_core(here), contextlib.ExitStack() as stack:
             try:
-                subject = stack.enter_context(self._started())
+                subject = stack.enter_context(self._started(self.attempt))
             except (AttemptRaised, AttemptDied) as error:
                 self.problem = cannot_be_loaded(error)
                 return self.properties.not_loaded(error, self.plan.lang), (), None
             run = PropertyRun(
-                self.properties, subject, self.reference, self.plan, kept=self.kept, tell=tell, ahead=ahead
-            )
+                self.properties, subject, self.attempt.reference, self.plan, kept=self.kept, tell=tell, ahead=ahead,
+                empty=self.attempt.empty,
+            )  # fmt: skip
             results = run.run()
             self.says_most = run.says_most and run.says_most.removeprefix("test_")
+            if self.attempt.empty and all(r.status in ("held", "not_started") for r in results):
+                results = self._without_placeholders() or results
             return results, *self._diagnosis(run)
 
-    def _started(self) -> contextlib.AbstractContextManager[Subject]:
-        return self.judge.started(
-            self.technique, self.source, self.path, self.reference, seed=self.plan.seed, thorough=self.thorough
-        )
+    def _without_placeholders(self) -> list[PropertyResult] | None:
+        """Return the results of the attempt as it is, where all hold: what looks empty in it is never reached."""
+        plan = replace(self.plan, reach=None, waits_for=None, stop_unless_held=True)
+        attempt = as_it_is(self.technique, self.source)
+        with self._started(attempt) as subject:
+            results = PropertyRun(self.properties, subject, attempt.reference, plan).run()
+        self.is_whole = all(r.status == "held" for r in results)
+        return results if self.is_whole else None
+
+    def _started(self, attempt: Subjects) -> contextlib.AbstractContextManager[Subject]:
+        return self.judge.started(self.technique, attempt, self.path, seed=self.plan.seed, thorough=self.thorough)
 
     def _run_ahead(self, may_begin: MayBegin, found: Callable[[str, Found], None]) -> None:
         """In a copy of the judge: run the properties that ``may_begin`` allows, and report each."""
@@ -261,8 +284,10 @@ class _Grading:
 
         plan = replace(self.plan, independent=True, ahead=True)
         self.judge.server.never_replace()
-        with self._started() as subject:
-            run = PropertyRun(self.properties, subject, self.reference, plan, kept=kept, tell=tell, may_begin=may_begin)
+        with self._started(self.attempt) as subject:
+            run = PropertyRun(
+                self.properties, subject, self.attempt.reference, plan, kept=kept, tell=tell, may_begin=may_begin
+            )
             run.run()
 
     def _diagnosis(self, run: PropertyRun) -> tuple[tuple[Diagnosis, ...], PluginProblem | None]:

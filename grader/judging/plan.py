@@ -23,7 +23,13 @@ class Plan:
     """The one property to run, on the cases kept of it where there are some."""
     independent: bool = False
     """Run each property whatever became of those it presupposes, and shrink nothing: for authors and for copies."""
+    reach: int | None = None
+    """Up to which hole properties are judged: those that need a later one wait. None: all are judged."""
+    waits_for: str | None = None
+    """The first empty hole, as the stub names it."""
     stop_at_first_failure: bool = False
+    stop_unless_held: bool = False
+    """Stop at the first property that does not hold, for whatever reason."""
     kept_cases_only: bool = False
     """Try the kept cases and no others."""
     ahead: bool = False

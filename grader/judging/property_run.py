@@ -59,16 +59,18 @@ class PropertyRun:
         tell: Tell | None = None,
         ahead: Ahead | None = None,
         may_begin: MayBegin | None = None,
+        empty: frozenset[int] = frozenset(),
     ) -> None:
         """Prepare. ``kept`` are cases that failed before: they are tried first, and those that fail now replace them.
 
         ``ahead``: copies of the judge that run properties too. ``may_begin``: asked by such a copy before each.
+        ``empty``: the holes that are at their placeholders, in the subject as in the reference.
         Raises UnknownName when the plan asks for a property that there is not.
         """
         self.properties, self.technique, self.subject, self.plan = properties, properties.technique, subject, plan
         self.reference_impl = as_impl(self.technique, reference)
         self.kept = kept or KeptCases()
-        self.tell, self.ahead, self.may_begin = tell, ahead, may_begin
+        self.tell, self.ahead, self.may_begin, self.empty = tell, ahead, may_begin, empty
         self.only = properties.function_named(plan.only) if plan.only not in (None, INPUTS) else None
         self.results: dict[str, PropertyResult] = {}
         self.says_most: str | None = None
@@ -129,7 +131,7 @@ class PropertyRun:
         with isolated_pytest():
             smallest, *drawn = cases_of(self.says_most)
             others = [functools.partial(cases_of, name) for name in self._failed if name != self.says_most]
-            return diagnose(self.technique, smallest, drawn, further, others)
+            return diagnose(self.technique, smallest, drawn, further, others, empty=self.empty)
 
     # What pytest calls.
 
@@ -198,6 +200,9 @@ class PropertyRun:
         if self.tell is not None and self.ahead is not None:
             for failing in self.ahead.failures():
                 self.tell("failing", failing)
+        if self._waits(pyfuncitem.obj):
+            self.results[name] = self._result(name, "not_started", message=self.plan.waits_for)
+            return True
         if self._stopped or self._lacks_what_it_presupposes(pyfuncitem.obj):
             self.results[name] = self._result(name, "not_reached")
             return True
@@ -212,6 +217,7 @@ class PropertyRun:
                 self.results[name] = found.result  # the attempt is non-deterministic
         self._stopped |= self.results[name].status == "died"
         self._stopped |= self.plan.stop_at_first_failure and self.results[name].status == "failed"
+        self._stopped |= self.plan.stop_unless_held and self.results[name].status != "held"
         if self.tell is not None:
             self.tell("result", self.results[name])
         return True
@@ -277,6 +283,10 @@ class PropertyRun:
             self._changed = trial, smaller.result
             self._failed[INPUTS] = trial, smaller
             self.says_most = INPUTS
+
+    def _waits(self, test: Callable[..., Any]) -> bool:
+        """Whether a property needs a hole that is still empty. Unmarked, it needs all."""
+        return self.plan.reach is not None and (marks_of(test).hole or math.inf) > self.plan.reach
 
     def _lacks_what_it_presupposes(self, test: Callable[..., Any]) -> bool:
         if self.plan.independent or self.only:

@@ -16,14 +16,19 @@ from groundup.grader.judging.verdict import Outcome, PropertyResult
 __all__ = ["cannot_be_loaded", "environment", "outcome_of", "score_of"]
 
 
-def outcome_of(technique: Technique, source: str, results: list[PropertyResult], problem: str | None) -> Outcome:
-    """Return how the grading of ``source`` ended; ``problem`` says what kept it from being loaded."""
+def outcome_of(
+    technique: Technique, source: str, results: list[PropertyResult], problem: str | None, *, is_whole: bool = True
+) -> Outcome:
+    """Return how the grading of ``source`` ended; ``problem`` says what kept it from being loaded.
+
+    Unless it ``is_whole``, it was judged with placeholders in some holes.
+    """
     statuses = {r.status for r in results}
     if "died" in statuses:
         return "died"
     if "not_gradable" in statuses:
         return "not_gradable"
-    if statuses == {"held"}:
+    if statuses == {"held"} and is_whole:
         return "passed"
     holes = hole_states(technique, source, passed=False)
     started = problem is not None or "failed" in statuses or any(h.filled for h in holes)

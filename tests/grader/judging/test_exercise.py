@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from groundup.core.errors import PluginProblem
-from groundup.grader.judging.exercise import hole_states, holes, stub, with_hole
+from groundup.grader.judging.exercise import emptied, hole_states, holes, stub, with_hole, with_placeholders
 
 SOLUTION = '''"""Two holes."""
 import torch
@@ -177,3 +177,53 @@ def test_a_placeholder_that_cannot_be_one_is_refused_with_its_line(old: str, new
     assert old in WITH_PLACEHOLDER
     with pytest.raises(PluginProblem, match=re.escape(says)):
         holes(WITH_PLACEHOLDER.replace(old, new, 1))
+
+
+# Placeholders
+
+FILLED = """
+def f(x):
+    # HOLE 1/3: the double; set ``y``
+    y = 2 * x
+    # END HOLE
+    # HOLE 2/3: the sum; set ``z``
+    # EMPTY: z = 0 * y
+    z = y + x
+    # END HOLE
+    # HOLE 3/3: the answer; return it
+    return z - 1
+    # END HOLE
+"""
+
+
+@pytest.mark.parametrize(
+    ("attempt", "expected"),
+    [
+        ('raise NotImplementedError("hole 2/3: the sum")\nreturn z\n', "z = 0 * y\nreturn z\n"),
+        ("a = 3; raise NotImplementedError('hole 2/3')\n", "a = 3; z = 0 * y\n"),
+        ('if x:\n    raise NotImplementedError(\n        "hole 2/3: the sum"\n    )\nb = 1\n',
+         "if x:\n    z = 0 * y \\\n\\\n\nb = 1\n"),
+        ('"""raise NotImplementedError("hole 2/3: the sum")"""\n', None),
+        ('# raise NotImplementedError("hole 2/3: the sum")\n', None),
+        ('raise NotImplementedError("hole 3/3: the answer")\n', None),
+        ('raise NotImplementedError("hole 9/3")\n', None),
+        ('raise ValueError("hole 2/3")\n', None),
+        ('é = 1; raise NotImplementedError("hole 2/3: é")\n', "é = 1; z = 0 * y\n"),
+        ("def f(:\n    raise NotImplementedError('hole 2/3')\n", None),
+    ],
+)  # fmt: skip
+def test_a_placeholder_stands_where_the_exception_of_its_hole_stood(attempt: str, expected: str | None) -> None:
+    found = with_placeholders(attempt, FILLED)
+    assert found == (attempt if expected is None else expected)
+    assert found.count("\n") == attempt.count("\n")
+    if expected is not None:
+        compile(found.replace("return z", "z"), "attempt", "exec")
+
+
+def test_a_solution_is_emptied_as_an_attempt_is() -> None:
+    text = emptied(FILLED, {2, 3})
+    assert "z = 0 * y" in text
+    assert 'raise NotImplementedError("hole 3/3: the answer")' in text
+    assert "y = 2 * x" in text
+    assert emptied(FILLED, ()) == FILLED
+    assert holes(text)[0].title == "the double"

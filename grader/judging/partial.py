@@ -1,0 +1,61 @@
+"""An attempt whose later holes are still empty: what is run of it, and what it is held against.
+
+Placeholders stand in its empty holes, and the same ones in the solution. Properties that need an empty hole wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from groundup.core.errors import PluginProblem
+from groundup.core.technique import Technique
+from groundup.core.testing.modules import module_from_source
+from groundup.grader.judging.exercise import emptied, empty_holes, holes, with_placeholders
+from groundup.grader.judging.properties import load_reference
+
+__all__ = ["Subjects", "as_far_as_it_goes", "as_it_is"]
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """``source`` is run, and held against ``reference``."""
+
+    source: str
+    reference: Any
+    empty: frozenset[int] = frozenset()
+    """The holes that are at their placeholders in both."""
+    waits_for: str | None = None
+    """The first of them, as the stub names it."""
+
+    @property
+    def reach(self) -> int | None:
+        """Return up to which hole properties can be judged; None where no placeholder stands in any."""
+        return min(self.empty) - 1 if self.empty else None
+
+
+def as_it_is(technique: Technique, source: str) -> Subjects:
+    """Return an attempt without placeholders, held against the whole solution. Raises PluginProblem."""
+    return Subjects(source, load_reference(technique))
+
+
+def as_far_as_it_goes(technique: Technique, source: str) -> Subjects:
+    """Return an attempt with placeholders in its empty holes, once the first hole is filled. Raises PluginProblem."""
+    whole, files, left = as_it_is(technique, source), technique.files, empty_holes(source)
+    if not left:
+        return whole
+    solution = files.solution.read_text(encoding="utf-8")
+    marked = {hole.number: hole for hole in holes(solution, files.solution.name)}
+    empty = frozenset(left) & marked.keys()
+    if not empty or min(marked) in empty:
+        return whole
+    first = marked[min(empty)]
+    text = emptied(solution, empty, files.solution.name)
+    try:
+        module = module_from_source("emptied", text, f"<{technique.file} with empty holes>")
+        reference = getattr(module, technique.implements)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise PluginProblem(f"{files.solution} cannot be loaded with hole {first.number} empty: {told}") from error
+    waits_for = f"hole {first.number}/{first.total}: {first.title}"
+    return Subjects(with_placeholders(source, solution), reference, frozenset(empty), waits_for)
