@@ -66,7 +66,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     if as_json and (form or out):
         raise UsageProblem(tr("--json prints the data of the brief: leave out --format and --out."))
     form = _form(form, out)
-    from groundup.grader.learner.brief import gather
+    from groundup.grader.learner.gather import gather
 
     workspace = find_workspace()
     if workspace is None:

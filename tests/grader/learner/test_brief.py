@@ -21,8 +21,9 @@ from groundup.core.registry import Registry
 from groundup.core.technique import Day, Hole, Roadmap, Source, Technique
 from groundup.grader.judging.verdict import Attempt, Diagnosis, HoleState, PropertyResult, Verdict
 from groundup.grader.learner import brief_page, state
-from groundup.grader.learner.brief import Brief, gather
+from groundup.grader.learner.brief import Brief
 from groundup.grader.learner.brief_page import beside, page, texts, write_page
+from groundup.grader.learner.gather import gather
 from groundup.grader.learner.state import State
 from groundup.grader.learner.templates import TEMPLATES
 
