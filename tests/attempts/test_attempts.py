@@ -2,7 +2,9 @@
 
 ``<track>/<technique>/right_<style>.py`` is a right implementation written in another way than the solution.
 ``wrong_<misconception>.py``, or ``wrong_<misconception>.<what>.py``, carries a known mistake in code of its own, not
-made by applying the edit. ``other_<what>.py`` is wrong in a way that no known mistake is.
+made by applying the edit. ``other_<what>.py`` is wrong in a way that no known mistake is. ``reported_<what>.py`` has a
+bug that someone reported: its first line says where, and a line ``# named: <misconceptions>``, or ``# named: nothing``,
+which known mistakes it may be told as.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from groundup.grader.process.fork_server import ForkServer
 HERE = Path(__file__).parent
 REGISTRY = Registry()
 FILES = sorted(path.relative_to(HERE) for path in HERE.glob("*/*/*.py"))
-RIGHT, WRONG, OTHER = ([f for f in FILES if f.name.startswith(f"{kind}_")] for kind in ("right", "wrong", "other"))
+KINDS = ("right", "wrong", "other", "reported")
+RIGHT, WRONG, OTHER, REPORTED = ([f for f in FILES if f.name.startswith(f"{kind}_")] for kind in KINDS)
 SEEDS = (0, 1)
 pytestmark = pytest.mark.xdist_group("attempts")  # what was graded by one test is looked at by another
 NAMED, RIGHT_EACH, WRONG_IN_ALL = 0.9, 5, 60
@@ -37,6 +40,12 @@ def technique(file: Path) -> Technique:
 def mistake(file: Path) -> str:
     """Return the misconception that a file carries."""
     return file.name.removeprefix("wrong_").split(".")[0]
+
+
+def written_names(file: Path) -> set[str]:
+    """Return the misconceptions that a reported bug may be told as."""
+    (line,) = (n for n in (HERE / file).read_text("utf-8").splitlines() if n.startswith("# named: "))
+    return set(line.removeprefix("# named: ").replace("nothing", "").replace(",", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +91,14 @@ def test_a_mistake_of_its_own_falls_short_and_gets_no_name(judge: Judge, file: P
     assert verdict.diagnosis == ()
 
 
+@each(REPORTED)
+def test_a_bug_that_was_reported_falls_short_and_gets_no_wrong_name(judge: Judge, file: Path) -> None:
+    assert written_names(file) <= {e.id for e in load_edits(technique(file))}
+    verdict = graded(judge, file, SEEDS[0])
+    assert verdict.outcome in ("fell_short", "died")
+    assert {d.id for d in verdict.diagnosis} <= written_names(file)
+
+
 @pytest.mark.parametrize("files", [WRONG[::3], pytest.param(WRONG, marks=pytest.mark.soak)], ids=["some", "all"])
 def test_nine_in_ten_known_mistakes_are_named(judge: Judge, files: list[Path]) -> None:
     unnamed = [str(file) for file in files if not graded(judge, file, SEEDS[0]).diagnosis]
@@ -89,7 +106,7 @@ def test_nine_in_ten_known_mistakes_are_named(judge: Judge, files: list[Path]) -
 
 
 def test_there_are_enough_of_them() -> None:
-    assert set(FILES) == {*RIGHT, *WRONG, *OTHER}
+    assert set(FILES) == {*RIGHT, *WRONG, *OTHER, *REPORTED}
     assert len(WRONG) >= WRONG_IN_ALL
     for known in REGISTRY.techniques.values():
         if known.package.startswith("groundup.plugins."):
