@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 __all__ = ["Call", "CommunicationError", "Communicator", "Pending", "wire_bytes"]
+__contract__ = ("Communicator", "Pending", "CommunicationError")
 
 POINT_TO_POINT = ("send", "recv", "exchange")
 COLLECTIVES = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "barrier")

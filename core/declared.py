@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidatorFun
 from groundup.core.errors import PluginProblem
 
 __all__ = ["Declared", "Place", "TechniqueId", "Text", "Translated", "Translations", "fill", "say"]
+__contract__ = ("Text", "say")
 
 Place = tuple[str | int, ...]
 """The way to a value through tables and lists: ``("hole", 0, "hints", 2)``."""

@@ -27,6 +27,7 @@ from groundup.core.declared import Declared, TechniqueId, Text, fill, say
 from groundup.core.errors import PluginProblem, nearest
 
 __all__ = ["Bench", "Figure", "Foil", "Lab", "LabFigure", "LabMark", "Mark", "Outcome"]
+__contract__ = ("Lab", "LabFigure", "LabMark", "Foil", "Bench", "Outcome", "Figure", "Mark")
 
 BY_ARITHMETIC = {"en": "by arithmetic: {formula}", "zh": "算式：{formula}"}
 

@@ -14,6 +14,7 @@ from groundup.core.parts import Part, differentiable
 from groundup.core.plain import plain
 
 __all__ = ["Attend", "Batch", "LayeredModel", "Linears", "Model", "MultiTaskMLP", "Params", "SequenceModel"]
+__contract__ = ("Model", "LayeredModel", "SequenceModel", "Linears", "MultiTaskMLP")
 
 Batch = dict[str, Tensor | int]
 """One batch by name: inputs ``x`` and targets ``y``, examples along the first axis, and what else a model reads."""

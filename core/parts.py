@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 __all__ = ["Part", "declared_part", "differentiable", "is_differentiable", "methods_of"]
+__contract__ = ("Part", "differentiable")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,6 +10,8 @@ import dataclasses
 import importlib
 from typing import Any, TypeVar
 
+__contract__ = ("plain",)
+
 T = TypeVar("T")
 
 _TYPES: dict[str, type[Any]] = {}

@@ -25,6 +25,8 @@ from groundup.core.moved import told
 from groundup.core.reloading import Stamp, forget, have_changed, home_of, refresh, stamp
 from groundup.core.technique import MANIFEST, Day, Roadmap, Technique, say
 
+__contract__ = ("Registry",)
+
 ENTRY_POINTS = "groundup"
 BUILT_INS = "groundup.plugins"
 

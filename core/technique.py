@@ -18,6 +18,7 @@ __all__ = [
     "CONTRACT", "Change", "Day", "Declared", "Hole", "Roadmap", "Source", "Technique", "TechniqueFiles", "TechniqueId",
     "Text", "say",
 ]  # fmt: skip
+__contract__ = ("Technique", "Hole", "Source", "Change", "Roadmap", "Day", "TechniqueFiles")
 
 CONTRACT = 1  # raised when a plugin written for an older contract would break
 MANIFEST = "technique.toml"

@@ -10,7 +10,7 @@ import importlib.util
 import pkgutil
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -27,40 +27,9 @@ What a plugin may implement, declare and use. How the parts work together is tol
 pages it names. A technique says which version it is written for (`contract={CONTRACT}`); a Groundup that speaks only
 an older one refuses it, by name, and an older one is understood for as long as nothing of it had to go.
 """
-PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Hooks", "hookspecs", ("techniques", "roadmaps", "question_types", "brief_sections", "verdict_given", "commands")),
-    (
-        "What a plugin declares",
-        "technique",
-        ("Technique", "Hole", "Source", "Change", "Roadmap", "Day", "TechniqueFiles"),
-    ),
-    ("Texts", "declared", ("Text", "say")),
-    ("What properties are written with: marks", "testing.marks", ("claim", "points", "hole", "after")),
-    ("Drawn values", "testing.strategies", ("tensors", "booleans", "float_dtypes")),
-    (
-        "Comparisons and tolerances",
-        "testing.compare",
-        (
-            "assert_close",
-            "assert_equal",
-            "assert_form",
-            "gradient",
-            "rejects",
-            "sum_tolerance",
-            "Tolerance",
-            "Mismatch",
-        ),
-    ),
-    ("Several calls at once", "testing.calls", ("each",)),
-    ("State machines", "testing.stateful", ("ImplMachine", "state_machine")),
-    ("Several ranks", "testing.ranks", ("per_rank", "PerRank")),
-    ("What ranks sent, and how they may fail", "testing.switch", ("Transfer", "Deadlock", "Disagreement")),
-    ("The communicator", "communicator", ("Communicator", "Pending", "CommunicationError")),
-    ("Types that cross between processes", "plain", ("plain",)),
-    ("Labs", "lab", ("Lab", "LabFigure", "LabMark", "Foil", "Bench", "Outcome", "Figure", "Mark")),
-    ("What is installed, from a program of your own", "registry", ("Registry",)),
-    ("Quiz questions", "quiz.question", ("Question", "Asked", "NotAnAnswer", "FieldProblem")),
-)
+NAMES = "__contract__"
+"""What a module of core calls the tuple of its names that plugins may use, in the order of the page."""
+ONCE = ("groundup.core.hookspecs", "groundup.core.testing", "groundup.core.testing.laws", "groundup.core.interfaces")
 
 
 @dataclass(frozen=True)
@@ -106,15 +75,60 @@ def page() -> str:
 
 
 def parts() -> Iterator[tuple[str, str, list[Entry]]]:
-    """Yield title, introduction and entries of each part."""
-    for title, module, names in PARTS:
-        tree = _parsed(f"groundup.core.{module}")
-        yield title, _text(tree), [_entry(tree, name) for name in names]
-    package = "groundup.core.interfaces"
-    for found in sorted(pkgutil.iter_modules([str(_file(package).parent)]), key=lambda m: m.name):
-        tree = _parsed(f"{package}.{found.name}")
-        title = f"Interface: `{package}.{found.name}`"
-        yield title, _text(tree), [_entry(tree, n.name) for n in tree.body if isinstance(n, ast.ClassDef)]
+    """Yield title, introduction and entries of each part: hooks, declarations, testing, laws and interfaces."""
+    hooks, testing, laws, interfaces = ONCE
+    tree = _parsed(hooks)
+    yield "Hooks", _text(tree), [_entry(tree, n.name) for n in _functions(tree) if "hookspec" in _decorators(n)]
+    for module in _modules("groundup.core"):
+        tree = _parsed(module)
+        if names := _named(tree):
+            yield f"`{module}`", _text(tree), [_entry(tree, name) for name in names]
+    for node in _parsed(testing).body:
+        if isinstance(node, ast.ImportFrom):
+            tree = _parsed(str(node.module))
+            yield f"`{testing}`: {_last(node.module)}", _text(tree), [_entry(tree, alias.name) for alias in node.names]
+    for module in _modules(laws):
+        tree = _parsed(module)
+        found = [_entry(tree, n.name) for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Setting"]
+        found += [_law(n) for n in _functions(tree) if "law" in _decorators(n)]
+        if found:  # several modules have one of that name
+            named = [replace(entry, name=f"{_last(module)}.{entry.name}") for entry in found]
+            yield f"`{module}`", _text(tree), named
+    for module in _modules(interfaces):
+        tree = _parsed(module)
+        classes = [_entry(tree, n.name) for n in tree.body if isinstance(n, ast.ClassDef)]
+        yield f"`{module}`", _text(tree), classes
+
+
+def _modules(package: str) -> list[str]:
+    """Return the modules of a package and of those in it, but for packages that have parts of their own."""
+    found = []
+    for module in sorted(pkgutil.iter_modules([str(_file(package).parent)]), key=lambda m: m.name):
+        name = f"{package}.{module.name}"
+        if name not in ONCE:
+            found += _modules(name) if module.ispkg else [name]
+    return found
+
+
+def _named(tree: ast.Module) -> tuple[str, ...]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == NAMES:
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def _last(module: str | None) -> str:
+    return str(module).rpartition(".")[2]
+
+
+def _law(node: ast.FunctionDef) -> Entry:
+    """Return the claim of a law."""
+    made = next(d for d in node.decorator_list if isinstance(d, ast.Call) and ast.unparse(d.func) == "law")
+    return Entry(node.name, f"### {node.name}\n\n{ast.literal_eval(made.args[0])}\n")
 
 
 def _file(module: str) -> Path:

@@ -19,6 +19,7 @@ from typing_extensions import override
 from groundup.core.technique import Declared, Source, Text
 
 __all__ = ["Answer", "Asked", "FieldProblem", "Identity", "NotAnAnswer", "Question", "quoted"]
+__contract__ = ("Question", "Asked", "NotAnAnswer", "FieldProblem")
 
 Answer = str | float | list[str]
 Identity = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]+$")]

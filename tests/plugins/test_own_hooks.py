@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from groundup.core.technique import CONTRACT
 from groundup.plugins import contract, fourteen_days
 from groundup.plugins.verdict_log import FILE, verdict_given
 
+ROOT = Path(__file__).parents[2]
 REGISTRY = Registry()
 
 
@@ -92,13 +95,19 @@ def printed(*arguments: str) -> str:
 
 
 def test_the_page_of_the_contract_is_what_the_docstrings_make() -> None:
-    page = Path(__file__).parents[2] / "docs" / "authors" / "contract.md"
+    page = ROOT / "docs" / "authors" / "contract.md"
     assert page.read_text(encoding="utf-8") == contract.page(), "'make docs' writes it anew"
     assert printed() == contract.page()
     assert page.read_text(encoding="utf-8").splitlines()[1] == f"# The plugin contract, version {CONTRACT}"
 
 
-def test_the_page_has_every_hook_every_interface_and_all_that_properties_import() -> None:
+def imported_from_core(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("groundup.core"):
+            yield from (alias.name for alias in node.names)
+
+
+def test_the_page_has_every_hook_every_interface_and_all_that_techniques_import() -> None:
     import groundup.core.interfaces
     import groundup.core.testing
 
@@ -110,6 +119,11 @@ def test_the_page_has_every_hook_every_interface_and_all_that_properties_import(
     classes = re.findall(r"(?m)^class (\w+)", "".join(p.read_text("utf-8") for p in Path(folder).glob("*.py")))
     assert len(classes) > 10
     assert set(classes) <= names
+    techniques = [*ROOT.glob("plugins/*/*/*.py"), *ROOT.glob("solutions/*/*.py"), *ROOT.glob("examples/**/*.py")]
+    used = {name for path in techniques for name in imported_from_core(path) if not name[0].islower()}
+    of_laws = {"Case", "Given", "Shape", "Training"}  # what a law draws
+    types = {"Batch", "Loss", "Params", "State", "Tensors"}  # aliases, which signatures on the page are written with
+    assert {name for name in used if not name.isupper()} - of_laws - types - {"AttemptRaised"} <= names
 
 
 def test_every_entry_says_something() -> None:
