@@ -99,7 +99,7 @@ def _show_properties(properties: tuple[PropertyResult, ...], detailed: str | Non
             continue
         mark, colour = MARKS[result.status]
         click.echo(wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} "))
-        if result.id == detailed or (result.status == "not_gradable" and detailed is None):
+        if result.id == detailed or result.status == "not_gradable":
             for line in _details(result):
                 click.echo("      " + line)
     died = any(p.status == "died" for p in properties)
