@@ -300,7 +300,9 @@ HELP = {
     "hints for every hole, a place in every source; nothing is left out": (
         "每个空都有提示，每个来源都注明位置；没有遗漏"
     ),
-    "what the last hints give as code passes, put into the stub together": "把各空最后一条提示里的代码填进练习框架就能通过",
+    "what the last hints give as code passes, put into the stub together": (
+        "把各空最后一条提示里的代码填进练习框架就能通过"
+    ),
     "no solution of others, and no torch at import of the manifest": "不导入别的参考实现；导入清单时不加载 torch",
     "the class fulfils its interface; every tensor has a shape": "类满足它的接口；每个张量都有形状",
     "the exercise on disk is what the solution generates": "磁盘上的练习框架与参考实现所生成的一致",

@@ -154,6 +154,9 @@ WORDINGS = {
         "{path} 不是 UTF-8 文本（第 {byte} 字节）：请存为 UTF-8。"
     ),
     "{path} cannot be read: {why}.": "无法读取 {path}：{why}。",
+    "The lab of {technique} needs {package}, which is not installed here: {command} installs it.": (
+        "{technique} 的实验需要 {package}，这里没有安装：可以用 {command} 安装。"
+    ),
     "The file cannot be loaded: {error} (line {number}, in {name}: {code})": (
         "无法加载该文件：{error}（第 {number} 行，{name} 中：{code}）"
     ),
@@ -331,16 +334,14 @@ WORDINGS = {
     "the bytes that shard sends in all": "shard 总共发送的字节数",
     "what is returned is no list": "返回的不是列表",
     "the buckets": "各个 bucket",
-    "rank {rank} holds buckets back until the backward pass has ended": "rank {rank} 把 bucket 一直留到反向传播结束才发送",
+    "rank {rank} holds buckets back until the backward pass has ended": (
+        "rank {rank} 把 bucket 一直留到反向传播结束才发送"
+    ),
     "{count} bucket(s) started before it reaches the first layer": "反向传播到达第一层之前已开始 {count} 个 bucket",
     "{count} bucket(s)": "{count} 个 bucket",
-    "rank {rank} leaves work to a collective of the communicator": "rank {rank} 把工作交给了通信器的集合操作",
-    "send, recv and exchange alone": "只用 send、recv 和 exchange",
-    "rank {rank} of {size} sends other messages": "{size} 个 rank 中的 rank {rank} 发送了别的消息",
     "{count} message(s) of {each} bytes of {dtype}": "{count} 条消息，每条 {each} 字节，类型为 {dtype}",
     "{bytes} bytes of {dtype}": "{bytes} 字节的 {dtype}",
     "nothing sent, or empty chunks": "什么都不发，或者只发空的块",
-    "no message": "没有消息",
     "a list of lists of names": "由名字的列表组成的列表",
     "the plan": "计划",
     "the gradient of the unused {name}": "没用到的 {name} 的梯度",

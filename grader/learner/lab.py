@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from groundup.core.errors import AttemptDied, AttemptRaised, LabStopped, PluginProblem
+from groundup.core.errors import AttemptDied, AttemptRaised, EnvironmentProblem, LabStopped, PluginProblem
 from groundup.core.lab import Bench, Lab, Outcome
 from groundup.core.moved import told
 from groundup.core.registry import Registry
@@ -22,6 +22,7 @@ from groundup.grader.process.group import start
 from groundup.grader.process.proxy import proxy
 
 LONGEST_SECONDS, LONGEST_CALL = 3600.0, 30.0
+INSTALL = "python -m pip install 'groundup[labs]'"
 
 Points = dict[str, list[tuple[float, float]]]
 Bars = list[tuple[str, float, float, str]]
@@ -48,10 +49,19 @@ def has_lab(technique: Technique) -> bool:
 
 
 def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
-    """Return the technique's lab and its loop. Raises PluginProblem when it cannot be loaded."""
+    """Return the technique's lab and its loop.
+
+    Raises EnvironmentProblem when a package that it needs is not installed, PluginProblem when it cannot be loaded.
+    """
     try:
         module = lab_of(technique)
         there, loop = getattr(module, "LAB", None), module.run
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] in _of_plugin(technique):
+            raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {told(error)}") from error
+        raise EnvironmentProblem(
+            f"The lab of {technique.id} needs {error.name}, which is not installed here: {INSTALL} installs it."
+        ) from error
     except Exception as error:
         raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {told(error)}") from error
     if there and technique.lab:
@@ -96,6 +106,11 @@ def run_lab(
         technique=technique.id, contestant="yours" if used else "reference", seed=seed, quick=quick,
         implementations=digests, points=bench.points, bars=bench.bars, outcome=outcome,
     )  # fmt: skip
+
+
+def _of_plugin(technique: Technique) -> set[str]:
+    """Return the top-level packages that a plugin's own mistake would name."""
+    return {"groundup", technique.package.partition(".")[0]}
 
 
 def _file(technique: Technique) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_the_stub_ends_the_lab_with_its_hole_and_exit_code_1() -> None:
     result = CliRunner().invoke(cli, ["run", "gae", "--quick"])
     assert result.exit_code == 1
     assert "hole 1/2" in result.output
+
+
+@pytest.mark.parametrize(("lang", "told"), [("en", "needs gymnasium"), ("zh", "需要 gymnasium")])
+def test_what_a_lab_lacks_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, lang: str, told: str) -> None:
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    monkeypatch.delitem(sys.modules, "groundup.plugins.alignment.ppo.lab", raising=False)
+    result = CliRunner().invoke(cli, ["run", "ppo", "--quick", "--reference", "--lang", lang])
+    assert result.exit_code == 3
+    assert told in result.output.replace("\n", " ")
+    assert "python -m pip install 'groundup[labs]'" in result.output.replace("\n  ", " ").replace("\n", " ")
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(("font", "told"), [(None, 1), ("SimHei", 0)])
