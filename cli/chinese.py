@@ -156,6 +156,9 @@ SENTENCES = {
     "grading {id} ...": "正在评判 {id} ……",
     # a verdict
     "This is what {name} does.": "这正是 {name} 的做法。",
+    "Not every known mistake was compared with this attempt: the time for it was up.": (
+        "未能与所有已知错误逐一比较：时间已用完。"
+    ),
     "Perhaps two things at once:": "也许同时有两处：",
     "A convention that others use: {name}.": "这是他人采用的约定：{name}。",
     "not started": "未开始",

@@ -50,6 +50,9 @@ def show_diagnosis(verdict: Verdict) -> None:
         )
         click.echo("  " + (mistake if found.kind == "misconception" else other))
         click.echo(wrapped(found.says, first="    ") + "\n")
+    if verdict.diagnosis_stopped:
+        text = tr("Not every known mistake was compared with this attempt: the time for it was up.")
+        click.echo(wrapped(text, first="  ") + "\n")
 
 
 def show_property(result: PropertyResult) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,12 @@ from groundup.grader.judging.edits import Edit, load_edits
 from groundup.grader.judging.exercise import emptied
 from groundup.grader.judging.recorder import Case, Trace
 
+DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
 PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
+
+
+class DiagnosisStopped(Exception):
+    """The time for it was up before every known mistake was tried."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ def diagnose(
     ``others`` are cases of the failing property; those that ``further`` returns, of other properties, tell apart
     several edits that match on these, and refuse one that does not match there. ``failures`` draw cases of each further
     property that failed, in which the second of two mistakes may show. ``empty`` holes are at their placeholders in the
-    attempt, and so they are in every edited solution. Raises PluginProblem for an edit that cannot be
-    loaded.
+    attempt, and so they are in every edited solution. Raises PluginProblem for an edit that cannot be loaded,
+    DiagnosisStopped once the attempt or the edits have used ``DIAGNOSIS_SECONDS`` of CPU time.
     """
     comparison = _Comparison(technique, failure.impl, empty)
     cases = [failure, *others]
@@ -75,8 +81,9 @@ def diagnose(
                 return ()
             if on_these and view is ANSWERS:
                 return comparison.pair(singly, on_these, cases, further(), failures)
-    except AttemptDied:
-        pass
+    except AttemptDied as death:
+        if death.how == "timeout":
+            raise DiagnosisStopped from death
     return ()
 
 
@@ -91,6 +98,7 @@ class _Comparison:
         self.reference = self.edited(())
         properties = current_module(files.properties_module, files.properties)
         self.canonical: Callable[[Trace], Trace] = getattr(properties, "canonical", lambda trace: trace)
+        self.until = time.process_time() + DIAGNOSIS_SECONDS
         self.traced: dict[tuple[int, int, bool], Trace] = {}
         """Of the attempt and of the reference, which every edit is compared with."""
 
@@ -107,6 +115,8 @@ class _Comparison:
             edited = self.edited(candidate)
             wrong: list[Trace] = []
             for case, theirs in zip(cases, attempt, strict=True):
+                if time.process_time() > self.until:
+                    raise DiagnosisStopped
                 wrong.append(self.trace(case, edited, view))
                 if distance(wrong[-1], theirs) > view.same:
                     break

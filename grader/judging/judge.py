@@ -21,8 +21,10 @@ from groundup.core.testing.modules import module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.ahead import Ahead, Found, MayBegin
 from groundup.grader.judging.cores import on_one_core, some_cores
+from groundup.grader.judging.diagnosis import DiagnosisStopped
 from groundup.grader.judging.exercise import hole_states
 from groundup.grader.judging.local import LocalAttempt
+from groundup.grader.judging.memory import within_memory
 from groundup.grader.judging.partial import Subjects, as_far_as_it_goes, as_it_is
 from groundup.grader.judging.plan import (
     EXAMPLES,
@@ -96,7 +98,8 @@ class Judge:
         """
         began = time.monotonic()
         grading = _Grading(self, technique, source, path, seed=seed, thorough=thorough, cases=cases)
-        results, diagnosis, undiagnosed = grading.run(tell)
+        with within_memory():
+            results, diagnosis, undiagnosed = grading.run(tell)
         passed = grading.is_whole and all(r.status == "held" for r in results)
         verdict = Verdict(
             technique=technique.id,
@@ -114,6 +117,7 @@ class Judge:
             properties=tuple(results),
             says_most=grading.says_most,
             diagnosis=diagnosis,
+            diagnosis_stopped=grading.diagnosis_stopped,
             problem=grading.problem,
             environment=environment(),
         )
@@ -236,6 +240,7 @@ class _Grading:
         self.kept = KeptCases(cases)
         self.problem: str | None = None
         self.says_most: str | None = None
+        self.diagnosis_stopped = False
         self.is_whole = not self.attempt.empty
         """Whether the attempt was judged without placeholders: with one it never passes."""
 
@@ -295,6 +300,9 @@ class _Grading:
             edits = run.diagnosis()
         except PluginProblem as broken:
             return (), broken
+        except DiagnosisStopped:
+            self.diagnosis_stopped = True
+            return (), None
         perhaps = len(edits) > 1
         return tuple(
             Diagnosis(id=e.id, kind=e.kind, says=say(e.says, self.plan.lang), perhaps=perhaps) for e in edits

@@ -34,6 +34,9 @@ class LocalAttempt:
     def reseed(self, seed: int) -> None:
         """Do nothing: what trusted code draws is not the judge's to fix."""
 
+    def allow(self, seconds: float) -> None:
+        """Do nothing: trusted code takes the time it needs."""
+
     def take_printed(self) -> str:
         """Return nothing: what trusted code prints is not captured."""
         return ""

@@ -21,7 +21,7 @@ from groundup.core.testing.marks import marks_of
 from groundup.core.testing.pytest_plugin import properties_module
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.ahead import Ahead, Found, MayBegin
-from groundup.grader.judging.diagnosis import diagnose
+from groundup.grader.judging.diagnosis import DIAGNOSIS_SECONDS, diagnose
 from groundup.grader.judging.edits import Edit
 from groundup.grader.judging.inputs import INPUTS, inputs_result
 from groundup.grader.judging.one_property import PropertyJudge, Trial, Tried
@@ -117,9 +117,10 @@ class PropertyRun:
         return [*results, *([inputs_result(self._changed[1], self.plan.lang)] if self._changed else [])]
 
     def diagnosis(self) -> tuple[Edit, ...]:
-        """Return the known mistake that explains what failed, or two. Raises PluginProblem."""
+        """Return the known mistake that explains what failed, or two. Raises PluginProblem, DiagnosisStopped."""
         if self.says_most is None:
             return ()
+        self.subject.behind.allow(DIAGNOSIS_SECONDS)
 
         def further() -> list[Case]:
             return [case for draw in self._further for case in draw()]

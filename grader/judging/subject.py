@@ -24,6 +24,9 @@ class Answering(Protocol):
     def reseed(self, seed: int) -> None:
         """Start its random numbers anew."""
 
+    def allow(self, seconds: float) -> None:
+        """Give it so many seconds of CPU time from now on, and no more."""
+
     def take_printed(self) -> str:
         """Return what it has printed since this was last asked."""
 

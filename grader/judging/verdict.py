@@ -83,6 +83,7 @@ class Verdict(Model):
         None, description="of the properties that failed, the one to work on: its case is the smallest that was found"
     )
     diagnosis: tuple[Diagnosis, ...] = ()
+    diagnosis_stopped: bool = Field(False, description="whether its time ran out before every known mistake was tried")
     problem: str | None = Field(None, description="what stopped the grading, where something did")
     environment: dict[str, str] = Field(default_factory=dict)
     given_at: datetime = Field(default_factory=lambda: datetime.now(UTC))

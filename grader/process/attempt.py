@@ -23,6 +23,7 @@ from groundup.grader.process.worker import wire
 from groundup.grader.process.worker.limits import MEMORY
 
 LOAD_SECONDS = 10.0
+EXTRA_SECONDS = 40  # that the kernel lets a process run beyond its limit: a diagnosis may follow
 BURIAL_SECONDS = 5.0
 HANG_UP_SECONDS = 5.0  # in which a process that closed its connection has ended, if it ends
 OUTPUT_KEPT = 1 << 16
@@ -65,7 +66,7 @@ class AttemptProcess:
         self._incoming = wire.Incoming()
         self._output_closed = False
         self._open: Spawned | None = server.spawn(
-            program.imports, cpu_seconds=int(total_seconds) + 10, meeting=program.meeting
+            program.imports, cpu_seconds=int(total_seconds) + EXTRA_SECONDS, meeting=program.meeting
         )
         self.parts = Parts()
         self.clock = CallClock(cpu_clock(self._open.pid), total_seconds)
@@ -156,6 +157,10 @@ class AttemptProcess:
             self.request("reseed", {}, seed)
         except AttemptRaised:
             self.end("protocol", "the process keeps its random numbers from beginning anew")
+
+    def allow(self, seconds: float) -> None:
+        """Give the process so many seconds of CPU time from now on, for all calls together."""
+        self.clock.allow(seconds)
 
     def take_printed(self) -> str:
         """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""

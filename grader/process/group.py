@@ -86,6 +86,11 @@ class AttemptGroup:
             for rank, process in enumerate(self.processes):
                 process.reseed((seed + rank) % (1 << 63))
 
+    def allow(self, seconds: float) -> None:
+        """Give every rank so many seconds of CPU time from now on."""
+        for process in self.processes:
+            process.allow(seconds)
+
     def take_printed(self) -> str:
         """Return what the ranks printed since this was last asked; where only one of them did, just that."""
         printed = {rank: text for rank, p in enumerate(self.processes) if (text := p.take_printed())}

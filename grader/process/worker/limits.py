@@ -29,7 +29,7 @@ def adopt_orphans() -> None:
 def limit_this_process(cpu_seconds: int, *, threads: bool = False) -> None:
     """Set the limits. A limit that this platform lacks or refuses is left as it is."""
     wanted = {
-        "RLIMIT_AS": _mapped() + MEMORY,
+        "RLIMIT_AS": mapped() + MEMORY,
         "RLIMIT_CPU": cpu_seconds,
         "RLIMIT_FSIZE": FILE_SIZE,
         "RLIMIT_NOFILE": OPEN_FILES,
@@ -56,7 +56,7 @@ def children_of_this_process() -> list[int]:
         return []
 
 
-def _mapped() -> int:
+def mapped() -> int:
     """How much address space this process has already, in bytes (Linux; elsewhere 0)."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()

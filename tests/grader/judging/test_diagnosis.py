@@ -343,6 +343,20 @@ def test_an_attempt_that_dies_while_it_is_diagnosed_has_failed_without_a_name(ju
     assert ([p.status for p in verdict.properties], verdict.diagnosis) == (["failed"], ())
 
 
+@pytest.mark.parametrize("budget", ["groundup.grader.judging.diagnosis", "groundup.grader.judging.property_run"])
+def test_a_diagnosis_whose_time_is_up_says_so(
+    judge: Judge, author: Any, monkeypatch: pytest.MonkeyPatch, budget: str
+) -> None:
+    burns = "import time\ndef mean(x, weight):\n    began = time.thread_time()\n"
+    burns += "    while time.thread_time() < began + 0.02: pass\n    return x.sum() / weight.sum()"
+    technique = author.technique()
+    whole = judge.grade(technique, burns, "attempt.py", seed=1).verdict
+    assert ([d.id for d in whole.diagnosis], whole.diagnosis_stopped) == (["forgets-the-weights"], False)
+    monkeypatch.setattr(f"{budget}.DIAGNOSIS_SECONDS", 0.0)
+    verdict = judge.grade(technique, burns, "attempt.py", seed=1).verdict
+    assert (verdict.outcome, verdict.diagnosis, verdict.diagnosis_stopped) == ("fell_short", (), True)
+
+
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
