@@ -19,12 +19,15 @@ from __future__ import annotations
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from groundup.core.declared import Declared, TechniqueId, Text, fill, say
 from groundup.core.errors import PluginProblem, nearest
+
+if TYPE_CHECKING:
+    from groundup.core.interfaces.code_runner import CodeRunner
 
 __all__ = ["Bench", "Figure", "Foil", "Lab", "LabFigure", "LabMark", "Mark", "Outcome"]
 __contract__ = ("Lab", "LabFigure", "LabMark", "Foil", "Bench", "Outcome", "Figure", "Mark")
@@ -164,6 +167,10 @@ class Bench(ABC):
     @abstractmethod
     def impl(self, technique: str) -> Any:
         """Return the implementation of a technique that the lab ``uses``: a class or a function."""
+
+    @abstractmethod
+    def code_runner(self) -> CodeRunner:
+        """Return what runs programs, each in a process of its own."""
 
     @abstractmethod
     def point(self, series: str, x: float, y: float) -> None:

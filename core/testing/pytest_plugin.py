@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from groundup.core.interfaces.code_runner import CodeRunner
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import properties_of, reference_of
 from groundup.core.testing.ranks import as_impl
+from groundup.core.testing.subprocess_runner import SubprocessRunner
 
 
 class PropertiesModule(pytest.Module):
@@ -56,3 +58,9 @@ def reference(request: pytest.FixtureRequest) -> Any:
 def impl(reference: Any) -> Any:
     """What is judged: here the solution itself."""
     return reference
+
+
+@pytest.fixture(scope="module")
+def code_runner() -> CodeRunner:
+    """What runs programs: here trusted ones."""
+    return SubprocessRunner()

@@ -40,6 +40,7 @@ from groundup.grader.judging.recorder import Case
 from groundup.grader.judging.scoring import cannot_be_loaded, environment, outcome_of, score_of
 from groundup.grader.judging.subject import Subject
 from groundup.grader.judging.verdict import Attempt, Diagnosis, PropertyResult, Verdict
+from groundup.grader.process.code_runner import JailedRunner
 from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.group import start
 from groundup.grader.process.proxy import proxy
@@ -184,7 +185,7 @@ class Judge:
     def results_here(self, technique: Technique, implementation: Any, plan: Plan) -> list[PropertyResult]:
         """Run the properties on a trusted class or function in this process: an order of magnitude faster."""
         local = LocalAttempt(as_impl(technique, implementation))
-        subject = Subject(local.impl, local)
+        subject = Subject(local.impl, local, JailedRunner(self.server))
         return PropertyRun(Properties(technique), subject, load_reference(technique), plan).run()
 
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
@@ -214,7 +215,7 @@ class Judge:
             total_seconds=total,
         )
         with contextlib.closing(process):
-            yield Subject(proxy(process, technique.implements, attempt.reference), process)
+            yield Subject(proxy(process, technique.implements, attempt.reference), process, JailedRunner(self.server))
 
 
 class _Grading:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis.reporting import with_reporter
 
 from groundup.core.errors import PluginProblem
+from groundup.core.interfaces.code_runner import CodeRunner
 from groundup.core.testing.hypothesis_internals import KeptCases, reproducible
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.pytest_plugin import properties_module
@@ -189,6 +190,11 @@ class PropertyRun:
     def reference(self) -> Any:
         """The solution's public class or function."""
         return self.reference_impl
+
+    @pytest.fixture
+    def code_runner(self) -> CodeRunner:
+        """What runs programs, in processes of their own."""
+        return self.subject.code_runner
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:

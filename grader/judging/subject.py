@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from groundup.core.errors import AttemptDied
+from groundup.core.interfaces.code_runner import CodeRunner
+from groundup.core.testing.subprocess_runner import SubprocessRunner
 
 __all__ = ["Answering", "Subject"]
 
@@ -36,7 +38,8 @@ class Answering(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """The ``impl`` that properties get, and what answers behind it."""
+    """The ``impl`` that properties get, what answers behind it, and what runs code for those that ask for it."""
 
     impl: Any
     behind: Answering
+    code_runner: CodeRunner = field(default_factory=SubprocessRunner)

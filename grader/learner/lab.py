@@ -12,11 +12,13 @@ import torch
 from pydantic import Field
 
 from groundup.core.errors import AttemptDied, AttemptRaised, EnvironmentProblem, LabStopped, PluginProblem
+from groundup.core.interfaces.code_runner import CodeRunner
 from groundup.core.lab import Bench, Lab, Outcome
 from groundup.core.moved import told
 from groundup.core.registry import Registry
 from groundup.core.technique import Declared, Technique
 from groundup.core.testing.modules import lab_of, reference_of
+from groundup.grader.process.code_runner import JailedRunner
 from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.group import start
 from groundup.grader.process.proxy import proxy
@@ -143,6 +145,9 @@ class _Bench(Bench):
         )  # fmt: skip
         self.stack.callback(process.close)
         return proxy(process, found.implements, reference)
+
+    def code_runner(self) -> CodeRunner:
+        return JailedRunner(self.server)
 
     def point(self, series: str, x: float, y: float) -> None:
         self.points.setdefault(series, []).append((float(x), float(y)))

@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ from groundup.core.errors import AttemptDied, AttemptRaised
 from groundup.grader.process import interrupt
 from groundup.grader.process.clock import CallClock, cpu_clock
 from groundup.grader.process.fork_server import ForkServer, Spawned
-from groundup.grader.process.parts import BrokenCall, Parts
+from groundup.grader.process.parts import MOST_SECONDS, BrokenCall, Parts
 from groundup.grader.process.text import printable
 from groundup.grader.process.worker import wire
 from groundup.grader.process.worker.limits import MEMORY
@@ -101,7 +102,7 @@ class AttemptProcess:
             raise self.death
         self.requests += 1
         forgotten, self.forgotten = self.forgotten, []
-        self.parts.calls = 0
+        self.parts.calls, self.parts.seconds = 0, 0.0
         self.clock.start(seconds or self.call_seconds)
         self.say({**meta, "op": operation, "id": self.requests, "free": forgotten}, value)
         return self.requests
@@ -127,6 +128,7 @@ class AttemptProcess:
     def answer_for_a_part(self, number: int, frame: dict[str, Any], value: Any) -> None:
         """Answer what is asked of a part in the midst of request ``number``; the time for it is not the attempt's."""
         self.clock.pause()
+        began = time.monotonic()
         try:
             if frame.get("id") != number or self._incoming.more:
                 raise BrokenCall("a call of a part that was not its turn")
@@ -137,6 +139,9 @@ class AttemptProcess:
             self.say(*answer)
         except wire.NotPlainError as error:
             self.say({"ok": False}, f"the part's answer holds {error}")
+        self.parts.seconds += time.monotonic() - began
+        if self.parts.seconds > MOST_SECONDS:
+            self.end("timeout", f"the parts that it was given worked for more than {MOST_SECONDS:.0f} s in one call")
         self.clock.resume()
 
     def settle(self, number: int, answer: dict[str, Any], result: Any) -> None:

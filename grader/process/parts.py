@@ -18,6 +18,7 @@ __all__ = ["BrokenCall", "Parts"]
 
 MOST_GRAPHS = 512  # of calls that may yet be differentiated
 MOST_CALLS = 20_000  # in answer to one request
+MOST_SECONDS = 60.0  # that they may take, on the wall clock: parts may have others work for them
 
 
 class BrokenCall(Exception):
@@ -32,7 +33,8 @@ class Parts:
         self._graphs: OrderedDict[int, tuple[list[Tensor], list[Tensor]]] = OrderedDict()
         self._tickets = 0
         self.calls = 0
-        """Since this was last set to 0."""
+        self.seconds = 0.0
+        """How many there were, and how long they took, since these were last set to 0."""
 
     def number(self, part: Part) -> int:
         """Return what ``part`` goes by in the attempt's process."""
