@@ -183,8 +183,8 @@ SENTENCES = {
     ),
     "Not gradable: not your fault; it does not count.": "无法评判：不是你的问题，不计入成绩。",
     ": score {score:.0%}.": "：得分 {score:.0%}。",
-    " Still empty: {holes}.": "还空着：{holes}。",
-    "hole {number} ({title})": "第 {number} 个空（{title}）",
+    " Hole {number} of {total} holds.": "{total} 个空中，到第 {number} 个为止都成立。",
+    " Next: hole {number}, {title}.": "接下来：第 {number} 个空（{title}）。",
     "Seed {seed}, {examples} examples each, {seconds:.1f} s, in {containment}.": (
         "种子 {seed}，每条性质 {examples} 个用例，用时 {seconds:.1f} 秒，运行于{containment}。"
     ),

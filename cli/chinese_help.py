@@ -93,6 +93,7 @@ HELP = {
     "Grade every technique that you have started.": "评判你已经开始的每一项技术。",
     "Draw the cases of an earlier grading again.": "重新抽取先前某次评判的用例。",
     "Refuse weaker walls: strong, namespaces, landlock.": "拒绝更弱的隔离：strong、namespaces、landlock。",
+    "Show the cases of up to two further properties that fail.": "再显示最多两条不满足的性质的用例。",
     "Draw 200 examples for each property instead of 25.": "每条性质抽取 200 个用例，而不是 25 个。",
     # watch
     "Grade your attempt each time that you save it, and show in place what holds.": (

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from groundup.grader.learner.workspace import Workspace
 
 
+FURTHER = 2  # properties whose cases --all-cases shows
+
+
 @click.command("grade", short_help="Grade your attempt, with evidence.")
 @click.argument("technique", type=TechniqueName(), required=False)
 @click.option(
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     "--require-containment", "level", metavar="LEVEL", help="Refuse weaker walls: strong, namespaces, landlock."
 )
 @click.option("--events", is_flag=True, hidden=True, help="For 'learn watch': a line of JSON for all that happens.")
+@click.option("--all-cases", is_flag=True, help="Show the cases of up to two further properties that fail.")
 @click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
 @json_option
 @lang_option
@@ -76,6 +80,7 @@ def command(
     seed: int | None,
     level: str | None,
     thorough: bool,
+    all_cases: bool,
     events: bool,
     as_json: bool,
     lang: str | None,
@@ -136,7 +141,10 @@ def command(
             if events:
                 _print_event("verdict", verdict)
             elif not as_json:
-                _show(verdict, chosen, judge.lang, before, first=number == 0, file=file, alone=not everything)
+                _show(
+                    verdict, chosen, judge.lang, before, first=number == 0, file=file, alone=not everything,
+                    further=FURTHER if all_cases else 0,
+                )  # fmt: skip
     if as_json:
         data = [v.model_dump(mode="json") for v in verdicts]
         print_json(data if everything else data[0])
@@ -199,13 +207,13 @@ def _graded(
 
 def _show(
     verdict: Verdict, technique: Technique, lang: str, before: Standing | None, *,
-    first: bool, file: Path | None, alone: bool,
+    first: bool, file: Path | None, alone: bool, further: int,
 ) -> None:  # fmt: skip
     from groundup.cli.show import changes_since, show_next_steps, show_verdict
 
     if not first:
         click.echo()
-    show_verdict(verdict, technique, lang)
+    show_verdict(verdict, technique, lang, further=further)
     if before and (changes := changes_since(technique, before.version, lang)):
         click.echo("\n" + wrapped(tr("The verdict before this one was {changes}", changes=changes), first="  "))
     if alone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -19,20 +19,23 @@ if TYPE_CHECKING:
     from groundup.grader.learner.records import Standing
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
-PRINTED_LINES = 20
+PRINTED_LINES, CASE_LINES = 20, 12
 THOROUGH = 200  # examples
 LABEL = 10  # places
 
 
-def show_verdict(verdict: Verdict, technique: Technique, lang: str) -> None:
-    """Print the verdict: what was graded, what holds, the smallest case that fails and the mistake's name."""
+def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, further: int = 0) -> None:
+    """Print the verdict: what was graded, what holds, the smallest case that fails and the mistake's name.
+
+    ``further`` is of how many further properties that fail the case is shown too.
+    """
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}")
     click.echo(verdict.attempt.path)
     click.echo(f"sha256 {verdict.attempt.sha256}\n")
     if verdict.problem:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":
-        _show_properties(verdict.properties, _to_work_on(verdict))
+        _show_properties(verdict.properties, _in_detail(verdict, further))
     show_diagnosis(verdict)
     click.echo(wrapped(summary(verdict), first="  "))
     click.echo(wrapped(_circumstances(verdict), first="  "))
@@ -89,20 +92,20 @@ def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) ->
     show_next(*steps)
 
 
-def _to_work_on(verdict: Verdict) -> str | None:
-    """Return the property whose case is shown: one smallest case is enough to work on."""
-    if verdict.says_most:
-        return verdict.says_most
-    return next((p.id for p in verdict.properties if p.status in ("failed", "died")), None)
+def _in_detail(verdict: Verdict, further: int) -> set[str]:
+    """Return the properties whose cases are shown: one smallest case is enough to work on, and a death tells why."""
+    failed = [p.id for p in verdict.properties if p.status == "failed"]
+    failed.sort(key=lambda name: name != verdict.says_most)
+    return {*failed[: 1 + further], *(p.id for p in verdict.properties if p.status in ("died", "not_gradable"))}
 
 
-def _show_properties(properties: tuple[PropertyResult, ...], detailed: str | None) -> None:
+def _show_properties(properties: tuple[PropertyResult, ...], detailed: set[str]) -> None:
     for result in properties:
         if result.status not in MARKS:
             continue
         mark, colour = MARKS[result.status]
         click.echo(wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} "))
-        if result.id == detailed or result.status == "not_gradable":
+        if result.id in detailed:
             for line in _details(result):
                 click.echo("      " + line)
     died = any(p.status == "died" for p in properties)
@@ -124,12 +127,11 @@ def _show_properties(properties: tuple[PropertyResult, ...], detailed: str | Non
 def _details(result: PropertyResult, *, whole: bool = False) -> Iterator[str]:
     if result.message:
         yield from _indented(told(result.message))
-    for name, value in (result.counterexample or {}).items():
-        if "\n" in value:  # the steps of a state machine
-            yield tr("{name}:", name=told(name))
-            yield from (f"  {line}" for line in value.splitlines())
-        else:
-            yield from _indented(value, f"{name} = ")
+    case = {name: _value(name, value) for name, value in (result.counterexample or {}).items()}
+    for lines, most in zip(case.values(), _shares([len(lines) for lines in case.values()]), strict=True):
+        yield from lines if whole or most >= len(lines) else lines[: most - 1]
+        if not whole and most < len(lines):
+            yield "  " + tr("... and {count} more lines", count=len(lines) - most + 1)
     if result.expected is not None:
         yield from _indented(told(result.expected), padded(tr("expected"), LABEL))
         yield from _indented(told(result.got or ""), padded(tr("got"), LABEL))
@@ -141,6 +143,21 @@ def _details(result: PropertyResult, *, whole: bool = False) -> Iterator[str]:
         yield from (f"  {_cut(line)}" for line in lines[: None if whole else PRINTED_LINES])
         if len(lines) > PRINTED_LINES and not whole:
             yield "  " + tr("... and {count} more lines", count=len(lines) - PRINTED_LINES)
+
+
+def _value(name: str, value: str) -> list[str]:
+    if "\n" in value:  # the steps of a state machine
+        return [tr("{name}:", name=told(name)), *(f"  {line}" for line in value.splitlines())]
+    return _indented(value, f"{name} = ")
+
+
+def _shares(lengths: Sequence[int]) -> list[int]:
+    """Return how many lines each part of a case may take, so that all fit in ``CASE_LINES``: short ones come whole."""
+    shares, room = [0] * len(lengths), CASE_LINES
+    for place, number in enumerate(sorted(range(len(lengths)), key=lambda n: lengths[n])):
+        shares[number] = min(lengths[number], max(room // (len(lengths) - place), 2))
+        room -= shares[number]
+    return shares
 
 
 def _indented(text: str, label: str = "") -> list[str]:
@@ -168,10 +185,28 @@ def summary(verdict: Verdict) -> str:
     head = click.style(words, fg=colour, bold=True)
     if verdict.outcome in ("fell_short", "died"):
         head += tr(": score {score:.0%}.", score=verdict.score)
-        if empty := [h for h in verdict.holes if not h.filled]:
-            holes = [tr("hole {number} ({title})", number=h.number, title=h.title) for h in empty]
-            head += tr(" Still empty: {holes}.", holes=tr(", ").join(holes))
+        head += holes_so_far(verdict)
     return head
+
+
+def holes_so_far(verdict: Verdict) -> str:
+    """Return up to which hole all holds, and which is to be filled next, as sentences to go on with; or nothing."""
+    holes, held = verdict.holes, how_many_hold(verdict)
+    if verdict.problem or len(holes) == 1:
+        return ""
+    said = tr(" Hole {number} of {total} holds.", number=held, total=len(holes)) if held else ""
+    empty = next((hole for hole in holes if not hole.filled), None)
+    if empty is None or held < empty.number - 1:  # what does not hold comes first
+        return said
+    return said + tr(" Next: hole {number}, {title}.", number=empty.number, title=empty.title)
+
+
+def how_many_hold(verdict: Verdict) -> int:
+    """Return the last hole up to which all holes are filled and all that was judged of them holds, 0 where none is."""
+    filled = next((hole.number - 1 for hole in verdict.holes if not hole.filled), len(verdict.holes))
+    judged = [(p.hole, p.status) for p in verdict.properties if p.hole is not None]
+    short = min((hole for hole, status in judged if status != "held"), default=filled + 1)
+    return min(filled, short - 1) if any(hole < short for hole, _ in judged) else 0
 
 
 def _circumstances(verdict: Verdict) -> str:

@@ -81,11 +81,14 @@ class AttemptRaised(Exception):
 
 
 class AttemptDied(BaseException):
-    """The learner's process ended or had to be ended. ``how``: timeout, memory, crash, exit or protocol."""
+    """The learner's process ended or had to be ended. ``how``: timeout, memory, crash, exit or protocol.
 
-    def __init__(self, how: str, detail: str) -> None:
+    ``lines``: their own code that was being run, quoted, where that is known.
+    """
+
+    def __init__(self, how: str, detail: str, lines: str = "") -> None:
         super().__init__(f"{how}: {detail}")
-        self.how, self.detail = how, detail
+        self.how, self.detail, self.lines = how, detail, lines
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -103,7 +103,7 @@ class PropertyJudge:
         drawn = recorder.drawn[:FURTHER_CASES]
         if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
             died = self._result(
-                trial, "died", message=f"{behind.death.how}: {behind.death.detail}",
+                trial, "died", message=f"{behind.death.how}: {behind.death.detail}", where=behind.death.lines or None,
                 counterexample={} if recorder.last is None else shown(recorder.last.arguments),
                 printed=behind.take_printed() or None,
             )  # fmt: skip

@@ -44,10 +44,8 @@ def score_of(results: list[PropertyResult]) -> float:
 
 def cannot_be_loaded(error: AttemptRaised | AttemptDied) -> str:
     """Return why a file could not be loaded, in a line."""
-    if isinstance(error, AttemptDied):
-        return f"The file cannot be loaded: {error.how}: {error.detail}."
     place = f" ({error.lines.splitlines()[-1]})" if error.lines else ""
-    return f"The file cannot be loaded: {error}{place}"
+    return f"The file cannot be loaded: {error}{place}{'.' if isinstance(error, AttemptDied) else ''}"
 
 
 @functools.cache

@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from groundup.core.errors import AttemptDied, AttemptRaised
-from groundup.grader.process import interrupt
+from groundup.grader.process import interrupt, whereabouts
 from groundup.grader.process.clock import CallClock, cpu_clock
 from groundup.grader.process.fork_server import ForkServer, Spawned
 from groundup.grader.process.parts import MOST_SECONDS, BrokenCall, Parts
 from groundup.grader.process.text import printable
-from groundup.grader.process.worker import wire
+from groundup.grader.process.worker import WHERE, wire
 from groundup.grader.process.worker.limits import MEMORY
 
 LOAD_SECONDS = 10.0
 EXTRA_SECONDS = 40  # that the kernel lets a process run beyond its limit: a diagnosis may follow
+WHERE_SECONDS = 0.5  # in which a process that is to be ended says which of its lines it runs
 BURIAL_SECONDS = 5.0
 HANG_UP_SECONDS = 5.0  # in which a process that closed its connection has ended, if it ends
 OUTPUT_KEPT = 1 << 16
@@ -55,7 +56,7 @@ class AttemptProcess:
         self, server: ForkServer, program: Program, *, seed: int, call_seconds: float, total_seconds: float
     ) -> None:
         """Start the process and load the program. Raises AttemptRaised when loading raises."""
-        self._server = server
+        self._server, self._program = server, program
         interrupt.forget()
         self.call_seconds = call_seconds
         self.forgotten: list[int] = []
@@ -188,7 +189,7 @@ class AttemptProcess:
         if type(message) is not str or type(lines) is not str:
             raise wire.ProtocolError("an error of the wrong form")
         if any(types[0] == kind and sign.search(message) for kind, sign in NO_MEMORY.items()):
-            self.end("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use")
+            self.end("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use", printable(lines))
         return AttemptRaised(tuple(printable(t) for t in types), printable(message), printable(lines))
 
     def register(self, poll: select.poll) -> tuple[int, int]:
@@ -281,11 +282,24 @@ class AttemptProcess:
             self.end("crash", f"the process crashed with {signal.Signals(-code).name}")
         self.end("exit", f"the process ended by itself with exit code {code}")
 
-    def end(self, how: str, detail: str) -> NoReturn:
+    def end(self, how: str, detail: str, lines: str = "") -> NoReturn:
         """End the process and say why: raises AttemptDied, now and for every later request."""
+        if how == "timeout" and self._open is not None:
+            self._have_it_say_where()
         self.close()
-        self.death = AttemptDied(how, detail)
+        where = printable(whereabouts.taken(self._printed, self._program.source, self._program.filename))
+        self.death = AttemptDied(how, detail, lines or where)
         raise self.death
+
+    def _have_it_say_where(self) -> None:
+        """Have the process write which of its lines it runs, and give it a moment to."""
+        assert self._open is not None
+        with contextlib.suppress(OSError):
+            self._open.status.sendall(WHERE)
+        until = time.monotonic() + WHERE_SECONDS
+        while self._drain_output() and whereabouts.END not in self._printed and time.monotonic() < until:
+            select.select([self._open.output], [], [], 0.05)
+        time.sleep(0.01)  # the frames follow in writes of their own
 
     def _bury(self, patience: float = 0.0) -> dict[str, Any]:
         """Have the fork server kill the process and wait for its end; return how it ended by itself, if it did.

@@ -136,7 +136,7 @@ class AttemptGroup:
         except AttemptDied as died:
             rank = next((r for r, process in enumerate(ranks) if process.death is died), None)
             self.close()
-            self.death = died if rank is None else AttemptDied(died.how, f"rank {rank}: {died.detail}")
+            self.death = died if rank is None else AttemptDied(died.how, f"rank {rank}: {died.detail}", died.lines)
             raise self.death from None
 
 

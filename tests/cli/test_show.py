@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from groundup.cli.show import first_hole, show_next_steps, show_verdict, standing
+from groundup.cli.show import first_hole, holes_so_far, show_next_steps, show_verdict, standing
 from groundup.core.technique import Hole, Source, Technique
 from groundup.grader.judging.verdict import Attempt, Diagnosis, HoleState, PropertyResult, Verdict
 from groundup.grader.learner.records import Standing
@@ -131,9 +132,47 @@ def test_a_pair_of_mistakes_is_told_as_a_guess(capsys: pytest.CaptureFixture[str
     assert "Perhaps" not in printed(capsys, a_verdict(diagnosis=(pair[0].model_copy(update={"perhaps": False}),)))
 
 
-def test_an_empty_hole_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    holes = (HOLES[0], HOLES[1].model_copy(update={"filled": False}))
-    assert "Still empty: hole 2 (the product)." in printed(capsys, a_verdict(holes=holes))
+@pytest.mark.parametrize(
+    ("filled", "statuses", "says"),
+    [
+        ([True, False], {1: "held", 2: "not_started"}, " Hole 1 of 2 holds. Next: hole 2, the product."),
+        ([True, False], {1: "failed", 2: "not_started"}, ""),
+        ([True, False], {2: "not_started", None: "not_started"}, ""),
+        ([False, True], {1: "not_started", 2: "not_started"}, " Next: hole 1, the factor."),
+        ([True, True], {1: "held", 2: "failed"}, " Hole 1 of 2 holds."),
+        ([True, True], {1: "failed", 2: "not_reached"}, ""),
+        ([True, True], {1: "held", None: "failed"}, " Hole 2 of 2 holds."),
+        ([True, True], {1: "died", 2: "not_reached"}, ""),
+    ],
+)
+def test_up_to_which_hole_it_holds_is_said(filled: list[bool], statuses: dict[int | None, Any], says: str) -> None:
+    holes = tuple(h.model_copy(update={"filled": f}) for h, f in zip(HOLES, filled, strict=True))
+    found = [a_property(id=f"p{hole}", hole=hole, status=status) for hole, status in statuses.items()]
+    assert holes_so_far(a_verdict(*found, holes=holes)) == says
+
+
+def test_a_death_tells_why_and_where_beside_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = a_property(id="wrong", status="failed", message="the result differs")
+    died = a_property(id="slow", status="died", message="timeout: a call used more", where="line 3, in f: while True:")
+    out = printed(capsys, a_verdict(failed, died, outcome="died"))
+    assert "the result differs" in out
+    assert "timeout: a call used more\n      at        line 3, in f: while True:\n" in out
+
+
+def test_further_cases_are_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = [a_property(id=f"p{n}", status="failed", message=f"case {n}") for n in range(4)]
+    show_verdict(a_verdict(*failures, says_most="p3"), TECHNIQUE, "en", further=2)
+    shown = re.findall(r"case \d", capsys.readouterr().out)
+    assert shown == ["case 0", "case 1", "case 3"]
+
+
+def test_a_case_takes_no_more_than_twelve_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    case = {"x": "torch.tensor([" + "0.25, " * 400 + "])", "gamma": "0.5", "y": "torch.tensor([" + "1.5, " * 400 + "])"}
+    out = printed(capsys, a_verdict(a_property(status="failed", message="it differs", counterexample=case)))
+    lines = out.partition("it differs\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) <= 12
+    assert "      gamma = 0.5" in lines
+    assert len([line for line in lines if re.fullmatch(r" +\.\.\. and \d+ more lines", line)]) == 2
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -3,8 +3,9 @@
 ``python -I start.py CONTROL_FD [--triton]``, with what it should know of its containment as JSON on stdin. It holds no
 secret: whatever it knows, every attempt can read. One thread, or forked children would hang on another thread's locks.
 A request is one JSON message with three descriptors: the data socket, the output pipe and the status socket. On the
-data socket the new process first says what contains it. On the status socket the server says how the process ended; a
-byte or an end of file on it means: kill that process. When the judge is gone, so is everything here.
+data socket the new process first says what contains it. On the status socket the server says how the process ended;
+from the judge, ``WHERE`` means there that the process is to write which lines it runs, any other byte or an end of
+file: kill it. When the judge is gone, so is everything here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from groundup.grader.process.worker import scratch
+from groundup.grader.process.worker import WHERE, scratch
 from groundup.grader.process.worker.limits import adopt_orphans, children_of_this_process
 
 REQUEST_BYTES = 1 << 16
@@ -77,8 +78,11 @@ class ForkServer:
                 elif key.fd == self.wake:
                     os.read(self.wake, 4096)
                     self.bury()
-                elif key.data in self.status:  # the judge wants it dead, or is dead itself
-                    self.ready.unregister(key.fileobj)
+                elif key.data in self.status:
+                    if self.status[key.data].recv(1) == WHERE:
+                        os.kill(key.data, signal.SIGUSR1)
+                        continue
+                    self.ready.unregister(key.fileobj)  # the judge wants it dead, or is dead itself
                     self.kill(key.data)
 
     def take_request(self) -> bool:

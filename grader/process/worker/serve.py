@@ -6,11 +6,13 @@ Everything here can be reached and changed by the attempt. Nothing that it says 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib.abc
 import importlib.util
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import tempfile
@@ -44,6 +46,8 @@ def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]
     os.dup2(output, 2)
     channel = socket.socket(fileno=os.dup2(data, 3))
     os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 16 else 1 << 16)
+    faulthandler.enable(2, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, 2, all_threads=False)
     sys.stdout = os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="replace", closefd=False)
     os.chdir(job["folder"])

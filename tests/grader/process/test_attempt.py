@@ -75,6 +75,26 @@ def test_a_call_that_does_not_return_in_time_is_a_timeout(ask: Ask, source: str,
     assert (death.how, death.detail) == ("timeout", asleep if waits else busy)
 
 
+@pytest.mark.parametrize(
+    ("body", "innermost"),
+    [
+        ("while True: pass", "line 3, in f: while True: pass"),
+        ("print('hello')\nx.sum()\nwhile True: x.sort()", "line 5, in f: while True: x.sort()"),
+        ("time.sleep(1000)", "line 3, in f: time.sleep(1000)"),
+        ("torch.ones(1 << 38)", "line 3, in f: torch.ones(1 << 38)"),
+        ("ctypes.string_at(0)", "line 3, in f: ctypes.string_at(0)"),
+        ("signal.signal(signal.SIGUSR1, signal.SIG_IGN)\nwhile True: pass", ""),
+        ("os._exit(3)", ""),
+    ],
+)
+def test_a_death_says_where_it_was(start: Start, body: str, innermost: str, impatient: None) -> None:
+    process = start(function(body), call_seconds=0.5)
+    with pytest.raises(AttemptDied) as raised:
+        proxy(process, "f", lambda x: None)(X)
+    assert raised.value.lines == innermost
+    assert process.take_printed() == ("hello\n" if "hello" in body else "")
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a process that does nothing ended after a second."""

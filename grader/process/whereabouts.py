@@ -1,0 +1,33 @@
+"""Where an attempt's code was when its process ended: what the interpreter writes of itself, among what was printed.
+
+Of a process that is told to, or that crashes, Python's faulthandler writes which lines were being run. An attempt may
+print the same: it then misleads nobody but its author.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["END", "taken"]
+
+END = b"(most recent call first):\n"
+_WRITTEN = re.compile(
+    rb"(?:Fatal Python error: .*\n\n)?(?:Current thread .*|Stack) \(most recent call first\):\n"
+    rb"(?P<frames>(?:  (?:File |<).*\n|  \.\.\.\n)*)(?:\nExtension modules: .*\n?)?"
+)
+_FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>\S+)')
+MOST_FRAMES = 4
+
+
+def taken(printed: bytearray, source: str, filename: str) -> str:
+    """Take out of ``printed`` what the interpreter wrote; return the lines of ``source`` that were being run.
+
+    The innermost is the last, each as ``line 3, in mean: total = x.sum()``.
+    """
+    lines, told = source.splitlines(), ""
+    for written in reversed([*_WRITTEN.finditer(bytes(printed))]):
+        frames = _FRAME.finditer(written["frames"].decode(errors="replace"))
+        own = [(int(f["line"]), f["name"]) for f in frames if f["file"] == filename and int(f["line"]) <= len(lines)]
+        told = "\n".join(f"line {n}, in {name}: {lines[n - 1].strip()}" for n, name in reversed(own[:MOST_FRAMES]))
+        del printed[written.start() : written.end()]
+    return told
