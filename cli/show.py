@@ -196,7 +196,7 @@ def holes_so_far(verdict: Verdict) -> str:
         return ""
     said = tr(" Hole {number} of {total} holds.", number=held, total=len(holes)) if held else ""
     empty = next((hole for hole in holes if not hole.filled), None)
-    if empty is None or held < empty.number - 1:  # what does not hold comes first
+    if empty is None or any(p.status in ("failed", "died") for p in verdict.properties):  # that comes first
         return said
     return said + tr(" Next: hole {number}, {title}.", number=empty.number, title=empty.title)
 
