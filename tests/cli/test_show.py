@@ -137,7 +137,7 @@ def test_a_pair_of_mistakes_is_told_as_a_guess(capsys: pytest.CaptureFixture[str
     [
         ([True, False], {1: "held", 2: "not_started"}, " Hole 1 of 2 holds. Next: hole 2, the product."),
         ([True, False], {1: "failed", 2: "not_started"}, ""),
-        ([True, False], {2: "not_started", None: "not_started"}, ""),
+        ([True, False], {2: "not_started", None: "not_started"}, " Next: hole 2, the product."),
         ([False, True], {1: "not_started", 2: "not_started"}, " Next: hole 1, the factor."),
         ([True, True], {1: "held", 2: "failed"}, " Hole 1 of 2 holds."),
         ([True, True], {1: "failed", 2: "not_reached"}, ""),
