@@ -29,6 +29,7 @@ SENTENCES = {
     "{name!r} is a day; a technique is wanted here. None of its techniques is written yet.": (
         "{name!r} 是路线图上的一天，这里要的是一项技术。这一天的技术都尚未编写。"
     ),
+    "No command {name!r}. Did you mean '{command}'?": "没有名为 {name!r} 的命令。你要的是 '{command}' 吗？",
     "There is no workspace here. 'learn start {name}' makes one.": "这里没有工作区。'learn start {name}' 会建一个。",
     "There is no {path} yet: 'learn start {name}' puts the stub there.": (
         "还没有 {path}：'learn start {name}' 会把练习框架放到那里。"

@@ -157,6 +157,9 @@ WORDINGS = {
     "The lab of {technique} needs {package}, which is not installed here: {command} installs it.": (
         "{technique} 的实验需要 {package}，这里没有安装：可以用 {command} 安装。"
     ),
+    "BdbQuit: nobody can type here; 'learn replay --pdb' stops there, on the case that failed": (
+        "BdbQuit：这里无人能输入；'learn replay --pdb' 会停在失败的用例上"
+    ),
     "The file cannot be loaded: {error} (line {number}, in {name}: {code})": (
         "无法加载该文件：{error}（第 {number} 行，{name} 中：{code}）"
     ),

@@ -17,6 +17,15 @@ from groundup.cli.names import COMMANDS, called, spoken
 from groundup.cli.words import told, tr
 
 CLOSE = 0.75  # how like a plugin's command a word has to be to be taken for it; a built-in one is thought of sooner
+ELSEWHERE = {  # what others call it
+    **dict.fromkeys(("test", "check", "submit", "verify", "run-tests"), "grade"),
+    **dict.fromkeys(("lesson", "learn", "show"), "read"),
+    **dict.fromkeys(("progress", "score"), "status"),
+    **dict.fromkeys(("report", "export"), "brief"),
+    **dict.fromkeys(("lab", "demo"), "run"),
+    **dict.fromkeys(("answer", "reference"), "solution"),
+    **dict.fromkeys(("init", "begin"), "start"),
+}
 HELP = """Learn LLM systems by building every mechanism yourself.
 
 Start with a day of the roadmap ('learn list' shows them) or with one technique ('learn start ppo'), fill the holes
@@ -91,7 +100,7 @@ class Learn(click.Group):
         """Find the command, or say which one may have been meant."""
         import difflib
 
-        from groundup.core.errors import UnknownName
+        from groundup.core.errors import UnknownName, UsageProblem
 
         if args[0] in COMMANDS:
             return args[0], self.get_command(ctx, args[0]), args[1:]
@@ -100,6 +109,9 @@ class Learn(click.Group):
         others = _of_plugins()
         if args[0] in others:
             return args[0], others[args[0]], args[1:]
+        if args[0] in ELSEWHERE:
+            there = " ".join(["learn", ELSEWHERE[args[0]], *args[1:]])
+            raise UsageProblem(tr("No command {name!r}. Did you mean '{command}'?", name=args[0], command=there))
         meant = difflib.get_close_matches(args[0], others, cutoff=CLOSE)
         raise UnknownName("command", args[0], [*COMMANDS, *meant], "'learn --help' lists them.")
 

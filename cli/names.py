@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 
 __all__ = ["COMMANDS", "called", "spoken"]
 
@@ -31,10 +32,14 @@ COMMANDS = {
 
 
 def called() -> str:
-    """Return how the user calls this command: ``learn``, or ``./learn`` in a clone."""
-    return os.environ.get("LEARN_COMMAND", "learn")
+    """Return how the user calls this command, fit for a shell: ``learn``, or ``./learn`` in a clone."""
+    return shlex.quote(os.environ.get("LEARN_COMMAND", "learn"))
 
 
 def spoken(text: str) -> str:
     """Return ``text`` with every ``learn <command>``, quoted or on a line of its own, as this user would type it."""
-    return re.sub(rf"(?m)(^ *|')learn (?=(?:{'|'.join(COMMANDS)}|--help)\b)", rf"\g<1>{called()} ", text)
+
+    def typed(found: re.Match[str]) -> str:
+        return found[1] + (called().replace("'", '"') if found[1] == "'" else called()) + " "
+
+    return re.sub(rf"(?m)(^ *|')learn (?=(?:{'|'.join(COMMANDS)}|--help)\b)", typed, text)

@@ -16,6 +16,7 @@ AttemptDied (BaseException)        .   the learner's process is gone: ends the g
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 EXIT_HELD, EXIT_FELL_SHORT, EXIT_USAGE, EXIT_BROKEN = 0, 1, 2, 3
@@ -89,6 +90,11 @@ class AttemptDied(BaseException):
     def __init__(self, how: str, detail: str, lines: str = "") -> None:
         super().__init__(f"{how}: {detail}")
         self.how, self.detail, self.lines = how, detail, lines
+
+
+def remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do about a file that could not be written: a full disk is told as one."""
+    return "Make room on the disk and try again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else otherwise
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

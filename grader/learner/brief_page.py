@@ -26,7 +26,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from groundup.core.errors import EnvironmentProblem, UsageProblem
+from groundup.core.errors import EnvironmentProblem, UsageProblem, remedy
 from groundup.core.technique import say
 from groundup.grader.judging.verdict import PropertyResult
 from groundup.grader.learner.brief import THOROUGH, Brief, Code, Grading, Proof
@@ -96,9 +96,8 @@ def write_page(path: Path, text: str, folder: str = "", files: Mapping[str, byte
     except FileExistsError as error:
         raise UsageProblem(f"{error.filename} is in the way: move it aside, or name another file.") from error
     except OSError as error:
-        raise EnvironmentProblem(
-            f"Cannot write {error.filename or path}: {error.strerror}. Name a file in a folder that you can write to."
-        ) from error
+        todo = remedy(error, "Name a file in a folder that you can write to.")
+        raise EnvironmentProblem(f"Cannot write {error.filename or path}: {error.strerror}. {todo}") from error
 
 
 @cache

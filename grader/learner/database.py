@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -20,6 +23,8 @@ __all__ = ["MIGRATIONS", "Database"]
 MIGRATIONS: list[Callable[[sa.Connection], None]] = []
 """``MIGRATIONS[n]`` brings a database from schema version n + 1 to n + 2. A new database starts at the newest."""
 
+LEAST_ROOM = 1 << 16
+"""Bytes that SQLite needs beside its file, to begin at all."""
 BUSY_SECONDS = 30.0
 """How long one command waits for another's transaction. Each takes milliseconds."""
 
@@ -120,9 +125,19 @@ class Database:
                 )
             case sqlite3.SQLITE_FULL:
                 told = "cannot grow. Make room on the disk and try again."
+            case _ if self._is_full(cause):
+                told = "cannot grow. Make room on the disk and try again."
             case _:
                 told = "cannot be used. Make it and its folder writable, or name another database in learn.toml."
         return StateProblem(f"{self.where} {told} ({cause})")
+
+    def _is_full(self, cause: BaseException) -> bool:
+        """Whether the disk is: SQLite tells of it as that only where it was writing the file itself."""
+        if isinstance(cause, OSError):
+            return cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        with contextlib.suppress(OSError):
+            return self.engine.dialect.name == "sqlite" and shutil.disk_usage(Path(self.where).parent).free < LEAST_ROOM
+        return False
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import groundup.core
-from groundup.core.errors import EnvironmentProblem, NoWorkspace, UsageProblem, nearest
+from groundup.core.errors import EnvironmentProblem, NoWorkspace, UsageProblem, nearest, remedy
 from groundup.core.technique import Technique
 from groundup.grader.learner.settings_file import SETTINGS_FILE, settings_file
 
@@ -159,9 +159,8 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         at = error.filename or path
-        raise EnvironmentProblem(
-            f"Cannot write {path}: {error.strerror} ({at}). Make it writable, or move aside what is in its place."
-        ) from error
+        todo = remedy(error, "Make it writable, or move aside what is in its place.")
+        raise EnvironmentProblem(f"Cannot write {path}: {error.strerror} ({at}). {todo}") from error
 
 
 def _write_new(path: Path, text: str) -> bool:

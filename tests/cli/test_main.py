@@ -137,6 +137,12 @@ def test_learn_alone_shows_where_you_stand(learn: Any, toy: Path) -> None:
     assert "toys/scale" in learn().stdout
 
 
+def test_commands_can_be_pasted_wherever_the_clone_lies(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEARN_COMMAND", "/my files/groundup/learn")
+    assert "'/my files/groundup/learn' start day-" in learn().output
+    assert spoken("try 'learn status'") == """try '"/my files/groundup/learn" status'"""
+
+
 # What goes wrong
 
 
@@ -145,6 +151,10 @@ def test_learn_alone_shows_where_you_stand(learn: Any, toy: Path) -> None:
     [
         (["strat"], "learn: No command 'strat'. Did you mean 'start' or 'status'?\n"),
         (["frobnicate"], "learn: No command 'frobnicate'. 'learn --help' lists them.\n"),
+        (["test", "gae"], "learn: No command 'test'. Did you mean 'learn grade gae'?\n"),
+        (["lesson", "gae"], "learn: No command 'lesson'. Did you mean 'learn read gae'?\n"),
+        (["progress"], "learn: No command 'progress'. Did you mean 'learn status'?\n"),
+        (["submit"], "learn: No command 'submit'. Did you mean 'learn grade'?\n"),
         (["--nonsense"], "No such option"),
         (["start"], "Missing argument 'DAY|TECHNIQUE'"),
     ],

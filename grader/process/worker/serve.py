@@ -35,6 +35,7 @@ from groundup.grader.process.worker.ranks import communicator
 from groundup.grader.process.worker.remote_part import remote_part
 
 CHUNK = 1 << 18
+NO_DEBUGGER = "nobody can type here; 'learn replay --pdb' stops there, on the case that failed"
 # As they are before the attempt can put anything in their place; torch.manual_seed looks for devices each time.
 seed_torch, seed_python, seed_numpy = torch.default_generator.manual_seed, random.seed, numpy.random.seed
 
@@ -148,7 +149,7 @@ class Server:
         """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
         try:
             types_ = [_text(t.__name__, 80) for t in type(error).__mro__[:12]]
-            message = _text(str(error), 2000)
+            message = _text(str(error) or (NO_DEBUGGER if types_[0] == "BdbQuit" else ""), 2000)
             if isinstance(error, ModuleNotFoundError) and error.name and not self.rules.allows(error.name):
                 message = self.rules.refusal(_text(error.name, 200))
             if isinstance(error, SyntaxError):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -455,6 +456,16 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
 
 
 # Databases that cannot be used
+
+
+def test_a_full_disk_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> Any:
+        return shutil._ntuple_diskusage(1 << 30, 1 << 30, 0)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    (tmp_path / "learn.db").mkdir()
+    with pytest.raises(StateProblem, match=r"learn\.db cannot grow\. Make room on the disk and try again"):
+        State(tmp_path / "learn.db")
 
 
 def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:

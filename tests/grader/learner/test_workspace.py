@@ -142,6 +142,15 @@ def test_a_place_where_no_folder_can_be_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "x"
 
 
+def test_a_full_disk_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(EnvironmentProblem, match=r"No space left on device .* Make room on the disk and try again"):
+        Workspace.create(tmp_path / "workspace")
+
+
 # Settings
 
 

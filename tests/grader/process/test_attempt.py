@@ -211,6 +211,12 @@ def test_whatever_is_raised_is_the_attempts_and_does_not_end_it(start: Start, ra
     assert torch.equal(proxy(process, "g", lambda x: None)(X), X)
 
 
+@pytest.mark.parametrize("stops", ["breakpoint()", "import pdb\npdb.set_trace()"])
+def test_whoever_sets_a_breakpoint_is_told_where_it_works(start: Start, stops: str) -> None:
+    with pytest.raises(AttemptRaised, match=r"BdbQuit: nobody can type here; 'learn replay --pdb' stops there"):
+        proxy(start(function(stops)), "f", lambda x: None)(X)
+
+
 @pytest.mark.parametrize(
     "body",
     [
