@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from groundup.core.models import Linears, MultiTaskMLP, Params
 from groundup.core.testing import Event, Mismatch, after, assert_equal, claim, handed, hole, rejects
 from groundup.core.testing.laws import parallel as laws
-from groundup.core.testing.laws.parallel import ONE_LAYER, THREE_TASKS, TWO_LAYERS, Case, all_reduce_bytes, check_sent
+from groundup.core.testing.laws.parallel import (
+    ONE_LAYER,
+    THREE_TASKS,
+    TWO_LAYERS,
+    TWO_TASKS,
+    Case,
+    all_reduce_bytes,
+    check_sent,
+)
 
 CAPS = (0, 48, 24, 1000)  # bytes: from a bucket for each parameter to one for all
 
@@ -225,6 +233,29 @@ test_a_step_leaves_nothing_behind = laws.test_a_step_leaves_nothing_behind(
         test_all_buckets_are_started_before_any_is_waited_for,
     ),
 )
+
+
+@claim(
+    "The plan is the same on all ranks and in all steps, whichever parameters the ranks have used before.",
+    zh="不管各 rank 之前用到了哪些参数，计划在所有 rank 上、在每一步里都相同。",
+)
+@after(test_ranks_may_use_different_parameters)
+@given(
+    model=st.sampled_from((TWO_TASKS, THREE_TASKS)),
+    options=st.sampled_from(DATA_PARALLEL.options),
+    seed=st.sampled_from((0, 1)),
+)
+def test_the_plan_stays_the_same(impl: Any, model: MultiTaskMLP, options: dict[str, int], seed: int) -> None:
+    case = laws.random_case(DATA_PARALLEL, 2, model, seed, options).of_tasks(0, model.tasks - 1)
+    group, plan = DATA_PARALLEL.group(impl, case), planned(case.params, options["bucket_bytes_cap"])
+    DATA_PARALLEL.step(group, case)
+    for rank, buckets in enumerate(group.compute_bucket_assignment_by_size(case.params)):
+        got = [list(bucket) if isinstance(bucket, tuple) else bucket for bucket in buckets]
+        assert_equal(got, plan, what=f"the buckets of rank {rank}, after a step")
+    step = DATA_PARALLEL.step(group, case)
+    check_sent(step.sent, lambda _: buckets_sent(case), of="in a second step")
+
+
 test_gathering_gives_the_whole_parameters = laws.test_gathering_gives_the_whole_parameters(
     DATA_PARALLEL,
     claim={

@@ -1,5 +1,5 @@
 # pytorch/pytorch#12603: hooks are put on the parameters once, and those that take their place later have none.
-# named: nothing
+# named: hooks-on-the-first-leaves-alone
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

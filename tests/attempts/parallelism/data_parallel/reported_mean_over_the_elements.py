@@ -1,5 +1,5 @@
 # meta-pytorch/torchcomms#287: the average is made by dividing by the tensor's number of elements, not by that of ranks.
-# named: nothing
+# named: divided-by-the-number-of-elements
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

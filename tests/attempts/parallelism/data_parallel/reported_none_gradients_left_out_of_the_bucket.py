@@ -1,5 +1,5 @@
 # deepspeedai/DeepSpeed#291: gradients that are None are left out of a bucket, whose size then differs between ranks.
-# named: nothing
+# named: absent-gradients-are-left-out
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

@@ -1,5 +1,5 @@
 # pytorch/pytorch#72843: after its first backward pass a rank rebuilds its buckets, and other ranks do not do the same.
-# named: nothing
+# named: the-plan-follows-what-came-first
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

@@ -1,5 +1,5 @@
 # pytorch/pytorch#114194: what a step that broke off left in the reducer is not reset, and the next step begins with it.
-# named: nothing
+# named: a-broken-step-is-not-cleared
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

@@ -1,5 +1,5 @@
 # NVIDIA/Megatron-LM#5337: a copy made where memory is not contiguous is summed, and the tensor that was given returned.
-# named: nothing
+# named: sums-a-copy-and-returns-the-tensor
 import math
 
 from groundup.core.interfaces.collective import Collective

@@ -1,5 +1,5 @@
 # jax-ml/jax#40830: a reduce-scatter sends from its input, and every rank but the first writes over the start of it.
-# named: nothing
+# named: adds-into-what-it-was-given
 import torch
 
 from groundup.core.interfaces.collective import Collective
