@@ -3,12 +3,13 @@
 The failing property is run on its smallest case and on others, once with the attempt and once with each edited
 solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
 differs from the reference clearly in at least one, and is the only one that does. Where none matches all, but one does
-where the failing property looks, two that do so together are told as what perhaps happened.
+where a failing property looks, two that match all together are told as what perhaps happened.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import time
@@ -29,7 +30,8 @@ from groundup.grader.judging.exercise import emptied
 from groundup.grader.judging.recorder import Case, Trace
 
 DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
-PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
+PAIRED_WITH = 2  # further failing properties, in which one mistake of a pair may show alone
+ANCHORS = 3  # so many edits are tried together with any other; more of them, with each other alone
 
 
 class DiagnosisStopped(Exception):
@@ -70,17 +72,22 @@ def diagnose(
     """
     comparison = _Comparison(technique, failure.impl, empty)
     cases = [failure, *others]
+    further, failures = functools.cache(further), [functools.cache(draw) for draw in failures]
     singly = [(edit,) for edit in load_edits(technique) if edit.hole not in empty]
     try:
         for view in (ANSWERS, ROUNDING, *([SENT] if technique.distributed else [])):
             on_these = comparison.matching(singly, cases, view)
             everywhere = comparison.matching(on_these, further(), view, apart=len(on_these) > 1) if on_these else []
-            if len(everywhere) == 1:
-                return everywhere[0]
+            if not everywhere and view is not ROUNDING:
+                drawn = [draw() for draw in failures[:PAIRED_WITH]]
+                elsewhere = [candidate for theirs in drawn for candidate in comparison.matching(singly, theirs, view)]
+                seen = [*cases, *itertools.chain(*drawn), *further()]
+                everywhere = comparison.matching(elsewhere, seen, view)
+                if not everywhere and (two := comparison.pair([*on_these, *elsewhere], singly, seen, view)):
+                    return two
             if everywhere:
-                return ()
-            if on_these and view is ANSWERS:
-                return comparison.pair(singly, on_these, cases, further(), failures)
+                tell_apart = technique.distributed and view is not SENT
+                return comparison.by_what_is_sent(everywhere, singly, [*cases, *further()], tell_apart=tell_apart)
     except AttemptDied as death:
         if death.how == "timeout":
             raise DiagnosisStopped from death
@@ -106,47 +113,72 @@ class _Comparison:
         self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
     ) -> list[tuple[Edit, ...]]:
         """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
-        if not candidates:
-            return []
-        attempt = [self.trace(case, self.attempt, view) for case in cases]
-        right = [self.trace(case, self.reference, view) for case in cases]
         found = []
         for candidate in candidates:
             edited = self.edited(candidate)
             wrong: list[Trace] = []
-            for case, theirs in zip(cases, attempt, strict=True):
-                if time.process_time() > self.until:
-                    raise DiagnosisStopped
+            for case in cases:
                 wrong.append(self.trace(case, edited, view))
-                if distance(wrong[-1], theirs) > view.same:
+                if distance(wrong[-1], self.trace(case, self.attempt, view)) > view.same:
                     break
             else:
+                right = (self.trace(case, self.reference, view) for case in cases)
                 if not apart or any(distance(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
                     found.append(candidate)
         return found
 
-    def pair(
+    def by_what_is_sent(
         self,
+        some: Sequence[tuple[Edit, ...]],
         singly: Sequence[tuple[Edit, ...]],
-        on_these: Sequence[tuple[Edit, ...]],
         cases: Sequence[Case],
-        further: Sequence[Case],
-        failures: Sequence[Callable[[], Sequence[Case]]],
+        *,
+        tell_apart: bool,
     ) -> tuple[Edit, ...]:
-        """Return the only two edits that match together: each alone does where one property looks, not everywhere."""
-        drawn = [draw() for draw in failures[:PAIRED_WITH]]
-        seconds = [candidate for theirs in drawn for candidate in self.matching(singly, theirs, ANSWERS)]
+        """Return the only one of ``some``, which answer as the attempt; with another, where that sends as it does."""
+        if not tell_apart:
+            return some[0] if len(some) == 1 else ()
+        try:
+            exactly = self.matching(some, cases, SENT, apart=False)
+            if len(exactly) == 1:
+                return exactly[0]
+            two = self.pair(some, singly, cases, SENT) if len(some) == 1 else ()
+        except (AttemptDied, DiagnosisStopped):
+            two = ()
+        return two or (some[0] if len(some) == 1 else ())
+
+    def pair(
+        self, some: Sequence[tuple[Edit, ...]], singly: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View
+    ) -> tuple[Edit, ...]:
+        """Return the only two edits, one of ``some``, that match in every case together. Neither does alone."""
+        some = list(dict(zip([one.id for (one,) in some], some, strict=True)).values())
         pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
-        for (one,), (other,) in itertools.product(on_these, seconds):
-            if one.id != other.id:
-                with contextlib.suppress(EditProblem):  # two that change the same place
-                    self.edited((one, other))
-                    pairs[frozenset((one.id, other.id))] = (one, other)
-        found = self.matching(list(pairs.values()), [*cases, *further, *itertools.chain(*drawn)], ANSWERS)
+        for one in some:
+            where = next((case for case in cases if not self.alike(one, case, view)), None)
+            pairs |= {
+                frozenset(edit.id for edit in two): two
+                for other in (singly if len(some) <= ANCHORS else some)
+                if where and other != one and (two := self.both(one, other)) and self.alike(two, where, view)
+            }
+        found = self.matching(list(pairs.values()), cases, view, apart=False)
         return found[0] if len(found) == 1 else ()
 
+    def both(self, one: tuple[Edit, ...], other: tuple[Edit, ...]) -> tuple[Edit, ...]:
+        """Return two edits in an order in which both can be made; nothing where they change the same place."""
+        for two in ((*one, *other), (*other, *one)):
+            with contextlib.suppress(EditProblem):
+                self.edited(two)
+                return two
+        return ()
+
+    def alike(self, edits: tuple[Edit, ...], case: Case, view: View) -> bool:
+        """Whether the solution with ``edits`` answers as the attempt."""
+        return distance(self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)) <= view.same
+
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
-        """Return a case's trace in the technique's canonical form."""
+        """Return a case's trace in the technique's canonical form. Raises DiagnosisStopped when the time is up."""
+        if time.process_time() > self.until:
+            raise DiagnosisStopped
         key = (id(case), id(implementation), view.sent)
         if key in self.traced:
             return self.traced[key]

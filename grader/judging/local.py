@@ -98,8 +98,8 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
             self._object = implementation(*args, **kwargs)
 
         def __getattr__(self, name: str) -> Any:
-            if name == "messages" and isinstance(constructed, LocalRanks):
-                return self._object.messages  # which rank was first is no answer of the attempt's
+            if name in ("messages", "traffic") and isinstance(constructed, LocalRanks):
+                return getattr(self._object, name)  # what was sent is no answer: it is compared apart
             return answered(name, getattr(self._object, name), self._object)
 
     return Traced

@@ -124,7 +124,7 @@ def unround(given: Given) -> Given:
 def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(setting: Setting) -> Property:
     """State it of chunks of some numbers, and of none."""
 
-    @given(given=on_ranks(setting.sizes, (rows(1), rows(2), rows(3), rows(0))))
+    @given(given=on_ranks((*setting.sizes, 1), (rows(1), rows(2), rows(3), rows(0))))
     def holds(impl: Any, given: Given) -> None:
         passed, expected = given.each(), given.sum()
         got = setting.group(impl, given.size).reduce_scatter(passed)
@@ -142,7 +142,7 @@ def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(setting: Setting) -> P
 def test_all_gather_puts_the_chunk_of_rank_r_into_row_r(setting: Setting) -> Property:
     """State it of floats and integers."""
 
-    @given(given=on_ranks(setting.sizes, ((1,), (2,), (3,), (0,)), (*FLOATS, *INTEGERS)))
+    @given(given=on_ranks((*setting.sizes, 1), ((1,), (2,), (3,), (0,)), (*FLOATS, *INTEGERS)))
     def holds(impl: Any, given: Given) -> None:
         expected = torch.stack(given.ranks)
         for rank, got in enumerate(setting.group(impl, given.size).all_gather(given.each())):

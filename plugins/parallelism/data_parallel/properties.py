@@ -14,9 +14,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.models import Linears, MultiTaskMLP, Params
-from groundup.core.testing import Event, Mismatch, after, assert_equal, claim, handed, hole, rejects
+from groundup.core.testing import (
+    Event,
+    Mismatch,
+    after,
+    assert_close,
+    assert_equal,
+    claim,
+    handed,
+    hole,
+    per_rank,
+    rejects,
+    sum_tolerance,
+)
 from groundup.core.testing.laws import parallel as laws
-from groundup.core.testing.laws.parallel import ONE_LAYER, THREE_TASKS, TWO_LAYERS, Case, all_reduce_bytes, check_sent
+from groundup.core.testing.laws.parallel import (
+    FLOATS,
+    ONE_LAYER,
+    THREE_TASKS,
+    TWO_LAYERS,
+    TWO_TASKS,
+    Case,
+    all_reduce_bytes,
+    check_names,
+    check_sent,
+)
+from groundup.core.testing.strategies import LAYOUTS, laid_out
 
 CAPS = (0, 48, 24, 1000)  # bytes: from a bucket for each parameter to one for all
 
@@ -88,7 +111,7 @@ def test_buckets_are_filled_from_the_last_parameter_on(
 test_gradients_are_those_of_the_mean_loss_over_all_examples = (
     laws.test_gradients_are_those_of_the_mean_loss_over_all_examples(
         DATA_PARALLEL,
-        hole=4,
+        hole=5,
         claim={
             "en": "With equal parts, every rank returns the gradient of the mean loss over the examples of all ranks, "
             "the same bits everywhere, whatever the buckets.",
@@ -98,12 +121,12 @@ test_gradients_are_those_of_the_mean_loss_over_all_examples = (
 )
 test_outputs_are_those_of_ones_own_batch = laws.test_outputs_are_those_of_ones_own_batch(DATA_PARALLEL, hole=5)
 test_a_rank_counts_once_however_many_examples_it_has = laws.test_a_rank_counts_once_however_many_examples_it_has(
-    DATA_PARALLEL, hole=4
+    DATA_PARALLEL, hole=5
 )
-test_ranks_may_use_different_parameters = laws.test_ranks_may_use_different_parameters(DATA_PARALLEL, hole=4)
+test_ranks_may_use_different_parameters = laws.test_ranks_may_use_different_parameters(DATA_PARALLEL, hole=5)
 test_what_nobody_uses_has_a_gradient_of_zeros = laws.test_what_nobody_uses_has_a_gradient_of_zeros(
     DATA_PARALLEL,
-    hole=4,
+    hole=5,
     claim={
         "en": "A parameter that no rank uses has a gradient of zeros, and its bucket is sent like any other.",
         "zh": "没有任何 rank 用到的参数，梯度是零；它的桶照样发送。",
@@ -111,7 +134,7 @@ test_what_nobody_uses_has_a_gradient_of_zeros = laws.test_what_nobody_uses_has_a
 )
 test_a_step_sends_what_the_formula_says = laws.test_a_step_sends_what_the_formula_says(
     DATA_PARALLEL,
-    hole=3,
+    hole=4,
     claim={
         "en": "A step sends the buckets of the plan, in its order, each in one all-reduce of 2 (N - 1) / N of its "
         "bytes, and nothing else; a rank alone sends nothing.",
@@ -125,7 +148,7 @@ test_a_step_sends_what_the_formula_says = laws.test_a_step_sends_what_the_formul
     "Every bucket has been started before any is waited for: a rank whose partner never comes has sent them all.",
     zh="等待任何一个桶之前，所有的桶都已启动：哪怕对方永远不来，这个 rank 也已把它们全部发出。",
 )
-@hole(3)
+@hole(5)
 @after(test_a_step_sends_what_the_formula_says)
 @given(
     model=st.sampled_from((ONE_LAYER, TWO_LAYERS)),
@@ -145,18 +168,23 @@ def test_all_buckets_are_started_before_any_is_waited_for(
 
 
 class Arrivals(NamedTuple):
-    """A model's gradients in the order in which they come, and the cap of a bucket."""
+    """A step of two ranks, and the order in which its gradients come."""
 
-    model: MultiTaskMLP
+    case: Case
     order: list[str]
-    cap: int
 
 
 def arrivals() -> st.SearchStrategy[Arrivals]:
     """Draw orders that differ from the plan's: neighbours come in the wrong order, or anything in any order."""
+
+    def build(model: MultiTaskMLP, order: list[str], dtype: torch.dtype, layout: str, cap: int) -> Arrivals:
+        params = {name: laid_out(value, layout) for name, value in model.init(0, dtype).items()}
+        return Arrivals(Case(model, params, [{}, {}], {"bucket_bytes_cap": cap}), order)
+
+    choices = [st.sampled_from(options) for options in (FLOATS, LAYOUTS, CAPS)]
     return st.one_of(
         [
-            st.builds(Arrivals, st.just(model), st.permutations(list(model.init(0))[::-1]), st.sampled_from(CAPS))
+            st.builds(build, st.just(model), st.permutations(list(model.init(0))[::-1]), *choices)
             for model in (ONE_LAYER, TWO_LAYERS)
         ]
     )
@@ -167,20 +195,82 @@ def arrivals() -> st.SearchStrategy[Arrivals]:
     zh="桶缺的最后一个梯度一到就立即启动它，但绝不先于排在它前面的桶。",
 )
 @hole(3)
-@after(test_all_buckets_are_started_before_any_is_waited_for)  # a call is not waited for in another one than began it
 @given(arrived=arrivals())
 def test_a_bucket_is_started_by_its_last_gradient(impl: Any, arrived: Arrivals) -> None:
-    params = arrived.model.init(0)
-    case = Case(arrived.model, params, [{}, {}], {"bucket_bytes_cap": arrived.cap})
-    buckets, expected = planned(params, arrived.cap), buckets_sent(case)
+    case, order = arrived
+    buckets, expected = planned(case.params, case.options["bucket_bytes_cap"]), buckets_sent(case)
+    group = DATA_PARALLEL.group(impl, case)
+    group.prepare_for_backward(case.params)
+    for count, name in enumerate(order, start=1):
+        group.mark_variable_ready(name, torch.ones_like(case.params[name]))
+        here = set(order[:count])
+        complete = next((k for k, bucket in enumerate(buckets) if not here.issuperset(bucket)), len(buckets))
+        of = f"once {', '.join(order[:count])} have come"
+        check_sent(laws.sent(group, 2), lambda _, count=complete: expected[:count], of=of)  # type: ignore[misc]
+
+
+@claim(
+    "A bucket that is started is not waited for: one gradient sets all buckets free, and all are sent, though the "
+    "other rank never comes.",
+    zh="启动一个桶之后不等待它：一个梯度放行了所有的桶，哪怕另一个 rank 永远不来，它们也全部发出。",
+)
+@hole(3)
+@after(test_a_bucket_is_started_by_its_last_gradient)
+@given(model=st.sampled_from((ONE_LAYER, TWO_LAYERS)), absent=st.integers(0, 1))
+def test_a_bucket_that_is_started_is_not_waited_for(impl: Any, model: MultiTaskMLP, absent: int) -> None:
+    params = model.init(0)
+    case = Case(model, params, [{}, {}], {"bucket_bytes_cap": 0})
     group = DATA_PARALLEL.group(impl, case)
     group.prepare_for_backward(params)
-    for count, name in enumerate(arrived.order, start=1):
+    *names, first = params  # the first bucket lacks its gradient to the end
+    for name in names:
         group.mark_variable_ready(name, torch.ones_like(params[name]))
-        here = set(arrived.order[:count])
-        complete = next((k for k, bucket in enumerate(buckets) if not here.issuperset(bucket)), len(buckets))
-        of = f"once {', '.join(arrived.order[:count])} have come"
-        check_sent(laws.sent(group, 2), lambda _, count=complete: expected[:count], of=of)  # type: ignore[misc]
+    grads = [None if rank == absent else torch.ones_like(params[first]) for rank in range(2)]  # None: that rank raises
+    with rejects(AttributeError, TypeError, RuntimeError, ValueError, what="None as a gradient"):
+        group.mark_variable_ready(first, per_rank(grads))
+    there = laws.sent(group, 2)[1 - absent]
+    check_sent([there], lambda _: buckets_sent(case), of=f"while rank {absent} never comes")
+
+
+@claim(
+    "Every rank returns the mean of what each would return alone, in the parameters' shapes, the same bits everywhere.",
+    zh="每个 rank 返回的都是各 rank 单独训练时所得梯度的平均，形状与参数相同，各处逐位相同。",
+)
+@hole(4)
+@given(
+    model=st.sampled_from((THREE_TASKS, TWO_LAYERS)),
+    examples=st.sampled_from(((1, 5), (6, 2), (3, 7, 4))),
+    options=st.sampled_from(DATA_PARALLEL.options),
+    seed=st.sampled_from((0, 1)),
+)
+def test_it_is_the_mean_of_what_each_would_get_alone(
+    impl: Any, model: MultiTaskMLP, examples: tuple[int, ...], options: dict[str, int], seed: int
+) -> None:
+    size = len(examples)
+    case = laws.random_case(DATA_PARALLEL, size, model, seed, options, examples=max(examples))
+    case = case.of_tasks(*[(rank + seed) % model.tasks for rank in range(size)])
+    batches = [
+        {key: value[:count] if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+        for batch, count in zip(case.batches, examples, strict=True)
+    ]
+    case = case._replace(batches=batches)
+    alone = [
+        DATA_PARALLEL.step(impl(1, model, bucket_bytes_cap=0), case._replace(batches=[batch])).grads()[0]
+        for batch in batches
+    ]
+    for own in alone:
+        check_names(own, case.params, what="the gradients of a rank alone")
+        shapes = {name: list(grad.shape) for name, grad in own.items()}
+        assert_equal(shapes, {name: list(v.shape) for name, v in case.params.items()}, what="the gradients' shapes")
+    step = DATA_PARALLEL.step(DATA_PARALLEL.group(impl, case), case)
+    for rank, grads in enumerate(step.grads()):
+        check_names(grads, case.params, what=f"the gradients on rank {rank}")
+        for name, grad in grads.items():
+            what = f"the gradient of {name} on rank {rank}"
+            mean = torch.stack([own[name] for own in alone]).mean(0)
+            tolerance = sum_tolerance(torch.float64, size, DATA_PARALLEL.largest)
+            assert_close(grad, mean, dtype=torch.float64, tolerance=tolerance, what=what)
+            assert_equal(grad, step.grads()[0][name], what=f"{what}, next to rank 0's,")
 
 
 @claim(
@@ -225,8 +315,33 @@ test_a_step_leaves_nothing_behind = laws.test_a_step_leaves_nothing_behind(
         test_all_buckets_are_started_before_any_is_waited_for,
     ),
 )
+
+
+@claim(
+    "The plan is the same on all ranks and in all steps, whichever parameters the ranks have used before.",
+    zh="不管各 rank 之前用到了哪些参数，计划在所有 rank 上、在每一步里都相同。",
+)
+@hole(4)
+@given(
+    model=st.sampled_from((TWO_TASKS, THREE_TASKS)),
+    options=st.sampled_from(DATA_PARALLEL.options),
+    seed=st.sampled_from((0, 1)),
+)
+def test_the_plan_stays_the_same(impl: Any, model: MultiTaskMLP, options: dict[str, int], seed: int) -> None:
+    case = laws.random_case(DATA_PARALLEL, 2, model, seed, options).of_tasks(0, model.tasks - 1)
+    group = DATA_PARALLEL.group(impl, case)
+    before = group.compute_bucket_assignment_by_size(case.params)
+    first = DATA_PARALLEL.step(group, case).sent
+    for rank, plan in enumerate(group.compute_bucket_assignment_by_size(case.params)):
+        assert_equal(before[rank], before[0], what=f"the plan of rank {rank}, next to that of rank 0,")
+        assert_equal(plan, before[rank], what=f"the plan of rank {rank} after a step, next to that before it,")
+    for rank, sent in enumerate(DATA_PARALLEL.step(group, case).sent):
+        assert_equal(sent, first[rank], what=f"what rank {rank} sends in the next step, next to the first,")
+
+
 test_gathering_gives_the_whole_parameters = laws.test_gathering_gives_the_whole_parameters(
     DATA_PARALLEL,
+    hole=1,
     claim={
         "en": "Gathering gives the whole parameters on every rank, and sends nothing.",
         "zh": "gather 在每个 rank 上给出完整的参数，什么也不发送。",

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
 
-from groundup.core.testing import Mismatch, Transfer, after, claim, per_rank
+from groundup.core.testing import Mismatch, Transfer, after, claim, hole, per_rank
 from groundup.core.testing.laws import collective as laws
 from groundup.core.testing.laws.collective import FLOATS, Given, on_ranks, rows
 
 RING = laws.Setting()
+HALVES = (rows(1), rows(2), rows(0))
 
 
 def ring(sent: Sequence[Transfer], size: int, messages: int, chunk: int, dtype: torch.dtype) -> None:
@@ -59,17 +59,28 @@ test_all_gather_puts_the_chunk_of_rank_r_into_row_r = laws.test_all_gather_puts_
 
 
 @claim(
-    "Each half sends N - 1 messages a rank, each one chunk, all to the same neighbour, and leaves nothing to a "
+    "Reduce-scatter sends N - 1 messages a rank, each one row, all to the same neighbour, and leaves nothing to a "
     "collective of the communicator.",
-    zh="每一半中，每个 rank 发送 N - 1 条消息，每条一个块，全部发给同一个邻居，不借助通信器的任何集合操作。",
+    zh="reduce-scatter 中每个 rank 发送 N - 1 条消息，每条一行，全部发给同一个邻居，不借助通信器的任何集合操作。",
 )
-@given(
-    given=on_ranks((2, 3, 4), (rows(1), rows(2), rows(0)), (*FLOATS, torch.int64)),
-    call=st.sampled_from(("reduce_scatter", "all_gather")),
+@hole(1)
+@given(given=on_ranks((2, 3, 4), HALVES, (*FLOATS, torch.int64)))
+def test_reduce_scatter_sends_n_minus_1_rows_to_one_neighbour(impl: Any, given: Given) -> None:
+    group, row = impl(given.size), given.ranks[0][0]
+    group.reduce_scatter(given.each())
+    ring(group.traffic(), given.size, given.size - 1, row.numel(), row.dtype)
+
+
+@claim(
+    "All-gather sends N - 1 messages a rank, each one chunk, all to the same neighbour, and leaves nothing to a "
+    "collective of the communicator.",
+    zh="all-gather 中每个 rank 发送 N - 1 条消息，每条一个块，全部发给同一个邻居，不借助通信器的任何集合操作。",
 )
-def test_each_half_sends_n_minus_1_chunks_to_one_neighbour(impl: Any, given: Given, call: str) -> None:
+@hole(2)
+@given(given=on_ranks((2, 3, 4), HALVES, (*FLOATS, torch.int64)))
+def test_all_gather_sends_n_minus_1_chunks_to_one_neighbour(impl: Any, given: Given) -> None:
     group, chunk = impl(given.size), given.ranks[0][0]
-    getattr(group, call)(per_rank([own[0] for own in given.each()]) if call == "all_gather" else given.each())
+    group.all_gather(per_rank([own[0] for own in given.each()]))
     ring(group.traffic(), given.size, given.size - 1, chunk.numel(), chunk.dtype)
 
 
@@ -92,8 +103,10 @@ def test_all_reduce_sends_2_n_minus_1_chunks_to_one_neighbour(impl: Any, given: 
     ring(group.traffic(), given.size, 2 * (given.size - 1), chunk, tensor.dtype)
 
 
-test_what_one_rank_brings_arrives_everywhere_once = laws.test_what_one_rank_brings_arrives_everywhere_once(RING, hole=3)
-test_integers_stay_integers = laws.test_integers_stay_integers(RING)
+test_what_one_rank_brings_arrives_everywhere_once = laws.test_what_one_rank_brings_arrives_everywhere_once(
+    RING, hole=3, after=test_all_reduce_gives_every_rank_the_sum
+)
+test_integers_stay_integers = laws.test_integers_stay_integers(RING, after=test_all_reduce_gives_every_rank_the_sum)
 test_every_rank_holds_the_same_bits = laws.test_every_rank_holds_the_same_bits(
     RING, after=test_all_reduce_gives_every_rank_the_sum
 )

@@ -252,6 +252,24 @@ def test_two_known_mistakes_at_once_are_told_as_what_perhaps_happened(
     assert {(d.id, d.perhaps) for d in verdict.diagnosis} == found
 
 
+OF_BOTH = """
+@given(x=X)
+def test_the_mean(impl, reference, x): check(impl().mean(x), reference().mean(x))
+
+@given(x=X)
+def test_both(impl, reference, x):
+    check(impl().mean(x) * impl().largest(x), reference().mean(x) * reference().largest(x))
+"""
+
+
+def test_a_second_mistake_that_never_shows_alone_is_told_with_the_first(judge: Judge, author: Any) -> None:
+    manifest = author.manifest.replace('implements="mean"', 'implements="Pair"')
+    technique = author.technique(OF_BOTH, solution=PAIR, misconceptions=PAIRED, manifest=manifest)
+    source = "class Pair:\n    def mean(self, x): return sum(x)\n    def largest(self, x): return min(x)"
+    verdict = judge.grade(technique, source, "attempt.py", seed=1).verdict
+    assert {d.id for d in verdict.diagnosis} == {"forgets-to-divide", "takes-the-smallest"}
+
+
 CANONICAL = """
 def canonical(trace):
     return [(name, abs(answer) if name == "" else answer) for name, answer in trace]
