@@ -55,6 +55,7 @@ def check(
     stub            the stub ends 'not started'
     solution        the solution passes with every seed
     hints           what the last hints give as code passes, put into the stub together
+    holes           each hole is judged when it and those before it are filled
     budget          it is graded in less than 3 seconds
     misconceptions  every misconception is found out with every seed
     cheats          zeros, flipped signs, changed inputs ... are found out

@@ -312,6 +312,7 @@ HELP = {
     "every misconception is found out with every seed": "每个典型错误在每个种子下都被发现",
     "zeros, flipped signs, changed inputs ... are found out": "全零、符号颠倒、改动输入等都被发现",
     "every property finds something out": "每条性质都能发现某种错误",
+    "each hole is judged when it and those before it are filled": "每个空在它和前面的空填好之后就能评判",
     "it is graded in less than 3 seconds": "评判用时不到 3 秒",
     "it has its parts, its code runs, its links lead somewhere": "各部分齐全，代码能运行，链接有效",
     "it can be read; computed answers are right for 200 draws": "能够读取；计算出的答案在 200 次抽取中都正确",

@@ -16,7 +16,7 @@ from groundup.core.testing.modules import module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.authoring.cheats import CALLS, NAMES, cheat
 from groundup.grader.authoring.mutants import mutants as every_mutant
-from groundup.grader.authoring.soundness import hints, imports, interface, lab, languages, lesson, manifest, quiz
+from groundup.grader.authoring.soundness import hints, holes, imports, interface, lab, languages, lesson, manifest, quiz
 from groundup.grader.authoring.soundness.pace import allowed
 from groundup.grader.authoring.soundness.places import Found, place
 from groundup.grader.judging.edits import load_edits
@@ -60,8 +60,8 @@ class Check:
     """The rules, each a method that finds what is wrong with one technique."""
 
     RULES = (
-        "manifest", "imports", "interface", "exercise", "stub", "solution", "hints", "budget", "misconceptions",
-        "cheats", "properties", "lesson", "quiz", "languages", "lab",
+        "manifest", "imports", "interface", "exercise", "stub", "solution", "hints", "holes", "budget",
+        "misconceptions", "cheats", "properties", "lesson", "quiz", "languages", "lab",
     )  # fmt: skip
 
     def __init__(
@@ -176,6 +176,10 @@ class Check:
     def hints(self) -> Found:
         """What the last hints give as code passes, put into the stub together."""
         return hints.check(self.technique, self.solution_text, self._verdict)
+
+    def holes(self) -> Found:
+        """Every hole is judged when it and those before it are filled, and its mistakes show then."""
+        return holes.check(self.technique, self.solution_text, self.judge, self.seeds)
 
     def budget(self) -> Found:
         """A grade of the solution takes less than 3 seconds once the fork server is there."""

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 from groundup.core.technique import Technique
 
-__all__ = ["matrix_of"]
+__all__ = ["matrix_of", "shows_from"]
 
 
 def matrix_of(technique: Technique) -> dict[str, list[str]]:
     """Return which known mistakes each property finds; nothing where that is not recorded."""
+    return {name: found for name, found in _table(technique, "matrix").items() if isinstance(found, list)}
+
+
+def shows_from(technique: Technique) -> dict[str, int]:
+    """Return the known mistakes that show only once a later hole than theirs is filled, and which."""
+    return {name: hole for name, hole in _table(technique, "shows_from").items() if isinstance(hole, int)}
+
+
+def _table(technique: Technique, name: str) -> dict[str, Any]:
+    """Return a table of the record, empty where there is none; a damaged one costs the order of what is shown."""
     try:
         proof = tomllib.loads((technique.files.folder / "proof.toml").read_text(encoding="utf-8"))
-        return {str(name): list(mistakes) for name, mistakes in proof.get("matrix", {}).items()}
-    except (OSError, ValueError, AttributeError, TypeError):  # a damaged record only costs the order
+        return dict(proof.get(name, {}))
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
