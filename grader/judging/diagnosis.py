@@ -2,8 +2,8 @@
 
 The failing property is run on its smallest case and on others, once with the attempt and once with each edited
 solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
-differs from the reference clearly in at least one, and is the only one that does. Where none matches all, but one does
-where the failing property looks, two that do so together are told as what perhaps happened.
+differs from the reference clearly in at least one, and is the only one that does. Where none matches all, the only two
+that do so together are told as what perhaps happened.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,9 @@ from groundup.grader.judging.exercise import emptied
 from groundup.grader.judging.recorder import Case, Trace
 
 DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
-PAIRED_WITH = 2  # further failing properties, in which the second mistake of a pair is looked for
+PAIRED_WITH = 4  # further failing properties, in which the second mistake of a pair may show by itself
+PAIRS_TRIED = 24  # the likeliest ones
+CASES_FOR_PAIRS = 2  # of each of these properties, from which it is told how likely a pair is
 
 
 class DiagnosisStopped(Exception):
@@ -64,8 +66,8 @@ def diagnose(
 
     ``others`` are cases of the failing property; those that ``further`` returns, of other properties, tell apart
     several edits that match on these, and refuse one that does not match there. ``failures`` draw cases of each further
-    property that failed, in which the second of two mistakes may show. ``empty`` holes are at their placeholders in the
-    attempt, and so they are in every edited solution. Raises PluginProblem for an edit that cannot be loaded,
+    property that failed, in which one of two mistakes may show by itself. ``empty`` holes are at their placeholders in
+    the attempt, and so they are in every edited solution. Raises PluginProblem for an edit that cannot be loaded,
     DiagnosisStopped once the attempt or the edits have used ``DIAGNOSIS_SECONDS`` of CPU time.
     """
     comparison = _Comparison(technique, failure.impl, empty)
@@ -79,8 +81,10 @@ def diagnose(
                 return everywhere[0]
             if everywhere:
                 return ()
-            if on_these and view is ANSWERS:
-                return comparison.pair(singly, on_these, cases, further(), failures)
+            if view is ANSWERS:
+                shown = [cases, *(draw() for draw in failures[:PAIRED_WITH])]
+                if pair := comparison.pair([edit for (edit,) in singly], shown, further()):
+                    return pair
     except AttemptDied as death:
         if death.how == "timeout":
             raise DiagnosisStopped from death
@@ -125,25 +129,39 @@ class _Comparison:
                     found.append(candidate)
         return found
 
-    def pair(
-        self,
-        singly: Sequence[tuple[Edit, ...]],
-        on_these: Sequence[tuple[Edit, ...]],
-        cases: Sequence[Case],
-        further: Sequence[Case],
-        failures: Sequence[Callable[[], Sequence[Case]]],
-    ) -> tuple[Edit, ...]:
-        """Return the only two edits that match together: each alone does where one property looks, not everywhere."""
-        drawn = [draw() for draw in failures[:PAIRED_WITH]]
-        seconds = [candidate for theirs in drawn for candidate in self.matching(singly, theirs, ANSWERS)]
-        pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
-        for (one,), (other,) in itertools.product(on_these, seconds):
-            if one.id != other.id:
-                with contextlib.suppress(EditProblem):  # two that change the same place
-                    self.edited((one, other))
-                    pairs[frozenset((one.id, other.id))] = (one, other)
-        found = self.matching(list(pairs.values()), [*cases, *further, *itertools.chain(*drawn)], ANSWERS)
+    def pair(self, edits: Sequence[Edit], shown: Sequence[Sequence[Case]], further: Sequence[Case]) -> tuple[Edit, ...]:
+        """Return the only two edits that match together. ``shown`` are cases of each property in which one may show."""
+        pairs = []
+        for one, other in self._likeliest(edits, [case for cases in shown for case in cases[:CASES_FOR_PAIRS]]):
+            with contextlib.suppress(EditProblem):  # two that change the same place
+                self.edited((one, other))
+                pairs.append((one, other))
+        found = self.matching(pairs, [*itertools.chain(*shown), *further], ANSWERS)
         return found[0] if len(found) == 1 else ()
+
+    def _likeliest(self, edits: Sequence[Edit], cases: Sequence[Case]) -> list[tuple[Edit, Edit]]:
+        """Return the pairs that explain most numbers of the attempt's traces, best first.
+
+        A number that one of the two changes should be as that one makes it, one that neither changes as it should be.
+        What becomes of one that both change is not known before they are tried together.
+        """
+        as_right, as_attempt, right = [], [], []
+        for case in cases:
+            implementations = [self.attempt, self.reference, *(self.edited((edit,)) for edit in edits)]
+            attempt, reference, *edited = (
+                {path: _Leaf.of(value) for path, value in _leaves(self.trace(case, implementation, ANSWERS))}
+                for implementation in implementations
+            )
+            right.append(_agreement(attempt, reference, attempt))
+            as_right.append(torch.stack([_agreement(trace, reference, attempt) for trace in edited]))
+            as_attempt.append(torch.stack([_agreement(trace, attempt, attempt) for trace in edited]))
+        silent, explains = torch.cat(as_right, 1), torch.cat(as_attempt, 1) & ~torch.cat(as_right, 1)
+        neither = (silent & torch.cat(right)).double() @ silent.double().T
+        by_one = explains.double() @ silent.double().T
+        score = neither + by_one + by_one.T + 0.5 * (~silent).double() @ (~silent).double().T
+        pairs = list(itertools.combinations(range(len(edits)), 2))
+        pairs.sort(key=lambda pair: -score[pair].item())
+        return [(edits[one], edits[other]) for one, other in pairs[:PAIRS_TRIED]]
 
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
         """Return a case's trace in the technique's canonical form."""
@@ -193,6 +211,57 @@ def distance(one: Any, other: Any) -> float:
     if is_plain(type(one)):
         return max((distance(getattr(one, f), getattr(other, f)) for f in field_names(type(one))), default=0.0)
     return 0.0 if one is other or one == other else math.inf
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A part of a trace: its numbers, and what it has to share with another for them to be compared one by one."""
+
+    form: Any
+    numbers: Tensor
+    size: float
+
+    @classmethod
+    def of(cls, value: Any) -> _Leaf:
+        if type(value) in (int, float):
+            value = torch.tensor(float(value))
+        if not isinstance(value, Tensor):
+            return cls(value, torch.zeros(1), 0.0)
+        numbers = value.detach().flatten().to(torch.float64).nan_to_num(nan=3e38, posinf=2e38, neginf=-2e38)
+        known = numbers[numbers.abs() < 1e38]
+        return cls((value.shape, value.dtype), numbers, float(known.abs().max()) if len(known) else 0.0)
+
+
+_Leaves = dict[tuple[Any, ...], _Leaf]
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield the parts of a plain value that have no parts, and where each is in it."""
+    if type(value) in (list, tuple):
+        parts: Any = enumerate(value)
+    elif type(value) is dict:
+        parts = value.items()
+    elif is_plain(type(value)):
+        parts = ((name, getattr(value, name)) for name in field_names(type(value)))
+    else:
+        yield path, value
+        return
+    for key, part in parts:
+        yield from _leaves(part, (*path, key))
+
+
+def _agreement(one: _Leaves, other: _Leaves, like: _Leaves) -> Tensor:
+    """Return of each number in ``like`` whether it is the same in two traces; where one had ended before, it is."""
+    end = min(max((path[0] for path in trace), default=-1) for trace in (one, other))
+    found = [torch.empty(0, dtype=torch.bool)]
+    for path, leaf in like.items():
+        a, b = one.get(path), other.get(path)
+        if a is None or b is None or a.form != b.form:
+            found.append(torch.tensor([path[0] > end]).expand(len(leaf.numbers)))
+            continue
+        same = (a.numbers - b.numbers).abs() <= ANSWERS.same * max(a.size, b.size, 1e-12)
+        found.append(same if len(same) == len(leaf.numbers) else same.all().expand(len(leaf.numbers)))
+    return torch.cat(found)
 
 
 def _tensor_distance(one: Tensor, other: Tensor) -> float:
