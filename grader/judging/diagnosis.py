@@ -46,10 +46,12 @@ class View:
     clearly: float
     sent: bool = False
     """Whether what the ranks of a group sent counts too."""
+    coarse: float = 0.0
+    """Tensors of less than float64 that are closer than this are the same."""
 
 
 ANSWERS = View(1e-4, 1e-2)  # rounding stays below the first, another formula goes beyond the second
-ROUNDING = View(1e-11, 1e-9)  # of answers in float64, for which something was rounded to less
+ROUNDING = View(1e-11, 1e-9, coarse=1e-4)  # of answers in float64, for which something was rounded to less
 SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, what was sent for them is not
 
 
@@ -122,10 +124,12 @@ class _Comparison:
                 if time.process_time() > self.until:
                     raise DiagnosisStopped
                 wrong.append(self.trace(case, edited, view))
-                if distance(wrong[-1], theirs) > view.same:
+                if distance(wrong[-1], theirs, view.coarse) > view.same:
                     break
             else:
-                if not apart or any(distance(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
+                if not apart or any(
+                    distance(w, r, view.coarse) > view.clearly for w, r in zip(wrong, right, strict=True)
+                ):
                     found.append(candidate)
         return found
 
@@ -191,11 +195,15 @@ class _Comparison:
         return self.loaded[key]
 
 
-def distance(one: Any, other: Any) -> float:
-    """Return how far two plain values are apart, relative to their size; infinity where their form differs."""
+def distance(one: Any, other: Any, coarse: float = 0.0) -> float:
+    """Return how far two plain values are apart, relative to their size; infinity where their form differs.
+
+    Tensors of less than float64 that are closer than ``coarse`` are not apart at all.
+    """
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         same = one.requires_grad == other.requires_grad
-        return _tensor_distance(one.detach(), other.detach()) if same else math.inf
+        apart = _tensor_distance(one.detach(), other.detach()) if same else math.inf
+        return 0.0 if apart < coarse and one.dtype != torch.float64 else apart
     if type(one) in (int, float) and type(other) in (int, float):
         return _tensor_distance(torch.tensor(float(one)), torch.tensor(float(other)))
     if type(one) is not type(other):
@@ -203,13 +211,13 @@ def distance(one: Any, other: Any) -> float:
     if type(one) in (list, tuple):
         pairs = list(zip(one, other, strict=False))
         # One trace may go on where the other's property has already failed: what both saw is compared.
-        return max((distance(a, b) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
+        return max((distance(a, b, coarse) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
     if type(one) is dict:
         if one.keys() != other.keys():
             return math.inf
-        return max((distance(v, other[k]) for k, v in one.items()), default=0.0)
+        return max((distance(v, other[k], coarse) for k, v in one.items()), default=0.0)
     if is_plain(type(one)):
-        return max((distance(getattr(one, f), getattr(other, f)) for f in field_names(type(one))), default=0.0)
+        return max((distance(getattr(one, f), getattr(other, f), coarse) for f in field_names(type(one))), default=0.0)
     return 0.0 if one is other or one == other else math.inf
 
 

@@ -1,5 +1,5 @@
 # RLinf/RLinf#1471: the tokens outside the clip are summed and divided by a count of rows, so that the share exceeds 1; only the metric is off.
-# named: nothing
+# named: clip-fraction-per-row
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

@@ -1,5 +1,5 @@
 # pytorch/rl#1033: the advantage is normalised after the first gain was computed, so only the clipped gain sees it normalised.
-# named: nothing
+# named: normalised-between-the-surrogates
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

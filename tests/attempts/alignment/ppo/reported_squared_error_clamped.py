@@ -1,5 +1,5 @@
 # ray-project/ray#19291: the report asks that the squared error itself be clamped, as ray-project/ray#22171 then did; beyond it the critic learns nothing.
-# named: nothing
+# named: squared-error-clamped
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

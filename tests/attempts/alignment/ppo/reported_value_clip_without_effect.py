@@ -1,5 +1,5 @@
 # tensorflow/agents#352: the old values are predicted anew by the critic being trained, so clipping the difference has no effect.
-# named: nothing
+# named: value-never-clipped
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

@@ -1,5 +1,5 @@
 # AI4Finance-Foundation/ElegantRL#183: mask times gamma multiplies the step's own value too, which is to be subtracted whole.
-# named: nothing
+# named: value-subtracted-inside-the-mask
 import torch
 
 

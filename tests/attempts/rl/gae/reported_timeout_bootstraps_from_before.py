@@ -1,5 +1,5 @@
 # DexForce/EmbodiChain#610: where an episode ends, gamma times the value of the state before the step is added to its reward.
-# named: nothing
+# named: bootstraps-an-end-from-before
 import torch
 
 

@@ -1,5 +1,5 @@
 # kozistr/pytorch_optimizer#480: eps is added after rsqrt was taken, so that a square of 0 still gives infinity.
-# named: nothing
+# named: eps-after-the-reciprocal-root
 import torch
 
 from groundup.core.interfaces.optimizer import Optimizer

@@ -1,5 +1,5 @@
 # karpathy/convnetjs#107: both averages are multiplied by 1 - beta^t to correct them, where they should be divided.
-# named: nothing
+# named: multiplied-by-the-correction
 import torch
 
 from groundup.core.interfaces.optimizer import Optimizer
