@@ -35,7 +35,8 @@ def gae(
 
     The result is not normalised. It is computed in the dtype of ``reward``, which ``value`` shares. T and B may be 0.
     """
-    # HOLE 1/2: one-step errors; delta_t of every step, shape (B, T). Nothing is bootstrapped across an episode's end.
+    # HOLE 1/2: one-step errors; set ``delta``, delta_t of every step, shape (B, T). Nothing is bootstrapped across an
+    # episode's end.
     raise NotImplementedError("hole 1/2: one-step errors")
 
     # HOLE 2/2: the backward recursion; fill `advantage`, shape (B, T), from the last step to the first.

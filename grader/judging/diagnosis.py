@@ -11,26 +11,26 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from groundup.core.errors import AttemptDied, EditProblem, PluginProblem
-from groundup.core.plain import field_names, is_plain
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.edits import Edit, load_edits
 from groundup.grader.judging.exercise import emptied
+from groundup.grader.judging.likeness import Leaf, agreement, distance, leaves
 from groundup.grader.judging.recorder import Case, Trace
 
 DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
-PAIRED_WITH = 2  # further failing properties, in which one mistake of a pair may show alone
+PAIRED_WITH = 4  # further failing properties, in which one mistake of a pair may show alone
+PAIRS_TRIED = 24  # the likeliest ones
+CASES_FOR_PAIRS = 2  # of each of these properties, from which it is told how likely a pair is
 ANCHORS = 3  # so many edits are tried together with any other; more of them, with each other alone
 
 
@@ -46,10 +46,12 @@ class View:
     clearly: float
     sent: bool = False
     """Whether what the ranks of a group sent counts too."""
+    coarse: float = 0.0
+    """Tensors of less than float64 that are closer than this are the same."""
 
 
 ANSWERS = View(1e-4, 1e-2)  # rounding stays below the first, another formula goes beyond the second
-ROUNDING = View(1e-11, 1e-9)  # of answers in float64, for which something was rounded to less
+ROUNDING = View(1e-11, 1e-9, coarse=1e-4)  # of answers in float64, for which something was rounded to less
 SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, what was sent for them is not
 
 
@@ -83,7 +85,10 @@ def diagnose(
                 elsewhere = [candidate for theirs in drawn for candidate in comparison.matching(singly, theirs, view)]
                 seen = [*cases, *itertools.chain(*drawn), *further()]
                 everywhere = comparison.matching(elsewhere, seen, view)
-                if not everywhere and (two := comparison.pair([*on_these, *elsewhere], singly, seen, view)):
+                two = () if everywhere else comparison.pair([*on_these, *elsewhere], singly, seen, view)
+                if not (two or everywhere or technique.distributed):  # of ranks, it takes too long
+                    two = comparison.likeliest_pair(singly, [cases, *drawn], further())
+                if two:
                     return two
             if everywhere:
                 tell_apart = technique.distributed and view is not SENT
@@ -119,11 +124,13 @@ class _Comparison:
             wrong: list[Trace] = []
             for case in cases:
                 wrong.append(self.trace(case, edited, view))
-                if distance(wrong[-1], self.trace(case, self.attempt, view)) > view.same:
+                if distance(wrong[-1], self.trace(case, self.attempt, view), view.coarse) > view.same:
                     break
             else:
                 right = (self.trace(case, self.reference, view) for case in cases)
-                if not apart or any(distance(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
+                if not apart or any(
+                    distance(w, r, view.coarse) > view.clearly for w, r in zip(wrong, right, strict=True)
+                ):
                     found.append(candidate)
         return found
 
@@ -162,6 +169,45 @@ class _Comparison:
             }
         found = self.matching(list(pairs.values()), cases, view, apart=False)
         return found[0] if len(found) == 1 else ()
+
+    def likeliest_pair(
+        self, singly: Sequence[tuple[Edit, ...]], shown: Sequence[Sequence[Case]], further: Sequence[Case]
+    ) -> tuple[Edit, ...]:
+        """Return the only two edits, of the likeliest pairs, that match together, though neither does anywhere.
+
+        ``shown`` are cases of each property in which one of them may show.
+        """
+        few = [case for cases in shown for case in cases[:CASES_FOR_PAIRS]]
+        pairs = [two for one, other in self._likeliest(singly, few) if (two := self.both(one, other))]
+        found = self.matching(pairs, [*itertools.chain(*shown), *further], ANSWERS)
+        return found[0] if len(found) == 1 else ()
+
+    def _likeliest(
+        self, singly: Sequence[tuple[Edit, ...]], cases: Sequence[Case]
+    ) -> list[tuple[tuple[Edit, ...], tuple[Edit, ...]]]:
+        """Return the pairs that explain most numbers of the attempt's traces, best first.
+
+        A number that one of the two changes should be as that one makes it, one that neither changes as it should be.
+        What becomes of one that both change is not known before they are tried together.
+        """
+        if not singly or not cases:
+            return []
+        as_right, as_attempt, right = [], [], []
+        for case in cases:
+            implementations = [self.attempt, self.reference, *map(self.edited, singly)]
+            attempt, reference, *edited = (
+                {path: Leaf.of(value) for path, value in leaves(self.trace(case, implementation, ANSWERS))}
+                for implementation in implementations
+            )
+            right.append(agreement(attempt, reference, attempt, ANSWERS.same))
+            as_right.append(torch.stack([agreement(trace, reference, attempt, ANSWERS.same) for trace in edited]))
+            as_attempt.append(torch.stack([agreement(trace, attempt, attempt, ANSWERS.same) for trace in edited]))
+        silent, explains = torch.cat(as_right, 1), torch.cat(as_attempt, 1) & ~torch.cat(as_right, 1)
+        neither = (silent & torch.cat(right)).double() @ silent.double().T
+        by_one = explains.double() @ silent.double().T
+        score = neither + by_one + by_one.T + 0.5 * (~silent).double() @ (~silent).double().T
+        pairs = sorted(itertools.combinations(range(len(singly)), 2), key=lambda pair: -score[pair].item())
+        return [(singly[one], singly[other]) for one, other in pairs[:PAIRS_TRIED]]
 
     def both(self, one: tuple[Edit, ...], other: tuple[Edit, ...]) -> tuple[Edit, ...]:
         """Return two edits in an order in which both can be made; nothing where they change the same place."""
@@ -203,44 +249,3 @@ class _Comparison:
                 raise PluginProblem(problem) from error
             self.loaded[key] = as_impl(self.technique, getattr(module, self.technique.implements))
         return self.loaded[key]
-
-
-def distance(one: Any, other: Any) -> float:
-    """Return how far two plain values are apart, relative to their size; infinity where their form differs."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same = one.requires_grad == other.requires_grad
-        return _tensor_distance(one.detach(), other.detach()) if same else math.inf
-    if type(one) in (int, float) and type(other) in (int, float):
-        return _tensor_distance(torch.tensor(float(one)), torch.tensor(float(other)))
-    if type(one) is not type(other):
-        return math.inf
-    if type(one) in (list, tuple):
-        pairs = list(zip(one, other, strict=False))
-        # One trace may go on where the other's property has already failed: what both saw is compared.
-        return max((distance(a, b) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
-    if type(one) is dict:
-        if one.keys() != other.keys():
-            return math.inf
-        return max((distance(v, other[k]) for k, v in one.items()), default=0.0)
-    if is_plain(type(one)):
-        return max((distance(getattr(one, f), getattr(other, f)) for f in field_names(type(one))), default=0.0)
-    return 0.0 if one is other or one == other else math.inf
-
-
-def _tensor_distance(one: Tensor, other: Tensor) -> float:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return math.inf
-    if one.numel() == 0:
-        return 0.0
-    if one.is_complex():
-        one, other = torch.view_as_real(one), torch.view_as_real(other)
-    a, b = one.to(torch.float64), other.to(torch.float64)
-    if not torch.equal(a.isfinite(), b.isfinite()):
-        return math.inf
-    finite = a.isfinite()
-    if not torch.equal(a[~finite].nan_to_num(nan=0.5), b[~finite].nan_to_num(nan=0.5)):
-        return math.inf
-    if not finite.any():
-        return 0.0
-    size = max(float(a[finite].abs().max()), float(b[finite].abs().max()), 1e-12)
-    return float((a[finite] - b[finite]).abs().max()) / size

@@ -62,6 +62,7 @@ class PPO(RLAlgorithm[RolloutBatch]):
         # HOLE 2/4: critic's error; set ``vf_losses``, (B, T): half of the squared error of the value against the
         # return. Where ``value_clip`` is a number, each token takes the larger of that and the same error of the value
         # kept within ``value_clip`` of ``old_value``.
+        # EMPTY: vf_losses = 0 * batch.value
         vf_losses = 0.5 * (batch.value - batch.returns) ** 2  # (B, T)
         if self.value_clip is not None:
             value_clipped = batch.old_value + (batch.value - batch.old_value).clamp(-self.value_clip, self.value_clip)
@@ -71,6 +72,7 @@ class PPO(RLAlgorithm[RolloutBatch]):
         # HOLE 3/4: distance from the reference; set ``per_token_kl``, (B, T): the k3 estimator of
         # KL(policy || reference), exp(d) - d - 1 with d = log pi_ref - log pi, gradient included. Zeros where there is
         # no ``ref_log_prob``.
+        # EMPTY: per_token_kl = 0 * batch.log_prob
         per_token_kl = torch.zeros_like(batch.log_prob)  # (B, T)
         if batch.ref_log_prob is not None:
             ref_log_ratio = batch.ref_log_prob - batch.log_prob  # (B, T)
@@ -80,6 +82,7 @@ class PPO(RLAlgorithm[RolloutBatch]):
         # HOLE 4/4: token means and their sum; set the scalars ``policy_loss``, ``value_loss``, ``entropy``, ``kl``,
         # ``clip_fraction`` and ``loss`` as the docstring defines them: from ``pg_losses``, ``vf_losses``,
         # ``batch.entropy``, ``per_token_kl`` and ``ratio``, over the tokens whose ``mask`` is True.
+        # EMPTY: policy_loss, value_loss, kl = pg_losses.mean(), vf_losses.mean(), per_token_kl.mean(); entropy = clip_fraction = 0 * kl; loss = policy_loss + value_loss + kl
         count = batch.mask.sum().clamp(min=1)  # a batch of padding alone divides 0 by 1
 
         def masked_mean(term: Float[Tensor, "B T"]) -> Float[Tensor, ""]:

@@ -35,13 +35,15 @@ def gae(
 
     The result is not normalised. It is computed in the dtype of ``reward``, which ``value`` shares. T and B may be 0.
     """
-    # HOLE 1/2: one-step errors; delta_t of every step, shape (B, T). Nothing is bootstrapped across an episode's end.
+    # HOLE 1/2: one-step errors; set ``delta``, delta_t of every step, shape (B, T). Nothing is bootstrapped across an
+    # episode's end.
     next_non_terminal = (~done).to(reward.dtype)  # (B, T), 0 where the step ended its episode
     delta = reward + gamma * next_non_terminal * value[:, 1:] - value[:, :-1]  # (B, T)
     # END HOLE
 
     # HOLE 2/2: the backward recursion; fill `advantage`, shape (B, T), from the last step to the first.
     # No advantage flows back across an episode's end.
+    # EMPTY: advantage = delta.clone()
     advantage = torch.empty_like(reward)
     last_gae_lam = reward.new_zeros(reward.shape[0])  # (B,), A_{t+1}; there is none after the last step
     for t in reversed(range(reward.shape[1])):

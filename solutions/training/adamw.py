@@ -67,11 +67,13 @@ class AdamW(Optimizer):
         beta1, beta2 = self.betas
         for name, param in params.items():
             # HOLE 2/5: who is left alone; ``continue`` where a parameter has no gradient in this step.
+            # EMPTY: pass
             if name not in grads:
                 continue
             # END HOLE
             # HOLE 3/5: step count and moving averages; set ``step``, ``exp_avg`` and ``exp_avg_sq`` from those in
             # ``state[name]``. They know of gradients only, none of the decay. Make new tensors.
+            # EMPTY: step, exp_avg = state[name]["step"], grads[name].to(param.dtype); exp_avg_sq = exp_avg.clone()
             step = state[name]["step"] + 1
             grad = grads[name].to(param.dtype)  # first: the square of a float16 can leave its range
             exp_avg = beta1 * state[name]["exp_avg"] + (1 - beta1) * grad
@@ -79,12 +81,14 @@ class AdamW(Optimizer):
             # END HOLE
             # HOLE 4/5: where to, and how far; set ``update`` to m_hat / (sqrt(v_hat) + eps). Both averages began at 0
             # and are too small at first: after t steps their weights add up to 1 - beta^t, each with its own beta.
+            # EMPTY: update = exp_avg
             bias_correction1, bias_correction2 = 1 - beta1**step, 1 - beta2**step
             denom = (exp_avg_sq / bias_correction2).sqrt() + self.eps
             update = exp_avg / bias_correction1 / denom
             # END HOLE
             # HOLE 5/5: the new parameter; set ``new_param``. The decay is a share of the parameter as it was before
             # this step, whatever its gradient.
+            # EMPTY: new_param = param - update
             new_param = param - self.lr * (update + self.weight_decay * param)
             # END HOLE
             new_params[name] = new_param

@@ -33,6 +33,7 @@ from groundup.core.testing.laws.optimizer import DTYPES, Training, trainings
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 LRS = (0.5, 0.125)
+ONE = (1.0,)  # the learning rate is hole 5's affair
 BETAS = ((0.75, 0.875), (0.25, 0.625), (0.75, 0.375))  # no two of b1, b2, 1 - b1, 1 - b2 and b1^2 alike in all of them
 EPSILONS = (0.25, 1.5)
 WEIGHT_DECAYS = (0.5, 0.75)
@@ -40,13 +41,14 @@ WEIGHT_DECAYS = (0.5, 0.75)
 
 def constants(
     *,
+    lrs: Sequence[float] = LRS,
     betas: Sequence[tuple[float, float]] = BETAS,
     eps: Sequence[float] = EPSILONS,
     weight_decay: Sequence[float] = WEIGHT_DECAYS,
 ) -> list[dict[str, Any]]:
     """Return what an optimizer may be constructed with, in every combination."""
     fields = ("lr", "betas", "eps", "weight_decay")
-    return [dict(zip(fields, drawn, strict=True)) for drawn in itertools.product(LRS, betas, eps, weight_decay)]
+    return [dict(zip(fields, drawn, strict=True)) for drawn in itertools.product(lrs, betas, eps, weight_decay)]
 
 
 def form(params: dict[str, Tensor], state: Any) -> None:
@@ -103,27 +105,27 @@ def test_the_averages_weigh_gradients_by_their_age(impl: Any, training: Training
 
 
 @claim(
-    "With eps and decay 0 the first step is lr times the sign of the gradient, however large the gradient and whatever "
-    "the betas.",
-    zh="eps 和衰减都为 0 时，第一步等于 lr 乘以梯度的符号，与梯度的大小和两个 beta 无关。",
+    "With lr 1 and without eps and decay the first step is the sign of the gradient, however large the gradient and "
+    "whatever the betas.",
+    zh="lr 为 1、eps 和衰减都为 0 时，第一步等于梯度的符号，与梯度的大小和两个 beta 无关。",
 )
 @hole(4)
-@given(training=trainings(constants(eps=(0.0,), weight_decay=(0.0,)), steps=(1,), nonzero=True))
+@given(training=trainings(constants(lrs=ONE, eps=(0.0,), weight_decay=(0.0,)), steps=(1,), nonzero=True))
 def test_the_first_step_is_the_learning_rate(impl: Any, training: Training) -> None:
     params, _ = ADAMW.run(impl, training)
-    ADAMW.check(params["w"], training.params["w"] - training.constants["lr"] * training.grads[0]["w"].sign())
+    ADAMW.check(params["w"], training.params["w"] - training.grads[0]["w"].sign())
 
 
 @claim(
-    "Under a steady gradient g every step is the same, the first like all others: lr * g / (|g| + eps).",
-    zh="梯度恒为 g 时，每一步都一样，第一步也不例外：lr * g / (|g| + eps)。",
+    "Under a steady gradient g every step is the same, the first like all others: g / (|g| + eps), with lr 1.",
+    zh="梯度恒为 g 时，每一步都一样，第一步也不例外：lr 为 1 时是 g / (|g| + eps)。",
 )
 @hole(4)
-@given(training=trainings(constants(weight_decay=(0.0,)), steps=(1,)), steps=st.integers(1, 5))
+@given(training=trainings(constants(lrs=ONE, weight_decay=(0.0,)), steps=(1,)), steps=st.integers(1, 5))
 def test_a_steady_gradient_takes_equal_steps(impl: Any, training: Training, steps: int) -> None:
-    grad, lr, eps = training.grads[0]["w"], training.constants["lr"], training.constants["eps"]
+    grad, eps = training.grads[0]["w"], training.constants["eps"]
     params, _ = ADAMW.run(impl, training._replace(grads=training.grads * steps))
-    ADAMW.check(params["w"], training.params["w"] - steps * lr * grad / (grad.abs() + eps), steps)
+    ADAMW.check(params["w"], training.params["w"] - steps * grad / (grad.abs() + eps), steps)
 
 
 @claim(
@@ -134,19 +136,20 @@ def test_a_steady_gradient_takes_equal_steps(impl: Any, training: Training, step
 )
 @hole(4)
 @after(test_the_averages_weigh_gradients_by_their_age)
-@given(training=trainings(constants(betas=(*BETAS, (0.0, 0.75), (0.0, 0.0)), weight_decay=(0.0,)), steps=(2, 3)))
+@given(
+    training=trainings(constants(lrs=ONE, betas=(*BETAS, (0.0, 0.75), (0.0, 0.0)), weight_decay=(0.0,)), steps=(2, 3))
+)
 def test_a_step_divides_weighted_means(impl: Any, training: Training) -> None:
     params, _ = ADAMW.run(impl, training)
     ADAMW.check(params["w"], slowly(training)["w"], len(training.grads))
 
 
 test_scaling_all_gradients_changes_nothing = laws.test_scaling_all_gradients_changes_nothing(
-    replace(ADAMW, constants=constants(eps=(0.0,))),
+    replace(ADAMW, constants=constants(lrs=ONE, eps=(0.0,), weight_decay=(0.0,))),
     hole=4,
     claim={
-        "en": "With eps 0, scaling all gradients of a training by one factor changes no step. The decay is not scaled "
-        "along.",
-        "zh": "eps 为 0 时，把训练中的所有梯度乘以同一个因子，每一步都不变。衰减不随之缩放。",
+        "en": "Without eps and decay, scaling all gradients of a training by one factor changes no step.",
+        "zh": "没有 eps 和衰减时，把训练中的所有梯度乘以同一个因子，每一步都不变。",
     },
 )
 test_the_decay_is_a_share_of_the_parameter = laws.test_the_decay_is_a_share_of_the_parameter(ADAMW, hole=5)
@@ -178,9 +181,9 @@ test_a_step_changes_nothing_that_it_is_given = laws.test_a_step_changes_nothing_
 
 
 @claim(
-    "A gradient in half or double precision counts as the number that it is, even where its square leaves the range of "
-    "half precision; the parameter's dtype is kept.",
-    zh="半精度或双精度的梯度按它所代表的数计算，即使平方会超出半精度的范围；结果保持参数的 dtype。",
+    "A gradient in half or double precision does what the same number does in the parameter's dtype, even where its "
+    "square leaves the range of half precision.",
+    zh="半精度或双精度的梯度，效果与参数 dtype 下的同一个数相同，即使平方会超出半精度的范围。",
 )
 @hole(3)
 @given(
@@ -192,11 +195,13 @@ def test_a_gradient_is_taken_into_the_parameters_dtype(
     impl: Any, dtype: torch.dtype, grad_dtype: torch.dtype, grad: float
 ) -> None:
     params, optimizer = {"w": torch.ones(1, dtype=dtype)}, impl(lr=0.5, betas=(0.75, 0.875), eps=0.0, weight_decay=0.5)
-    grads = {"w": torch.full((1,), grad, dtype=grad_dtype)}
-    new, state = ADAMW.step(optimizer, *ADAMW.begin(optimizer, params), grads)
-    expected = torch.tensor([grad], dtype=dtype)
-    check_state(state, "w", 1, 0.25 * expected, 0.125 * expected**2, relative=True)
-    ADAMW.check(new["w"], 1 - 0.5 * (expected.sign() + 0.5))
+    (new, state), (same, same_state) = (
+        ADAMW.step(optimizer, *ADAMW.begin(optimizer, params), {"w": torch.full((1,), grad, dtype=of_grad)})
+        for of_grad in (grad_dtype, dtype)
+    )
+    first, second = (same_state["w"][moment] for moment in MOMENTS)
+    check_state(state, "w", same_state["w"]["step"], first, second, relative=True)
+    ADAMW.check(new["w"], same["w"])
 
 
 test_no_gradient_flows_through_a_step = laws.test_no_gradient_flows_through_a_step(ADAMW)

@@ -8,8 +8,8 @@ import torch
 
 from groundup.core.errors import PluginProblem
 from groundup.core.interfaces.rl import Loss
-from groundup.grader.judging.diagnosis import distance
 from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.likeness import distance
 
 # How far two answers are apart
 
