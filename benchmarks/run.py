@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
 
 LEARN = str(Path(sys.executable).with_name("learn"))
-PARTS = ("start", "grade", "warm", "watch", "class", "shares")
+PARTS = ("start", "many", "grade", "warm", "watch", "class", "shares")
 WATCHED = ("gae", "ppo", "kv-cache")
 PATIENCE = 120.0  # seconds
 RESULTS = Path(__file__).parent / "results"
 
 
-def process_seconds(*command: str, codes: tuple[int, ...] = (0,), **environment: str) -> float:
+def process_seconds(*command: str, codes: tuple[int, ...] = (0,), cwd: Path | None = None, **environment: str) -> float:
     """Return how long a whole process takes. No warm judge takes part unless the environment says so."""
     began = time.perf_counter()
     code = subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, cwd=cwd,
         env={**os.environ, "LEARN_WARM": "0", **environment},
     ).returncode  # fmt: skip
     took = time.perf_counter() - began
@@ -66,7 +66,48 @@ def start_up(rounds: int) -> str:
         lambda: process_seconds(sys.executable, "-c", "import click"),
         rounds=rounds,
     )
-    return row("`learn --help` / `import click`", ours, bare, "under 3")
+    return row("`learn --help` / `import click`", ours, bare, "under 1.5")
+
+
+def with_many(rounds: int) -> Iterator[str]:
+    """What looking around takes when there are 120 techniques, and how long the list of them is."""
+    from many import COUNT, generate
+
+    with tempfile.TemporaryDirectory() as name:
+        here, workspace = Path(name, "here"), Path(name, "with-workspace")
+        here.mkdir()
+        workspace.mkdir()
+        environment = {"PYTHONPATH": str(generate(Path(name, "copy"))), "XDG_CACHE_HOME": f"{name}/cache"}
+        words = {"_LEARN_COMPLETE": "bash_complete", "COMP_WORDS": "learn start ", "COMP_CWORD": "2"}
+        time.sleep(3)  # what was written just now is not kept
+        process_seconds(LEARN, "start", "gae", cwd=workspace, **environment)
+
+        def anew() -> float:
+            shutil.rmtree(f"{name}/emptied", ignore_errors=True)
+            return process_seconds(LEARN, "list", cwd=here, **environment | {"XDG_CACHE_HOME": f"{name}/emptied"})
+
+        first, listed, beside, chinese, completed, help, bare = medians(
+            anew,
+            lambda: process_seconds(LEARN, "list", cwd=here, **environment),
+            lambda: process_seconds(LEARN, "list", cwd=workspace, **environment),
+            lambda: process_seconds(LEARN, "list", "--lang", "zh", cwd=here, **environment),
+            lambda: process_seconds(LEARN, cwd=here, **environment, **words),
+            lambda: process_seconds(LEARN, "--help", cwd=here, **environment),
+            lambda: process_seconds(sys.executable, "-c", "import click"),
+            rounds=rounds,
+        )
+        yield row(f"{COUNT} techniques: `learn --help` / `import click`", help, bare, "under 1.5")
+        yield row(f"{COUNT} techniques: `learn list` / `import click`", listed, bare, "under 0.5 s")
+        yield row(f"{COUNT} techniques: `learn list` where there is a workspace / `import click`", beside, bare, "")
+        yield row(f"{COUNT} techniques: `learn list --lang zh` / `import click`", chinese, bare, "")
+        yield row(f"{COUNT} techniques: `learn list` after a plugin has changed / `import click`", first, bare, "")
+        yield row(f"{COUNT} techniques: completing `learn start` / `import click`", completed, bare, "")
+        for columns in ("60", "80"):
+            shown = subprocess.run(
+                [LEARN, "list"], cwd=here, env={**os.environ, **environment, "COLUMNS": columns}, check=True,
+                capture_output=True, text=True,
+            ).stdout.splitlines()  # fmt: skip
+            yield f"| {COUNT} techniques: lines of `learn list`, {columns} columns | {len(shown)} | | | under 60 |"
 
 
 def first_grade(technique: str, solution: str, rounds: int) -> str:
@@ -305,6 +346,8 @@ def measured(parts: Sequence[str], techniques: Sequence[Technique], rounds: int)
     yield "|---|---|---|---|---|"
     if "start" in parts:
         yield start_up(rounds * 3)
+    if "many" in parts:
+        yield from with_many(rounds)
     for technique in techniques if "grade" in parts else ():
         yield first_grade(technique.name, str(technique.files.solution), rounds)
         yield from later_grades(technique.name, rounds)

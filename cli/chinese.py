@@ -96,8 +96,16 @@ SENTENCES = {
     "Everything that is written is passed.": "已编写的技术全部通过。",
     # list
     "begin a day": "开始一天的内容",
-    "begin one technique": "开始一项技术",
     "tracks": "方向",
+    "roadmaps": "路线图",
+    "other roadmaps": "其他路线图",
+    "{name} ({standing})": "{name}（{standing}）",
+    "{written}; not written yet: {names}": "{written}；尚未编写：{names}",
+    "the techniques of a track": "一个方向上的各项技术",
+    "every day and every technique": "所有日程和所有技术",
+    "TRACK names one track, --all shows them all: leave out one of the two.": (
+        "方向参数只看一个方向，--all 列出全部：请去掉其中一个。"
+    ),
     # hint
     "{id} has one hole, number 1; there is no hole {hole}.": "{id} 只有第 1 个空，没有第 {hole} 个空。",
     "{id} has {count} holes, numbered 1 to {count}; there is no hole {hole}.": (

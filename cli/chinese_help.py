@@ -270,9 +270,13 @@ HELP = {
     "Show what you have started and passed, day by day, and what comes next.": (
         "逐日显示你已经开始和通过的内容，以及接下来做什么。"
     ),
-    "List the days of the roadmaps, and every technique by its track, with your standing.": (
-        "列出各路线图的日程，以及按方向排列的每项技术和你的进度。"
+    "List the days of the roadmap with their techniques, ready ones first, and the tracks, with your standing.": (
+        "列出路线图上的各天及其技术（已备齐的在前），以及各个方向和你的进度。"
     ),
+    "With TRACK: the techniques of that track, and what each does.": (
+        "给出方向时：列出该方向的技术，以及每项技术做什么。"
+    ),
+    "Every day and every technique, with what it does.": "列出所有日程和所有技术，以及每项技术做什么。",
     "Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work.": (
         "检查这台机器具备什么，并说明每样缺失的影响。无法评判时退出码为 3。"
     ),
@@ -363,6 +367,7 @@ CLICK = {
     "'[DAY|TECHNIQUE]'": "'[日程|技术]'",
     "'TECHNIQUE'": "'技术'",
     "'[TECHNIQUE]'": "'[技术]'",
+    "'[TRACK]'": "'[方向]'",
     "'[TECHNIQUES]...'": "'[技术]...'",
     "'SUBMISSIONS'": "'提交'",
     "'[HOLE]'": "'[空]'",

@@ -133,6 +133,7 @@ WORDINGS = {
     "day or technique": "日程或技术",
     "command": "命令",
     "roadmap": "路线图",
+    "track": "方向",
     "'{one}' or '{two}' or '{three}'": "'{one}'、'{two}' 或 '{three}'",
     "'{one}' or '{two}'": "'{one}' 或 '{two}'",
     "{name} names several techniques: say {ids}.": "{name} 对应多项技术：请写全 {ids}。",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import itertools
-import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 from groundup.cli.words import LANGUAGES, speak, spoken_language, tr
 
 if TYPE_CHECKING:
+    from groundup.cli.index import Index
     from groundup.core.errors import PluginProblem
     from groundup.core.registry import Registry
     from groundup.core.technique import Roadmap, Technique
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from groundup.grader.learner.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
-DAYS = 14
 DEFAULT_ROADMAP = "fourteen-days"
 TOLD = "groundup.told"
 """In the meta of click's context, the problems of plugins that this command has told of."""
@@ -52,6 +52,24 @@ def registry_in(lang: str) -> Registry:
     return found
 
 
+def index() -> Index:
+    """Return what there is, in short; plugins are loaded where what is kept of them does not hold any more."""
+    from groundup.cli.index import keep_index, kept_index, made_index
+
+    lang = spoken_language()
+    if not registry_in.cache_info().currsize and (kept := kept_index(lang)) is not None:
+        return kept
+    made = made_index(registry(), lang)
+    keep_index(made, registry(), lang)
+    return made
+
+
+def index_for_completion() -> Index:
+    """Return what there is, without a word on what is broken: it would land in the line that is being typed."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return index()
+
+
 def technique_named(name: str) -> Technique:
     """Return the technique called ``name``. Raises UnknownName, UsageProblem, PluginProblem.
 
@@ -64,7 +82,8 @@ def technique_named(name: str) -> Technique:
     except UnknownName:
         days = {d.name: d for r in registry().roadmaps.values() for d in r.days}
         if name not in days:
-            raise
+            known = [*registry().techniques, *days]
+            raise UnknownName("technique", name, known, "'learn list' shows what there is.") from None
     stop_at_a_broken_one(days[name].techniques)
     written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
     if written:
@@ -85,7 +104,7 @@ def stop_at_a_broken_one(identities: Iterable[str]) -> None:
 
 def broken_attempts(workspace: Workspace) -> list[PluginProblem]:
     """Return what is wrong with the plugins that the learner has attempts for, and that cannot be loaded."""
-    from groundup.core.technique import file_of
+    from groundup.core.declared import file_of
 
     return [p for identity, p in registry().broken.items() if (workspace.folder / file_of(identity)).is_file()]
 
@@ -109,24 +128,28 @@ def roadmap_of(workspace: Workspace | None) -> Roadmap:
         raise UsageProblem(f"{workspace.folder / 'learn.toml'}: {error}") from error
 
 
+def followed_roadmap() -> str:
+    """Return the name of the roadmap that is followed here. It may be the name of none."""
+    return _as_set("roadmap", DEFAULT_ROADMAP)
+
+
 def first_day() -> str:
-    """Return the day to begin with: the first of the roadmap that is whole, or else the first of which there is any."""
-    written = registry().techniques
-    days = [day for day in registry().roadmap(DEFAULT_ROADMAP).days if day.techniques]
-    whole = [day.name for day in days if all(i in written for i in day.techniques)]
-    begun = [day.name for day in days if any(i in written for i in day.techniques)]
-    return next(iter([*whole, *begun]), "day-1")
+    """Return the day to begin with. Raises PluginProblem where the plugin of the roadmap is broken."""
+    found = index()
+    if DEFAULT_ROADMAP not in found.roadmaps:
+        registry().roadmap(DEFAULT_ROADMAP)
+    return found.begins_with(found.roadmaps[DEFAULT_ROADMAP])
 
 
 def find_workspace() -> Workspace | None:
     """Return the workspace of the current folder, or None."""
-    from groundup.core.errors import NoWorkspace
+    from groundup.grader.learner.settings_file import settings_file
+
+    if settings_file(Path.cwd().resolve()) is None:
+        return None
     from groundup.grader.learner.workspace import Workspace
 
-    try:
-        return Workspace.find()
-    except NoWorkspace:
-        return None
+    return Workspace.find()
 
 
 def demand_containment(workspace: Workspace | None, level: str | None = None) -> None:
@@ -189,7 +212,7 @@ def shown(path: Path) -> str:
 
 
 class TechniqueName(click.ParamType):  # type: ignore[type-arg]
-    """A technique, by short name or full id; completes without importing a plugin."""
+    """A technique, by short name or full id, and where ``days`` says so a day of the roadmap that is followed."""
 
     name = "technique"
 
@@ -197,19 +220,15 @@ class TechniqueName(click.ParamType):  # type: ignore[type-arg]
         self.days = days
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete from the folders of the built-in plugins, and the days of the roadmap."""
-        import groundup.plugins
-
-        ids = []
-        for track in pkgutil.iter_modules(groundup.plugins.__path__):
-            if track.ispkg:
-                folder = Path(groundup.plugins.__path__[0], track.name)
-                ids += [f"{track.name}/{m.name}".replace("_", "-") for m in pkgutil.iter_modules([str(folder)])]
-        names = sorted(i.partition("/")[2] for i in ids)
+        """Complete from what there is."""
+        found = index_for_completion()
+        ids = [*found.techniques]
+        names = sorted(t.name for t in found.techniques.values())
         if self.days:
-            names += [f"day-{n}" for n in range(1, DAYS + 1)]
-        found = [n for n in names if n.startswith(incomplete)] or [i for i in sorted(ids) if i.startswith(incomplete)]
-        return [CompletionItem(n) for n in found]
+            roadmap = found.roadmaps.get(followed_roadmap())
+            names += [day.name for day in roadmap.days] if roadmap else []
+        matching = [n for n in names if n.startswith(incomplete)] or [i for i in ids if i.startswith(incomplete)]
+        return [CompletionItem(n) for n in matching]
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]
@@ -259,7 +278,7 @@ def speak_first(arguments: Sequence[str]) -> None:
 
     What is wrong with either is for a command to tell that needs it; until then it is English.
     """
-    lang = _asked_for(arguments) or _as_set()
+    lang = _asked_for(arguments) or _as_set("lang", "en")
     speak(lang if lang in LANGUAGES else "en")
 
 
@@ -274,16 +293,16 @@ def _asked_for(arguments: Sequence[str]) -> str | None:
     return asked
 
 
-def _as_set() -> str:
-    """Return the language of learn.toml, read without what would say all that is wrong with that file."""
-    import tomllib
-
+def _as_set(name: str, default: str) -> str:
+    """Return what learn.toml sets, read without what would say all that is wrong with that file."""
     from groundup.grader.learner.settings_file import settings_file
 
     with contextlib.suppress(OSError, ValueError):
-        file = settings_file(Path.cwd())
-        return str(tomllib.loads(file.read_text("utf-8-sig")).get("lang", "en")) if file else "en"
-    return "en"
+        if (file := settings_file(Path.cwd())) is not None:
+            import tomllib
+
+            return str(tomllib.loads(file.read_text("utf-8-sig")).get(name, default))
+    return default
 
 
 def _speak(ctx: click.Context, param: click.Parameter, lang: str | None) -> str | None:

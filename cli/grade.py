@@ -194,6 +194,7 @@ def _graded(
             if still is not None:
                 tell("failing", still)
         grading = judge.grade(technique, source, name, seed=seed, thorough=thorough, cases=cases, tell=tell)
+        warm.has_graded(technique.id)
         warm.no_way_back()
         if state:
             state.record(grading.verdict, grading.source, grading.cases)

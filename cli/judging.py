@@ -71,7 +71,9 @@ class Grade:
 class Judging:
     """Begins gradings. Use it as a context manager: with it ends the judge that it started."""
 
-    def __init__(self) -> None:
+    def __init__(self, technique: str) -> None:
+        """Expect that ``technique`` will be graded first."""
+        self._technique = technique
         short = len(tempfile.gettempdir()) < warm.LONGEST_PATH - 30  # the path of a socket has to be
         self._folder = tempfile.TemporaryDirectory(prefix="groundup-", dir=None if short else "/tmp")
         self._place = warm.Place(Path(self._folder.name), "judge")
@@ -94,7 +96,7 @@ class Judging:
     def get_ready(self) -> None:
         """Start the judge where there can be one and none runs."""
         if sys.platform == "linux" and (self._judge is None or self._judge.poll() is not None):
-            self._judge = warm.launched(self._place, owned=True)
+            self._judge = warm.launched(self._place, self._technique, owned=True)
             self._until = time.monotonic() + START_SECONDS
 
     @property
@@ -104,9 +106,10 @@ class Judging:
             return True
         return self._judge.poll() is not None or time.monotonic() > self._until
 
-    def begin(self, arguments: Sequence[str]) -> Grade:
-        """Begin ``learn grade --events`` with ``arguments``."""
-        words = ["grade", *arguments, "--events"]
+    def begin(self, technique: str, options: Sequence[str]) -> Grade:
+        """Begin ``learn grade --events``."""
+        self._technique = technique
+        words = ["grade", technique, *options, "--events"]
         output, theirs = os.pipe()
         errors = tempfile.TemporaryFile()  # noqa: SIM115
         nothing = os.open(os.devnull, os.O_RDONLY)

@@ -231,17 +231,17 @@ def first_hole(verdict: Verdict) -> int | None:
     return empty or next((p.hole for p in verdict.properties if p.status in ("failed", "died") and p.hole), None)
 
 
-def standing(technique: Technique, row: Standing | None, started: bool) -> str:
-    """Return how the learner stands with a technique, in a few words."""
+def standing(version: int, row: Standing | None, started: bool) -> str:
+    """Return how the learner stands with a technique of that version, in a few words."""
     if row is None or (row.outcome == "not_started" and not row.ever_passed):
         return tr("started") if started else ""
     latest = f"{row.score:.0%}" + (tr(", died") if row.outcome == "died" else "")
     mark, colour = (tr("passed"), "green") if row.ever_passed else (latest, "yellow")
     mark = click.style(mark, fg=colour)
-    if row.is_older(technique.version):
+    if row.is_older(version):
         counts = row.passed_version or row.version
         mark = tr("{mark}, of the older version {version}", mark=mark, version=counts)
-        if row.version < technique.version:
+        if row.version < version:
             return tr("{mark}: grade it again", mark=mark)
     if not row.ever_passed or row.outcome == "passed":
         return mark

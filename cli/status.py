@@ -93,7 +93,7 @@ def _show(workspace: Workspace, standings: Mapping[str, Standing], lang: str) ->
 def _show_technique(technique: Technique, row: Standing | None, started: bool, places: int, lang: str) -> None:
     from groundup.cli.show import standing, what_changed
 
-    _show_row(technique.id, row, standing(technique, row, started), places)
+    _show_row(technique.id, row, standing(technique.version, row, started), places)
     if changed := what_changed(technique, row, lang):
         click.echo(wrapped(changed, first=" " * 14))
 

@@ -28,7 +28,9 @@ __all__ = [
     "Place",
     "ask",
     "begun",
+    "graded",
     "handed_over",
+    "has_graded",
     "launched",
     "no_way_back",
     "place",
@@ -52,6 +54,8 @@ READY, TAKEN, COMMITTED, CODE = "ready", "taken", "committed", "code"
 DECLINED = "declined"
 INTERRUPT, STOP, CONTINUE = b"i", b"s", b"c"
 
+graded = ""
+"""The technique that this process has graded last."""
 before_telling: Callable[[], None] | None = None
 """In the warm judge's child: says that from now on this grade cannot be begun anew elsewhere."""
 
@@ -128,14 +132,15 @@ def place() -> Place:
 def start() -> None:
     """Start the warm judge in the background, unless one runs. Nothing is said when it does not come."""
     with contextlib.suppress(OSError):
-        launched(place())
+        launched(place(), graded)
 
 
-def launched(where: Place, *, owned: bool = False) -> subprocess.Popen[bytes]:
-    """Start a warm judge there; one that is ``owned`` ends with this process."""
+def launched(where: Place, technique: str, *, owned: bool = False) -> subprocess.Popen[bytes]:
+    """Start a warm judge there, which begins with ``technique``; one that is ``owned`` ends with this process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # or autograd starts threads: no fork then
-    program = [sys.executable, "-c", LAUNCH, json.dumps(sys.path), str(where.socket), *(["owned"] if owned else [])]
+    arguments = [json.dumps(sys.path), str(where.socket), technique, *(["owned"] if owned else [])]
+    program = [sys.executable, "-c", LAUNCH, *arguments]
     return subprocess.Popen(
         program, env=environment, cwd="/", start_new_session=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -153,6 +158,12 @@ def ask(where: Place) -> dict[str, Any] | None:
         raise
     except (OSError, ValueError, StopIteration):
         return None
+
+
+def has_graded(technique: str) -> None:
+    """Say what has been graded: a warm judge gets ready for it to be graded again."""
+    global graded
+    graded = technique
 
 
 def no_way_back() -> None:

@@ -1,54 +1,55 @@
 """The warm judge's process: everything is imported and a fork server runs, and each grade is a child of its own.
 
 A child takes on what the client was called with and then runs the ordinary command: whatever a grade changes in its
-process is gone with it. One grade at a time: a second client is declined, and grades by itself. It ends when nothing
-was asked of it for a while, when a file that it has imported is another one now, and when it is no longer in its place.
+process is gone with it. One grade at a time: a second client is declined, and grades by itself. What was graded last is
+rehearsed, so that what its properties import and look up is there for the next grade. It ends when nothing was asked of
+it for a while, when a file that it has imported is another one now, and when it is no longer in its place.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import gc
-import io
 import json
 import math
 import os
-import random
 import select
 import signal
 import socket
 import struct
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from groundup.cli import warm
+from groundup.cli.warm_child import become_the_command
+from groundup.cli.watched import Watched
 from groundup.core.errors import GroundupError
-from groundup.grader.process import fork_server, sandbox
+from groundup.grader.process import sandbox
 from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.worker.limits import die_with_parent
 
+if TYPE_CHECKING:
+    from groundup.core.registry import Registry
+
 IDLE_SECONDS = 15 * 60.0
 LOOK_SECONDS = 20.0  # how often an idle one looks whether it is still in its place
+REST_SECONDS = 1.0  # after a grade, before it rehearses another technique
 REQUEST_SECONDS = 5.0
 LONGEST_REQUEST = 1 << 24
-SETTLED = 2_000_000_000  # ns: a file that is younger than this when it is imported may have been read half-written
-
-Files = dict[str, tuple[int, int, int] | tuple[str, ...] | None]
 
 
 def main() -> None:
     """Run the warm judge whose socket is named by the second argument, unless one runs.
 
-    With a third argument it belongs to the process that started it: it ends with that one, and not when it is idle.
+    The third is the technique that was graded last. With a fourth it belongs to the process that started it: it ends
+    with that one, and not when it is idle.
     """
-    socket_path, is_owned = Path(sys.argv[2]), len(sys.argv) > 3
-    if is_owned:
+    socket_path, technique, *owned = Path(sys.argv[2]), *sys.argv[3:]
+    if owned:
         die_with_parent()
     place = warm.Place(socket_path.parent, socket_path.stem)
     with contextlib.ExitStack() as stack:
@@ -58,53 +59,79 @@ def main() -> None:
         with place.log.open("wb") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        WarmJudge(place, math.inf if is_owned else IDLE_SECONDS).run()
+        WarmJudge(place, technique, math.inf if owned else IDLE_SECONDS).run()
         place.log.unlink(missing_ok=True)  # a fault's stays, until another starts here
 
 
 class WarmJudge:
     """Takes grades from one socket until there is a reason to end."""
 
-    def __init__(self, place: warm.Place, idle_seconds: float) -> None:
+    def __init__(self, place: warm.Place, technique: str, idle_seconds: float) -> None:
         began = time.time_ns()
         self.place, self.idle_seconds = place, idle_seconds
         self.server = ForkServer()  # starts while the imports go on here
-        _import_everything()
+        self.registry = _import_everything()
         self.said = _printed_so_far(place.log)
         self.server.wait_until_ready()
-        _rehearse(self.server)
-        self.files = _files()
-        self.fresh = not any(f and isinstance(f[0], int) and f[0] > began - SETTLED for f in self.files.values())
-        gc.collect()
-        gc.freeze()
+        self.files = Watched()
+        self.last, self.rehearsed = technique, set[str]()
+        """What was graded last, and what has been rehearsed."""
+        _grade(self.server, self.registry, technique)
+        self.rehearse(began)
         self.used = time.monotonic()
         self.grades = 0
         self.listener = socket.socket(socket.AF_UNIX)
+
+    def rehearse(self, began: int, between: Callable[[], None] = lambda: None) -> None:
+        """Try once what was graded last, calling ``between`` from time to time; ``began``: when that is, in ns."""
+        self.rehearsed.add(self.last)
+        _rehearse(self.server, self.registry, self.last, between)
+        self.files.add(self.registry.places(), began)
+        gc.collect()
+        gc.freeze()
 
     def run(self) -> None:
         """Listen, until there is a reason to end."""
         # Not before: pytest, which the rehearsal runs, takes a SystemExit for a failure and goes on.
         signal.signal(signal.SIGTERM, self._told_to_end)
         with contextlib.closing(self.server), self.listener:
-            if not self.fresh:
+            if not self.files.fresh:
                 sys.exit("a file was edited while it was imported")
-            if len(_threads()) > 1:
-                sys.exit("an import started threads, which a fork would cut off")
+            self.check_threads()
             self.place.socket.unlink(missing_ok=True)
             self.listener.bind(str(self.place.socket))
             self.listener.listen(8)
             self.own = _inode(self.place.socket)
             while self.is_wanted():
-                if select.select([self.listener], [], [], LOOK_SECONDS)[0]:
+                is_due = self.last not in self.rehearsed
+                rest = max(0.0, self.used + REST_SECONDS - time.monotonic())
+                if self.listens(rest if is_due else LOOK_SECONDS):
                     self.accept(busy=False)
+                elif is_due:
+                    self.rehearse(time.time_ns(), self.decline)
+                    self.check_threads()
+
+    def check_threads(self) -> None:
+        """End where a child of this process would lack something."""
+        if len(_threads()) > 1:
+            sys.exit("an import started threads, which a fork would cut off")
+
+    def listens(self, seconds: float) -> bool:
+        """Wait so long for a client; return whether there is one."""
+        return bool(select.select([self.listener], [], [], seconds)[0])
+
+    def decline(self) -> None:
+        """Have whoever wants a grade now make it by themselves."""
+        while self.listens(0):
+            self.accept(busy=True)
 
     def _told_to_end(self, *_: object) -> NoReturn:
-        self.fresh = False  # seen where the exception is lost, in a destructor
+        self.files.fresh = False  # seen where the exception is lost, in a destructor or in pytest
         sys.exit(0)
 
     def is_wanted(self) -> bool:
         """Whether to go on."""
-        return self.fresh and self.is_in_place() and time.monotonic() - self.used < self.idle_seconds
+        return self.files.fresh and self.is_in_place() and time.monotonic() - self.used < self.idle_seconds
 
     def is_in_place(self) -> bool:
         """Whether clients still find this process: one that did not answer in time is put aside by them."""
@@ -123,8 +150,7 @@ class WarmJudge:
         if request["ask"] == "status":
             _say(connection, json.dumps(self.status(busy=busy)))
             return
-        self.fresh = self.fresh and _files() == self.files
-        if busy or not self.fresh or not self.has_server():
+        if busy or not self.files.is_fresh() or not self.has_server():
             _say(connection, warm.DECLINED)
             return
         _say(connection, warm.READY)
@@ -138,15 +164,25 @@ class WarmJudge:
 
     def status(self, *, busy: bool) -> dict[str, Any]:
         """Return what is told of this process."""
-        return {"pid": os.getpid(), "grades": self.grades, "busy": busy, "idle_seconds": self.idle_seconds}
+        return {
+            "pid": os.getpid(), "grades": self.grades, "busy": busy, "idle_seconds": self.idle_seconds,
+            "rehearsed": sorted(self.rehearsed),
+        }  # fmt: skip
 
     def grade(self, connection: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
         """Run the command in a child, watching over it."""
+        told, tell = socket.socketpair()
+        told.setblocking(False)
         pid = os.fork()
         if pid == 0:
             self.listener.close()
-            _become_the_command(connection, request, descriptors, self.server, self.said)
+            become_the_command(
+                request, descriptors, self.server, self.said, lambda line: _say(connection, line), graded=tell
+            )
+        tell.close()
         self.watch(pid, connection)
+        with contextlib.closing(told), contextlib.suppress(OSError):  # it was ended before it had graded anything
+            self.last = told.recv(4096).decode() or self.last
         self.grades += 1
         self.used = time.monotonic()
         layer = self.layer_for(request["environment"])
@@ -161,8 +197,8 @@ class WarmJudge:
         try:
             self.server.wait_until_ready()
         except GroundupError:
-            self.fresh = False
-        return self.fresh
+            self.files.fresh = False
+        return self.files.fresh
 
     def watch(self, pid: int, connection: socket.socket) -> None:
         """Wait until the child has ended; pass on what the client sends, and end the child when the client is gone."""
@@ -192,79 +228,6 @@ class WarmJudge:
         self.server.close()
         os.environ[sandbox.ASKED_BY] = layer
         self.server = ForkServer()
-
-
-def _become_the_command(
-    connection: socket.socket, request: dict[str, Any], descriptors: list[int], server: ForkServer, said: bytes
-) -> NoReturn:
-    """In the child: take on what the client was called with, run the command, tell its exit code."""
-    code = 3
-    try:
-        _take_on(request, descriptors)
-        _say(connection, warm.TAKEN)
-        if server.containment != "namespaces":
-            sandbox.offer.cache_clear()  # there may be stronger walls by now
-        fork_server.lend(server)
-        warm.before_telling = lambda: _say(connection, warm.COMMITTED)
-        os.write(2, said)
-        from groundup.cli.main import run
-
-        code = run()
-        threading._shutdown()  # type: ignore[attr-defined]  # threads of plugins, as at the end of any process
-        atexit._run_exitfuncs()
-        if not _flushed():
-            code = 120  # as the interpreter ends where its output was not taken
-    except KeyboardInterrupt:  # before the command could take it
-        os.write(2, b"learn: stopped.\n")
-        code = 130
-    finally:
-        with contextlib.suppress(OSError):
-            _say(connection, f"{warm.CODE} {code}")
-        os._exit(code)
-
-
-def _take_on(request: dict[str, Any], descriptors: list[int]) -> None:
-    os.setpgid(0, 0)
-    die_with_parent()
-    atexit._clear()
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    time.tzset()
-    os.umask(request["mask"])
-    *streams, here = descriptors
-    os.fchdir(here)
-    for number, descriptor in enumerate(streams):
-        os.dup2(descriptor, number)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    descriptors.clear()
-    (stdin, stdin_errors), (stdout, stdout_errors), (stderr, stderr_errors) = request["streams"]
-    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), stdin, stdin_errors)  # noqa: SIM115
-    sys.stdout = _writer(1, stdout, stdout_errors, by_line=os.isatty(1))
-    sys.stderr = _writer(2, stderr, stderr_errors, by_line=True)
-    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
-    sys.argv = [request["name"], *request["arguments"]]
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
-
-
-def _writer(descriptor: int, encoding: str, errors: str, *, by_line: bool) -> io.TextIOWrapper:
-    at_once = bool(os.environ.get("PYTHONUNBUFFERED"))
-    raw: Any = open(descriptor, "wb", 0 if at_once else -1, closefd=False)  # noqa: SIM115
-    return io.TextIOWrapper(raw, encoding, errors, line_buffering=by_line, write_through=at_once)
-
-
-def _flushed() -> bool:
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _passed_on(pid: int, connection: socket.socket) -> bool:
@@ -298,8 +261,8 @@ def _say(connection: socket.socket, line: str) -> None:
     connection.sendall(f"{line}\n".encode())
 
 
-def _import_everything() -> None:
-    """Import what a grade imports, in either language."""
+def _import_everything() -> Registry:
+    """Import what a grade imports, in either language; return what the plugins declare."""
     import groundup.cli.chinese
     import groundup.cli.chinese_help
     import groundup.cli.chinese_wordings
@@ -311,26 +274,32 @@ def _import_everything() -> None:
     from groundup.core.registry import Registry
     from groundup.grader.learner.state import State
 
-    if not Registry().problems:  # each grade tells of them, in its learner's language
-        registry()
+    found = Registry()
+    if not found.problems:  # each grade tells of them, in its learner's language
+        found = registry()
     with State("sqlite://"):  # its driver
         pass
+    return found
 
 
-def _rehearse(server: ForkServer) -> None:
-    """Grade something, and try every technique once: that imports, draws and looks up what is not yet there."""
+def _grade(server: ForkServer, registry: Registry, name: str) -> None:
+    """Grade the solution of the technique of that id: that imports, draws and looks up what is not yet there."""
     from groundup.core.errors import AttemptDied
-    from groundup.core.registry import Registry
     from groundup.grader.judging.judge import Judge
 
-    judge, techniques = Judge(server), list(Registry().techniques.values())
-    technique = next((t for t in techniques if not t.distributed), None)
+    technique = registry.techniques.get(name)
     with contextlib.suppress(Exception, AttemptDied):
-        if technique is not None:
-            judge.grade(technique, technique.files.solution.read_text(encoding="utf-8"), technique.file)
-    for technique in techniques:
+        if technique is not None and not technique.distributed:
+            Judge(server).grade(technique, technique.files.solution.read_text(encoding="utf-8"), technique.file)
+
+
+def _rehearse(server: ForkServer, registry: Registry, name: str, between: Callable[[], None]) -> None:
+    """Try every property of the technique of that id on its solution, calling ``between`` after each."""
+    from groundup.grader.judging.judge import Judge
+
+    if (technique := registry.techniques.get(name)) is not None:
         with contextlib.suppress(Exception):
-            judge.rehearse(technique)
+            Judge(server).rehearse(technique, lambda *_: between())
 
 
 def _threads() -> list[str]:
@@ -344,48 +313,6 @@ def _printed_so_far(log: Path) -> bytes:
     sys.stdout.flush()
     sys.stderr.flush()
     return log.read_bytes()
-
-
-def _files() -> Files:
-    """Return what tells of every file that was imported, and of every distribution that there is, whether it changed.
-
-    Properties, solutions and labs do not count: each grade reads them as they are. Manifests do.
-    """
-    files: Files = {}
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if file and getattr(module, "__spec__", None) is not None:
-            files[file] = _state_of(file)
-    for folder in dict.fromkeys(sys.path):
-        with contextlib.suppress(OSError):
-            names = sorted(n for n in os.listdir(folder) if n.endswith(("-info", ".pth")))  # noqa: PTH208
-            files[folder] = tuple(names)
-            for name in names:
-                path = f"{folder}/{name}" if name.endswith(".pth") else f"{folder}/{name}/entry_points.txt"
-                files[path] = _state_of(path)
-    import groundup.plugins
-    from groundup.cli.context import registry_in
-
-    if registry_in.cache_info().currsize:  # else each grade reads the manifests
-        files |= registry_in("en").manifests()
-    for folder in groundup.plugins.__path__:
-        for track in [folder, *_modules_in(folder)]:
-            files[track] = tuple(_modules_in(track))
-    return files
-
-
-def _modules_in(folder: str) -> list[str]:
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # a module in place of a folder, for one
-        return sorted(e.path for e in entries if e.name.endswith(".py") or (e.name.isidentifier() and e.is_dir()))
-    return []
-
-
-def _state_of(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116  # of thousands
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _inode(path: Path) -> int | None:

@@ -7,7 +7,7 @@ import os
 import select
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,11 @@ def command(technique: str | None, lang: str | None) -> None:
     from groundup.cli.judging import Judging
     from groundup.cli.screen import Screen
 
-    with Judging() as judging, Saves(attempts.values()) as saves, Screen.of_this_terminal(spoken) as screen:
+    with (
+        Judging(_saved_last(attempts)) as judging,
+        Saves(attempts.values()) as saves,
+        Screen.of_this_terminal(spoken) as screen,
+    ):
         Watching(attempts, judging, saves, screen, ["--lang", lang] if lang else []).run()
 
 
@@ -86,7 +90,7 @@ class Watching:
         options: Sequence[str],
     ) -> None:
         self.attempts, self.judging, self.saves, self.screen, self.options = attempts, judging, saves, screen, options
-        self.current = max(attempts, key=lambda t: _saved_at(attempts[t]))
+        self.current = _saved_last(attempts)
         self.graded: bytes | None = None
         """What the file held when the latest grading began."""
         self.grade: Grade | None = None
@@ -118,10 +122,9 @@ class Watching:
 
     def saved(self, paths: set[Path]) -> None:
         """Have graded what was saved: the current attempt, or else the one that was saved last."""
-        of = [t for t, path in self.attempts.items() if path in paths]
-        if not of:
-            return
-        self.go_to(self.current if self.current in of else max(of, key=lambda t: _saved_at(self.attempts[t])))
+        of = {t: path for t, path in self.attempts.items() if path in paths}
+        if of:
+            self.go_to(self.current if self.current in of else _saved_last(of))
 
     def go_to(self, technique: str) -> None:
         """Have the attempt at the technique of that id graded."""
@@ -145,7 +148,7 @@ class Watching:
         if problem := _no_python(content):
             self.screen.problem(problem)
             return
-        self.grade = self.judging.begin([self.current, *self.options])
+        self.grade = self.judging.begin(self.current, self.options)
 
     def abandon(self) -> None:
         """End the grading that goes on."""
@@ -255,6 +258,10 @@ def _named(name: str, days: Sequence[str]) -> Technique:
         if name.startswith("day"):
             raise UnknownName("day or technique", name, [*days, *registry().techniques]) from error
         raise
+
+
+def _saved_last(attempts: Mapping[str, Path]) -> str:
+    return max(attempts, key=lambda technique: _saved_at(attempts[technique]))
 
 
 def _saved_at(path: Path) -> int:

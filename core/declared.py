@@ -13,13 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidatorFun
 
 from groundup.core.errors import PluginProblem
 
-__all__ = ["Declared", "Place", "TechniqueId", "Text", "Translated", "Translations", "fill", "say"]
+__all__ = ["Declared", "Place", "TechniqueId", "Text", "Translated", "Translations", "file_of", "fill", "say"]
 __contract__ = ("Text", "say")
 
 Place = tuple[str | int, ...]
 """The way to a value through tables and lists: ``("hole", 0, "hints", 2)``."""
 
 TechniqueId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$")]
+
+
+def file_of(identity: str) -> str:
+    """Return where, inside a workspace, the attempt at the technique of that id lies."""
+    return identity.replace("-", "_") + ".py"
 
 
 class Translations:

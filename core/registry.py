@@ -7,9 +7,11 @@ import copy
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,7 +24,7 @@ from groundup.core import hookspecs
 from groundup.core.errors import PluginProblem, UnknownName, UsageProblem, nearest
 from groundup.core.manifest import languages, translated
 from groundup.core.moved import told
-from groundup.core.reloading import Stamp, forget, have_changed, home_of, refresh, stamp
+from groundup.core.reloading import Stamp, files_of, forget, have_changed, home_of, refresh, stamp
 from groundup.core.technique import MANIFEST, Day, Roadmap, Technique, say
 
 __contract__ = ("Registry",)
@@ -43,6 +45,8 @@ class Registry:
 
     def __init__(self, plugins: Loaders | None = None) -> None:
         """Load ``plugins`` (name, loader), by default the built-ins and then the entry points."""
+        self.began = time.time_ns()
+        """When the plugins' files began to be read."""
         self.problems: list[PluginProblem] = []
         self.techniques: dict[str, Technique] = {}
         self.roadmaps: dict[str, Roadmap] = {}
@@ -160,9 +164,18 @@ class Registry:
             return None
         return next((problem for identity, problem in self.broken.items() if _means(name, identity)), None)
 
-    def manifests(self) -> Stamps:
-        """Return what tells of all manifests in TOML, and of their translations, whether one changed."""
-        return {place: found for files in self._manifests.values() for f in files for place, found in _stamps_of(f)}
+    def places(self) -> list[str]:
+        """Return the files and folders that decide what the plugins declare: ``seen`` tells whether one has changed.
+
+        What else a plugin imports is not among them.
+        """
+        found = [*files_of(self._homes()), *self._places]
+        for folder in dict.fromkeys(sys.path):
+            with contextlib.suppress(OSError):
+                names = os.listdir(folder)  # noqa: PTH208
+                found += [f"{folder}/{name}/entry_points.txt" for name in names if name.endswith("-info")]
+                found += [f"{folder}/{name}" for name in names if name.endswith(".pth")]
+        return list(dict.fromkeys(found))
 
     @property
     def broken(self) -> dict[str, PluginProblem]:
@@ -304,7 +317,8 @@ class Registry:
             plugins = importlib.import_module(BUILT_INS).__path__
             tracks = [str(p) for folder in plugins for p in Path(folder).iterdir() if p.is_dir()]
             places += [*plugins, *(t for t in tracks if not t.endswith("__pycache__")), *sys.path]
-        return {place: stamp(place) for place in places} | self.manifests()
+        manifests = (each for files in self._manifests.values() for file in files for each in _stamps_of(file))
+        return {place: stamp(place) for place in places} | dict(manifests)
 
 
 def _means(name: str, identity: str) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -15,10 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["Stamp", "forget", "have_changed", "home_of", "made_from_text", "refresh", "stamp"]
+__all__ = [
+    "Seen", "Stamp", "files_of", "forget", "have_changed", "home_of", "made_from_text", "refresh", "seen", "stamp",
+]  # fmt: skip
 
 Stamp = tuple[int, int, int]
 """Of a file: when it was modified (ns), its size, its inode. Editors write in place or put a new file there."""
+Seen = Stamp | tuple[str, ...] | None
+"""Of a file its stamp, of a folder the names in it that count, None where there is nothing."""
 
 _STAMPS: dict[str, Stamp | None] = {}
 """By module, the stamp of its file no later than it was loaded."""
@@ -34,6 +40,28 @@ def stamp(path: str | Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def seen(place: str) -> Seen:
+    """Return what tells whether a file was changed, or whether a folder has gained or lost what plugins are made of.
+
+    These are modules and packages, files in TOML, and what tells of distributions.
+    """
+    try:
+        found = os.stat(place)  # noqa: PTH116  # of hundreds at a time
+        if not stat.S_ISDIR(found.st_mode):
+            return found.st_mtime_ns, found.st_size, found.st_ino
+        with os.scandir(place) as entries:
+            return tuple(sorted(entry.name for entry in entries if _counts(entry)))
+    except OSError:
+        return None
+
+
+def _counts(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
+    if name.endswith((".py", ".toml", "-info", ".pth")):
+        return True
+    return name.isidentifier() and name != "__pycache__" and entry.is_dir()
 
 
 def home_of(package: str) -> str:
@@ -67,6 +95,11 @@ def have_changed(packages: Iterable[str]) -> bool:
             _STAMPS[name] = now
         changed |= name not in _STAMPS or _STAMPS[name] != now
     return changed
+
+
+def files_of(packages: Iterable[str]) -> list[str]:
+    """Return the files of the modules of ``packages`` that are loaded, but for those that are read by who made them."""
+    return [str(module.__file__) for name, module in _loaded(packages) if name not in _MADE_FROM_TEXT]
 
 
 def forget(packages: Iterable[str]) -> None:

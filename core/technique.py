@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from groundup.core.declared import Declared, Place, TechniqueId, Text, say
+from groundup.core.declared import Declared, Place, TechniqueId, Text, file_of, say
 from groundup.core.lab import Lab
 from groundup.core.manifest import read_manifest
 from groundup.core.reloading import home_of
@@ -163,11 +163,6 @@ class Technique(Declared):
     def files(self) -> TechniqueFiles:
         """Where the technique's files lie on this machine."""
         return TechniqueFiles(self)
-
-
-def file_of(identity: str) -> str:
-    """Return where, inside a workspace, the attempt at the technique of that id lies."""
-    return identity.replace("-", "_") + ".py"
 
 
 class TechniqueFiles:

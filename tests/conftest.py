@@ -1,15 +1,26 @@
-"""What all tests share: no grade of theirs leaves a warm judge behind, and a terminal is as wide as it is."""
+"""What all tests share: they leave no warm judge and nothing in the user's cache; a terminal is as wide as it is."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 os.environ["LEARN_WARM"] = "0"  # its own tests turn it on, and end it
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache() -> Iterator[None]:
+    """Have indices of plugins kept in a folder of this run; what draws pictures goes on using its own."""
+    os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+    with tempfile.TemporaryDirectory(prefix="cache-") as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        yield
 
 
 @pytest.fixture(scope="session")

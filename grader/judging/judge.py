@@ -182,11 +182,13 @@ class Judge:
         with self.started(technique, attempt, "apart.py", seed=plan.seed) as subject:
             return PropertyRun(properties, subject, attempt.reference, plan).run()
 
-    def results_here(self, technique: Technique, implementation: Any, plan: Plan) -> list[PropertyResult]:
+    def results_here(
+        self, technique: Technique, implementation: Any, plan: Plan, tell: Tell | None = None
+    ) -> list[PropertyResult]:
         """Run the properties on a trusted class or function in this process: an order of magnitude faster."""
         local = LocalAttempt(as_impl(technique, implementation))
         subject = Subject(local.impl, local, JailedRunner(self.server))
-        return PropertyRun(Properties(technique), subject, load_reference(technique), plan).run()
+        return PropertyRun(Properties(technique), subject, load_reference(technique), plan, tell=tell).run()
 
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
         """Return the properties that find trusted ``source`` wrong, run in this process, each on its own."""
@@ -195,10 +197,10 @@ class Judge:
         results = self.results_here(technique, getattr(module, technique.implements), plan)
         return {r.id for r in results if r.status == "failed"}
 
-    def rehearse(self, technique: Technique) -> None:
+    def rehearse(self, technique: Technique, tell: Tell | None = None) -> None:
         """Run every property on the solution once: what a first grade has to load and to look up is then there."""
         plan = Plan(0, self.lang, examples=1, independent=True)
-        self.results_here(technique, load_reference(technique), plan)
+        self.results_here(technique, load_reference(technique), plan, tell)
 
     @contextlib.contextmanager
     def started(

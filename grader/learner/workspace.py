@@ -17,14 +17,16 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import groundup.core
 from groundup.core.errors import EnvironmentProblem, NoWorkspace, UsageProblem, nearest, remedy
-from groundup.core.technique import Technique
 from groundup.grader.learner.settings_file import SETTINGS_FILE, settings_file
+
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
 
 __all__ = ["Settings", "Workspace"]
 

@@ -71,13 +71,15 @@ def test_what_lists_everything_shows_a_broken_technique_as_broken(
 ) -> None:
     spoil(gae / "technique.toml", "id =", "id = [")
     word = {"en": "broken", "zh": "已损坏"}[lang]
-    for command in ("list", "status"):
+    shown = {"en": " (broken)", "zh": "（已损坏）"}[lang]
+    for command in (["list", "--all"], ["status"]):
         registry_in.cache_clear()
-        result = learn(command, "--lang", lang)
+        result = learn(*command, "--lang", lang)
         assert result.exit_code == 0
         assert f"Plugin '{GAE}' is broken: {gae / 'technique.toml'}, line 2: this is no TOML" in result.stderr
         (row,) = [line for line in result.stdout.splitlines() if line.split()[:1] == ["rl/gae"]]
         assert row.split()[-1] == word
+    assert f"\n          gae{shown}\n" in learn("list", "--lang", lang).stdout
     day = next(line for line in learn("status", "--lang", "en").stdout.splitlines() if line.split()[:1] == ["day-4"])
     assert not day.endswith("(not written yet)")
     data = json.loads(learn("list", "--json").stdout)

@@ -14,6 +14,15 @@ from groundup.core.registry import Registry
 
 BUILT_IN = [t.name for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]
 DAYS = [f"day-{n}" for n in range(1, 15)]
+ROADMAP = """
+from groundup.core.hookspecs import hookimpl
+from groundup.core.technique import Day, Roadmap
+
+
+@hookimpl
+def roadmaps():
+    return [Roadmap(id="short", title="Short", days=[Day(number=1, title="One"), Day(number=2, title="Two")])]
+"""
 
 
 def completed(learn: Any, line: str) -> list[str]:
@@ -38,6 +47,8 @@ def completed(learn: Any, line: str) -> list[str]:
         ("learn grade gae --th", ["--thorough"]),
         ("learn completion ", ["bash", "zsh", "fish"]),
         ("learn author check ga", ["gae"]),
+        ("learn list ", sorted({t.track for t in Registry().techniques.values()})),
+        ("learn list r", ["rl"]),
     ],
 )
 def test_what_can_follow_is_offered(learn: Any, line: str, names: list[str]) -> None:
@@ -47,6 +58,26 @@ def test_what_can_follow_is_offered(learn: Any, line: str, names: list[str]) -> 
 @pytest.mark.parametrize("line", ["learn no-such-command ", "learn no-such-command x "])
 def test_after_a_command_that_is_none_nothing_is_said(learn: Any, line: str) -> None:
     assert set(completed(learn, line)) <= set(COMMANDS)
+
+
+def test_techniques_and_tracks_of_third_parties_are_offered(learn: Any, toy: Path) -> None:
+    assert completed(learn, "learn grade sca") == ["scale"]
+    assert completed(learn, "learn grade toys/") == ["toys/scale"]
+    assert completed(learn, "learn list to") == ["toys"]
+
+
+def test_the_days_are_those_of_the_roadmap_that_is_followed(learn: Any, plugins: Any, here: Path) -> None:
+    plugins.install(ROADMAP)
+    assert completed(learn, "learn start day-") == DAYS
+    (here / "learn.toml").write_text('roadmap = "short"\n')
+    assert completed(learn, "learn start day-") == ["day-1", "day-2"]
+    (here / "learn.toml").write_text('roadmap = "of no plugin"\n')
+    assert completed(learn, "learn start day-") == []
+
+
+def test_nothing_is_said_of_a_broken_plugin_while_something_is_typed(learn: Any, plugins: Any, toy: Path) -> None:
+    plugins.install("print('loading')\nimport nothing_of_that_name\n")
+    assert completed(learn, "learn grade sca") == ["scale"]
 
 
 def test_every_built_in_technique_is_offered(learn: Any) -> None:

@@ -160,6 +160,7 @@ def test_what_an_attempt_prints_cannot_steer_the_terminal(learn: Any, attempt: P
         (["scale", "--all"], "not both"),
         (["--all", "--attempt", "x.py"], "--attempt goes with one technique"),
         (["scael"], "Did you mean 'toys/scale'?"),
+        (["day4"], "No technique 'day4'. Did you mean 'day-4'?"),
         (["day-4"], "'day-4' is a day; a technique is wanted here. It brings gae."),
         (["day-2"], "'day-2' is a day; a technique is wanted here. None of its techniques is written yet."),
         (["scale", "--seed", "x"], "'x' is not a whole number from 0 to"),

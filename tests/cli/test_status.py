@@ -39,8 +39,8 @@ def test_all_days_are_named_by_status_and_by_list(learn: Any, attempt: Path) -> 
 
 def test_what_is_not_written_is_shown_as_such(learn: Any, attempt: Path) -> None:
     assert row(learn("status").stdout, "day-1 ").endswith("(not written yet)")
-    assert row(learn("list").stdout, "rl/mdp ") == "not written yet"
-    assert row(learn("list").stdout + "rl/gae \n", "rl/gae ") == ""
+    assert row(learn("list", "--all").stdout, "rl/mdp ") == "not written yet"
+    assert row(learn("list", "--all").stdout + "rl/gae \n", "rl/gae ") == ""
 
 
 def test_a_stub_that_was_graded_is_started_rather_than_at_nought_percent(learn: Any, attempt: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_workspace_that_cannot_be_read_is_told_with_its_file(learn: Any, attem
 
 
 def test_every_technique_is_listed_by_its_track_with_its_summary(learn: Any) -> None:
-    text = learn("list").stdout
+    text = learn("list", "--all").stdout
     tracks = text[text.index("\ntracks\n") :]
     assert "\n  toys\n      scale  Numbers times a factor.\n" in tracks
     assert "\n  rl\n      gae" in tracks
@@ -226,17 +226,22 @@ def test_list_needs_no_workspace_and_makes_none(learn: Any, here: Path) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-@pytest.mark.parametrize("columns", ["60", "100"])
-def test_the_list_fits_the_terminal(learn: Any, monkeypatch: pytest.MonkeyPatch, lang: str, columns: str) -> None:
+@pytest.mark.parametrize("columns", ["60", "80", "100"])
+@pytest.mark.parametrize("asked", [[], ["rl"], ["--all"]])
+def test_the_list_fits_the_terminal(
+    learn: Any, monkeypatch: pytest.MonkeyPatch, lang: str, columns: str, asked: list[str]
+) -> None:
     from groundup.cli.layout import width
 
     monkeypatch.setenv("COLUMNS", columns)
-    assert max(map(width, learn("list", "--lang", lang).stdout.splitlines())) <= int(columns)
+    assert max(map(width, learn("list", *asked, "--lang", lang).stdout.splitlines())) <= int(columns)
 
 
 def test_list_shows_where_you_stand(learn: Any, here: Path) -> None:
     learn("start", "gae")
-    assert row(learn("list").stdout, "rl/gae ") == "started"
+    assert row(learn("list", "--all").stdout, "rl/gae ") == "started"
+    assert "\n          gae (started)\n" in learn("list").stdout
+    assert row(learn("list", "rl").stdout, "gae ").startswith("started ")
 
 
 def test_list_as_data(learn: Any) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import groundup.solutions
 from groundup.cli import doctor, warm
 from groundup.grader.learner.state import State
 
@@ -207,6 +208,27 @@ def test_a_terminal_shows_the_same_colours(warmed: Warmed) -> None:
     assert b"\x1b[32m" in there
     assert b"grading toys/scale ..." in there
     assert comparable(there) == comparable(on_a_terminal(warmed, "grade", "scale", "--seed", "1", LEARN_WARM="0"))
+
+
+# That it gets ready for what is graded
+
+
+@whole
+def test_what_was_graded_last_is_rehearsed_and_nothing_else(warmed: Warmed) -> None:
+    warmed.end()
+    warmed.judge()
+    assert (warmed.asked() or {})["rehearsed"] == ["toys/scale"]
+    solution = Path(groundup.solutions.__path__[0], "rl", "gae.py")
+    assert warmed.there("grade", "gae", "--attempt", str(solution)).returncode == 0
+
+    def are_rehearsed() -> bool:
+        told = warmed.asked() or {}
+        return told.get("rehearsed") == ["rl/gae", "toys/scale"] and not told["busy"]
+
+    assert warmed.soon(are_rehearsed)
+    assert warmed.there("grade", "scale").returncode == 0
+    assert (warmed.asked() or {})["rehearsed"] == ["rl/gae", "toys/scale"]
+    warmed.end()
 
 
 # That edits count

@@ -125,7 +125,8 @@ class Fake:
         self.output = -1
 
     def begin(self, *arguments: Any) -> Any:
-        self.done.append(("begin", arguments[0] if isinstance(arguments[0], list) else arguments[0].id))
+        first, *options = arguments
+        self.done.append(("begin", [first, *options[0]] if isinstance(first, str) else first.id))
         return self
 
     def abandon(self) -> None:

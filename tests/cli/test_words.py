@@ -36,6 +36,8 @@ NOT_THE_LEARNERS = {
     "plugin_commands.py": "for plugins' authors, in English",
     "judging.py": "says nothing itself",
     "warm_judge.py": "says nothing itself",
+    "warm_child.py": "says nothing itself",
+    "watched.py": "says nothing itself",
     "words.py": "the mechanism",
     "chinese.py": "the catalogue",
     "chinese_wordings.py": "the catalogue of what is told by its wording",

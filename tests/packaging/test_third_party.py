@@ -81,7 +81,7 @@ def of_contract_1(environment: Environment, tmp_path: Path) -> Path:
 
 def listed(environment: Environment) -> list[str]:
     """Return the short names of the techniques that ``learn list`` has a line on."""
-    found = environment.learn("list")
+    found = environment.learn("list", "--all")
     assert (found.returncode, found.stderr) == (0, "")
     return [line.split()[0] for line in found.stdout.partition("tracks\n")[2].splitlines() if line.strip()]
 

@@ -1,0 +1,63 @@
+"""Makes a copy of the project with many more techniques: what it weighs when there are 120 of them.
+
+They are built-ins of the copy, as those to come will be: each has the files of one of the techniques there are, in
+turn, under another id, and requires nothing. First come those that the roadmap names and nobody has written, then
+further ones of each track.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from groundup.core.registry import Registry
+from groundup.core.technique import Technique
+
+__all__ = ["COUNT", "generate"]
+
+COUNT = 120  # with those that there are
+ROOT = Path(__file__).parents[1]
+ROOMS = ("core", "plugins", "solutions", "exercises", "quizzes", "grader", "cli")
+MORE_TRACKS = ("peft", "compression", "data", "rl-systems", "planning")  # that the roadmap does not touch
+
+
+def generate(folder: Path, count: int = COUNT) -> Path:
+    """Make the copy, with ``count`` techniques in all; return what PYTHONPATH is to name, to run it."""
+    copy = folder / "groundup"
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    registry = Registry()
+    models = itertools.cycle(sorted(registry.techniques.values(), key=lambda t: t.id))
+    more = count - len(registry.techniques)
+    for identity, model in zip(itertools.islice(_identities(registry), more), models, strict=False):
+        _copied(model, identity, copy)
+    return folder
+
+
+def _identities(registry: Registry) -> Iterator[str]:
+    named = dict.fromkeys(i for r in registry.roadmaps.values() for day in r.days for i in day.techniques)
+    tracks = sorted({i.partition("/")[0] for i in [*named, *registry.techniques]} | {*MORE_TRACKS})
+    further = (f"{track}/further-{n}" for n in itertools.count(1) for track in tracks)
+    return itertools.chain((i for i in named if i not in registry.techniques), further)
+
+
+def _copied(model: Technique, identity: str, copy: Path) -> None:
+    """Write the technique ``identity`` into the copy, with the files of ``model``."""
+    old, new = (i.replace("-", "_") for i in (model.id, identity))
+    folder = copy / "plugins" / new
+    shutil.copytree(copy / "plugins" / old, folder)
+    manifest = (folder / "technique.toml").read_text("utf-8")
+    changed = re.sub(rf'(?m)^id = "{model.id}"$', f'id = "{identity}"', manifest, count=1)
+    changed = re.sub(r"(?ms)^requires = \[.*?\]$", "", changed)  # or some would require each other in a circle
+    (folder / "technique.toml").write_text(changed, "utf-8")
+    for room, suffix in (("solutions", ".py"), ("exercises", ".py"), ("quizzes", ".yaml")):
+        target = (copy / room / new).with_suffix(suffix)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile((copy / room / old).with_suffix(suffix), target)
+    for package in (copy / "plugins" / new, copy / "solutions" / new, copy / "exercises" / new):
+        track = package.parent / "__init__.py"
+        if not track.exists():
+            track.write_text('"""A track."""\n', "utf-8")

@@ -1,0 +1,200 @@
+"""What there is, in short, for commands that only name it: 'learn list', shells that complete, the day to begin with.
+
+It is made from the registry, and kept in the user's cache together with what tells of each file that it was made from:
+while none of them has changed, no plugin has to be imported and no manifest read. Each language has an index of its
+own. While a plugin is broken none is kept: each command loads the plugins, and tells of it.
+
+What a plugin declares has to follow from files: from those of its own package, and from modules that it imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundup.cli.watched import Watched, have_changed
+
+if TYPE_CHECKING:
+    from groundup.core.registry import Registry
+    from groundup.core.reloading import Seen
+
+__all__ = ["DayEntry", "Index", "RoadmapEntry", "TechniqueEntry", "keep_index", "kept_index", "made_index"]
+
+SUFFIX = ".index.json"
+KEPT_SECONDS = 30 * 86400.0  # an index that nobody has used for so long is removed: its environment may be gone
+
+
+@dataclass(frozen=True)
+class TechniqueEntry:
+    """One technique."""
+
+    id: str
+    version: int
+    title: str
+    summary: str
+
+    @property
+    def track(self) -> str:
+        """The family: ``alignment`` of ``alignment/ppo``."""
+        return self.id.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The short name: ``ppo`` of ``alignment/ppo``."""
+        return self.id.partition("/")[2]
+
+
+@dataclass(frozen=True)
+class DayEntry:
+    """One day of a roadmap."""
+
+    name: str
+    title: str
+    techniques: tuple[str, ...]
+    """Ids: also of what is not written yet, or broken."""
+
+
+@dataclass(frozen=True)
+class RoadmapEntry:
+    """One roadmap."""
+
+    id: str
+    title: str
+    days: tuple[DayEntry, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """What there is, its texts in one language."""
+
+    techniques: Mapping[str, TechniqueEntry]
+    """By id, in the order of ids."""
+    roadmaps: Mapping[str, RoadmapEntry]
+    broken: frozenset[str] = frozenset()
+    """Of what days name, the ids of techniques whose plugin is broken."""
+
+    def tracks(self) -> dict[str, list[TechniqueEntry]]:
+        """Return the techniques by their track."""
+        found: dict[str, list[TechniqueEntry]] = {}
+        for technique in self.techniques.values():
+            found.setdefault(technique.track, []).append(technique)
+        return found
+
+    def begins_with(self, roadmap: RoadmapEntry) -> str:
+        """Return the day to begin with: the first that is whole, or else the first of which there is any."""
+        days = [day for day in roadmap.days if day.techniques]
+        whole = [day.name for day in days if all(i in self.techniques for i in day.techniques)]
+        begun = [day.name for day in days if any(i in self.techniques for i in day.techniques)]
+        return next(iter([*whole, *begun]), "day-1")
+
+
+def made_index(registry: Registry, lang: str) -> Index:
+    """Return the index of what the plugins declare, its texts in ``lang``."""
+    from groundup.core.technique import say
+
+    techniques = sorted(registry.techniques.values(), key=lambda t: t.id)
+    roadmaps = registry.roadmaps.values()
+    named = {i for roadmap in roadmaps for day in roadmap.days for i in day.techniques}
+    return Index(
+        {t.id: TechniqueEntry(t.id, t.version, say(t.title, lang), say(t.summary, lang)) for t in techniques},
+        {
+            r.id: RoadmapEntry(
+                r.id, say(r.title, lang), tuple(DayEntry(d.name, say(d.title, lang), d.techniques) for d in r.days)
+            )
+            for r in roadmaps
+        },
+        frozenset(i for i in named if registry.problem_of(i)),
+    )
+
+
+def kept_index(lang: str) -> Index | None:
+    """Return the index that is kept, unless a file that it was made from is another one now."""
+    if (path := _path(lang)) is None:
+        return None
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if have_changed({place: _seen(found) for place, found in data["files"].items()}):
+            return None
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - KEPT_SECONDS / 2:
+                os.utime(path)
+        return _read(data)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or none of ours
+        return None
+
+
+def keep_index(index: Index, registry: Registry, lang: str) -> None:
+    """Keep the index of that registry, unless a plugin is broken, or was edited when its files were read."""
+    path, watched = _path(lang), Watched()
+    if path is None or registry.problems:
+        return
+    watched.add(registry.places(), registry.began)
+    if not watched.fresh:
+        return
+    data = {
+        "files": watched.files,
+        "techniques": [asdict(t) for t in index.techniques.values()],
+        "roadmaps": [asdict(r) for r in index.roadmaps.values()],
+    }
+    with contextlib.suppress(OSError):
+        _write(path, json.dumps(data, ensure_ascii=False))
+        for other in path.parent.glob(f"*{SUFFIX}"):
+            if other.stat().st_mtime < time.time() - KEPT_SECONDS:
+                other.unlink()
+
+
+def _path(lang: str) -> Path | None:
+    """Return where the index is kept, or would be; None where this process or its user has no such place.
+
+    Each environment, path of modules and language has its own.
+    """
+    if not all(place.startswith(("/", "__editable__")) for place in sys.path):
+        return None
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    own = Path(__file__)
+    about = [sys.version, sys.prefix, sys.path, str(own), own.stat().st_mtime_ns, lang]
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    return base / "groundup" / f"{key}{SUFFIX}" if base.is_absolute() else None
+
+
+def _seen(found: Any) -> Seen:
+    return None if found is None else tuple(found)
+
+
+def _read(data: Mapping[str, Any]) -> Index:
+    return Index(
+        {each["id"]: TechniqueEntry(**each) for each in data["techniques"]},
+        {
+            each["id"]: RoadmapEntry(
+                each["id"],
+                each["title"],
+                tuple(DayEntry(d["name"], d["title"], tuple(d["techniques"])) for d in each["days"]),
+            )
+            for each in data["roadmaps"]
+        },
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    import tempfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        os.close(descriptor)
+        Path(temporary).write_text(text, "utf-8")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
