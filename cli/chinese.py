@@ -153,8 +153,11 @@ SENTENCES = {
     "Name a technique, or give --all, not both.": "请指明一项技术，或者给出 --all，不要两者都给。",
     "--attempt goes with one technique, not with --all.": "--attempt 只能用于一项技术，不能与 --all 同用。",
     "No known mistake can be looked for: {problem}": "无法查找已知错误：{problem}",
-    "Name a technique, as in 'learn grade ppo', or give --all.": (
-        "请指明一项技术，例如 'learn grade ppo'，或者给出 --all。"
+    "Name the technique too, as in 'learn grade ppo --attempt {file}'.": (
+        "请同时指明技术，例如 'learn grade ppo --attempt {file}'。"
+    ),
+    "{path} is no attempt here. 'learn grade TECHNIQUE --attempt FILE' grades any file.": (
+        "{path} 不是你工作区里的作答。'learn grade TECHNIQUE --attempt FILE' 可以评判任何文件。"
     ),
     "There is no workspace here. 'learn start {name}' makes one; or give --attempt FILE.": (
         "这里没有工作区。'learn start {name}' 会建一个；也可以用 --attempt FILE 指定文件。"

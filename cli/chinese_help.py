@@ -85,6 +85,7 @@ HELP = {
         "你的代码在独立的进程中运行，参考实现不在其中，并处于本机所能提供的最强隔离之下（见 'learn doctor'）。"
     ),
     "your attempt in the workspace": "工作区里你的作答",
+    "the attempt that you saved last": "你最后保存的作答",
     "any file, without a workspace": "任意文件，不需要工作区",
     "all that you have started": "你已经开始的全部技术",
     "the same cases again": "再用同样的用例",

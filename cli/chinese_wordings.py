@@ -328,7 +328,6 @@ WORDINGS = {
     "{what} of rank {rank}": "rank {rank} 的{what}",
     "what rank {rank} sends {of} (calls, bytes)": "rank {rank} {of}发送的内容（调用，字节数）",
     "once {names} have come": "在 {names} 到来之后",
-    "in a step of different tasks": "在任务各不相同的一步里",
     "in a step that leaves parameters unused": "在有参数没用到的一步里",
     "in a step": "在一步里",
     "a tuple of output and gradients": "由输出和梯度组成的元组",

@@ -8,7 +8,7 @@ import io
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,12 +71,14 @@ def index_for_completion() -> Index:
 
 
 def technique_named(name: str) -> Technique:
-    """Return the technique called ``name``. Raises UnknownName, UsageProblem, PluginProblem.
+    """Return the technique called ``name``, or whose attempt is the file of that name. A day is told from others.
 
-    A day's name is told from others.
+    Raises UnknownName, UsageProblem, PluginProblem.
     """
     from groundup.core.errors import UnknownName, UsageProblem
 
+    if name.endswith(".py"):
+        return _technique_at(Path(name))
     try:
         return registry().technique(name)
     except UnknownName:
@@ -93,6 +95,28 @@ def technique_named(name: str) -> Technique:
         )
     told = tr("{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name)
     raise UsageProblem(told)
+
+
+def _technique_at(path: Path) -> Technique:
+    from groundup.core.errors import UsageProblem
+
+    if workspace := find_workspace():
+        for technique in registry().techniques.values():
+            if workspace.attempt_path(technique).resolve() == path.resolve():
+                return technique
+    other = tr("{path} is no attempt here. 'learn grade TECHNIQUE --attempt FILE' grades any file.", path=path)
+    raise UsageProblem(other)
+
+
+def saved_last(attempts: Mapping[str, Path]) -> str:
+    """Return the technique whose attempt was saved last, of some by name."""
+
+    def saved(name: str) -> int:
+        with contextlib.suppress(OSError):
+            return attempts[name].stat().st_mtime_ns
+        return 0
+
+    return max(attempts, key=saved)
 
 
 def stop_at_a_broken_one(identities: Iterable[str]) -> None:

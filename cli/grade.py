@@ -26,6 +26,7 @@ from groundup.cli.context import (
     open_state,
     print_json,
     registry,
+    saved_last,
     shown,
     technique_named,
 )
@@ -92,6 +93,7 @@ def command(
     does not go, behind the strongest walls that this machine has: 'learn doctor' shows which.
 
     \b
+    learn grade                           the attempt that you saved last
     learn grade ppo                       your attempt in the workspace
     learn grade ppo --attempt my_ppo.py   any file, without a workspace
     learn grade --all                     all that you have started
@@ -107,8 +109,8 @@ def command(
         raise UsageProblem(tr("Name a technique, or give --all, not both."))
     if everything and file:
         raise UsageProblem(tr("--attempt goes with one technique, not with --all."))
-    if not technique and not everything:
-        raise UsageProblem(tr("Name a technique, as in 'learn grade ppo', or give --all."))
+    if file and not technique:
+        raise UsageProblem(tr("Name the technique too, as in 'learn grade ppo --attempt {file}'.", file=file))
     from groundup.grader.process.fork_server import running_server
 
     demand_containment(None, level)
@@ -117,6 +119,9 @@ def command(
         workspace = None if file else find_workspace()
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
+        if not (technique or everything):
+            attempts = {t.id: workspace.attempt_path(t) for t in techniques}  # type: ignore[union-attr]
+            techniques = [registry().techniques[saved_last(attempts)]]
         if everything and workspace:
             codes += [problem.exit_code for problem in broken_attempts(workspace)]
         state = stack.enter_context(open_state(workspace)) if workspace else None

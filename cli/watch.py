@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from groundup.cli.context import (
     language,
     registry,
     roadmap_of,
+    saved_last,
     stop_at_a_broken_one,
     technique_named,
 )
@@ -71,7 +71,7 @@ def command(technique: str | None, lang: str | None) -> None:
     from groundup.cli.screen import Screen
 
     with (
-        Judging(_saved_last(attempts)) as judging,
+        Judging(saved_last(attempts)) as judging,
         Saves(attempts.values()) as saves,
         Screen.of_this_terminal(spoken) as screen,
     ):
@@ -90,7 +90,7 @@ class Watching:
         options: Sequence[str],
     ) -> None:
         self.attempts, self.judging, self.saves, self.screen, self.options = attempts, judging, saves, screen, options
-        self.current = _saved_last(attempts)
+        self.current = saved_last(attempts)
         self.graded: bytes | None = None
         """What the file held when the latest grading began."""
         self.grade: Grade | None = None
@@ -124,7 +124,7 @@ class Watching:
         """Have graded what was saved: the current attempt, or else the one that was saved last."""
         of = {t: path for t, path in self.attempts.items() if path in paths}
         if of:
-            self.go_to(self.current if self.current in of else _saved_last(of))
+            self.go_to(self.current if self.current in of else saved_last(of))
 
     def go_to(self, technique: str) -> None:
         """Have the attempt at the technique of that id graded."""
@@ -258,16 +258,6 @@ def _named(name: str, days: Sequence[str]) -> Technique:
         if name.startswith("day"):
             raise UnknownName("day or technique", name, [*days, *registry().techniques]) from error
         raise
-
-
-def _saved_last(attempts: Mapping[str, Path]) -> str:
-    return max(attempts, key=lambda technique: _saved_at(attempts[technique]))
-
-
-def _saved_at(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        return path.stat().st_mtime_ns
-    return 0
 
 
 def _no_python(content: bytes) -> str | None:

@@ -153,10 +153,27 @@ def test_what_an_attempt_prints_cannot_steer_the_terminal(learn: Any, attempt: P
     assert "\x9b" not in result.stdout
 
 
+def test_a_path_of_an_attempt_is_as_good_as_its_name(learn: Any, attempt: Path, solution: str) -> None:
+    attempt.write_text(solution)
+    for path in (attempt, attempt.relative_to(Path.cwd())):
+        assert learn("grade", str(path)).stdout.startswith("toys/scale  Scaling\n")
+    assert learn("hint", str(attempt), "1").exit_code == 0
+
+
+def test_without_a_name_it_is_what_was_saved_last(learn: Any, attempt: Path, solution: str) -> None:
+    assert learn("start", "gae").exit_code == 0
+    attempt.write_text(solution)
+    os.utime(attempt, (2e9, 2e9))
+    result = learn("grade")
+    assert (result.exit_code, result.stdout.partition("  ")[0]) == (0, "toys/scale")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "Name a technique, as in 'learn grade ppo', or give --all."),
+        ([], "There is no workspace here. 'learn start day-4' makes one."),
+        (["--attempt", "x.py"], "Name the technique too, as in 'learn grade ppo --attempt x.py'."),
+        (["x.py"], "x.py is no attempt here. 'learn grade TECHNIQUE --attempt FILE' grades any file."),
         (["scale", "--all"], "not both"),
         (["--all", "--attempt", "x.py"], "--attempt goes with one technique"),
         (["scael"], "Did you mean 'toys/scale'?"),

@@ -317,7 +317,7 @@ def attempt_with(workspace: Path, toy: Path, product: str) -> None:
         (["read", "day-4"], 2, "这里要的是一项技术。这一天包括 gae。"),
         (["grade", "scale"], 1, "3 条性质中满足了 1 条：得分 33%。"),
         (["grade", "--all"], 1, "这正是 squares 的做法。"),
-        (["grade"], 2, "请指明一项技术，例如 'learn grade ppo'"),
+        (["grade", "--attempt", "x.py"], 2, "请同时指明技术，例如 'learn grade ppo --attempt x.py'"),
         (["grade", "scale", "--seed", "-1"], 2, "'-1' 不是 0 到 "),
         (["grade", "scale", "--attempt", "none.py"], 2, "没有文件 none.py。"),
         (["hint", "scale"], 0, "第 1 条提示，共 3 条。"),
