@@ -26,7 +26,7 @@ from groundup.cli.context import (
     shown,
     stop_at_a_broken_one,
 )
-from groundup.cli.layout import padded, width, wrapped
+from groundup.cli.layout import line_width, padded, width, wrapped
 from groundup.cli.names import called
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from groundup.grader.learner.workspace import Workspace
 
 REFRESH_SECONDS = 0.2
+COLUMN = 14
 FILLER = "\u2060"
 
 
@@ -229,27 +230,39 @@ def _spread(text: str) -> str:
 
 def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, quick: bool) -> None:
     click.echo()
-    names = [say(f.name, lang) for f in runs[0].outcome.figures]
-    whose = [_named(r.contestant, lang) for r in runs]
-    click.echo(" " * 50 + "".join(" " * (14 - width(name)) + name for name in whose))
-    for number, name in enumerate(names):
-        values = [r.outcome.figures[number] for r in runs]
-        columns = "".join(f"{_number(v.value):>14}" for v in values)
-        click.echo(f"  {padded(name, 48)}{columns}  {values[0].unit}".rstrip())
+    figures = [[run.outcome.figures[n] for run in runs] for n in range(len(runs[0].outcome.figures))]
+    room = line_width() - 2 - COLUMN * len(runs) - max((2 + width(f.unit) for f, *_ in figures), default=0)
+    room = min(room, 48)
+    beside = room >= 30
+    if beside:
+        click.echo(" " * (room + 2) + "".join(_right(_named(run.contestant, lang)) for run in runs))
+    for values in figures:
+        name = say(values[0].name, lang)
+        if beside and width(name) <= room:
+            columns = "".join(_right(_number(value.value)) for value in values)
+            click.echo(f"  {padded(name, room)}{columns}  {values[0].unit}".rstrip())
+        else:
+            click.echo(wrapped(name, first="  "))
+            whose = [f"{_named(r.contestant, lang)} {_number(v.value)}" for r, v in zip(runs, values, strict=True)]
+            click.echo(wrapped(tr(", ").join(whose) + f" {values[0].unit}".rstrip(), first="      "))
         for text in values[0].beside(lang):
-            click.echo(f"      {text}")
+            click.echo(wrapped(text, first="      "))
     for run in runs:
         if run.outcome.mark and not quick:
             reached, missed = "✓ " + tr("reached"), "✗ " + tr("missed")
             reached_it = run.outcome.mark.reached
             mark = click.style(reached, fg="green") if reached_it else click.style(missed, fg="red")
             head = tr("{contestant}: {mark}", contestant=_named(run.contestant, lang), mark=mark)
-            click.echo(f"\n  {head}  {say(run.outcome.mark.says, lang)}")
+            click.echo("\n" + wrapped(f"{head}  {say(run.outcome.mark.says, lang)}", first="  "))
     if quick:
-        click.echo("\n  " + tr("A quick run: it shows that the loop runs, not what it reaches."))
+        click.echo("\n" + wrapped(tr("A quick run: it shows that the loop runs, not what it reaches."), first="  "))
     click.echo("\n  " + tr("Picture: {path}", path=shown(path)))
     if runs[0].contestant == "yours":
         click.echo("  " + tr("Next: {command}", command=f"{called()} status"))
+
+
+def _right(text: str) -> str:
+    return " " * (COLUMN - width(text)) + text
 
 
 def _tell_of_the_font() -> None:
