@@ -31,8 +31,7 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, further: 
     """
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}")
     click.echo(verdict.attempt.path)
-    digest, room = verdict.attempt.sha256, line_width() - len("sha256 ...")
-    click.echo(f"sha256 {digest if len(digest) <= room + 3 else digest[:room] + '...'}\n")
+    click.echo(f"sha256 {verdict.attempt.sha256}\n")
     if verdict.problem:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":

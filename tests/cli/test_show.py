@@ -275,8 +275,8 @@ def test_a_standing_is_told_in_a_few_words(
 
     given = a_verdict().given_at
     row = Standing(score, outcome, given, 3, version, passed_version)
-    assert click.unstyle(standing(TECHNIQUE, row, started=True)) == says
+    assert click.unstyle(standing(TECHNIQUE.version, row, started=True)) == says
 
 
 def test_what_was_never_graded_is_started_or_nothing() -> None:
-    assert (standing(TECHNIQUE, None, True), standing(TECHNIQUE, None, False)) == ("started", "")
+    assert (standing(TECHNIQUE.version, None, True), standing(TECHNIQUE.version, None, False)) == ("started", "")
