@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import hypothesis
+from hypothesis import core
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.internal.conjecture import providers
+from hypothesis.reporting import with_reporter
 from hypothesis.strategies import DataObject
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "is_hypothesis_test",
     "reproducible",
     "set_key",
+    "unreported",
     "with_body",
 ]
 
@@ -101,6 +104,33 @@ class KeptCases(InMemoryExampleDatabase):
     def kept(self) -> dict[bytes, set[bytes]]:
         """Return what a later grading should try first: the smallest failing case of each property."""
         return {key: set(values) for key, values in self.data.items() if values and not key.endswith(SECONDARY)}
+
+
+@contextmanager
+def unreported() -> Iterator[None]:
+    """Have hypothesis report no failing case inside the block, nor make the text of one.
+
+    Tensors make that take longer than all else together, and the judge has a text of its own.
+    """
+    names = [name for name in ("RepresentationPrinter", "repr_call") if hasattr(core, name)]
+    made = {name: getattr(core, name) for name in names}
+    for name in names:
+        setattr(core, name, lambda *_args, **_kwargs: _Nothing())
+    try:
+        with with_reporter(lambda _: None):
+            yield
+    finally:
+        for name, value in made.items():
+            setattr(core, name, value)
+
+
+class _Nothing(str):
+    """An empty text, and a printer that prints nothing."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Callable[..., _Nothing]:
+        return lambda *_args, **_kwargs: self
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import textwrap
 import tomllib
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -121,11 +123,10 @@ def _read(kind: str, number: int, table: dict[str, object], path: Path) -> Edit:
 
 
 def _replaced(source: str, within: str, old: str, new: str, who: str) -> str:
-    tree = ast.parse(source)
-    function = _find(tree, within)
-    if function is None:
+    places = _places(source, within)
+    if places is None:
         raise EditProblem(f"{who}: the solution has no {within!r}")
-    matches = _matches(function, old, who)
+    matches = _matches(places, old, who)
     if len(matches) != 1:
         raise EditProblem(f"{who}: {old!r} is found {len(matches)} times in {within!r}, expected once")
     first, last = matches[0]
@@ -142,6 +143,34 @@ def _replaced(source: str, within: str, old: str, new: str, who: str) -> str:
     return (source.encode()[:begin] + inserted.encode() + source.encode()[end:]).decode()
 
 
+Span = tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """What an edit may match in a function: its expressions by their shape, and its blocks, each statement's shape."""
+
+    expressions: dict[str, list[ast.expr]]
+    blocks: list[list[tuple[ast.stmt, str]]]
+
+
+@functools.lru_cache(maxsize=64)
+def _places(source: str, within: str) -> _Places | None:
+    """Return what is in a function or class of the solution, None where there is none of that name."""
+    function = _find(ast.parse(source), within)
+    if function is None:
+        return None
+    expressions: dict[str, list[ast.expr]] = {}
+    blocks = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.expr):
+            expressions.setdefault(ast.dump(node), []).append(node)
+        for body in (getattr(node, block, None) for block in ("body", "orelse", "finalbody")):
+            if isinstance(body, list):
+                blocks.append([(statement, ast.dump(statement)) for statement in body])
+    return _Places(expressions, blocks)
+
+
 def _find(tree: ast.AST, qualified: str) -> ast.AST | None:
     node: ast.AST | None = tree
     for part in qualified.split("."):
@@ -151,7 +180,7 @@ def _find(tree: ast.AST, qualified: str) -> ast.AST | None:
     return node
 
 
-def _matches(function: ast.AST, old: str, who: str) -> list[tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]]:
+def _matches(places: _Places, old: str, who: str) -> list[Span]:
     try:
         wanted = ast.parse(textwrap.dedent(old).strip()).body
     except SyntaxError as error:
@@ -159,15 +188,12 @@ def _matches(function: ast.AST, old: str, who: str) -> list[tuple[ast.expr | ast
     if not wanted:
         raise EditProblem(f"{who}: {old!r} holds no code")
     if len(wanted) == 1 and isinstance(wanted[0], ast.Expr):
-        shape = ast.dump(wanted[0].value)
-        return [(n, n) for n in ast.walk(function) if isinstance(n, ast.expr) and ast.dump(n) == shape]
+        return [(node, node) for node in places.expressions.get(ast.dump(wanted[0].value), ())]
     shapes = [ast.dump(statement) for statement in wanted]
-    found: list[tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]] = []
-    for node in ast.walk(function):
-        for body in (getattr(node, block, None) for block in ("body", "orelse", "finalbody")):
-            if isinstance(body, list):
-                for at in range(len(body) - len(shapes) + 1):
-                    run = body[at : at + len(shapes)]
-                    if [ast.dump(statement) for statement in run] == shapes:
-                        found.append((run[0], run[-1]))
+    found: list[Span] = []
+    for block in places.blocks:
+        for at in range(len(block) - len(shapes) + 1):
+            run = block[at : at + len(shapes)]
+            if [shape for _, shape in run] == shapes:
+                found.append((run[0][0], run[-1][0]))
     return found

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis.reporting import with_reporter
 
 from groundup.core.errors import PluginProblem
 from groundup.core.interfaces.code_runner import CodeRunner
-from groundup.core.testing.hypothesis_internals import KeptCases, reproducible
+from groundup.core.testing.hypothesis_internals import KeptCases, reproducible, unreported
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.pytest_plugin import properties_module
 from groundup.core.testing.ranks import as_impl
@@ -101,7 +100,7 @@ class PropertyRun:
             str(files.properties), "-c", str(INI), "--rootdir", str(files.folder), "--noconftest",
             "--import-mode=importlib", *(f"-pno:{name}" for name in PLUGINS_OFF),
         ]  # fmt: skip
-        with isolated_pytest(), warnings.catch_warnings(), with_reporter(lambda _: None):
+        with isolated_pytest(), warnings.catch_warnings(), unreported():
             warnings.simplefilter("ignore")
             code = pytest.main(arguments, plugins=[self])
         if self._interrupted:
