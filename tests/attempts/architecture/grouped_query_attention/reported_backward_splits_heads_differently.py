@@ -1,6 +1,6 @@
 # XunhaoLai/native-sparse-attention-triton#27: forward and backward split the query heads by different counts, so the
 # gradient of a key/value head was summed over other query heads than those that read it.
-# named: nothing
+# named: gradients-go-to-another-group
 import torch
 from groundup.core.interfaces.attention import Attention
 

@@ -1,6 +1,6 @@
 # PSAL-POSTECH/ONNXim#34: the key/value head was the query head over the number of key/value heads, not over the group's
 # size: with as many of both every query read head 0, with large groups the place was out of range.
-# named: nothing
+# named: divided-by-the-number-of-groups
 import torch
 from groundup.core.interfaces.attention import Attention
 

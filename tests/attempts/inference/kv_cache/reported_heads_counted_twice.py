@@ -1,5 +1,5 @@
 # jranaraki/vllm-fit#2: the bytes of a token were the heads times the width of all heads: the heads went in twice.
-# named: nothing
+# named: heads-counted-twice
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 

@@ -1,5 +1,5 @@
 # huggingface/candle#3035: room was looked for by what the cache held already, without the tokens that were coming.
-# named: nothing
+# named: room-looked-for-without-the-new
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 

@@ -1,6 +1,6 @@
 # fla-org/flash-linear-attention#747: one counter of tokens served all layers; the first moved it, and those behind took
 # the moved one for the length that they had before.
-# named: nothing
+# named: first-layer-counts-for-all
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 

@@ -1,6 +1,6 @@
 # Wenyueh/MinivLLM#84: a block that was taken kept a reference count of 0, so that freeing brought it to -1 and it was
 # never given back.
-# named: nothing
+# named: new-blocks-have-no-owner
 from dataclasses import dataclass, field
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
