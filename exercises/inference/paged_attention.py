@@ -81,10 +81,10 @@ class PagedKVCache(KVCacheManager):
         # before tokens start to stop - 1 are written, and ``missing``, the entries that the table lacks for them. Raise
         # CacheFullError when fewer blocks are free than that. With no tokens, both are empty.
         raise NotImplementedError("hole 2/7: the blocks that this will take")
-        # HOLE 3/7: a copy of each ``shared`` block, to write to; put the copy in the entry, with keys and values of
-        # every layer, and let the original have one reference less. ``self._allocate_block()`` returns the id of a free
-        # block, which has one reference from then on.
-        raise NotImplementedError("hole 3/7: a copy of each ``shared`` block, to write to")
+        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of every layer,
+        # and let the original have one reference less. ``self._allocate_block()`` returns the id of a free block, which
+        # has one reference from then on.
+        raise NotImplementedError("hole 3/7: copies to write to")
         block_table.extend(self._allocate_block() for _ in missing)
         # HOLE 4/7: tokens into the blocks; position p is written at p % B of the block that the table lists at p // B.
         # Of ``seq_lens`` only this layer's entry grows.
