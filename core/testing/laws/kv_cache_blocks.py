@@ -20,12 +20,13 @@ __all__ = ["Blocks", "Told", "canonical"]
 def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return what a cache answered with its blocks numbered in the order in which tables first show them.
 
-    By this the diagnosis compares an attempt with known mistakes, which may take other blocks.
+    By this the diagnosis compares an attempt with known mistakes, which may take other blocks, and may take those that
+    were given back in another order: after a sequence is freed they are numbered anew.
     """
     names: dict[int, int] = {}
     told: list[tuple[str, Any]] = []
     for method, answer in trace:
-        if method == "" and answer == "constructed":
+        if method == "free" or (method == "" and answer == "constructed"):
             names = {}
         if method == "block_table" and isinstance(answer, list):
             answer = [names.setdefault(block, len(names)) for block in answer]

@@ -1,6 +1,6 @@
 # inference-sim/inference-sim#200: blocks were taken one by one, and those that had been taken when none was left stayed
 # out of the pool, though nobody owned them.
-# named: takes-blocks-before-it-knows
+# named: blocks-lost-when-there-are-too-few takes-blocks-before-it-knows
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 
