@@ -51,6 +51,17 @@ class PagedKVCache(KVCacheManager):
         self.block_tables[sequence], self.seq_lens[sequence] = [], [0] * len(self.layers)
         return 0
 
+    def fork(self, parent: int, child: int) -> None:
+        """Open ``child`` with all that ``parent`` holds, layer by layer. It takes no block, and copies no numbers.
+
+        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is.
+        """
+        block_table = self.block_tables[parent]  # first: with no parent to share with, no child is to be opened either
+        self.begin(child)
+        # HOLE 1/7: a second table for the same blocks; give the child a table and ``seq_lens`` of its own, equal to
+        # the parent's, and each of the blocks one reference more.
+        raise NotImplementedError("hole 1/7: a second table for the same blocks")
+
     def append(self, sequence: int, layer: int, key: Float[Tensor, "G T D"], value: Float[Tensor, "G T D"]) -> None:
         """Write T tokens behind those that the layer holds, and count them there. T may be 0.
 
@@ -66,17 +77,18 @@ class PagedKVCache(KVCacheManager):
         block_table, start = self.block_tables[sequence], self.seq_lens[sequence][layer]
         self._check(layer, key, value)
         stop = start + key.shape[1]
-        # HOLE 1/7: the blocks that this will take; set ``shared``, the entries of the table whose blocks must be copied
+        # HOLE 2/7: the blocks that this will take; set ``shared``, the entries of the table whose blocks must be copied
         # before tokens start to stop - 1 are written, and ``missing``, the entries that the table lacks for them. Raise
         # CacheFullError when fewer blocks are free than that. With no tokens, both are empty.
-        raise NotImplementedError("hole 1/7: the blocks that this will take")
-        # HOLE 2/7: blocks of its own to write to; put a copy of each ``shared`` block in its entry, keys and values of
-        # every layer, and let the original have one reference less. Then lengthen the table for what is ``missing``.
-        # ``self._allocate_block()`` returns the id of a free block, which has one reference from then on.
-        raise NotImplementedError("hole 2/7: blocks of its own to write to")
-        # HOLE 3/7: tokens into the blocks; position p is written at p % B of the block that the table lists at p // B.
+        raise NotImplementedError("hole 2/7: the blocks that this will take")
+        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of every layer,
+        # and let the original have one reference less. ``self._allocate_block()`` returns the id of a free block, which
+        # has one reference from then on.
+        raise NotImplementedError("hole 3/7: copies to write to")
+        block_table.extend(self._allocate_block() for _ in missing)
+        # HOLE 4/7: tokens into the blocks; position p is written at p % B of the block that the table lists at p // B.
         # Of ``seq_lens`` only this layer's entry grows.
-        raise NotImplementedError("hole 3/7: tokens into the blocks")
+        raise NotImplementedError("hole 4/7: tokens into the blocks")
 
     def read(self, sequence: int, layer: int) -> tuple[Float[Tensor, "G S D"], Float[Tensor, "G S D"]]:
         """Return the layer's keys and its values, oldest token first: exactly the S tokens that it was given.
@@ -84,24 +96,11 @@ class PagedKVCache(KVCacheManager):
         Raises KeyError when ``sequence`` is not open.
         """
         block_table = torch.tensor(self.block_tables[sequence], dtype=torch.long)
-        # HOLE 4/7: from blocks to one piece; set ``key`` and ``value``, both (G, S, D). Rows ``block_table`` of a
+        # HOLE 5/7: from blocks to one piece; set ``key`` and ``value``, both (G, S, D). Rows ``block_table`` of a
         # layer's tensor are (blocks, G, B, D): bring blocks and offsets together, heads first, and cut behind the last
         # token of this layer.
-        raise NotImplementedError("hole 4/7: from blocks to one piece")
+        raise NotImplementedError("hole 5/7: from blocks to one piece")
         return key, value
-
-    def fork(self, parent: int, child: int) -> None:
-        """Open ``child`` with all that ``parent`` holds, layer by layer. It takes no block, and copies no numbers.
-
-        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is.
-        """
-        block_table = self.block_tables[
-            parent
-        ]  # first: with no parent to share with, the child is not to be opened either
-        self.begin(child)
-        # HOLE 5/7: a second table for the same blocks; give the child a table and ``seq_lens`` of its own, equal to
-        # the parent's, and each of the blocks one reference more.
-        raise NotImplementedError("hole 5/7: a second table for the same blocks")
 
     def free(self, sequence: int, tokens: Sequence[int] = ()) -> None:
         """Close ``sequence``; its blocks are free unless others list them. Raises KeyError when it is not open."""

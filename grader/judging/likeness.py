@@ -18,8 +18,16 @@ __all__ = ["Leaf", "Leaves", "agreement", "distance", "leaves"]
 def distance(one: Any, other: Any, coarse: float = 0.0) -> float:
     """Return how far two plain values are apart, relative to their size; infinity where their form differs.
 
-    Tensors of less than float64 that are closer than ``coarse`` are not apart at all.
+    Tensors of less than float64 that are closer than ``coarse`` are not apart at all. Of two traces one may go on where
+    the other's property has already failed: what both saw is compared.
     """
+    if type(one) is type(other) is list and len(one) != len(other):
+        pairs = zip(one, other, strict=False)
+        return max((_distance(a, b, coarse) for a, b in pairs), default=math.inf)
+    return _distance(one, other, coarse)
+
+
+def _distance(one: Any, other: Any, coarse: float) -> float:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         same = one.requires_grad == other.requires_grad
         apart = _tensor_distance(one.detach(), other.detach()) if same else math.inf
@@ -29,15 +37,15 @@ def distance(one: Any, other: Any, coarse: float = 0.0) -> float:
     if type(one) is not type(other):
         return math.inf
     if type(one) in (list, tuple):
-        pairs = list(zip(one, other, strict=False))
-        # One trace may go on where the other's property has already failed: what both saw is compared.
-        return max((distance(a, b, coarse) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
+        if len(one) != len(other):
+            return math.inf
+        return max((_distance(a, b, coarse) for a, b in zip(one, other, strict=True)), default=0.0)
     if type(one) is dict:
         if one.keys() != other.keys():
             return math.inf
-        return max((distance(v, other[k], coarse) for k, v in one.items()), default=0.0)
+        return max((_distance(v, other[k], coarse) for k, v in one.items()), default=0.0)
     if is_plain(type(one)):
-        return max((distance(getattr(one, f), getattr(other, f), coarse) for f in field_names(type(one))), default=0.0)
+        return max((_distance(getattr(one, f), getattr(other, f), coarse) for f in field_names(type(one))), default=0.0)
     return 0.0 if one is other or one == other else math.inf
 
 

@@ -55,6 +55,7 @@ class GroupedQueryAttention(Attention):
 
         # HOLE 2/4: who sees whom; set ``mask``, boolean, True where a query may attend to a key, of a shape that
         # broadcasts to (B, G, H/G, Q, K). ``attn_mask`` and causality both have a say.
+        # EMPTY: mask = torch.ones(q_len, kv_len, dtype=torch.bool, device=query.device)
         mask = torch.ones(q_len, kv_len, dtype=torch.bool, device=query.device)
         if causal:
             mask = mask.tril(kv_len - q_len)  # bottom-right: one query against a full cache sees all of it
@@ -65,6 +66,7 @@ class GroupedQueryAttention(Attention):
         # HOLE 3/4: scores, weights, the mix; set ``attn_output``, (B, G, H/G * Q, E), its rows as in ``grouped``. The
         # softmax of the scores over the keys that are seen weighs the values. Where a query sees nothing the result is
         # 0, and so is every gradient: no NaN.
+        # EMPTY: attn_output = (mask.to(value) @ value[:, :, None]).sum(2).repeat(1, 1, n_rep, 1) * grouped[..., :1]
         scores = (grouped @ key.mT * head_dim**-0.5).reshape(batch, num_kv_heads, n_rep, q_len, kv_len)  # copies no key
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)  # not -inf: a row of those is NaN
         attn_weights = torch.softmax(scores, dim=-1).masked_fill(~mask, 0.0)  # a row that sees nothing was uniform
@@ -85,6 +87,7 @@ class GroupedQueryAttention(Attention):
         # HOLE 4/4: the mean of each group's heads; set ``pooled``, (G*D, M). Heads are averaged with heads: row d of
         # one with row d of the others. Raise ValueError when ``num_kv_heads`` does not divide ``num_heads``, or
         # ``num_heads`` the rows.
+        # EMPTY: pooled = weight[: rows // num_heads * num_kv_heads]
         if num_heads % num_kv_heads:
             raise ValueError(f"{num_heads} heads cannot be pooled to {num_kv_heads}: no multiple of it")
         if rows % num_heads:

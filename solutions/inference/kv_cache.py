@@ -69,6 +69,7 @@ class KVCache(KVCacheManager):
         # HOLE 2/5: new tokens into the slot, in place; the first goes right behind the last that this layer holds, in
         # ``keys`` and in ``values``, and of ``seq_lens`` only this layer's entry grows. Raise CacheFullError before
         # anything is written.
+        # EMPTY: self.seq_lens[sequence][layer] += key.shape[1]
         start = self.seq_lens[sequence][layer]
         stop = start + key.shape[1]
         if stop > self.max_seq_len:
@@ -88,6 +89,7 @@ class KVCache(KVCacheManager):
         slot = self.slot[sequence]
         # HOLE 3/5: what has been filled; set ``key`` and ``value``, both (G, S, D), to this layer's part of the slot.
         # A view costs nothing; a copy would cost the whole past again at each step.
+        # EMPTY: key, value = self.keys[layer][slot], self.values[layer][slot]
         seq_len = self.seq_lens[sequence][layer]
         key = self.keys[layer][slot, :, :seq_len]
         value = self.values[layer][slot, :, :seq_len]
@@ -104,6 +106,7 @@ class KVCache(KVCacheManager):
         target = self.slot[child]
         # HOLE 4/5: a copy of the parent; ``source`` and ``target`` are the two slots. Copy keys and values of every
         # layer as far as they are filled, and give the child ``seq_lens`` of its own.
+        # EMPTY: pass
         for layer, seq_len in enumerate(self.seq_lens[parent]):
             self.keys[layer][target, :, :seq_len] = self.keys[layer][source, :, :seq_len]
             self.values[layer][target, :, :seq_len] = self.values[layer][source, :, :seq_len]
@@ -120,6 +123,7 @@ class KVCache(KVCacheManager):
         # HOLE 5/5: three sums of bytes; set ``used``, ``reserved`` and ``total``. A token costs a layer G * D numbers
         # for its key and as many for its value, ``dtype.itemsize`` bytes each; G, D and S differ from layer to layer.
         # ``used`` counts the tokens that layers hold, ``reserved`` the room in owned slots, ``total`` in all slots.
+        # EMPTY: used = reserved = total = sum(map(sum, self.seq_lens.values()))
         token_bytes = [2 * num_kv_heads * head_dim * self.dtype.itemsize for num_kv_heads, head_dim in self.layers]
         used = sum(size * n for lens in self.seq_lens.values() for size, n in zip(token_bytes, lens, strict=True))
         reserved = len(self.slot) * self.max_seq_len * sum(token_bytes)

@@ -51,6 +51,20 @@ class PagedKVCache(KVCacheManager):
         self.block_tables[sequence], self.seq_lens[sequence] = [], [0] * len(self.layers)
         return 0
 
+    def fork(self, parent: int, child: int) -> None:
+        """Open ``child`` with all that ``parent`` holds, layer by layer. It takes no block, and copies no numbers.
+
+        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is.
+        """
+        block_table = self.block_tables[parent]  # first: with no parent to share with, no child is to be opened either
+        self.begin(child)
+        # HOLE 1/7: a second table for the same blocks; give the child a table and ``seq_lens`` of its own, equal to
+        # the parent's, and each of the blocks one reference more.
+        self.block_tables[child], self.seq_lens[child] = list(block_table), list(self.seq_lens[parent])
+        for block_id in block_table:
+            self.ref_count[block_id] += 1
+        # END HOLE
+
     def append(self, sequence: int, layer: int, key: Float[Tensor, "G T D"], value: Float[Tensor, "G T D"]) -> None:
         """Write T tokens behind those that the layer holds, and count them there. T may be 0.
 
@@ -66,9 +80,10 @@ class PagedKVCache(KVCacheManager):
         block_table, start = self.block_tables[sequence], self.seq_lens[sequence][layer]
         self._check(layer, key, value)
         stop = start + key.shape[1]
-        # HOLE 1/7: the blocks that this will take; set ``shared``, the entries of the table whose blocks must be copied
+        # HOLE 2/7: the blocks that this will take; set ``shared``, the entries of the table whose blocks must be copied
         # before tokens start to stop - 1 are written, and ``missing``, the entries that the table lacks for them. Raise
         # CacheFullError when fewer blocks are free than that. With no tokens, both are empty.
+        # EMPTY: shared, missing = [], range(len(block_table), stop)
         touched = sorted({position // self.block_size for position in range(start, stop)})
         shared = [entry for entry in touched if entry < len(block_table) and self.ref_count[block_table[entry]] > 1]
         missing = [entry for entry in touched if entry >= len(block_table)]
@@ -76,19 +91,21 @@ class PagedKVCache(KVCacheManager):
             needs = f"{len(shared)} blocks to copy and {len(missing)} new ones"
             raise CacheFullError(f"sequence {sequence} needs {needs}, {len(self.free_block_ids)} are free")
         # END HOLE
-        # HOLE 2/7: blocks of its own to write to; put a copy of each ``shared`` block in its entry, keys and values of
-        # every layer, and let the original have one reference less. Then lengthen the table for what is ``missing``.
-        # ``self._allocate_block()`` returns the id of a free block, which has one reference from then on.
+        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of every layer,
+        # and let the original have one reference less. ``self._allocate_block()`` returns the id of a free block, which
+        # has one reference from then on.
+        # EMPTY: pass
         for entry in shared:
             original, copy = block_table[entry], self._allocate_block()
             for memory in (*self.keys, *self.values):
                 memory[copy] = memory[original]
             block_table[entry] = copy
             self.ref_count[original] -= 1
-        block_table.extend(self._allocate_block() for _ in missing)
         # END HOLE
-        # HOLE 3/7: tokens into the blocks; position p is written at p % B of the block that the table lists at p // B.
+        block_table.extend(self._allocate_block() for _ in missing)
+        # HOLE 4/7: tokens into the blocks; position p is written at p % B of the block that the table lists at p // B.
         # Of ``seq_lens`` only this layer's entry grows.
+        # EMPTY: self.seq_lens[sequence][layer] = stop
         positions = torch.arange(start, stop)
         block_ids = torch.tensor(block_table, dtype=torch.long)[positions // self.block_size]  # (T,)
         offsets = positions % self.block_size
@@ -103,36 +120,22 @@ class PagedKVCache(KVCacheManager):
         Raises KeyError when ``sequence`` is not open.
         """
         block_table = torch.tensor(self.block_tables[sequence], dtype=torch.long)
-        # HOLE 4/7: from blocks to one piece; set ``key`` and ``value``, both (G, S, D). Rows ``block_table`` of a
+        # HOLE 5/7: from blocks to one piece; set ``key`` and ``value``, both (G, S, D). Rows ``block_table`` of a
         # layer's tensor are (blocks, G, B, D): bring blocks and offsets together, heads first, and cut behind the last
         # token of this layer.
+        # EMPTY: key, value = self.keys[layer][block_table[:1]].sum(0), self.values[layer][block_table[:1]].sum(0)
         seq_len = self.seq_lens[sequence][layer]
         key = self.keys[layer][block_table].transpose(0, 1).flatten(1, 2)[:, :seq_len]  # a kernel needs no such copy
         value = self.values[layer][block_table].transpose(0, 1).flatten(1, 2)[:, :seq_len]
         # END HOLE
         return key, value
 
-    def fork(self, parent: int, child: int) -> None:
-        """Open ``child`` with all that ``parent`` holds, layer by layer. It takes no block, and copies no numbers.
-
-        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is.
-        """
-        block_table = self.block_tables[
-            parent
-        ]  # first: with no parent to share with, the child is not to be opened either
-        self.begin(child)
-        # HOLE 5/7: a second table for the same blocks; give the child a table and ``seq_lens`` of its own, equal to
-        # the parent's, and each of the blocks one reference more.
-        self.block_tables[child], self.seq_lens[child] = list(block_table), list(self.seq_lens[parent])
-        for block_id in block_table:
-            self.ref_count[block_id] += 1
-        # END HOLE
-
     def free(self, sequence: int, tokens: Sequence[int] = ()) -> None:
         """Close ``sequence``; its blocks are free unless others list them. Raises KeyError when it is not open."""
         block_table = self.block_tables.pop(sequence)
         del self.seq_lens[sequence]
         # HOLE 6/7: blocks given back; each of the table's has one reference less, and is free when it was the last.
+        # EMPTY: pass
         for block_id in block_table:
             self.ref_count[block_id] -= 1
             if self.ref_count[block_id] == 0:
@@ -143,6 +146,7 @@ class PagedKVCache(KVCacheManager):
         """Return bytes: ``used`` by tokens, shared ones once; ``reserved``, blocks that tables list; ``total``, all."""
         # HOLE 7/7: three sums of bytes; set ``used``, ``reserved`` and ``total``. A token costs a layer 2 * G * D
         # numbers of ``dtype.itemsize`` bytes. A block costs B tokens of every layer, however few it holds.
+        # EMPTY: used = reserved = total = 0
         token_bytes = [2 * num_kv_heads * head_dim * self.dtype.itemsize for num_kv_heads, head_dim in self.layers]
         filled = {  # sequences that share a block have filled it equally far, or one of them would have copied it
             (block_id, layer): min(max(seq_len - entry * self.block_size, 0), self.block_size)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,15 +165,50 @@ class Watched(ABC):
         """Check all that the cache tells. A technique whose cache tells more checks that, too."""
         self.check_unchanged()
 
-    def check_room(self, sequence: int, layer: int) -> None:
-        """Check that exactly as many tokens fit as there is room for, and that one too many changes nothing."""
+    def check_begins(self, *places: tuple[int, int]) -> None:
+        """Check that what is read back begins with the tokens appended, however many of them, or more, it is."""
+        for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
+            expected = self.tensors(layer, self.held[sequence][layer])
+            if isinstance(got, tuple) and all(isinstance(t, Tensor) and t.dim() == 3 for t in got):
+                stop = min(tensor.shape[1] for tensor in (*got, expected[0]))
+                got, expected = (tuple(tensor[:, :stop] for tensor in pair) for pair in (got, expected))
+            self.check_read(sequence, layer, got, expected)
+
+    def told(self) -> dict[str, Any]:
+        """Return what the cache tells of itself now, each under its name: what it holds, and the count of bytes."""
+        told: dict[str, Any] = {}
+        places = list(itertools.product(self.held, self.layers))
+        for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
+            parts = got if isinstance(got, tuple) else (got,)
+            for name, part in zip(("key", "value"), parts, strict=False):
+                kept = part.detach().clone() if isinstance(part, Tensor) else part  # it may be a view of the memory
+                told[f"the {name} tensor of read({sequence}, {layer})"] = kept
+        usage = self.cache.usage()
+        return told | {"the usage": {name: usage.get(name) for name in ("used", "reserved", "total")}}
+
+    @contextmanager
+    def refused(self, *types: type[Exception], what: str) -> Iterator[None]:
+        """Check that one of ``types`` is raised inside the block, and that the cache tells what it told before."""
+        before = self.told()
+        with rejects(*types, what=what):
+            yield
+        after = self.told()
+        for name, was in before.items():
+            assert_equal(after.get(name), was, what=f"after {what}, {name}")
+
+    def check_room(self, sequence: int, layer: int, *, full: bool = False) -> None:
+        """Check that exactly as many tokens fit as there is room for, and that one too many changes nothing.
+
+        ``full``: after all the room has been filled.
+        """
         room = next(count for count in itertools.count() if not self.fits(sequence, layer, count + 1))
-        with rejects(CacheFullError, what=f"appending {room + 1} tokens where {room} fit"):
+        if full:
+            self.append(sequence, layer, room)
+            room = 0
+        with self.refused(CacheFullError, what=f"appending {room + 1} tokens where {room} fit"):
             self.cache.append(sequence, layer, *self.tensors(layer, self.next(room + 1)))
             self.cache.read(sequence, layer)  # reached by mistake only: what was kept instead tells which mistake it is
-        self.check_unchanged()
         self.append(sequence, layer, room)
-        self.check_unchanged()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ __all__ = [
     "test_prefill_then_decode_equals_one_append",
     "test_sequences_do_not_mix",
     "test_two_caches_share_nothing",
+    "test_what_is_read_begins_with_the_first_token",
 ]
 
 
@@ -46,6 +48,30 @@ def test_prefill_then_decode_equals_one_append(setting: Setting) -> Property:
             for layer in watched.layers:
                 watched.append(9, layer, part, layout)
         watched.check_all()
+
+    return holds
+
+
+@law(
+    "What is read back begins with the first token appended, and goes on in their order, layer by layer.",
+    zh="每一层读回来的内容都从最先写入的词元开始，并保持写入的先后顺序。",
+)
+def test_what_is_read_begins_with_the_first_token(setting: Setting) -> Property:
+    @given(
+        shape=st.sampled_from(setting.layered),
+        parts=st.sampled_from([(3, 1), (1, 2, 1), (2, 0, 2), (1, 1, 3)]),
+        layer_by_layer=st.booleans(),
+        layout=st.sampled_from(LAYOUTS),
+    )
+    def holds(impl: Any, shape: Any, parts: Sequence[int], layer_by_layer: bool, layout: str) -> None:
+        watched = setting.watch(impl, setting.room(shape, sum(parts), 2))
+        watched.begin(9)
+        watched.begin(3)
+        appends = [(part, layer) for part in parts for layer in watched.layers]
+        for part, layer in sorted(appends, key=lambda append: append[1]) if layer_by_layer else appends:
+            watched.append(9, layer, part, layout)
+            watched.append(3, layer, part, layout)
+        watched.check_begins(*itertools.product((9, 3), watched.layers))
 
     return holds
 
@@ -234,8 +260,10 @@ def test_two_caches_share_nothing(setting: Setting) -> Property:
             watched.begin(9)
             watched.forward(9, count)
         for watched in (one, other):
-            watched.check_unchanged()
+            watched.check_all()
+        before = other.told()
         one.free(9)
-        other.check_unchanged()
+        for name, told in other.told().items():
+            assert_equal(told, before[name], what=f"{name}, after another cache has freed a sequence,")
 
     return holds

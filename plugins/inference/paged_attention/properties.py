@@ -1,13 +1,7 @@
-"""What holds of every right paged cache.
-
-Beside the cache runs a model of it: lists of numbers, and tables of blocks that are mere names. Which of its blocks a
-cache takes is its own affair: tables are compared by which entries are the same block, never by the blocks' numbers.
-"""
+"""What holds of every right paged cache. Beside it runs a model of its tables: core/testing/laws/kv_cache_blocks.py."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.interfaces.kv_cache import CacheFullError
-from groundup.core.testing import assert_equal, claim, each, hole, rejects
-from groundup.core.testing.compare import EXACT, Tolerance
+from groundup.core.testing import assert_equal, claim, each, hole
 from groundup.core.testing.laws import kv_cache as laws
+from groundup.core.testing.laws.kv_cache_blocks import Blocks, canonical
+
+__all__ = ["canonical"]
 
 
 class Shape(NamedTuple):
@@ -32,128 +28,6 @@ class Shape(NamedTuple):
 ONE_LAYER = Shape()
 TWO_LAYERS = Shape(((1, 2), (3, 1)), dtype=torch.float16)
 THREE_LAYERS = Shape(((2, 1), (1, 3), (2, 2)), dtype=torch.bfloat16)
-
-
-def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return what a cache answered with its blocks numbered in the order in which tables first show them.
-
-    By this the diagnosis compares an attempt with known mistakes, which may take other blocks.
-    """
-    names: dict[int, int] = {}
-    told: list[tuple[str, Any]] = []
-    for method, answer in trace:
-        if method == "" and answer == "constructed":
-            names = {}
-        if method == "block_table" and isinstance(answer, list):
-            answer = [names.setdefault(block, len(names)) for block in answer]
-        elif method == "ref_counts" and isinstance(answer, list) and all(block < len(answer) for block in names):
-            others = sorted(count for block, count in enumerate(answer) if block not in names)
-            answer = [*(answer[block] for block in names), *others]
-        told.append((method, answer))
-    return told
-
-
-class Blocks(laws.Watched):
-    """The model of a paged cache: which entries of the tables are the same block."""
-
-    shape: Shape
-
-    def __init__(self, impl: Any, shape: Shape, tolerance: Tolerance = EXACT) -> None:
-        super().__init__(impl, shape, tolerance)
-        self.named = 0
-        self.block_tables: dict[int, list[int]] = {}
-        self.known: dict[int, int] = {}  # a block's name here -> its id there, once a table told
-
-    @property
-    def free_blocks(self) -> int:
-        return self.shape.num_blocks - len(self.ref_count())
-
-    def ref_count(self) -> Counter[int]:
-        return Counter(block for table in self.block_tables.values() for block in table)
-
-    def name(self) -> int:
-        self.named += 1
-        return self.named
-
-    def begin(self, sequence: int, *prompt: Sequence[int]) -> None:
-        super().begin(sequence, *prompt)
-        self.block_tables[sequence] = []
-
-    def appended_to(self, sequence: int, layer: int, numbers: list[int]) -> None:
-        ref_count, table = self.ref_count(), self.block_tables[sequence]
-        for position in range(len(self.held[sequence][layer]), len(self.held[sequence][layer]) + len(numbers)):
-            entry = position // self.shape.block_size
-            if entry == len(table):
-                table.append(self.name())
-            elif ref_count[table[entry]] > 1:
-                table[entry] = self.name()
-        super().appended_to(sequence, layer, numbers)
-
-    def fork(self, parent: int, child: int) -> None:
-        super().fork(parent, child)
-        self.block_tables[child] = list(self.block_tables[parent])
-
-    def free(self, sequence: int, *ids: Sequence[int]) -> None:
-        super().free(sequence, *ids)
-        del self.block_tables[sequence]
-
-    def fits(self, sequence: int, layer: int, count: int) -> bool:
-        """Count the blocks that an append takes by going through its tokens."""
-        ref_count, table, held = self.ref_count(), self.block_tables[sequence], len(self.held[sequence][layer])
-        touched = {position // self.shape.block_size for position in range(held, held + count)}
-        return sum(entry >= len(table) or ref_count[table[entry]] > 1 for entry in touched) <= self.free_blocks
-
-    def usage(self) -> dict[str, int]:
-        """Count token by token: one that is in a shared block is found there several times."""
-        filled = {
-            (self.block_tables[sequence][position // self.shape.block_size], position % self.shape.block_size, layer)
-            for sequence, held in self.held.items()
-            for layer in self.layers
-            for position in range(len(held[layer]))
-        }
-        block = self.shape.block_size * sum(self.token_bytes)
-        return {
-            "used": sum(self.token_bytes[layer] for _, _, layer in filled),
-            "reserved": len(self.ref_count()) * block,
-            "total": self.shape.num_blocks * block,
-        }
-
-    def check_everything(self) -> None:
-        super().check_everything()
-        self.check_tables(self.tell())
-
-    def tell(self) -> Told:
-        """Ask for every table and the reference counts; what they should be is kept beside the answers."""
-        tables = each(self.cache.block_table, [(sequence,) for sequence in self.block_tables])
-        theirs = {sequence: list(table) for sequence, table in zip(self.block_tables, tables, strict=True)}
-        return Told({s: list(table) for s, table in self.block_tables.items()}, theirs, list(self.cache.ref_counts()))
-
-    def check_tables(self, told: Told) -> None:
-        """Check that entries are the same block where they should be, and that no block has moved."""
-        ours, theirs, ref_counts = told
-        assert_equal(renamed(theirs), renamed(ours), what="the tables, blocks numbered as they first appear")
-        ref_count = Counter(block for table in ours.values() for block in table)
-        self.known = {block: number for block, number in self.known.items() if block in ref_count}
-        for sequence, table in ours.items():
-            kept = [self.known.setdefault(b, n) for b, n in zip(table, theirs[sequence], strict=True)]
-            assert_equal(theirs[sequence], kept, what=f"block_table({sequence}), whose blocks stay where they are")
-        numbered = {number: ref_count[block] for block, number in self.known.items()}
-        counted = [numbered.get(number, 0) for number in range(self.shape.num_blocks)]
-        assert_equal(ref_counts, counted, what="ref_counts(), one number for each block")
-
-
-class Told(NamedTuple):
-    """What a cache told of its tables, and the model's own."""
-
-    ours: dict[int, list[int]]
-    theirs: dict[int, list[int]]
-    ref_counts: list[int]
-
-
-def renamed(tables: dict[int, list[int]]) -> list[list[int]]:
-    """Return the tables with blocks numbered 0, 1, 2 ... as they first appear."""
-    names: dict[int, int] = {}
-    return [[names.setdefault(block, len(names)) for block in table] for table in tables.values()]
 
 
 CACHE = laws.Setting(
@@ -175,12 +49,13 @@ def holding(impl: Any, shape: Shape, *counts: int) -> Blocks:
     return watched
 
 
-test_prefill_then_decode_equals_one_append = laws.test_prefill_then_decode_equals_one_append(CACHE, hole=3)
-test_layers_grow_one_after_another = laws.test_layers_grow_one_after_another(CACHE, hole=4)
+test_prefill_then_decode_equals_one_append = laws.test_prefill_then_decode_equals_one_append(CACHE, hole=5)
+test_layers_grow_one_after_another = laws.test_layers_grow_one_after_another(CACHE, hole=5)
 test_decoding_equals_attention_over_the_whole_sequence = laws.test_decoding_equals_attention_over_the_whole_sequence(
-    CACHE, hole=4, after=test_prefill_then_decode_equals_one_append
+    CACHE, hole=5, after=test_prefill_then_decode_equals_one_append
 )
-test_sequences_do_not_mix = laws.test_sequences_do_not_mix(CACHE, hole=3)
+test_what_is_read_begins_with_the_first_token = laws.test_what_is_read_begins_with_the_first_token(CACHE, hole=4)
+test_sequences_do_not_mix = laws.test_sequences_do_not_mix(CACHE, hole=5)
 
 
 @claim(
@@ -188,18 +63,25 @@ test_sequences_do_not_mix = laws.test_sequences_do_not_mix(CACHE, hole=3)
     "that is, and it serves all layers.",
     zh="没有词元的序列不占块。无论哪一层，只要最先有词元要放进某一块，就在那时取这一块，并供所有层使用。",
 )
-@hole(1)
-@given(shape=st.sampled_from((TWO_LAYERS, THREE_LAYERS)), backwards=st.booleans(), prefill=st.sampled_from([2, 0, 3]))
+@hole(2)
+@given(
+    shape=st.sampled_from((TWO_LAYERS, THREE_LAYERS)),
+    block_size=st.integers(1, 3),
+    backwards=st.booleans(),
+    parts=st.sampled_from([(2, 1), (0, 1), (3, 1, 1), (5, 2)]),
+)
 def test_a_block_is_taken_when_the_first_token_reaches_it(
-    impl: Any, shape: Shape, backwards: bool, prefill: int
+    impl: Any, shape: Shape, block_size: int, backwards: bool, parts: tuple[int, ...]
 ) -> None:
-    watched = Blocks(impl, shape)
+    watched = Blocks(impl, shape._replace(block_size=block_size, num_blocks=15))
     watched.begin(9)
-    watched.check_usage()
-    for part in (prefill, 1):
+    watched.begin(3)
+    watched.check_now()
+    for part in parts:
         for layer in reversed(watched.layers) if backwards else watched.layers:
             watched.append(9, layer, part)
-            watched.check_unchanged()  # reads first: they tell apart mistakes that are counted alike
+            watched.append(3, layer, part)
+            watched.check_now()
 
 
 @claim(
@@ -208,7 +90,7 @@ def test_a_block_is_taken_when_the_first_token_reaches_it(
     zh="所有序列共用一个池，空闲块和最后一块里有多少位置，就恰好放得下多少词元。多一个就抛出 CacheFullError，"
     "此后一切不变：剩下的位置仍可写入。",
 )
-@hole(1)
+@hole(2)
 @given(
     shape=st.sampled_from((ONE_LAYER._replace(num_blocks=4), TWO_LAYERS._replace(block_size=3, num_blocks=3))),
     others=st.integers(0, 3),
@@ -216,9 +98,67 @@ def test_a_block_is_taken_when_the_first_token_reaches_it(
 )
 def test_the_pool_is_exact_and_one_too_many_changes_nothing(impl: Any, shape: Shape, others: int, held: int) -> None:
     watched = holding(impl, shape, held)
-    watched.begin(3)
-    watched.forward(3, others)
+    watched.fill(3, others)
     watched.check_room(9, watched.layers[-1])
+
+
+@claim(
+    "An append needs as many free blocks as it copies and adds, no more and no fewer: it copies the blocks that it "
+    "writes to and that others list, and nothing for no tokens.",
+    zh="一次写入需要的空闲块，恰好是它要复制的和新增的块，不多也不少：只复制要写且别人也列着的块，写入零个词元时什么都不需要。",
+)
+@hole(2)
+@given(
+    shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)),
+    held=st.sampled_from([(1,), (2,), (3,), (5,), (5, 0), (5, 1), (3, 2)]),
+    free=st.integers(0, 2),
+    forks=st.integers(0, 2),
+    writer=st.sampled_from([9, 3]),
+)
+def test_an_append_needs_what_it_copies_and_adds(
+    impl: Any, shape: Shape, held: tuple[int, ...], free: int, forks: int, writer: int
+) -> None:
+    watched = holding(impl, shape._replace(num_blocks=-(-held[0] // shape.block_size) + free), *held)
+    for child in (3, 27)[:forks]:
+        watched.fork(9, child)
+    watched.check_room(writer if forks else 9, watched.layers[-1])
+
+
+@claim(
+    "A fork's table lists its parent's blocks, which have one reference more each; no block is taken. After that each "
+    "table grows on its own, just as if its sequence had been given all its tokens itself.",
+    zh="分叉的块表列出父序列的那些块，每块的引用多一个，不取块。此后各自的表独立增长，与自己写入全部词元的序列一样。",
+)
+@hole(1)
+@given(
+    shape=st.sampled_from((ONE_LAYER, TWO_LAYERS, THREE_LAYERS)),
+    held=st.sampled_from([(1, 1), (2, 2), (2, 1), (2, 0)]),
+    turns=st.sampled_from([(9, 3, 27), (3, 9, 27), (27, 3, 9)]),
+)
+def test_a_fork_lists_the_blocks_of_its_parent(
+    impl: Any, shape: Shape, held: tuple[int, int], turns: tuple[int, ...]
+) -> None:
+    alone = {9: 8, 3: 45, 27: 6}  # beside each a sequence that is no fork, and is given the same tokens
+    watched = Blocks(impl, shape._replace(block_size=1, num_blocks=40))
+    cache, last = watched.cache, watched.layers[-1]
+    for sequence in (9, *alone.values()):
+        watched.begin(sequence)
+        for layer in watched.layers:
+            for _ in range(held[min(layer, 1)]):
+                watched.append(sequence, layer, 1)
+    table = cache.block_table(9)
+    for parent, child in ((9, 3), (3, 27)):
+        counts = [count + (block in table) for block, count in enumerate(cache.ref_counts())]
+        watched.fork(parent, child)
+        tables = each(cache.block_table, [(parent,), (child,)])
+        assert_equal(tables, [table, table], what=f"the tables of {parent} and of {child}, its fork")
+        assert_equal(cache.ref_counts(), counts, what="ref_counts()")
+    for turn, sequence in enumerate(turns):
+        for appended in (sequence, alone[sequence]):
+            for _ in range(1 + turn):
+                watched.append(appended, last, 1)
+        lengths = [list(map(len, each(cache.block_table, [(s,) for s in names]))) for names in (alone, alone.values())]
+        assert_equal(*lengths, what=f"the lengths of the tables of {', '.join(map(str, alone))}")
 
 
 @claim(
@@ -238,11 +178,11 @@ def test_a_fork_takes_no_memory(impl: Any, shape: Shape, held: tuple[int, ...]) 
     for parent, child in ((9, 3), (3, 27), (27, 45)):
         watched.fork(parent, child)
         watched.check(*((child, layer) for layer in watched.layers))
-        watched.check_usage()
+        watched.check_now()
     watched.check_all()
 
 
-test_neither_branch_sees_the_other = laws.test_neither_branch_sees_the_other(CACHE, hole=2)
+test_neither_branch_sees_the_other = laws.test_neither_branch_sees_the_other(CACHE, hole=5)
 
 
 @claim(
@@ -250,7 +190,7 @@ test_neither_branch_sees_the_other = laws.test_neither_branch_sees_the_other(CAC
     "branches two copy, of five four.",
     zh="写入别人也持有的块时，先复制一次，供所有层使用。独自持有的则就地写入：三个分支中有两个要复制，五个中有四个。",
 )
-@hole(2)
+@hole(3)
 @given(
     shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)),
     turns=st.sampled_from([(9, 3, 27), (3, 27, 9), (27, 9, 3), (9, 3, 27, 8, 45), (45, 8, 27, 3, 9)]),
@@ -262,22 +202,20 @@ def test_the_last_owner_writes_in_place(impl: Any, shape: Shape, turns: tuple[in
     for sequence in turns:
         for layer in watched.layers:
             watched.append(sequence, layer, 1)
-            watched.check((sequence, layer))
-            watched.check_usage()
-    watched.check_all()
+            watched.check_now()
 
 
 @claim(
     "Nothing is copied that is not written to: no full block, and none at all for an append of no tokens.",
     zh="没有写入就没有复制：满的块不复制，写入零个词元时什么都不复制。",
 )
-@hole(1)
+@hole(3)
 @given(shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)), held=st.sampled_from([1, 2, 3, 4]), count=st.integers(0, 2))
 def test_only_what_is_written_to_is_copied(impl: Any, shape: Shape, held: int, count: int) -> None:
     watched = holding(impl, shape, held)
     watched.fork(9, 3)
     watched.append(3, watched.layers[-1], count)
-    watched.check_unchanged()
+    watched.check_now()
 
 
 @claim(
@@ -285,7 +223,7 @@ def test_only_what_is_written_to_is_copied(impl: Any, shape: Shape, held: int, c
     "is shared is copied, with all that the other layers hold in it.",
     zh="前向进行到一半时，落后的层要写的不只是最后一块。其中每个共享的块都要复制，连同其他层在块里的内容。",
 )
-@hole(2)
+@hole(5)
 @given(
     shape=st.sampled_from((TWO_LAYERS, THREE_LAYERS)),
     held=st.sampled_from([(5, 0), (5, 1), (3, 1), (4, 2), (3, 0)]),
@@ -299,7 +237,8 @@ def test_a_fork_in_the_midst_of_a_forward_pass(
     for sequence in (3, 9) if child_first else (9, 3):
         for layer in watched.layers[1:]:
             watched.append(sequence, layer, held[0] - held[1])
-        watched.check_unchanged()
+        watched.check_all()
+        watched.check_now()
 
 
 @claim(
@@ -307,7 +246,7 @@ def test_a_fork_in_the_midst_of_a_forward_pass(
     "the same append writes in place.",
     zh="复制需要空闲块：没有就抛出 CacheFullError，且一切不变。另一个持有者释放之后，同样的写入就地完成。",
 )
-@hole(1)
+@hole(6)
 @given(
     shape=st.sampled_from((ONE_LAYER._replace(num_blocks=2), TWO_LAYERS._replace(num_blocks=2))),
     free=st.integers(0, 1),
@@ -317,12 +256,12 @@ def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, free: int, writer:
     watched = holding(impl, shape, 3 - 2 * free)
     watched.fork(9, 3)
     tokens, other = 1 + free, 12 - writer  # with a free block, one to copy and one more
-    with rejects(CacheFullError, what="appending to a shared block when no block is free for the copy"):
+    with watched.refused(CacheFullError, what="appending to a shared block when no block is free for the copy"):
         watched.cache.append(writer, 0, *watched.tensors(0, watched.next(tokens)))
-    watched.check_unchanged()
     watched.free(other)
     watched.append(writer, 0, tokens)
-    watched.check_unchanged()
+    watched.check_all()
+    watched.check_now()
 
 
 @claim(
@@ -348,7 +287,8 @@ def test_freeing_a_shared_block_keeps_it_until_its_last_owner(
         watched.begin(sequence)
         if watched.free_blocks:  # whatever became free is written over at once
             watched.forward(sequence, watched.free_blocks * shape.block_size)
-        watched.check_unchanged()
+        watched.check_all()
+        watched.check_now()
         watched.free(sequence)
 
 
@@ -370,7 +310,8 @@ def test_freed_blocks_can_be_filled_by_anyone(impl: Any, shape: Shape, again: bo
         watched.free(new, ids)
         new = 9 if again else new + 1
         watched.begin(new, ids)  # a known prompt; this cache finds no prefixes
-        watched.check_unchanged()
+        watched.check_all()
+        watched.check_now()
         watched.forward(new, 6)
     watched.free(new)
     watched.begin(new)
@@ -382,14 +323,15 @@ def test_freed_blocks_can_be_filled_by_anyone(impl: Any, shape: Shape, again: bo
 
 test_a_closed_sequence_is_unknown = laws.test_a_closed_sequence_is_unknown(
     CACHE,
+    hole=1,
     claim={
         "en": "A sequence that was never opened, or was freed, cannot be appended to, read, forked or freed, and has "
         "no table: KeyError, and nothing has changed.",
         "zh": "从未打开或已经释放的序列不能写入、读取、分叉或释放，也没有块表：抛出 KeyError，且一切不变。",
     },
 )
-test_opening_needs_a_free_number = laws.test_opening_needs_a_free_number(CACHE)
-test_what_does_not_fit_the_layer_is_refused = laws.test_what_does_not_fit_the_layer_is_refused(CACHE)
+test_opening_needs_a_free_number = laws.test_opening_needs_a_free_number(CACHE, hole=1)
+test_what_does_not_fit_the_layer_is_refused = laws.test_what_does_not_fit_the_layer_is_refused(CACHE, hole=1)
 test_usage_counts_bytes = laws.test_usage_counts_bytes(CACHE, hole=7)
 
 
@@ -397,7 +339,7 @@ test_usage_counts_bytes = laws.test_usage_counts_bytes(CACHE, hole=7)
     "The numbers come back bit for bit, in the dtype that was asked for, out of a copied block too.",
     zh="读回来的数值逐位相同，dtype 就是所要求的那个，从复制过的块里读也一样。",
 )
-@hole(2)
+@hole(5)
 @given(dtype=st.sampled_from((torch.float64, torch.float32, torch.bfloat16, torch.float16)), tokens=st.integers(1, 3))
 def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> None:
     key = ((torch.arange(6 * tokens + 6, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens + 1, 3)  # no grid
@@ -410,8 +352,8 @@ def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> Non
         assert_equal(got, expected, what=f"the {name} tensor of read(3, 0)")
 
 
-test_no_gradient_is_kept = laws.test_no_gradient_is_kept(CACHE, hole=3)
-test_two_caches_share_nothing = laws.test_two_caches_share_nothing(CACHE, hole=1)
+test_no_gradient_is_kept = laws.test_no_gradient_is_kept(CACHE, hole=4)
+test_two_caches_share_nothing = laws.test_two_caches_share_nothing(CACHE, hole=5)
 
 
 @claim(
@@ -420,7 +362,7 @@ test_two_caches_share_nothing = laws.test_two_caches_share_nothing(CACHE, hole=1
     zh="块表列出的块正好够放词元；分叉的块表与父序列列出同样的块。复制出的块在写入者的表里取代原来的块，其余各项不变。"
     "ref_counts 是列出每个块的表的个数。",
 )
-@hole(2)
+@hole(3)
 @given(
     shape=st.sampled_from((ONE_LAYER, TWO_LAYERS)),
     held=st.integers(0, 4),
@@ -429,16 +371,11 @@ test_two_caches_share_nothing = laws.test_two_caches_share_nothing(CACHE, hole=1
 )
 def test_tables_and_references_tell_who_holds_what(impl: Any, shape: Shape, held: int, writer: int, count: int) -> None:
     watched = holding(impl, shape, held)
-    told = [watched.tell()]
+    watched.check_now()
     watched.fork(9, 3)
-    told.append(watched.tell())
+    watched.check_now()
     watched.append(writer, 0, count)
-    told.append(watched.tell())
-    watched.check_unchanged()  # before all else: wrong tables behind right answers are another mistake
-    watched.free(12 - writer)
-    told.append(watched.tell())
-    for tables in told:
-        watched.check_tables(tables)
+    watched.check_now()
 
 
 test_any_order_of_calls_agrees_with_a_model = laws.test_any_order_of_calls_agrees_with_a_model(
