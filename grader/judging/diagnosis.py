@@ -113,6 +113,8 @@ class _Comparison:
         self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
     ) -> list[tuple[Edit, ...]]:
         """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
+        if apart and all(self.alike((), case, view) for case in cases):
+            return []
         found = []
         for candidate in candidates:
             edited = self.edited(candidate)
@@ -172,7 +174,7 @@ class _Comparison:
         return ()
 
     def alike(self, edits: tuple[Edit, ...], case: Case, view: View) -> bool:
-        """Whether the solution with ``edits`` answers as the attempt."""
+        """Whether the solution with ``edits``, or the solution itself without any, answers as the attempt."""
         return distance(self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)) <= view.same
 
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
