@@ -113,7 +113,7 @@ class _Comparison:
         self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
     ) -> list[tuple[Edit, ...]]:
         """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
-        if apart and all(self.alike((), case, view) for case in cases):
+        if not candidates or (apart and all(self.alike((), case, view) for case in cases)):
             return []
         found = []
         for candidate in candidates:
