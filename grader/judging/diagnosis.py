@@ -80,10 +80,11 @@ def diagnose(
             everywhere = comparison.matching(on_these, further(), view, apart=len(on_these) > 1) if on_these else []
             if not everywhere and view is not ROUNDING:
                 drawn = [draw() for draw in failures[:PAIRED_WITH]]
-                elsewhere = [candidate for theirs in drawn for candidate in comparison.matching(singly, theirs, view)]
+                alone = [on_these, *(comparison.matching(singly, theirs, view) for theirs in drawn)]
+                some = [candidate for candidate in singly if any(candidate in found for found in alone)]
                 seen = [*cases, *itertools.chain(*drawn), *further()]
-                everywhere = comparison.matching(elsewhere, seen, view)
-                if not everywhere and (two := comparison.pair([*on_these, *elsewhere], singly, seen, view)):
+                everywhere = comparison.matching(some, seen, view)
+                if not everywhere and (two := comparison.pair(some, singly, seen, view)):
                     return two
             if everywhere:
                 tell_apart = technique.distributed and view is not SENT
@@ -121,11 +122,11 @@ class _Comparison:
             wrong: list[Trace] = []
             for case in cases:
                 wrong.append(self.trace(case, edited, view))
-                if distance(wrong[-1], self.trace(case, self.attempt, view)) > view.same:
+                if traces_apart(wrong[-1], self.trace(case, self.attempt, view)) > view.same:
                     break
             else:
                 right = (self.trace(case, self.reference, view) for case in cases)
-                if not apart or any(distance(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
+                if not apart or any(traces_apart(w, r) > view.clearly for w, r in zip(wrong, right, strict=True)):
                     found.append(candidate)
         return found
 
@@ -153,7 +154,6 @@ class _Comparison:
         self, some: Sequence[tuple[Edit, ...]], singly: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View
     ) -> tuple[Edit, ...]:
         """Return the only two edits, one of ``some``, that match in every case together. Neither does alone."""
-        some = list(dict(zip([one.id for (one,) in some], some, strict=True)).values())
         pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
         for one in some:
             where = next((case for case in cases if not self.alike(one, case, view)), None)
@@ -175,7 +175,8 @@ class _Comparison:
 
     def alike(self, edits: tuple[Edit, ...], case: Case, view: View) -> bool:
         """Whether the solution with ``edits``, or the solution itself without any, answers as the attempt."""
-        return distance(self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)) <= view.same
+        edited, attempt = self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)
+        return traces_apart(edited, attempt) <= view.same
 
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
         """Return a case's trace in the technique's canonical form. Raises DiagnosisStopped when the time is up."""
@@ -207,6 +208,11 @@ class _Comparison:
         return self.loaded[key]
 
 
+def traces_apart(one: Trace, other: Trace) -> float:
+    """Return how far what both saw is apart: one may go on where the other's property has already failed."""
+    return max(map(distance, one, other), default=0.0 if len(one) == len(other) else math.inf)
+
+
 def distance(one: Any, other: Any) -> float:
     """Return how far two plain values are apart, relative to their size; infinity where their form differs."""
     if isinstance(one, Tensor) and isinstance(other, Tensor):
@@ -217,9 +223,9 @@ def distance(one: Any, other: Any) -> float:
     if type(one) is not type(other):
         return math.inf
     if type(one) in (list, tuple):
-        pairs = list(zip(one, other, strict=False))
-        # One trace may go on where the other's property has already failed: what both saw is compared.
-        return max((distance(a, b) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
+        if len(one) != len(other):
+            return math.inf
+        return max((distance(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
     if type(one) is dict:
         if one.keys() != other.keys():
             return math.inf
