@@ -3,7 +3,8 @@
 The failing property is run on its smallest case and on others, once with the attempt and once with each edited
 solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
 differs from the reference clearly in at least one, and is the only one that does. Where none matches all, but one does
-where a failing property looks, two that match all together are told as what perhaps happened.
+where a failing property looks, two that match all together are told as what perhaps happened; so are two that behave
+alike while later holes are empty.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from groundup.core.testing.modules import current_module, module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.judging.edits import Edit, load_edits
 from groundup.grader.judging.exercise import emptied
-from groundup.grader.judging.likeness import Leaf, agreement, distance, leaves
+from groundup.grader.judging.likeness import Leaf, agreement, leaves, traces_apart
 from groundup.grader.judging.recorder import Case, Trace
 
 DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
 PAIRED_WITH = 4  # further failing properties, in which one mistake of a pair may show alone
+MOST_ALIKE = 2  # mistakes that cannot be told apart while holes are empty
 PAIRS_TRIED = 24  # the likeliest ones
 CASES_FOR_PAIRS = 2  # of each of these properties, from which it is told how likely a pair is
 ANCHORS = 3  # so many edits are tried together with any other; more of them, with each other alone
@@ -82,14 +84,17 @@ def diagnose(
             everywhere = comparison.matching(on_these, further(), view, apart=len(on_these) > 1) if on_these else []
             if not everywhere and view is not ROUNDING:
                 drawn = [draw() for draw in failures[:PAIRED_WITH]]
-                elsewhere = [candidate for theirs in drawn for candidate in comparison.matching(singly, theirs, view)]
+                alone = [on_these, *(comparison.matching(singly, theirs, view) for theirs in drawn)]
+                some = [candidate for candidate in singly if any(candidate in found for found in alone)]
                 seen = [*cases, *itertools.chain(*drawn), *further()]
-                everywhere = comparison.matching(elsewhere, seen, view)
-                two = () if everywhere else comparison.pair([*on_these, *elsewhere], singly, seen, view)
+                everywhere = comparison.matching(some, seen, view)
+                two = () if everywhere else comparison.pair(some, singly, seen, view)
                 if not (two or everywhere or technique.distributed):  # of ranks, it takes too long
                     two = comparison.likeliest_pair(singly, [cases, *drawn], further())
                 if two:
                     return two
+            if empty and 1 < len(everywhere) <= MOST_ALIKE:  # a later hole may tell them apart
+                return tuple(edit for (edit,) in everywhere)
             if everywhere:
                 tell_apart = technique.distributed and view is not SENT
                 return comparison.by_what_is_sent(everywhere, singly, [*cases, *further()], tell_apart=tell_apart)
@@ -118,19 +123,20 @@ class _Comparison:
         self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
     ) -> list[tuple[Edit, ...]]:
         """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
+        if not candidates or (apart and all(self.alike((), case, view) for case in cases)):
+            return []
         found = []
         for candidate in candidates:
             edited = self.edited(candidate)
             wrong: list[Trace] = []
             for case in cases:
                 wrong.append(self.trace(case, edited, view))
-                if distance(wrong[-1], self.trace(case, self.attempt, view), view.coarse) > view.same:
+                if traces_apart(wrong[-1], self.trace(case, self.attempt, view), view.coarse) > view.same:
                     break
             else:
                 right = (self.trace(case, self.reference, view) for case in cases)
-                if not apart or any(
-                    distance(w, r, view.coarse) > view.clearly for w, r in zip(wrong, right, strict=True)
-                ):
+                pairs = zip(wrong, right, strict=True)
+                if not apart or any(traces_apart(w, r, view.coarse) > view.clearly for w, r in pairs):
                     found.append(candidate)
         return found
 
@@ -158,7 +164,6 @@ class _Comparison:
         self, some: Sequence[tuple[Edit, ...]], singly: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View
     ) -> tuple[Edit, ...]:
         """Return the only two edits, one of ``some``, that match in every case together. Neither does alone."""
-        some = list(dict(zip([one.id for (one,) in some], some, strict=True)).values())
         pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
         for one in some:
             where = next((case for case in cases if not self.alike(one, case, view)), None)
@@ -218,8 +223,9 @@ class _Comparison:
         return ()
 
     def alike(self, edits: tuple[Edit, ...], case: Case, view: View) -> bool:
-        """Whether the solution with ``edits`` answers as the attempt."""
-        return distance(self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)) <= view.same
+        """Whether the solution with ``edits``, or the solution itself without any, answers as the attempt."""
+        edited, attempt = self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)
+        return traces_apart(edited, attempt, view.coarse) <= view.same
 
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
         """Return a case's trace in the technique's canonical form. Raises DiagnosisStopped when the time is up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +12,20 @@ from torch import Tensor
 
 from groundup.core.plain import field_names, is_plain
 
-__all__ = ["Leaf", "Leaves", "agreement", "distance", "leaves"]
+__all__ = ["Leaf", "Leaves", "agreement", "distance", "leaves", "traces_apart"]
+
+
+def traces_apart(one: Sequence[Any], other: Sequence[Any], coarse: float = 0.0) -> float:
+    """Return how far what both traces saw is apart: one may go on where the other's property has already failed."""
+    pairs = zip(one, other, strict=False)
+    return max((distance(a, b, coarse) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
 
 
 def distance(one: Any, other: Any, coarse: float = 0.0) -> float:
     """Return how far two plain values are apart, relative to their size; infinity where their form differs.
 
-    Tensors of less than float64 that are closer than ``coarse`` are not apart at all. Of two traces one may go on where
-    the other's property has already failed: what both saw is compared.
+    Tensors of less than float64 that are closer than ``coarse`` are not apart at all.
     """
-    if type(one) is type(other) is list and len(one) != len(other):
-        pairs = zip(one, other, strict=False)
-        return max((_distance(a, b, coarse) for a, b in pairs), default=math.inf)
-    return _distance(one, other, coarse)
-
-
-def _distance(one: Any, other: Any, coarse: float) -> float:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         same = one.requires_grad == other.requires_grad
         apart = _tensor_distance(one.detach(), other.detach()) if same else math.inf
@@ -39,13 +37,13 @@ def _distance(one: Any, other: Any, coarse: float) -> float:
     if type(one) in (list, tuple):
         if len(one) != len(other):
             return math.inf
-        return max((_distance(a, b, coarse) for a, b in zip(one, other, strict=True)), default=0.0)
+        return max((distance(a, b, coarse) for a, b in zip(one, other, strict=True)), default=0.0)
     if type(one) is dict:
         if one.keys() != other.keys():
             return math.inf
-        return max((_distance(v, other[k], coarse) for k, v in one.items()), default=0.0)
+        return max((distance(v, other[k], coarse) for k, v in one.items()), default=0.0)
     if is_plain(type(one)):
-        return max((_distance(getattr(one, f), getattr(other, f), coarse) for f in field_names(type(one))), default=0.0)
+        return max((distance(getattr(one, f), getattr(other, f), coarse) for f in field_names(type(one))), default=0.0)
     return 0.0 if one is other or one == other else math.inf
 
 

@@ -9,7 +9,7 @@ import torch
 from groundup.core.errors import PluginProblem
 from groundup.core.interfaces.rl import Loss
 from groundup.grader.judging.judge import Judge
-from groundup.grader.judging.likeness import distance
+from groundup.grader.judging.likeness import distance, traces_apart
 
 # How far two answers are apart
 
@@ -39,7 +39,7 @@ from groundup.grader.judging.likeness import distance
         (True, True, 0.0), (True, False, math.inf), (True, 1, math.inf), ("a", "a", 0.0), ("a", "b", math.inf),
         (None, None, 0.0), (None, 0, math.inf), (torch.float32, torch.float32, 0.0), (torch.ones(1), 1.0, math.inf),
         ([1, 2], [1, 2], 0.0), ([1, 2], [1, 4], 0.5), ([1], (1,), math.inf), ([], [], 0.0), ([], [1], math.inf),
-        ([1, 2], [1], 0.0),
+        ([1, 2], [1], math.inf), ([[1, 2]], [[1], [2]], math.inf),
         ({"a": 1}, {"a": 1}, 0.0), ({"a": 1}, {"b": 1}, math.inf), ({"a": 1}, {"a": 1, "b": 1}, math.inf),
         (Loss(torch.ones(1)), Loss(torch.ones(1)), 0.0),
         (Loss(torch.ones(1)), Loss(torch.tensor([2.0])), 0.5),
@@ -50,6 +50,12 @@ from groundup.grader.judging.likeness import distance
 def test_the_distance_is_relative_and_infinite_between_forms(one: Any, other: Any, apart: float) -> None:
     assert distance(one, other) == pytest.approx(apart)
     assert distance(other, one) == pytest.approx(apart)
+
+
+def test_of_two_traces_is_compared_what_both_saw() -> None:
+    assert traces_apart([("a", 1)], [("a", 1), ("b", 2)]) == 0.0
+    assert traces_apart([("a", 1)], [("a", 2), ("b", 2)]) == 0.5
+    assert traces_apart([], [("a", 1)]) == math.inf
 
 
 # Which mistake is named

@@ -1,5 +1,5 @@
 # pytorch/xla#6417: a gradient larger than the cap is sent apart and at once, past the bucket that is being filled.
-# named: nothing
+# named: a-large-one-goes-ahead
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

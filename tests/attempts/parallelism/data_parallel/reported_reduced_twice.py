@@ -1,5 +1,5 @@
 # NVIDIA/Megatron-LM#775: a bucket is reduced when it is full, and the same bucket once more when the step is finished.
-# named: nothing
+# named: reduced-twice
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

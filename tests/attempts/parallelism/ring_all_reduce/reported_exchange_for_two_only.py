@@ -1,5 +1,5 @@
 # faasm/faabric#37: the helper that sends and receives takes one partner for both, which works among two ranks only.
-# named: speaks-to-one-neighbour-only
+# named: speaks-to-one-neighbour-only gathers-from-the-rank-it-sends-to
 import torch
 
 from groundup.core.interfaces.collective import Collective

@@ -1,5 +1,5 @@
 # pytorch/pytorch#130251: numbers are taken as they lie in memory and put into a contiguous result, strides forgotten.
-# named: nothing
+# named: in-the-order-of-memory
 import torch
 
 from groundup.core.interfaces.collective import Collective

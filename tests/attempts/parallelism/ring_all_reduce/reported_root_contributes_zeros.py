@@ -1,5 +1,5 @@
 # meta-pytorch/torchcomms#477: the rank that ends with a row sums into an empty buffer, in which its own part never was.
-# named: nothing
+# named: its-own-part-left-out
 import torch
 
 from groundup.core.interfaces.collective import Collective

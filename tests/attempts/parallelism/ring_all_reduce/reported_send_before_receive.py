@@ -1,5 +1,5 @@
 # NVIDIA/nccl#479: both ranks send first and receive second, and neither send ends before the other rank receives.
-# named: everyone-sends-first
+# named: everyone-sends-first everyone-sends-first-when-gathering
 import torch
 
 from groundup.core.interfaces.collective import Collective
