@@ -3,7 +3,7 @@
 The failing property is run on its smallest case and on others, once with the attempt and once with each edited
 solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
 differs from the reference clearly in at least one, and is the only one that does. Where none matches all, the only two
-that do so together are told as what perhaps happened.
+that do so together are told as what perhaps happened; so are two that behave alike while later holes are empty.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from groundup.grader.judging.recorder import Case, Trace
 
 DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
 PAIRED_WITH = 4  # further failing properties, in which the second mistake of a pair may show by itself
+MOST_ALIKE = 2  # mistakes that cannot be told apart while holes are empty
 PAIRS_TRIED = 24  # the likeliest ones
 CASES_FOR_PAIRS = 2  # of each of these properties, from which it is told how likely a pair is
 
@@ -82,7 +83,8 @@ def diagnose(
             if len(everywhere) == 1:
                 return everywhere[0]
             if everywhere:
-                return ()
+                alike = [edit for (edit,) in everywhere]
+                return tuple(alike) if empty and len(alike) <= MOST_ALIKE else ()  # a later hole may tell them apart
             if view is ANSWERS:
                 shown = [cases, *(draw() for draw in failures[:PAIRED_WITH])]
                 if pair := comparison.pair([edit for (edit,) in singly], shown, further()):

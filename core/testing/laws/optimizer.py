@@ -168,8 +168,8 @@ def _planned(
 
 @law(
     "A parameter without a gradient in a step stays as it is, undecayed, with its state; later it goes on as if that "
-    "step had not been, whatever the others did.",
-    zh="某一步没有梯度的参数保持原样，不衰减，状态也不变；之后它继续下去，就像那一步没有发生过，与其他参数无关。",
+    "step had not been. The others step as if it were not there.",
+    zh="某一步没有梯度的参数保持原样，不衰减，状态也不变；之后它继续下去，就像那一步没有发生过。其他参数照常更新，就像它不存在。",
 )
 def test_a_parameter_without_a_gradient_is_left_alone(setting: Setting) -> Property:
     @given(
@@ -188,8 +188,10 @@ def test_a_parameter_without_a_gradient_is_left_alone(setting: Setting) -> Prope
             assert_equal(params["v"], before, what="the parameter without a gradient")
             setting.check_state(state["v"], before_state, number, what="the state of the parameter without a gradient")
         present = [{"v": grads["v"]} for number, grads in enumerate(training.grads) if number not in absent]
-        alone, _ = setting.run(impl, Training(training.constants, {"v": training.params["v"]}, present))
-        setting.check(params["v"], alone["v"], len(training.grads))
+        of_others = [{"w": grads["w"]} for grads in training.grads]
+        for name, grads_of_it in (("v", present), ("w", of_others)):
+            alone, _ = setting.run(impl, Training(training.constants, {name: training.params[name]}, grads_of_it))
+            setting.check(params[name], alone[name], len(training.grads), what=f"the new parameter {name!r}")
 
     return holds
 

@@ -199,9 +199,8 @@ def test_clip_fraction_counts_both_sides(impl: Any, case: Case) -> None:
 
     # Beside the edge |ratio - 1| and the log-ratio, or 1/ratio - 1, are on different sides of the clip.
     near = replace(case.batch, old_log_prob=case.batch.log_prob - case.batch.advantage / 4)
-    rule = impl(**case.rule)
     for batch in (near, case.batch):
-        PPO.check_mean(rule.loss(batch), "clip_fraction", outside, batch)
+        PPO.check_mean(impl(**case.rule).loss(batch), "clip_fraction", outside, batch)
 
 
 @claim(
@@ -228,9 +227,8 @@ def test_loss_is_the_weighted_sum_of_its_metrics(impl: Any, case: Case) -> None:
 @hole(4)
 @given(case=PPO.cases())
 def test_tokens_weigh_the_same_in_any_arrangement(impl: Any, case: Case) -> None:
-    rule = impl(**case.rule)
     joined = laws.changed(case.batch, lambda _, tensor: torch.cat([tensor, tensor]).flatten().flip(0).unsqueeze(0))
-    PPO.check_same(rule.loss(joined), rule.loss(case.batch), case.batch)
+    PPO.check_same(impl(**case.rule).loss(joined), impl(**case.rule).loss(case.batch), case.batch)
 
 
 test_padding_changes_nothing = laws.test_padding_changes_nothing(PPO, hole=4)

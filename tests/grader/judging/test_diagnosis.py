@@ -252,6 +252,30 @@ def test_two_known_mistakes_at_once_are_told_as_what_perhaps_happened(
     assert {(d.id, d.perhaps) for d in verdict.diagnosis} == found
 
 
+BOTH = """
+class Both:
+    def of(self, x):
+        # HOLE 1/1: mean and largest
+        return [x.mean(), x.max()]
+        # END HOLE
+"""
+OF_BOTH = """
+@given(x=X)
+def test_both(impl, reference, x):
+    for got, expected in zip(impl().of(x), reference().of(x), strict=True):
+        check(got, expected)
+"""
+
+
+def test_two_mistakes_that_show_in_one_answer_are_told_too(judge: Judge, author: Any) -> None:
+    manifest = author.manifest.replace('implements="mean"', 'implements="Both"')
+    mistakes = PAIRED.replace("Pair.mean", "Both.of").replace("Pair.largest", "Both.of")
+    technique = author.technique(OF_BOTH, solution=BOTH, misconceptions=mistakes, manifest=manifest)
+    source = "class Both:\n    def of(self, x): return [sum(x), -max(-x)]"
+    verdict = judge.grade(technique, source, "attempt.py", seed=1).verdict
+    assert {d.id for d in verdict.diagnosis} == {"forgets-to-divide", "takes-the-smallest"}
+
+
 CANONICAL = """
 def canonical(trace):
     return [(name, abs(answer) if name == "" else answer) for name, answer in trace]
