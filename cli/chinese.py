@@ -172,6 +172,7 @@ SENTENCES = {
         "未能与所有已知错误逐一比较：时间已用完。"
     ),
     "Perhaps two things at once:": "也许同时有两处：",
+    "Perhaps one of these, or both:": "也许是其中一处，也许两处都是：",
     "A convention that others use: {name}.": "这是他人采用的约定：{name}。",
     "not started": "未开始",
     "not reached": "未轮到",

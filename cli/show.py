@@ -42,9 +42,10 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, further: 
 
 
 def show_diagnosis(verdict: Verdict) -> None:
-    """Print the name of the mistake, where it has one; two that together explain it, as a guess."""
+    """Print the name of the mistake, where it has one; two that together explain it, or each by itself, as a guess."""
     if any(found.perhaps for found in verdict.diagnosis):
-        click.echo("  " + tr("Perhaps two things at once:"))
+        whole = all(hole.filled for hole in verdict.holes)
+        click.echo("  " + (tr("Perhaps two things at once:") if whole else tr("Perhaps one of these, or both:")))
     for found in verdict.diagnosis:
         name = click.style(found.id, bold=True)
         mistake, other = (

@@ -129,6 +129,8 @@ def test_a_pair_of_mistakes_is_told_as_a_guess(capsys: pytest.CaptureFixture[str
     pair = [Diagnosis(id=name, kind="misconception", says="It does.", perhaps=True) for name in ("sums", "halves")]
     out = printed(capsys, a_verdict(diagnosis=tuple(pair)))
     assert "  Perhaps two things at once:\n  This is what sums does.\n" in out
+    unfinished = (HOLES[0], HOLES[1].model_copy(update={"filled": False}))
+    assert "  Perhaps one of these, or both:\n" in printed(capsys, a_verdict(diagnosis=tuple(pair), holes=unfinished))
     assert "Perhaps" not in printed(capsys, a_verdict(diagnosis=(pair[0].model_copy(update={"perhaps": False}),)))
 
 

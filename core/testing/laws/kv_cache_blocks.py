@@ -52,7 +52,7 @@ class Blocks(Watched):
     @property
     def free_blocks(self) -> int:
         """How many blocks no table lists."""
-        return self.shape.num_blocks - len(self.ref_count())
+        return int(self.shape.num_blocks) - len(self.ref_count())
 
     def ref_count(self) -> Counter[int]:
         """Return how many tables list each block that any lists."""
@@ -93,7 +93,8 @@ class Blocks(Watched):
         """Count the blocks that an append takes by going through its tokens."""
         ref_count, table, held = self.ref_count(), self.block_tables[sequence], len(self.held[sequence][layer])
         touched = {position // self.shape.block_size for position in range(held, held + count)}
-        return sum(entry >= len(table) or ref_count[table[entry]] > 1 for entry in touched) <= self.free_blocks
+        taken = sum(entry >= len(table) or ref_count[table[entry]] > 1 for entry in touched)
+        return bool(taken <= self.free_blocks)
 
     def usage(self) -> dict[str, int]:
         """Count token by token: one that is in a shared block is found there several times."""

@@ -168,8 +168,8 @@ def _planned(
 
 @law(
     "A parameter without a gradient in a step stays as it is, undecayed, with its state; later it goes on as if that "
-    "step had not been, whatever the others did.",
-    zh="某一步没有梯度的参数保持原样，不衰减，状态也不变；之后它继续下去，就像那一步没有发生过，与其他参数无关。",
+    "step had not been. The others step as if it were not there.",
+    zh="某一步没有梯度的参数保持原样，不衰减，状态也不变；之后它继续下去，就像那一步没有发生过。其他参数照常更新，就像它不存在。",
 )
 def test_a_parameter_without_a_gradient_is_left_alone(setting: Setting) -> Property:
     @given(
@@ -188,8 +188,10 @@ def test_a_parameter_without_a_gradient_is_left_alone(setting: Setting) -> Prope
             assert_equal(params["v"], before, what="the parameter without a gradient")
             setting.check_state(state["v"], before_state, number, what="the state of the parameter without a gradient")
         present = [{"v": grads["v"]} for number, grads in enumerate(training.grads) if number not in absent]
-        alone, _ = setting.run(impl, Training(training.constants, {"v": training.params["v"]}, present))
-        setting.check(params["v"], alone["v"], len(training.grads))
+        of_others = [{"w": grads["w"]} for grads in training.grads]
+        for name, grads_of_it in (("v", present), ("w", of_others)):
+            alone, _ = setting.run(impl, Training(training.constants, {name: training.params[name]}, grads_of_it))
+            setting.check(params[name], alone[name], len(training.grads), what=f"the new parameter {name!r}")
 
     return holds
 
@@ -304,6 +306,25 @@ def test_it_equals_the_reference(setting: Setting) -> Property:
         for name, param in expected.items():
             setting.check(params[name], param, len(training.grads), what=f"the new parameter {name!r}")
         setting.check_state(state, expected_state, len(training.grads), what="the state")
+
+    return holds
+
+
+@law(
+    "A parameter steps the same beside one of another dtype as alone.",
+    zh="一个参数与另一种 dtype 的参数一起更新时，结果与单独更新时相同。",
+)
+def test_dtypes_stand_side_by_side(setting: Setting) -> Property:
+    @given(training=trainings(setting.constants, steps=(1, 2), shapes=setting.two))
+    def holds(impl: Any, training: Training) -> None:
+        other = DTYPES[training.params["v"].dtype == DTYPES[0]]
+        beside = {name: param.to(other) if name == "v" else param for name, param in training.params.items()}
+        grads = [{name: grad.to(beside[name].dtype) for name, grad in step.items()} for step in training.grads]
+        together, _ = setting.run(impl, Training(training.constants, beside, grads))
+        for name, param in beside.items():
+            own = Training(training.constants, {name: param}, [{name: step[name]} for step in grads])
+            alone, _ = setting.run(impl, own)
+            setting.check(together[name], alone[name], len(grads), what=f"the new parameter {name!r}")
 
     return holds
 

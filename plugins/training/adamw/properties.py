@@ -176,6 +176,23 @@ test_a_parameter_without_a_gradient_is_left_alone = laws.test_a_parameter_withou
     ADAMW, hole=2
 )
 test_every_number_goes_its_own_way = laws.test_every_number_goes_its_own_way(ADAMW)
+test_dtypes_stand_side_by_side = laws.test_dtypes_stand_side_by_side(ADAMW, hole=5)
+
+
+@claim(
+    "A step is counted however many there were: the count of a long training goes up by one.",
+    zh="无论已经走了多少步，下一步都照样计入：长时间训练的步数也加一。",
+)
+@hole(3)
+@given(training=trainings(constants(), steps=(1,)), before=st.sampled_from((256, 2048, 2**24)))
+def test_a_long_training_counts_on(impl: Any, training: Training, before: int) -> None:
+    optimizer = impl(**training.constants)
+    params, state = ADAMW.begin(optimizer, training.params)
+    state["w"]["step"] = before  # as a checkpoint may hold it
+    _, state = ADAMW.step(optimizer, params, state, training.grads[0])
+    assert_equal(state["w"]["step"], before + 1, what=f"the step after step {before}")
+
+
 test_the_state_is_all_that_is_remembered = laws.test_the_state_is_all_that_is_remembered(ADAMW)
 test_a_step_changes_nothing_that_it_is_given = laws.test_a_step_changes_nothing_that_it_is_given(ADAMW)
 

@@ -272,6 +272,28 @@ def test_a_second_mistake_that_never_shows_alone_is_told_with_the_first(judge: J
     manifest = author.manifest.replace('implements="mean"', 'implements="Pair"')
     technique = author.technique(OF_BOTH, solution=PAIR, misconceptions=PAIRED, manifest=manifest)
     source = "class Pair:\n    def mean(self, x): return sum(x)\n    def largest(self, x): return min(x)"
+
+
+BOTH = """
+class Both:
+    def of(self, x):
+        # HOLE 1/1: mean and largest
+        return [x.mean(), x.max()]
+        # END HOLE
+"""
+IN_ONE = """
+@given(x=X)
+def test_both(impl, reference, x):
+    for got, expected in zip(impl().of(x), reference().of(x), strict=True):
+        check(got, expected)
+"""
+
+
+def test_two_mistakes_that_show_in_one_answer_are_told_too(judge: Judge, author: Any) -> None:
+    manifest = author.manifest.replace('implements="mean"', 'implements="Both"')
+    mistakes = PAIRED.replace("Pair.mean", "Both.of").replace("Pair.largest", "Both.of")
+    technique = author.technique(IN_ONE, solution=BOTH, misconceptions=mistakes, manifest=manifest)
+    source = "class Both:\n    def of(self, x): return [sum(x), -max(-x)]"
     verdict = judge.grade(technique, source, "attempt.py", seed=1).verdict
     assert {d.id for d in verdict.diagnosis} == {"forgets-to-divide", "takes-the-smallest"}
 

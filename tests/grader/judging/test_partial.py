@@ -120,6 +120,21 @@ def test_a_mistake_in_the_first_hole_has_its_name_while_the_others_are_empty(
     assert (verdict.properties[0].counterexample or {}).keys() == {"x"}
 
 
+def test_two_mistakes_that_only_a_later_hole_tells_apart_are_both_told(judge: Judge, author: Any) -> None:
+    manifest = author.manifest.replace(MANIFEST_HOLES, 'holes=(Hole(hints=("a",)),) * 3')
+    also = """
+[[misconception]]
+id = "forgets-the-weights-twice"
+in = "mean"
+edits = [["x * weight", "x * 1"], ["total / weight.sum()", "total"]]
+says = "Neither the numbers nor their total know of the weights."
+"""
+    technique = author.technique(PROPERTIES, solution=SOLUTION, misconceptions=MISCONCEPTIONS + also, manifest=manifest)
+    verdict = graded(judge, technique, "weighted = x", *EMPTY[1:])
+    told = [(d.id, d.perhaps) for d in verdict.diagnosis]
+    assert told == [("forgets-the-weights", True), ("forgets-the-weights-twice", True)]
+
+
 def test_the_verdict_is_on_the_learners_own_text(judge: Judge, technique: Technique) -> None:
     grading = judge.grade(technique, attempt(FIRST, *EMPTY[1:]), "mean.py", seed=3)
     assert grading.source == attempt(FIRST, *EMPTY[1:])

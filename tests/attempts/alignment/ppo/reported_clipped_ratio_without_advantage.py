@@ -1,5 +1,5 @@
 # google/trax#396: the smaller of two is taken between advantage times ratio and the bare clipped ratio, without its advantage.
-# named: nothing
+# named: clipped-ratio-without-advantage
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

@@ -1,5 +1,5 @@
 # alessiodm/drl-zh#13: the carried advantage is masked again after its step, so an episode's last step never reaches the one before it.
-# named: nothing
+# named: masked-once-more-when-carried
 import torch
 
 

@@ -1,5 +1,5 @@
 # huggingface/pytorch-image-models#2750: parameters are worked through by dtype, and all of them are decayed once for each dtype there is.
-# named: nothing
+# named: decayed-once-for-each-dtype
 from collections import defaultdict
 
 import torch

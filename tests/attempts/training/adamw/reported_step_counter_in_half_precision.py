@@ -1,5 +1,5 @@
 # deepspeedai/DeepSpeed#8496: the step counter is kept in bfloat16 and stops at 256, and with it the bias correction.
-# named: nothing
+# named: steps-counted-in-bfloat16
 import torch
 
 from groundup.core.interfaces.optimizer import Optimizer
