@@ -4,10 +4,12 @@ The words of the field: 技术 technique, 性质 property, 命题 claim, 作答 
 reference, 评判 grading, 课文 lesson, 工作区 workspace.
 """
 
+from groundup.cli.chinese_course import COURSE
+
 __all__ = ["SENTENCES"]
 
 # What the commands say themselves: every text that is given to ``tr``.
-SENTENCES = {
+SENTENCES = COURSE | {
     # several commands
     "Next": "接下来",
     ", ": "、",

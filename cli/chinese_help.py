@@ -3,6 +3,8 @@
 The words of the field are those of ``groundup.cli.chinese``.
 """
 
+from groundup.cli.chinese_course import COURSE_HELP
+
 __all__ = ["CLICK", "HELP", "PLACEHOLDERS"]
 
 # What stands for a value, in usages and before an option's help.
@@ -28,7 +30,7 @@ PLACEHOLDERS = {
 }
 
 # Paragraphs of help, cells of its tables, headings: looked up whole.
-HELP = {
+HELP = COURSE_HELP | {
     # every command
     "Usage: ": "用法：",
     "Options:": "选项：",
@@ -171,9 +173,6 @@ HELP = {
     # hint
     "Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.": (
         "获取一项技术某个空的下一条提示：每次调用更进一步，直到几乎给出那一行代码。"
-    ),
-    "Without HOLE it is the first one that is still empty, or else the one that your last grading points to.": (
-        "不指定空时，是第一个还没填的空；都填了，则是最近一次评判所指向的空。"
     ),
     # replay
     "Run the case that failed again, alone.": "单独再跑一次未通过的用例。",

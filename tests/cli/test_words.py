@@ -40,6 +40,7 @@ NOT_THE_LEARNERS = {
     "watched.py": "says nothing itself",
     "words.py": "the mechanism",
     "chinese.py": "the catalogue",
+    "chinese_course.py": "the catalogue of what is said of the course",
     "chinese_wordings.py": "the catalogue of what is told by its wording",
     "chinese_help.py": "the catalogue of help and of click",
 }
