@@ -12,6 +12,17 @@ COURSE_HELP = {
 }
 
 COURSE = {
+    # beginning a day or a technique
+    "; ": "；",
+    "level {level} of 5": "难度 {level}/5",
+    "level {level} of 5, {minutes} minutes": "难度 {level}/5，约 {minutes} 分钟",
+    "level {low} to {high} of 5, {minutes} minutes": "难度 {low} 到 {high}/5，约 {minutes} 分钟",
+    "{summary} ({effort})": "{summary}（{effort}）",
+    "{minutes} minutes": "约 {minutes} 分钟",
+    "builds on {names}": "先修 {names}",
+    "This day is not complete. There so far: {names}.": "这一天还不完整。目前已有：{names}。",
+    "Nothing of this day can be begun yet.": "这一天还没有可以开始的内容。",
+    " Not written yet: {names}.": "尚未编写：{names}。",
     # hints
     "Hints are recorded: 'learn status' and your brief say how many you took. This is told once.": (
         "提示会被记录：'learn status' 和你的简报会写明你看了几条。这句话只说一次。"
