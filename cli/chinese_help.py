@@ -45,9 +45,10 @@ HELP = COURSE_HELP | {
     # learn
     "Learn LLM systems by building every mechanism yourself.": "亲手实现每一个机制，由此学会大模型系统。",
     "Start with a day of the roadmap ('learn list' shows them) or with one technique ('learn start ppo'), fill the "
-    "holes in the stubs, and have them graded ('learn grade ppo').": (
+    "holes in the stubs, and have them graded ('learn grade ppo'). 'learn' alone says what comes next, 'learn next' "
+    "does it.": (
         "从路线图上的一天（'learn list' 列出各天）或一项技术（'learn start ppo'）开始，填好练习框架里的空，"
-        "然后让它评判（'learn grade ppo'）。"
+        "然后让它评判（'learn grade ppo'）。单独的 'learn' 告诉你接下来做什么，'learn next' 就去做。"
     ),
     "all held, or done": "全部满足，或已完成",
     "Show the version and exit.": "显示版本并退出。",

@@ -84,9 +84,13 @@ def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | No
 
 def show_next(*steps: tuple[str, str]) -> None:
     """Print what to type next: commands without their ``learn``, and what each is for."""
-    click.echo("\n" + tr("Next"))
-    for line in table([(f"{called()} {command}", purpose) for command, purpose in steps]):
-        click.echo(line)
+    click.echo("\n".join(next_lines(*steps)))
+
+
+def next_lines(*steps: tuple[str, str]) -> list[str]:
+    """Return the lines of ``show_next``."""
+    rows = table([(f"{called()} {command}", purpose) for command, purpose in steps])
+    return ["", tr("Next"), *(line for row in rows for line in row.splitlines())]
 
 
 def _pieces(text: str) -> Iterator[str]:
