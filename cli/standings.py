@@ -11,7 +11,7 @@ import click
 
 from groundup.cli.context import registry, say, why_absent
 from groundup.cli.holes import filled_holes, how_far
-from groundup.cli.layout import padded, table, width, wrapped
+from groundup.cli.layout import line_width, padded, table, width, wrapped
 from groundup.cli.show import how_many_hold, standing, what_changed
 from groundup.cli.way import Way
 from groundup.cli.words import tr
@@ -27,6 +27,7 @@ __all__ = ["Standings"]
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 BETWEEN = " · "
 INDENT = " " * 6  # of a technique
+UNDER = " " * 12  # a day's title
 
 
 @dataclass(frozen=True)
@@ -172,8 +173,8 @@ class Standings:
             word = tr("({count} of {total} written)", count=len(written), total=len(day.techniques))
         mark = click.style("✓", fg="green") if is_complete else " "
         first, title = f"  {mark} {day.name:<8}", say(day.title, self.lang)
-        in_short = wrapped(f"{title}  {click.style(word, dim=True)}" if word else title, first=first).splitlines()
         heading = wrapped(title, first=first).splitlines()
+        in_short = _with(heading, click.style(word, dim=True)) if word else heading
         return Part(heading, rows, in_short, is_begun, is_complete, self._touched(begun))
 
     def _touched(self, identities: Sequence[str]) -> datetime:
@@ -231,6 +232,14 @@ def _stand_alone(row: Standing) -> str:
     if row.passed_version is not None:
         return tr("passed, version {version}", version=row.passed_version)
     return tr("{score:.0%}, version {version}", score=row.score, version=row.version)
+
+
+def _with(heading: list[str], word: str) -> list[str]:
+    """Return a day's title with a word on it, beside it or else below."""
+    beside = f"{heading[-1]}  {word}"
+    if width(beside) <= line_width():
+        return [*heading[:-1], beside]
+    return [*heading, UNDER + word]
 
 
 def _names(identities: Sequence[str]) -> str:

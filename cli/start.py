@@ -23,7 +23,7 @@ from groundup.cli.context import (
     stop_at_a_broken_one,
     why_absent,
 )
-from groundup.cli.layout import show_next, table, wrapped
+from groundup.cli.layout import line_width, show_next, table, width, wrapped
 from groundup.cli.words import tr
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def command(name: str, lang: str | None) -> None:
     if workspace is None and wanted:
         workspace = Workspace.create(Path(DEFAULT), lang)
         made = tr("Made a workspace in {folder}/: open that folder in your editor.", folder=shown(workspace.folder))
-        click.echo(f"{made}\n")
+        click.echo(wrapped(made) + "\n")
     if day:
         click.echo(click.style(day.name, bold=True) + f"  {say(day.title, language(lang))}\n")
     put = _put(workspace, wanted) if workspace else []
@@ -146,5 +146,12 @@ def _show(workspace: Workspace | None, put: Sequence[tuple[Technique, bool, bool
         if effort := effort_of(technique):
             what += tr("; ") + effort
         rows.append([technique.id, shown(workspace.attempt_path(technique)), what])
+    columns = [max(map(width, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
+    if sum(columns) + 2 * len(columns) > line_width():
+        for identity, *rest in rows:
+            click.echo(f"  {identity}")
+            for text in filter(None, rest):
+                click.echo(wrapped(text, first=" " * 6))
+        return
     for line in table(rows):
         click.echo(line)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from groundup.cli.layout import width
 from groundup.core.registry import Registry
 from groundup.grader.judging.verdict import Attempt, Verdict
 from groundup.grader.learner.state import State
@@ -133,6 +134,16 @@ def test_a_day_of_which_nothing_is_written_names_what_lacks_and_the_next_that_ha
 
 def test_of_a_complete_day_no_such_thing_is_said(learn: Any) -> None:
     assert "complete" not in learn("start", "day-4").stdout
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_a_day_fits_a_narrow_terminal(learn: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    for lang in ("en", "zh"):
+        lines = learn("start", "day-13", "--lang", lang).stdout.splitlines()
+        assert max(map(width, lines)) <= int(columns)
+    at = lines.index("  inference/kv-cache")
+    assert lines[at + 1] == "      workspace/inference/kv_cache.py"
 
 
 def test_a_new_workspace_speaks_the_language_of_its_first_start(learn: Any, here: Path) -> None:
