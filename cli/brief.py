@@ -80,10 +80,12 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
         _print(_as_json(brief))
     elif brief.proofs and out:
         _write(brief, form, out)
+        _note(brief, workspace)
     elif brief.proofs:
         from groundup.grader.learner.brief_page import page
 
         _print(page(brief, form))
+        _note(brief, workspace)
     elif out:
         step = _first_steps(workspace, lang)[0][0]
         why = say(SAYS["nothing"], lang)
@@ -130,6 +132,15 @@ def _write(brief: Brief, form: Format, out: Path) -> None:
     if files:
         line += tr("; its attempts and plots are in {folder}/", folder=shown(out.parent / folder))
     click.echo(line + tr("."))
+
+
+def _note(brief: Brief, workspace: Workspace) -> None:
+    """Keep of which passes a page was written: until then it is a next step."""
+    with open_state(workspace) as state:
+        there = state.noted("in_brief")
+        for proof in brief.proofs:
+            if proof.verdict and proof.verdict.passed and proof.technique not in there:
+                state.note(proof.technique, "in_brief")
 
 
 def _size(count: int) -> str:

@@ -4,10 +4,12 @@ The words of the field: 技术 technique, 性质 property, 命题 claim, 作答 
 reference, 评判 grading, 课文 lesson, 工作区 workspace.
 """
 
+from groundup.cli.chinese_course import COURSE
+
 __all__ = ["SENTENCES"]
 
 # What the commands say themselves: every text that is given to ``tr``.
-SENTENCES = {
+SENTENCES = COURSE | {
     # several commands
     "Next": "接下来",
     ", ": "、",
@@ -90,9 +92,6 @@ SENTENCES = {
     "no plugin that is installed here declares these": "此处安装的插件中没有声明以下技术",
     "passed, version {version}": "通过，第 {version} 版",
     "{score:.0%}, version {version}": "{score:.0%}，第 {version} 版",
-    " (graded once)": "（评判过 1 次）",
-    " (graded {count} times)": "（评判过 {count} 次）",
-    "the next stubs": "放入接下来的练习框架",
     "Everything that is written is passed.": "已编写的技术全部通过。",
     # list
     "begin a day": "开始一天的内容",
@@ -205,7 +204,6 @@ SENTENCES = {
     "a jail of Landlock and seccomp": "Landlock 与 seccomp 沙箱",
     "a jail with namespaces of its own": "带独立命名空间的沙箱",
     "the reference, to compare with": "对照参考实现",
-    "what comes next": "看看接下来做什么",
     "what this machine lacks": "看看这台机器缺什么",
     "that case again, alone": "单独再跑这个用例",
     "the same cases again": "用同样的用例再评判一次",
@@ -241,7 +239,6 @@ SENTENCES = {
     "(on Debian fonts-wqy-zenhei or fonts-noto-cjk).": (
         "图中的文字是英文，因为这台机器上没有中文字体：请安装一种（Debian 上为 fonts-wqy-zenhei 或 fonts-noto-cjk）。"
     ),
-    "Next: {command}": "接下来：{command}",
     # quiz and brief
     "--sheet goes with --seed and --lang only.": "--sheet 只能与 --seed 和 --lang 同用。",
     "--fresh is for a quiz that is asked here; --answers begins anew by itself.": (

@@ -3,6 +3,8 @@
 The words of the field are those of ``groundup.cli.chinese``.
 """
 
+from groundup.cli.chinese_course import COURSE_HELP
+
 __all__ = ["CLICK", "HELP", "PLACEHOLDERS"]
 
 # What stands for a value, in usages and before an option's help.
@@ -28,7 +30,7 @@ PLACEHOLDERS = {
 }
 
 # Paragraphs of help, cells of its tables, headings: looked up whole.
-HELP = {
+HELP = COURSE_HELP | {
     # every command
     "Usage: ": "用法：",
     "Options:": "选项：",
@@ -43,9 +45,10 @@ HELP = {
     # learn
     "Learn LLM systems by building every mechanism yourself.": "亲手实现每一个机制，由此学会大模型系统。",
     "Start with a day of the roadmap ('learn list' shows them) or with one technique ('learn start ppo'), fill the "
-    "holes in the stubs, and have them graded ('learn grade ppo').": (
+    "holes in the stubs, and have them graded ('learn grade ppo'). 'learn' alone says what comes next, 'learn next' "
+    "does it.": (
         "从路线图上的一天（'learn list' 列出各天）或一项技术（'learn start ppo'）开始，填好练习框架里的空，"
-        "然后让它评判（'learn grade ppo'）。"
+        "然后让它评判（'learn grade ppo'）。单独的 'learn' 告诉你接下来做什么，'learn next' 就去做。"
     ),
     "all held, or done": "全部满足，或已完成",
     "Show the version and exit.": "显示版本并退出。",
@@ -171,9 +174,6 @@ HELP = {
     # hint
     "Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.": (
         "获取一项技术某个空的下一条提示：每次调用更进一步，直到几乎给出那一行代码。"
-    ),
-    "Without HOLE it is the first one that is still empty, or else the one that your last grading points to.": (
-        "不指定空时，是第一个还没填的空；都填了，则是最近一次评判所指向的空。"
     ),
     # replay
     "Run the case that failed again, alone.": "单独再跑一次未通过的用例。",

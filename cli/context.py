@@ -213,6 +213,16 @@ def attempt_in(workspace: Workspace, technique: Technique) -> Path:
     return path
 
 
+def effort_of(technique: Technique) -> str:
+    """Return level and minutes of a technique, as far as its manifest says them."""
+    level, minutes = technique.level, technique.minutes
+    if level and minutes:
+        return tr("level {level} of 5, {minutes} minutes", level=level, minutes=minutes)
+    if level:
+        return tr("level {level} of 5", level=level)
+    return tr("{minutes} minutes", minutes=minutes) if minutes else ""
+
+
 def exercise_text(technique: Technique) -> str:
     """Return the stub as it is handed out. Raises PluginProblem when the technique comes without one."""
     from groundup.core.errors import PluginProblem

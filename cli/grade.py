@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ from groundup.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from groundup.cli.way import Step
     from groundup.core.technique import Technique
     from groundup.grader.judging.judge import Judge
     from groundup.grader.judging.property_run import Tell
@@ -146,9 +147,10 @@ def command(
             if events:
                 _print_event("verdict", verdict)
             elif not as_json:
+                steps = [] if everything else _after_a_pass(verdict, workspace, state)
                 _show(
                     verdict, chosen, judge.lang, before, first=number == 0, file=file, alone=not everything,
-                    further=FURTHER if all_cases else 0,
+                    further=FURTHER if all_cases else 0, after_a_pass=steps,
                 )  # fmt: skip
     if as_json:
         data = [v.model_dump(mode="json") for v in verdicts]
@@ -213,7 +215,7 @@ def _graded(
 
 def _show(
     verdict: Verdict, technique: Technique, lang: str, before: Standing | None, *,
-    first: bool, file: Path | None, alone: bool, further: int,
+    first: bool, file: Path | None, alone: bool, further: int, after_a_pass: Sequence[Step],
 ) -> None:  # fmt: skip
     from groundup.cli.show import changes_since, show_next_steps, show_verdict
 
@@ -223,7 +225,15 @@ def _show(
     if before and (changes := changes_since(technique, before.version, lang)):
         click.echo("\n" + wrapped(tr("The verdict before this one was {changes}", changes=changes), first="  "))
     if alone:
-        show_next_steps(verdict, technique, str(file) if file else None)
+        show_next_steps(verdict, technique, str(file) if file else None, after_a_pass)
+
+
+def _after_a_pass(verdict: Verdict, workspace: Workspace | None, state: State | None) -> list[Step]:
+    if not (verdict.passed and workspace and state):
+        return []
+    from groundup.cli.way import Way
+
+    return Way.of(workspace, state).after(verdict.technique)
 
 
 def _tell(kind: str, result: PropertyResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from groundup.cli.context import (
     workspace_for,
 )
 from groundup.cli.layout import show_next, wrapped
+from groundup.cli.names import spoken
 from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 def command(technique: str, hole: int | None, lang: str | None) -> None:
     """Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.
 
-    Without HOLE it is the first one that is still empty, or else the one that your last grading points to.
+    Without HOLE it is the first one that is still empty, or else the one that your last grading points to. Which hints
+    you took is recorded: 'learn status' and your brief say how many.
     """
     from groundup.grader.judging.exercise import hole_states
 
@@ -55,6 +58,8 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
     holes = hole_states(found, attempt, passed=False)
     with open_state(workspace) as state:
         hole = hole or _hole_to_look_at(found, holes, state)
+        if not state.noted("hint"):
+            _tell_that_it_is_recorded()
         given = {e.detail for e in state.events(found.id) if e.kind == "hint"}
         hints = found.holes[hole - 1].hints
         number = next((n for n in range(1, len(hints) + 1) if f"{hole}.{n}" not in given), len(hints))
@@ -72,10 +77,19 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
     show_next(*further, (f"read {found.name}", tr("the lesson")), (f"grade {found.name}", tr("what holds")))
 
 
+def _tell_that_it_is_recorded() -> None:
+    """Tell it before a learner's first hint; on a terminal they may still think better of it."""
+    text = tr("Hints are recorded: 'learn status' and your brief say how many you took. This is told once.")
+    click.echo(wrapped(spoken(text)) + "\n")
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        click.confirm(tr("Take the first one?"), default=True, abort=True)
+        click.echo()
+
+
 def _hole_to_look_at(technique: Technique, holes: tuple[HoleState, ...], state: State) -> int:
     """Return the first hole that is empty, else the one that the latest verdict points to, else the first."""
     from groundup.cli.show import first_hole
 
     empty = next((h.number for h in holes if not h.filled), None)
-    latest = next(iter(state.verdicts(technique.id)), None)
+    latest = state.latest(technique.id)
     return empty or (latest and first_hole(latest)) or 1

@@ -40,6 +40,8 @@ class TechniqueEntry:
     version: int
     title: str
     summary: str
+    level: int | None = None
+    minutes: int | None = None
 
     @property
     def track(self) -> str:
@@ -104,7 +106,10 @@ def made_index(registry: Registry, lang: str) -> Index:
     roadmaps = registry.roadmaps.values()
     named = {i for roadmap in roadmaps for day in roadmap.days for i in day.techniques}
     return Index(
-        {t.id: TechniqueEntry(t.id, t.version, say(t.title, lang), say(t.summary, lang)) for t in techniques},
+        {
+            t.id: TechniqueEntry(t.id, t.version, say(t.title, lang), say(t.summary, lang), t.level, t.minutes)
+            for t in techniques
+        },
         {
             r.id: RoadmapEntry(
                 r.id, say(r.title, lang), tuple(DayEntry(d.name, say(d.title, lang), d.techniques) for d in r.days)

@@ -66,12 +66,13 @@ def line_starts(text: str, places: int, *, first: int = 0, rest: int = 0) -> Ite
 def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | None = None) -> Iterator[str]:
     """Yield the lines of a table: every column but the last as wide as its widest cell, the last one wrapped.
 
-    Where that leaves the last column no room, its cells go below the others.
+    Where that leaves the last column no room, or none for one of its words, its cells go below the others.
     """
     wide = [max(map(width, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
     left = len(indent) + sum(wide) + GAP * len(wide)
     room = (places or line_width()) - left
-    beside = room >= NARROWEST or room >= max((width(row[-1]) for row in rows), default=0)
+    longest = max((width(piece.strip(" ")) for row in rows for piece in _pieces(row[-1])), default=0)
+    beside = room >= max(NARROWEST, longest) or room >= max((width(row[-1]) for row in rows), default=0)
     for row in rows:
         head = indent + (" " * GAP).join(padded(cell, places) for cell, places in zip(row, wide, strict=False))
         if beside and row[-1]:
@@ -84,9 +85,13 @@ def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | No
 
 def show_next(*steps: tuple[str, str]) -> None:
     """Print what to type next: commands without their ``learn``, and what each is for."""
-    click.echo("\n" + tr("Next"))
-    for line in table([(f"{called()} {command}", purpose) for command, purpose in steps]):
-        click.echo(line)
+    click.echo("\n".join(next_lines(*steps)))
+
+
+def next_lines(*steps: tuple[str, str]) -> list[str]:
+    """Return the lines of ``show_next``."""
+    rows = table([(f"{called()} {command}", purpose) for command, purpose in steps])
+    return ["", tr("Next"), *(line for row in rows for line in row.splitlines())]
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ from groundup.cli.layout import line_width, padded, show_next, table, width, wra
 from groundup.cli.words import tr
 
 if TYPE_CHECKING:
-    from groundup.cli.index import DayEntry, Index, RoadmapEntry
+    from groundup.cli.index import DayEntry, Index, RoadmapEntry, TechniqueEntry
 
 INDENT = " " * 10  # under a day's title
 
@@ -136,11 +136,23 @@ def _what_it_brings(day: DayEntry, found: Index, names: Mapping[str, str], stand
         if identity in names or identity in found.broken:
             name = names.get(identity, _short(identity))
             told.append(tr("{name} ({standing})", name=name, standing=word) if word else name)
-    written = tr(", ").join(told)
+    there = [found.techniques[i] for i in day.techniques if i in found.techniques]
+    written = tr("; ").join(filter(None, [tr(", ").join(told), _effort(there)]))
     absent = [_short(i) for i in day.techniques if i not in names and i not in found.broken]
     if not absent:
         return written
     return tr("{written}; not written yet: {names}", written=written, names=tr(", ").join(absent))
+
+
+def _effort(techniques: Sequence[TechniqueEntry]) -> str:
+    """Return the levels of these techniques, and the minutes of all of them, as far as their manifests say them."""
+    levels, minutes = [t.level for t in techniques if t.level], sum(t.minutes or 0 for t in techniques)
+    if not levels or not minutes:
+        return ""
+    low, high = min(levels), max(levels)
+    if low == high:
+        return tr("level {level} of 5, {minutes} minutes", level=low, minutes=minutes)
+    return tr("level {low} to {high} of 5, {minutes} minutes", low=low, high=high, minutes=minutes)
 
 
 def _short(identity: str) -> str:
@@ -179,9 +191,16 @@ def _show_track(track: str, found: Index, standings: Mapping[str, str]) -> None:
     click.echo(f"  {track}")
     techniques = found.tracks()[track]
     words = {t.id: standings.get(t.id, "") for t in techniques}
-    rows = [(t.name, *([words[t.id]] if any(words.values()) else []), t.summary) for t in techniques]
+    rows = [(t.name, *([words[t.id]] if any(words.values()) else []), _described(t)) for t in techniques]
     for line in table(rows, indent=" " * 6):
         click.echo(line)
+
+
+def _described(technique: TechniqueEntry) -> str:
+    effort = _effort([technique])
+    if not effort:
+        return technique.summary
+    return tr("{summary} ({effort})", summary=technique.summary, effort=effort)
 
 
 def _standings(found: Index) -> dict[str, str]:

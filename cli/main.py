@@ -29,7 +29,7 @@ ELSEWHERE = {  # what others call it
 HELP = """Learn LLM systems by building every mechanism yourself.
 
 Start with a day of the roadmap ('learn list' shows them) or with one technique ('learn start ppo'), fill the holes
-in the stubs, and have them graded ('learn grade ppo').
+in the stubs, and have them graded ('learn grade ppo'). 'learn' alone says what comes next, 'learn next' does it.
 
 \b
 Exit codes  0  all held, or done
@@ -161,11 +161,11 @@ class Learn(click.Group):
 @lang_option
 @click.pass_context
 def cli(ctx: click.Context, lang: str | None) -> None:
-    """Without a command: where you stand."""
+    """Without a command: how far you are, and the next step."""
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     if ctx.invoked_subcommand is None:
-        ctx.invoke(importlib.import_module("groundup.cli.status").command, lang=lang)
+        importlib.import_module("groundup.cli.next").overview(lang)
     elif lang:
         ctx.default_map = {ctx.invoked_subcommand: {"lang": lang}}
 

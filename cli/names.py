@@ -11,6 +11,7 @@ __all__ = ["COMMANDS", "called", "spoken"]
 # What 'learn --help' shows, in the order of a learner's day; 'a-b' lives in cli/a_b.py.
 COMMANDS = {
     "start": "Put a day's or a technique's stubs into your workspace.",
+    "next": "Do the next step: a lab, a quiz, new stubs, the brief.",
     "read": "Read a lesson.",
     "grade": "Grade your attempt, with evidence.",
     "watch": "Grade on every save.",

@@ -22,6 +22,7 @@ from groundup.cli.context import (
     say,
     technique_named,
 )
+from groundup.cli.course import show_what_follows
 from groundup.cli.layout import wrapped
 from groundup.cli.names import called
 from groundup.cli.words import tr
@@ -137,6 +138,8 @@ def command(
         print_json(review.model_dump(mode="json"))
     elif review.finished:
         _show_summary(review, found, lang)
+        if workspace:
+            show_what_follows(workspace, found)
     if not review.finished:
         raise SystemExit(STOPPED)
     raise SystemExit(EXIT_HELD if review.right == review.total else EXIT_FELL_SHORT)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundup.cli.context import TechniqueName, lang_option, language, technique_named
+from groundup.cli.context import TechniqueName, effort_of, lang_option, language, registry, technique_named
 from groundup.cli.layout import line_starts, line_width
 from groundup.cli.words import tr
 from groundup.core.errors import PluginProblem
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+
+    from groundup.core.technique import Technique
 
 UNJOINED = re.compile(r"(^```.*?^```$|^#[^\n]*\n)", re.MULTILINE | re.DOTALL)  # code and headings
 WIDE, QUOTE = r"[\u3000-\u9fff\uff00-\uffef]", r"[\u2014\u2018\u2019\u201c\u201d\u2026]"
@@ -37,11 +39,21 @@ def command(technique: str, lang: str | None) -> None:
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
-    shown = rendered(text)
+    shown = rendered(with_head(text, found))
     if shown.count("\n") < shutil.get_terminal_size().lines:
         click.echo(shown, nl=False)
     else:
         click.echo_via_pager(shown)
+
+
+def with_head(text: str, technique: Technique) -> str:
+    """Return a lesson with level, minutes and what it builds on under its title."""
+    known = registry().techniques
+    names = tr(", ").join(known[i].name for i in technique.requires if i in known)
+    builds = tr("builds on {names}", names=names) if names else ""
+    head = tr("; ").join(filter(None, [effort_of(technique), builds]))
+    title, end, rest = text.partition("\n")
+    return f"{title}{end}\n*{head}*\n{rest}" if head and title.startswith("# ") else text
 
 
 def rendered(text: str) -> str:

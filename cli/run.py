@@ -26,8 +26,8 @@ from groundup.cli.context import (
     shown,
     stop_at_a_broken_one,
 )
+from groundup.cli.course import show_what_follows
 from groundup.cli.layout import line_width, padded, width, wrapped
-from groundup.cli.names import called
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
 
@@ -98,6 +98,8 @@ def command(
         print_json([r.model_dump(mode="json") for r in runs])
     elif language(lang) == "zh":
         _tell_of_the_font()
+    if workspace and technique and not as_json:
+        show_what_follows(workspace, chosen[0])
     missed = [r for r in runs if r.outcome.mark and not r.outcome.mark.reached and not quick]
     if everything:
         stop_at_a_broken_one(registry().broken)
@@ -257,8 +259,6 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
     if quick:
         click.echo("\n" + wrapped(tr("A quick run: it shows that the loop runs, not what it reaches."), first="  "))
     click.echo("\n  " + tr("Picture: {path}", path=shown(path)))
-    if runs[0].contestant == "yours":
-        click.echo("  " + tr("Next: {command}", command=f"{called()} status"))
 
 
 def _right(text: str) -> str:

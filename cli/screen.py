@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from groundup.cli.context import say, shown
+from groundup.cli.context import find_workspace, say, shown
 from groundup.cli.layout import wrapped
 from groundup.cli.show import MARKS, show_diagnosis, show_property, show_verdict, summary
 from groundup.cli.words import told, tr
@@ -65,8 +65,9 @@ class Screen:
         from groundup.grader.judging.verdict import PropertyResult, Verdict
 
         if kind == "verdict":
-            show_verdict(Verdict.model_validate(data), self.technique, self.lang)
-            click.echo()
+            verdict = Verdict.model_validate(data)
+            show_verdict(verdict, self.technique, self.lang)
+            click.echo("\n".join([*_after(verdict, self.technique), ""]))
             return
         result = PropertyResult.model_validate(data)
         if kind == "failing" and result.id not in self.failing:
@@ -107,6 +108,8 @@ class Terminal(Screen):
         self.results: dict[str, PropertyResult] = {}
         self.verdict: Verdict | None = None
         self.problems: list[str] = []
+        self.way_on: list[str] = []
+        """What comes after a pass."""
         self.goes_on = False
         self.chosen = 0
         """Which of the properties that fail is shown whole."""
@@ -137,6 +140,7 @@ class Terminal(Screen):
         """Show that a grading begins."""
         self.technique, self.path, self.failing = technique, path, {}
         self.results, self.verdict, self.problems, self.chosen, self.goes_on = {}, None, [], 0, True
+        self.way_on = []
         self.draw()
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
@@ -146,6 +150,7 @@ class Terminal(Screen):
         if kind == "verdict":
             self.verdict = Verdict.model_validate(data)
             self.results = {p.id: p for p in self.verdict.properties}
+            self.way_on = _after(self.verdict, self.technique)
         else:
             result = PropertyResult.model_validate(data)
             if kind == "failing":
@@ -261,7 +266,7 @@ class Terminal(Screen):
         lines = [line for text in self.problems for line in wrapped(text, first="  ").splitlines()]
         if self.verdict:
             problem = [wrapped(told(self.verdict.problem), first="  ")] if self.verdict.problem else []
-            lines += "\n".join([*problem, wrapped(summary(self.verdict), first="  ")]).splitlines()
+            lines += "\n".join([*problem, wrapped(summary(self.verdict), first="  "), *self.way_on]).splitlines()
         elif self.goes_on:
             lines.append("  " + tr("grading ..."))
         elif self.problems:
@@ -289,6 +294,16 @@ class Terminal(Screen):
         self._leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._enter()
+
+
+def _after(verdict: Verdict, technique: Technique) -> list[str]:
+    """Return the lines that name the way on after a pass."""
+    workspace = find_workspace()
+    if not verdict.passed or workspace is None:
+        return []
+    from groundup.cli.course import what_follows
+
+    return what_follows(workspace, technique)
 
 
 def _end(number: int, _frame: types.FrameType | None) -> None:

@@ -14,6 +14,7 @@ from groundup.cli.names import spoken
 from groundup.cli.words import spoken_language, told, tr
 
 if TYPE_CHECKING:
+    from groundup.cli.way import Step
     from groundup.core.technique import Technique
     from groundup.grader.judging.verdict import PropertyResult, Verdict
     from groundup.grader.learner.records import Standing
@@ -67,13 +68,17 @@ def show_property(result: PropertyResult) -> None:
         click.echo("      " + line)
 
 
-def show_next_steps(verdict: Verdict, technique: Technique, file: str | None) -> None:
+def show_next_steps(
+    verdict: Verdict, technique: Technique, file: str | None, after_a_pass: Sequence[Step] = ()
+) -> None:
     """Print what to type next. ``file`` is what was graded with ``--attempt``: nothing of it is recorded."""
     name, again = technique.name, f"--seed {verdict.seed}" + (" --thorough" if verdict.examples == THOROUGH else "")
     where = f"--attempt {shlex.quote(file)} " if file else ""
     if verdict.outcome == "passed":
         if not file:
-            show_next((f"solution {name}", tr("the reference, to compare with")), ("status", tr("what comes next")))
+            further = [(step.command, step.purpose) for step in after_a_pass]
+            stand = [] if further else [("status", tr("where you stand"))]
+            show_next(*further, (f"solution {name}", tr("the reference, to compare with")), *stand)
         return
     if verdict.outcome == "not_gradable":
         show_next(
@@ -176,6 +181,8 @@ def _cut(line: str) -> str:
 def summary(verdict: Verdict) -> str:
     """Return the verdict in a sentence."""
     held, total = verdict.held, len(verdict.properties)
+    if verdict.problem is not None and verdict.outcome != "not_gradable":
+        return click.style(tr("Not loaded, and so without a score."), fg="red", bold=True)
     words, colour = {
         "passed": (tr("Passed: all {total} properties hold.", total=total), "green"),
         "fell_short": (tr("{held} of {total} properties hold", held=held, total=total), "yellow"),
@@ -234,7 +241,7 @@ def first_hole(verdict: Verdict) -> int | None:
 
 def standing(version: int, row: Standing | None, started: bool) -> str:
     """Return how the learner stands with a technique of that version, in a few words."""
-    if row is None or (row.outcome == "not_started" and not row.ever_passed):
+    if row is None:
         return tr("started") if started else ""
     latest = f"{row.score:.0%}" + (tr(", died") if row.outcome == "died" else "")
     mark, colour = (tr("passed"), "green") if row.ever_passed else (latest, "yellow")

@@ -10,6 +10,7 @@ import click
 
 from groundup.cli.context import (
     TechniqueName,
+    effort_of,
     exercise_text,
     find_workspace,
     lang_option,
@@ -22,7 +23,7 @@ from groundup.cli.context import (
     stop_at_a_broken_one,
     why_absent,
 )
-from groundup.cli.layout import show_next, table
+from groundup.cli.layout import line_width, show_next, table, width, wrapped
 from groundup.cli.words import tr
 
 if TYPE_CHECKING:
@@ -50,14 +51,16 @@ def command(name: str, lang: str | None) -> None:
     workspace = find_workspace()
     day, wanted = _asked_for(name, workspace)
     if workspace is None and wanted:
-        workspace = Workspace.create(Path(DEFAULT))
+        workspace = Workspace.create(Path(DEFAULT), lang)
         made = tr("Made a workspace in {folder}/: open that folder in your editor.", folder=shown(workspace.folder))
-        click.echo(f"{made}\n")
+        click.echo(wrapped(made) + "\n")
     if day:
         click.echo(click.style(day.name, bold=True) + f"  {say(day.title, language(lang))}\n")
     put = _put(workspace, wanted) if workspace else []
     absent = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
     _show(workspace, put, absent)
+    if day and absent:
+        _tell_what_is_there(day)
     if put:
         first = next((t for t, new, passed in put if not passed), put[-1][0])
         assert workspace is not None
@@ -69,8 +72,28 @@ def command(name: str, lang: str | None) -> None:
         click.echo("  " + tr("This day brings no new technique."))
         show_next(("grade --all", tr("everything that you have started")), ("status", tr("where you stand")))
     else:
-        show_next(("list", tr("what there is")))
+        ahead = _next_day_with_any(day, workspace) if day else None
+        further = [(f"start {ahead.name}", say(ahead.title, language(lang)))] if ahead else []
+        show_next(*further, ("list", tr("what there is")))
     stop_at_a_broken_one(absent)
+
+
+def _tell_what_is_there(day: Day) -> None:
+    """Say which techniques of a day that is not complete can be begun, and which are not written."""
+    there = [i for i in day.techniques if i in registry().techniques]
+    lacking = [i for i in day.techniques if i not in there and not registry().problem_of(i)]
+    if not lacking:
+        return
+    names, missing = (tr(", ").join(i.partition("/")[2] for i in ids) for ids in (there, lacking))
+    complete = tr("This day is not complete. There so far: {names}.", names=names)
+    told = complete if there else tr("Nothing of this day can be begun yet.")
+    click.echo("\n" + wrapped(told + tr(" Not written yet: {names}.", names=missing), first="  "))
+
+
+def _next_day_with_any(day: Day, workspace: Workspace | None) -> Day | None:
+    """Return the next day of which anything is written, or else the first."""
+    days = [d for d in roadmap_of(workspace).days if any(i in registry().techniques for i in d.techniques)]
+    return next((d for d in days if d.number > day.number), days[0] if days else None)
 
 
 def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list[Technique]]:
@@ -120,6 +143,15 @@ def _show(workspace: Workspace | None, put: Sequence[tuple[Technique, bool, bool
             names = tr(" and ").join(builders)
             one = len(builders) == 1
             what = tr("new; {names} builds on it", names=names) if one else tr("new; {names} build on it", names=names)
+        if effort := effort_of(technique):
+            what += tr("; ") + effort
         rows.append([technique.id, shown(workspace.attempt_path(technique)), what])
+    columns = [max(map(width, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
+    if sum(columns) + 2 * len(columns) > line_width():
+        for identity, *rest in rows:
+            click.echo(f"  {identity}")
+            for text in filter(None, rest):
+                click.echo(wrapped(text, first=" " * 6))
+        return
     for line in table(rows):
         click.echo(line)

@@ -93,3 +93,8 @@ class Verdict(Model):
     def held(self) -> int:
         """How many properties held."""
         return sum(p.status == "held" for p in self.properties)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the learner's record has this score. A file that cannot be loaded, or was not begun, has none."""
+        return self.problem is None and self.outcome not in ("not_started", "not_gradable")

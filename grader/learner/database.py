@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,12 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from groundup.core.errors import StateProblem
+from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.tables import metadata, schema
 
-__all__ = ["MIGRATIONS", "Database"]
-
-MIGRATIONS: list[Callable[[sa.Connection], None]] = []
-"""``MIGRATIONS[n]`` brings a database from schema version n + 1 to n + 2. A new database starts at the newest."""
+__all__ = ["Database"]
 
 LEAST_ROOM = 1 << 16
 """Bytes that SQLite needs beside its file, to begin at all."""

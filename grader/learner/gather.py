@@ -78,7 +78,7 @@ def _proof(
     problems: list[GroundupError],
 ) -> Proof:
     technique = registry.techniques.get(identity)
-    counting = [v for v in verdicts if v.outcome not in ("not_gradable", "not_started")]
+    counting = [v for v in verdicts if v.counts]
     best = max(counting, key=lambda v: (v.passed, v.score), default=None)  # of equals the first, which is the newest
     gave_up = next((e.at for e in state.events(identity) if e.kind == "gave_up"), None)
     return Proof(
@@ -103,6 +103,7 @@ def _proof(
                 quoted=v is best,
             )
             for v in reversed(verdicts)
+            if v.counts or v.outcome == "not_gradable"
         ),
         hints_used=state.hints_used(identity),
         hints=sum(len(hole.hints) for hole in technique.holes) if technique else None,

@@ -10,7 +10,7 @@ from groundup.grader.judging.verdict import Outcome
 
 __all__ = ["Event", "EventKind", "LabRecord", "QuizAnswer", "QuizRecord", "QuizStatus", "Standing"]
 
-EventKind = Literal["started", "hint", "reset", "gave_up", "solution_shown"]
+EventKind = Literal["started", "hint", "reset", "gave_up", "solution_shown", "in_brief"]
 QuizStatus = Literal["open", "finished", "given_up"]
 
 
@@ -69,7 +69,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a learner stands with one technique. Gradings that were not gradable do not count."""
+    """How a learner stands with one technique, by the gradings that count (``Verdict.counts``)."""
 
     score: float
     """Of the latest verdict."""

@@ -68,6 +68,7 @@ class State:
             "passed": verdict.passed,
             "outcome": verdict.outcome,
             "score": verdict.score,
+            "counts": verdict.counts,
             "seed": str(verdict.seed),
             "sha256": verdict.attempt.sha256,
             "source": source.encode("utf-8", "surrogateescape"),
@@ -95,6 +96,10 @@ class State:
         """Return the verdicts on ``technique``, or on all, newest first; what cannot be read is in ``problems``."""
         return list(self._read(tables.verdicts.c.id.desc(), technique=technique))
 
+    def latest(self, technique: str) -> Verdict | None:
+        """Return the newest verdict on ``technique``, None where there is none, or it cannot be read."""
+        return next(self._read(tables.verdicts.c.id.desc(), technique=technique, most=1), None)
+
     def best(self, technique: str) -> Verdict | None:
         """Return the newest of the verdicts with the highest score, a passed one before any other."""
         c = tables.verdicts.c
@@ -111,7 +116,7 @@ class State:
             return connection.execute(passed).first() is not None
 
     def last_scores(self) -> dict[str, Standing]:
-        """Return how the learner stands with every technique that was ever graded."""
+        """Return how the learner stands with every technique of which any grading counts."""
         c = tables.verdicts.c
         each = (
             sa.select(
@@ -119,7 +124,7 @@ class State:
                 sa.func.count().label("attempts"),
                 sa.func.max(sa.case((c.passed, c.technique_version))).label("passed_version"),
             )
-            .where(self._mine(tables.verdicts), c.outcome != "not_gradable")
+            .where(self._mine(tables.verdicts), c.counts)
             .group_by(c.technique)
             .subquery()
         )
@@ -163,14 +168,19 @@ class State:
         with self.database.transaction() as connection:
             return [Event(*row) for row in connection.execute(noted)]
 
+    def noted(self, kind: EventKind) -> dict[str, set[str]]:
+        """Return the different details of the events of that kind, by technique."""
+        c = tables.events.c
+        events = sa.select(c.technique, c.detail).where(self._mine(tables.events), c.kind == kind).distinct()
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        with self.database.transaction() as connection:
+            for technique, detail in connection.execute(events):
+                found[technique].add(detail)
+        return dict(found)
+
     def hints_used(self, technique: str) -> int:
         """Return how many different hints (by their detail) the learner has asked for."""
-        c = tables.events.c
-        hints = sa.select(sa.func.count(c.detail.distinct())).where(
-            self._mine(tables.events, technique), c.kind == "hint"
-        )
-        with self.database.transaction() as connection:
-            return connection.execute(hints).scalar_one()
+        return len(self.noted("hint").get(technique, ()))
 
     def record_lab(self, technique: str, runs: list[dict[str, Any]], picture: bytes) -> None:
         """Keep what a lab measured (``LabRun`` as JSON, one for each contestant) and its picture."""
@@ -188,6 +198,13 @@ class State:
         )
         with self.database.transaction() as connection:
             return [LabRecord(t, at, json.loads(runs), bytes(png)) for t, at, runs, png in connection.execute(kept)]
+
+    def lab_runs(self) -> list[tuple[str, datetime, list[dict[str, Any]]]]:
+        """Return the technique, the moment and the runs of every recorded lab, newest first; no picture is read."""
+        c = tables.labs.c
+        kept = sa.select(c.technique, c.at, c.runs).where(self._mine(tables.labs)).order_by(c.id.desc())
+        with self.database.transaction() as connection:
+            return [(technique, at, json.loads(runs)) for technique, at, runs in connection.execute(kept)]
 
     def begin_quiz(self, technique: str, seed: int, sha256: str, questions: int) -> int:
         """Keep that a quiz has begun, and return its number. One of the technique that was open is given up."""
@@ -261,11 +278,12 @@ class State:
         mine = table.c.learner == self._learner
         return mine if technique is None else sa.and_(mine, table.c.technique == technique)
 
-    def _read(self, *order: sa.ColumnElement[Any], technique: str | None) -> Iterator[Verdict]:
+    def _read(self, *order: sa.ColumnElement[Any], technique: str | None, most: int | None = None) -> Iterator[Verdict]:
         rows = (
             sa.select(tables.verdicts.c.id, tables.verdicts.c.verdict)
             .where(self._mine(tables.verdicts, technique))
             .order_by(*order)
+            .limit(most)
         )
         with self.database.transaction() as connection:
             found = connection.execute(rows).all()

@@ -37,6 +37,7 @@ verdicts = sa.Table(
     sa.Column("passed", sa.Boolean, nullable=False),
     sa.Column("outcome", sa.String(40), nullable=False),
     sa.Column("score", sa.Float, nullable=False),
+    sa.Column("counts", sa.Boolean, nullable=False, server_default=sa.true()),  # Verdict.counts
     sa.Column("seed", sa.Text, nullable=False),  # decimal: it may be longer than any integer column
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("source", sa.LargeBinary, nullable=False),  # the bytes of the file: it need not be valid text

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "Workspace"]
 
+TEMPLATES = Path(__file__).with_name("templates")
 SETTINGS_TEXT = """\
 # A Groundup workspace. 'learn' finds this file from the folder that holds it, from below it, and from just above it.
 
@@ -84,14 +85,16 @@ class Workspace:
         raise NoWorkspace(f"No workspace in {here}, its folder 'workspace' or above it. 'learn start day-1' makes one.")
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
+    def create(cls, folder: Path, lang: str | None = None) -> Self:
         """Make ``folder`` a workspace, or complete the one that it is, and return it.
 
-        Raises EnvironmentProblem when it cannot be written.
+        A new one speaks ``lang``, where there is a translation. Raises EnvironmentProblem when it cannot be written.
         """
         folder = folder.resolve()
         with _writing(folder):
-            _write_new(folder / SETTINGS_FILE, SETTINGS_TEXT)
+            _write_new(folder / SETTINGS_FILE, SETTINGS_TEXT.replace('"en"', f'"{_spoken(lang)}"'))
+            spoken = _spoken(cls(folder).settings.lang)
+            _write_new(folder / "AGENTS.md", (TEMPLATES / f"agents.{spoken}.md").read_text("utf-8"))
             _write_new(folder / ".learn" / ".gitignore", "*\n")
             _write_generated(folder / "pyrightconfig.json", _pyright(folder))
             _write_generated(folder / ".vscode" / "settings.json", _vscode(folder))
@@ -129,6 +132,10 @@ class Workspace:
             backup = _move_aside(attempt) if os.path.lexists(attempt) else None
             _write_new(attempt, source)
         return backup
+
+
+def _spoken(lang: str | None) -> str:
+    return lang if lang == "zh" else "en"
 
 
 def _read_settings(file: Path) -> Settings:

@@ -235,13 +235,15 @@ def grading(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
 def command(here: Path, plugins: Plugins) -> Callable[..., subprocess.Popen[str]]:
     """Start ``learn`` as a process of its own, with the plugins that the test installed."""
 
-    def start(*arguments: str, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        *arguments: str, stdin: int = subprocess.DEVNULL, terminal: int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("learn")), *arguments],
             env={**os.environ, "PYTHONPATH": str(plugins.site), "COLUMNS": "100", **environment},
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=stdin if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import groundup.plugins
-from groundup.cli.context import registry_in
+from groundup.cli.context import registry, registry_in
 from groundup.core import technique as core
 
 GAE = "groundup.plugins.rl.gae"
@@ -87,7 +87,7 @@ def test_what_lists_everything_shows_a_broken_technique_as_broken(
 
 
 def test_a_day_gives_its_other_techniques_and_ends_with_3(learn: Any, here: Path, gae: Path) -> None:
-    spoil(gae / "technique.toml", "version = 1", "version = 0")
+    spoil(gae / "technique.toml", "\nversion = ", "\nversion = -")
     result = learn("start", "day-7")
     assert result.exit_code == 0  # the day does not name gae; ppo builds on it, and can be done without
     assert (here / "workspace" / "alignment" / "ppo.py").is_file()
@@ -100,11 +100,12 @@ def test_what_was_proved_of_a_broken_technique_is_kept_and_told(
     solution = Path(groundup.plugins.__path__[0]).parent / "solutions" / "rl" / "gae.py"
     (workspace / "rl" / "gae.py").write_text(solution.read_text("utf-8"), "utf-8")
     assert learn("grade", "gae").exit_code == 0
+    version = registry().technique("gae").version
     registry_in.cache_clear()
     text = (gae / "technique.toml").read_text("utf-8")
     spoil(gae / "technique.toml", "\ntitle =", "\ntitel =")
     row = next(line for line in learn("status").stdout.splitlines() if line.split()[:1] == ["rl/gae"])
-    assert row.split()[1:] == ["passed,", "version", "1;", "broken", "(graded", "once)"]
+    assert row.split()[1:] == ["passed,", "version", str(version), "·", "broken", "·", "graded", "once"]
     (told,) = [t for t in json.loads(learn("status", "--json").stdout)["techniques"] if t["id"] == "rl/gae"]
     assert (told["installed"], told["broken"], told["passed"]) == (False, True, True)
     brief = learn("brief")
@@ -114,7 +115,7 @@ def test_what_was_proved_of_a_broken_technique_is_kept_and_told(
     (gae / "technique.toml").write_text(text, "utf-8")
     registry_in.cache_clear()
     row = next(line for line in learn("status").stdout.splitlines() if line.split()[:1] == ["rl/gae"])
-    assert row.split()[1:] == ["passed", "(graded", "once)"]
+    assert row.split()[1:] == ["passed", "·", "graded", "once"]
 
 
 def test_a_broken_translation_is_told_to_who_speaks_it_and_to_nobody_else(

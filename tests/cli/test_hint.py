@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ def given(here: Path) -> list[str]:
 
 def test_each_call_goes_one_step_further_and_is_remembered(learn: Any, attempt: Path, here: Path) -> None:
     assert learn("hint", "scale").stdout == (
+        "Hints are recorded: 'learn status' and your brief say how many you took. This is told once.\n"
+        "\n"
         "toys/scale, hole 1: the factor\n"
         "\n"
         "  Which dtype?\n"
@@ -45,6 +50,37 @@ def test_each_call_goes_one_step_further_and_is_remembered(learn: Any, attempt: 
     assert "one step further" not in third
     assert learn("hint", "scale").stdout == third
     assert given(here) == ["1.1", "1.2", "1.3", "1.3"]
+
+
+def test_that_hints_are_recorded_is_told_before_the_first_of_a_learner_and_never_again(
+    learn: Any, attempt: Path, plugins: Any
+) -> None:
+    first = learn("hint", "scale").stdout
+    assert first.index("Hints are recorded") < first.index(FIRST)
+    plugins.technique("other")
+    learn("start", "other")
+    for name in ("scale", "other"):
+        assert "recorded" not in learn("hint", name).stdout
+
+
+def everything(screen: Any) -> str:
+    """Return all that was written on a terminal that has been closed."""
+    text = b""
+    with contextlib.suppress(OSError):  # how Linux says that it is closed
+        while read := screen.read(1 << 16):
+            text += read
+    return text.decode()
+
+
+def test_on_a_terminal_the_first_hint_can_still_be_left(attempt: Path, here: Path, command: Any) -> None:
+    for answer, expected in ((b"n\n", []), (b"\n", ["1.1"])):
+        ours, theirs = pty.openpty()
+        with os.fdopen(ours, "rb", buffering=0) as screen, command("hint", "scale", terminal=theirs):
+            os.close(theirs)
+            os.write(ours, answer)
+            shown = everything(screen)
+        assert "Take the first one? [Y/n]" in shown
+        assert given(here) == expected
 
 
 def test_the_code_that_fills_the_hole_comes_with_the_last_hint(learn: Any, attempt: Path, toy: Path) -> None:

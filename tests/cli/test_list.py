@@ -30,7 +30,8 @@ def roadmaps():
 
 
 def entry(identity: str) -> TechniqueEntry:
-    return TechniqueEntry(identity, 1, "A title of a few words", "What it does, in a sentence or two. " * 3)
+    level = 1 + len(identity) % 5
+    return TechniqueEntry(identity, 1, "A title of a few words", "What it does, in a sentence or two. " * 3, level, 90)
 
 
 @pytest.fixture
@@ -93,7 +94,10 @@ def test_of_a_day_in_part_what_is_lacking_is_said(learn: Any, monkeypatch: pytes
     )
     monkeypatch.setattr(list_module, "index", lambda: found)
     shown = learn("list").stdout.partition("\n\n")[2].partition("\n\n")[0]
-    assert shown == "  day-2   Whole\n          ppo\n  day-1   Both\n          gae; not written yet: mdp"
+    assert shown == (
+        "  day-2   Whole\n          ppo; level 4 of 5, 90 minutes\n"
+        "  day-1   Both\n          gae; level 2 of 5, 90 minutes; not written yet: mdp"
+    )
 
 
 def test_two_techniques_of_one_name_are_told_apart(learn: Any, monkeypatch: pytest.MonkeyPatch, many: Index) -> None:
@@ -101,7 +105,18 @@ def test_two_techniques_of_one_name_are_told_apart(learn: Any, monkeypatch: pyte
     ids = ("alignment/ppo", "rl/gae", "rl/ppo")
     found = Index({i: entry(i) for i in ids}, {"fourteen-days": RoadmapEntry("fourteen-days", "", (day,))})
     monkeypatch.setattr(list_module, "index", lambda: found)
-    assert "\n          rl/ppo, gae\n" in learn("list").stdout
+    assert "\n          rl/ppo, gae; level 2 of 5, 180 minutes\n" in learn("list").stdout
+
+
+def test_level_and_minutes_stand_beside_what_there_is(learn: Any, monkeypatch: pytest.MonkeyPatch, many: Index) -> None:
+    ids = ("alignment/ppo", "rl/gae", "rl/unsaid")
+    entries = {i: entry(i) for i in ids[:2]} | {"rl/unsaid": TechniqueEntry("rl/unsaid", 1, "", "What it does.")}
+    day = DayEntry("day-1", "All", ids)
+    found = Index(entries, {"fourteen-days": RoadmapEntry("fourteen-days", "", (day,))})
+    monkeypatch.setattr(list_module, "index", lambda: found)
+    assert "\n          ppo, gae, unsaid; level 2 to 4 of 5, 180 minutes\n" in learn("list").stdout
+    words = " ".join(learn("list", "rl").stdout.split())
+    assert "two. (level 2 of 5, 90 minutes) unsaid What it does." in words
 
 
 def test_the_roadmap_that_is_followed_is_shown_and_others_are_named(

@@ -147,10 +147,17 @@ def test_learn_alone_welcomes_who_has_no_workspace(learn: Any, here: Path) -> No
     assert list(here.iterdir()) == []
 
 
-def test_learn_alone_shows_where_you_stand(learn: Any, toy: Path) -> None:
+def test_learn_alone_says_how_far_you_are_and_what_comes_next(learn: Any, toy: Path) -> None:
     learn("start", "scale")
-    assert learn().stdout == learn("status").stdout
-    assert "toys/scale" in learn().stdout
+    head, _bar, *rest = learn().stdout.splitlines()
+    assert head == learn("status").stdout.splitlines()[0]
+    assert rest == [
+        "",
+        "Next",
+        "  learn read scale   the lesson",
+        "  learn grade scale  what holds of your attempt",
+        "  learn status       where you stand",
+    ]
 
 
 def test_commands_can_be_pasted_wherever_the_clone_lies(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:

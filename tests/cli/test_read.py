@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from groundup.cli import context
 from groundup.cli.layout import width
-from groundup.cli.read import joined, rendered
+from groundup.cli.read import joined, rendered, with_head
+from groundup.cli.words import speak
+from groundup.core.registry import Registry
 
 LESSON = """# Scaling
 
@@ -88,6 +92,32 @@ def test_a_terminal_gets_it_rendered(toy: Path, here: Path) -> None:
     assert ended.returncode == 0
     assert "\x1b[3mfactor\x1b[0m" in shown
     assert "# Scaling" not in shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "head"),
+    [
+        ({"level": 2, "minutes": 40}, "level 2 of 5, 40 minutes"),
+        ({"level": 4}, "level 4 of 5"),
+        ({"minutes": 40, "requires": ("rl/gae", "not/written")}, "40 minutes; builds on gae"),
+    ],
+)
+def test_the_lesson_s_head_says_level_minutes_and_what_it_builds_on(
+    toy: Path, fields: dict[str, Any], head: str
+) -> None:
+    technique = context.registry().technique("scale").model_copy(update=fields)
+    assert with_head("# Scaling\n\nMultiply.\n", technique) == f"# Scaling\n\n*{head}*\n\nMultiply.\n"
+
+
+def test_a_lesson_without_level_and_minutes_has_no_such_line(toy: Path) -> None:
+    technique = context.registry().technique("scale")
+    assert with_head("# Scaling\n\nMultiply.\n", technique) == "# Scaling\n\nMultiply.\n"
+
+
+def test_the_head_is_chinese_where_chinese_is_spoken() -> None:
+    speak("zh")
+    shown = with_head("# 近端策略优化\n正文\n", Registry().technique("ppo"))
+    assert re.match(r"# 近端策略优化\n\n\*难度 \d/5，约 \d+ 分钟；先修 gae\*\n正文\n", shown)
 
 
 def test_a_technique_without_its_lesson_is_the_plugins_fault(learn: Any, toy: Path) -> None:

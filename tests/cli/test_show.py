@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from groundup.cli.show import first_hole, holes_so_far, show_next_steps, show_verdict, standing
+from groundup.cli.way import Step
 from groundup.core.technique import Hole, Source, Technique
 from groundup.grader.judging.verdict import Attempt, Diagnosis, HoleState, PropertyResult, Verdict
 from groundup.grader.learner.records import Standing
@@ -235,6 +236,25 @@ def test_after_a_pass_comes_the_solution(capsys: pytest.CaptureFixture[str]) -> 
     assert offered(capsys, passed, "my.py") == []  # nothing was recorded: the solution would be refused
 
 
+def test_after_a_pass_the_way_on_comes_before_the_solution(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [Step("run", "run scale", "the lab"), Step("brief", "brief --out brief.html", "the day")]
+    show_next_steps(a_verdict(passed=True, outcome="passed", score=1.0), TECHNIQUE, None, steps)
+    assert capsys.readouterr().out == (
+        "\nNext\n"
+        "  learn run scale               the lab\n"
+        "  learn brief --out brief.html  the day\n"
+        "  learn solution scale          the reference, to compare with\n"
+    )
+
+
+@pytest.mark.parametrize("outcome", ["fell_short", "died"])
+def test_a_file_that_was_not_loaded_is_told_no_score(capsys: pytest.CaptureFixture[str], outcome: Any) -> None:
+    unreached = a_property(status="not_reached")
+    out = printed(capsys, a_verdict(unreached, outcome=outcome, score=0.0, problem="The file cannot be loaded: crash"))
+    assert "The file cannot be loaded: crash\n\n  Not loaded, and so without a score.\n" in out
+    assert "%" not in out
+
+
 def test_what_was_not_gradable_is_for_the_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert offered(capsys, a_verdict(outcome="not_gradable"))[0] == "learn doctor"
 
@@ -259,7 +279,6 @@ def test_the_hole_to_look_at_is_an_empty_one_before_the_one_that_failed() -> Non
 @pytest.mark.parametrize(
     ("score", "outcome", "version", "passed_version", "says"),
     [
-        (0.0, "not_started", 2, None, "started"),
         (0.0, "fell_short", 2, None, "0%"),
         (0.5, "fell_short", 2, None, "50%"),
         (0.25, "died", 2, None, "25%, died"),

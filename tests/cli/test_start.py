@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from groundup.cli.layout import width
 from groundup.core.registry import Registry
 from groundup.grader.judging.verdict import Attempt, Verdict
 from groundup.grader.learner.state import State
@@ -64,9 +65,12 @@ def test_a_days_techniques_come_with_what_they_build_on(learn: Any, here: Path) 
     assert result.exit_code == 0
     assert files(here / "workspace") == ["alignment/ppo.py", "rl/gae.py"]
     lines = result.stdout.splitlines()
+    gae, ppo = (TECHNIQUES[i] for i in ("rl/gae", "alignment/ppo"))
+    effort = [f"level {t.level} of 5, {t.minutes} minutes" for t in (gae, ppo)]
     assert "  alignment/kl-control                              not written yet" in lines
-    assert "  rl/gae                workspace/rl/gae.py         new; ppo builds on it" in lines
-    assert "  alignment/ppo         workspace/alignment/ppo.py  new" in lines
+    assert f"  rl/gae                workspace/rl/gae.py         new; ppo builds on it; {effort[0]}" in lines
+    assert f"  alignment/ppo         workspace/alignment/ppo.py  new; {effort[1]}" in lines
+    assert "  This day is not complete. There so far: ppo. Not written yet: kl-control." in lines
     assert "  learn read gae   the lesson" in lines  # it comes first
 
 
@@ -111,8 +115,51 @@ def test_a_day_that_brings_nothing_makes_no_workspace(learn: Any, here: Path, na
     result = learn("start", name)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{name}  ")
-    assert result.stdout.endswith("\n\nNext\n  learn list  what there is\n")
+    day = "  learn start day-4  Generalised advantage estimation\n"
+    assert result.stdout.endswith(f"\n\nNext\n{day}  learn list         what there is\n")
     assert list(here.iterdir()) == []
+
+
+def test_a_day_of_which_nothing_is_written_names_what_lacks_and_the_next_that_has_something(learn: Any) -> None:
+    assert learn("start", "day-3").stdout.endswith(
+        "\n"
+        "  Nothing of this day can be begun yet. Not written yet: policy-gradient, advantage.\n"
+        "\n"
+        "Next\n"
+        "  learn start day-4  Generalised advantage estimation\n"
+        "  learn list         what there is\n"
+    )
+    assert "day-12  Parallelism" in learn("start", "day-8").stdout
+
+
+def test_of_a_complete_day_no_such_thing_is_said(learn: Any) -> None:
+    assert "complete" not in learn("start", "day-4").stdout
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_a_day_fits_a_narrow_terminal(learn: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    for lang in ("en", "zh"):
+        lines = learn("start", "day-13", "--lang", lang).stdout.splitlines()
+        assert max(map(width, lines)) <= int(columns)
+    at = lines.index("  inference/kv-cache")
+    assert lines[at + 1] == "      workspace/inference/kv_cache.py"
+
+
+def test_a_new_workspace_speaks_the_language_of_its_first_start(learn: Any, here: Path) -> None:
+    learn("start", "gae", "--lang", "zh")
+    assert 'lang = "zh"' in (here / "workspace" / "learn.toml").read_text(encoding="utf-8")
+    assert "你不可以" in (here / "workspace" / "AGENTS.md").read_text(encoding="utf-8")
+    assert "接下来" in learn("status").stdout
+
+
+def test_a_workspace_that_is_there_gets_no_note_to_assistants(learn: Any, here: Path) -> None:
+    learn("start", "gae")
+    note = here / "workspace" / "AGENTS.md"
+    assert "You must not" in note.read_text(encoding="utf-8")
+    note.unlink()
+    learn("start", "ppo")
+    assert not note.exists()
 
 
 def test_the_last_day_looks_back(learn: Any, toy: Path) -> None:
@@ -164,8 +211,8 @@ def test_the_workspace_is_found_from_inside_it(
 
 
 def test_titles_come_in_the_language_asked_for(learn: Any) -> None:
-    assert learn("start", "day-7", "--lang", "zh").stdout.splitlines()[2] == "day-7  近端策略优化"
-    assert learn("start", "day-7").stdout.splitlines()[0] == "day-7  Proximal policy optimisation"
+    assert learn("start", "day-7").stdout.splitlines()[2] == "day-7  Proximal policy optimisation"
+    assert learn("start", "day-7", "--lang", "zh").stdout.splitlines()[0] == "day-7  近端策略优化"
 
 
 def test_a_roadmap_of_another_name_is_told_with_its_file(learn: Any, here: Path, toy: Path) -> None:

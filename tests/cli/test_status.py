@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any
 import click
 import pytest
 
+from groundup.cli import context
 from groundup.cli.context import registry_in
+from groundup.cli.layout import width
 from groundup.core.registry import Registry
+from groundup.grader.judging.verdict import Attempt, HoleState, PropertyResult, Verdict
+from groundup.grader.learner.state import State
 
 pytestmark = pytest.mark.usefixtures("toy", "grading")
 
@@ -43,25 +48,146 @@ def test_what_is_not_written_is_shown_as_such(learn: Any, attempt: Path) -> None
     assert row(learn("list", "--all").stdout + "rl/gae \n", "rl/gae ") == ""
 
 
-def test_a_stub_that_was_graded_is_started_rather_than_at_nought_percent(learn: Any, attempt: Path) -> None:
+def test_what_cannot_be_loaded_and_a_stub_are_started_rather_than_at_nought_percent(learn: Any, attempt: Path) -> None:
     assert row(learn("status").stdout, "toys/scale") == "started"
     learn("grade", "scale")
-    assert row(learn("status").stdout, "toys/scale") == "started (graded once)"
-    learn("grade", "scale")
-    assert row(learn("status").stdout, "toys/scale") == "started (graded 2 times)"
+    assert row(learn("status").stdout, "toys/scale") == "started"
+    attempt.write_text("def scale(x, by:\n")
+    assert learn("grade", "scale").exit_code == 1
+    assert row(learn("status").stdout, "toys/scale") == "started · 2 of 2 holes filled"
 
 
-def test_a_standing_follows_the_verdicts(learn: Any, attempt: Path, toy: Path) -> None:
+def test_a_standing_follows_the_verdicts_that_count(learn: Any, attempt: Path, toy: Path) -> None:
     right = (toy / "solution.py").read_text()
+    stub = attempt.read_text()
     for source, says in (
-        (right.replace("x * factor", "x * factor * factor"), "33% (graded once)"),
-        (right, "passed (graded 2 times)"),
-        (right.replace("x * factor", "x + factor"), "passed; the latest 0% (graded 3 times)"),
+        (right.replace("x * factor", "x * factor * factor"), "33% · 2 of 2 holes filled · graded once"),
+        (right, "passed · graded 2 times"),
+        ("no Python", "passed · graded 2 times"),
+        (stub, "passed · graded 2 times"),
+        (right.replace("x * factor", "x + factor"), "passed; the latest 0% · graded 3 times"),
     ):
         attempt.write_text(source)
         learn("grade", "scale")
         assert row(learn("status").stdout, "toys/scale") == says
     assert "1 of" in learn("status").stdout.splitlines()[0]
+
+
+def test_the_hole_that_holds_comes_from_the_latest_verdict(learn: Any, attempt: Path, here: Path) -> None:
+    attempt.write_text(attempt.read_text().replace('raise NotImplementedError("hole 1/2: the factor")', "factor = by"))
+    assert row(learn("status").stdout, "toys/scale") == "started · 1 of 2 holes filled"
+    parts = {"passed": False, "outcome": "fell_short", "score": 0.5}
+    holes = tuple(HoleState(number=n, title="", filled=n == 1) for n in (1, 2))
+    properties = tuple(
+        PropertyResult(id=f"p{n}", claim="", status="held" if n == 1 else "not_started", hole=n) for n in (1, 2)
+    )
+    verdict = a_pass("toys/scale", **parts).model_copy(update={"holes": holes, "properties": properties})
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        state.record(verdict, "", {})
+    says = "50% · 1 of 2 holes filled, hole 1 holds · graded once"
+    assert row(learn("status").stdout, "toys/scale") == says
+    assert of_toy(learn("status", "--json").stdout)["holes"] == {"total": 2, "filled": 1, "hold": 1}
+
+
+def test_labs_quizzes_and_hints_are_shown_where_there_are_any(learn: Any, attempt: Path, here: Path) -> None:
+    learn("hint", "scale")
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        lab(state, "toys/scale", quick=True)
+        state.begin_quiz("toys/scale", 1, "0" * 64, 3)
+    assert row(learn("status").stdout, "toys/scale").startswith(
+        "started · lab run quickly · quiz begun, 0 of 3 answered · 1 hint"
+    )
+    learn("hint", "scale")
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        state.record_quiz("toys/scale", 1, "0" * 64, 3, {"a": ("A", True)})
+        lab(state, "toys/scale", reached=False)
+    assert row(learn("status").stdout, "toys/scale") == "started · lab: mark missed · quiz 1 of 3 · 2 hints"
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        lab(state, "toys/scale", reached=True)
+        state.record_lab("toys/scale", [{"contestant": "reference"}], b"")  # not the learner's own
+    data = of_toy(learn("status", "--json").stdout)
+    assert "lab: mark reached" in learn("status").stdout
+    quiz = {"status": "finished", "right": 1, "answered": 1, "questions": 3}
+    assert (data["hints"], data["labs"], data["mark_reached"], data["quiz"]) == (2, 3, True, quiz)
+
+
+def lab(state: State, technique: str, *, quick: bool = False, reached: bool = False) -> None:
+    """Have a lab recorded, as ``learn run`` does."""
+    mark = {"says": {"en": "It is."}, "reached": reached}
+    run = {"contestant": "yours", "quick": quick, "outcome": {"figures": [], "mark": mark}}
+    state.record_lab(technique, [run, run | {"contestant": "reference"}], b"")
+
+
+def test_a_bar_shows_how_much_of_what_is_written_is_passed(learn: Any, here: Path) -> None:
+    learn("start", "day-7")
+    total = len(Registry().techniques)
+    for passed in (0, 1, 2):
+        head, bar, *_ = click.unstyle(learn("status").stdout).splitlines()
+        assert head == f"workspace: {passed} of {total} techniques passed"
+        assert bar == "█" * (60 * passed // total) + "░" * (60 - 60 * passed // total)
+        with State(here / "workspace" / ".learn" / "learn.db") as state:
+            state.record(a_pass(("rl/gae", "alignment/ppo")[passed % 2]), "", {})
+
+
+def a_pass(technique: str, **other: Any) -> Verdict:
+    parts = {"passed": True, "outcome": "passed", "score": 1.0} | other
+    return Verdict(
+        technique=technique, version=1, seed=0, examples=25, seconds=0.1, containment="process", holes=(),
+        properties=(), attempt=Attempt(path="x.py", sha256="0" * 64), **parts,
+    )  # fmt: skip
+
+
+# However much there is
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch, learn: Any, here: Path) -> list[str]:
+    """What there will be: 120 techniques, those of the days and others."""
+    real = context.registry()
+    gae = real.techniques["rl/gae"]
+    named = [i for day in DAYS for i in day.techniques]
+    extra = iter(f"parallelism/a-rather-long-name-{n}" for n in range(120))
+    days = [day.model_copy(update={"techniques": (*day.techniques, *(next(extra) for _ in range(6)))}) for day in DAYS]
+    ids = list(dict.fromkeys([*named, *real.techniques, *(i for day in days for i in day.techniques)]))
+    ids += [next(extra) for _ in range(120 - len(ids))]
+    learn("start", "gae")
+    monkeypatch.setattr(
+        real, "techniques", {i: real.techniques.get(i, gae.model_copy(update={"id": i, "requires": ()})) for i in ids}
+    )
+    roadmap = real.roadmaps["fourteen-days"].model_copy(update={"days": tuple(days)})
+    monkeypatch.setattr(real, "roadmaps", {"fourteen-days": roadmap})
+    return ids
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+@pytest.mark.parametrize("begun", ["little", "half", "everything", "everything passed"])
+def test_with_120_techniques_status_takes_less_than_60_lines(
+    learn: Any, many: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, columns: str, begun: str
+) -> None:
+    assert len(many) == 120
+    monkeypatch.setenv("COLUMNS", columns)
+    last = {"little": 5, "half": 60}.get(begun, 120)
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        for number, identity in enumerate(many[:last]):
+            short = {} if begun == "everything passed" or number % 2 else {"passed": False, "outcome": "fell_short"}
+            state.record(a_pass(identity, **short), "", {})
+            state.note(identity, "hint", "1.1")
+    for lang in ("en", "zh"):
+        lines = click.unstyle(learn("status", "--lang", lang).stdout).splitlines()
+        assert len(lines) < 60
+        assert max(map(width, lines)) <= int(columns)
+    whole = learn("status", "--all").stdout
+    assert all(re.search(rf"^ +{re.escape(i)}( |$)", whole, re.MULTILINE) for i in many[:last])
+    if begun == "half":
+        assert "in short here; 'learn status --all' shows all" in learn("status").stdout
+
+
+def test_the_day_that_was_touched_last_stays_in_full(learn: Any, many: list[str], here: Path) -> None:
+    with State(here / "workspace" / ".learn" / "learn.db") as state:
+        for identity in [*many, "alignment/dpo"]:
+            state.record(a_pass(identity, passed=False, outcome="fell_short", score=0.5), "", {})
+    shown = [line for line in learn("status").stdout.splitlines() if line.startswith("      ")]
+    assert "alignment/dpo" in {line.split()[0] for line in shown}
 
 
 def test_what_is_beside_the_roadmap_has_its_own_heading(learn: Any, attempt: Path) -> None:
@@ -75,11 +201,13 @@ def test_the_next_step_is_what_was_begun_else_the_next_day(learn: Any, attempt: 
     )
     attempt.write_text((toy / "solution.py").read_text())
     learn("grade", "scale")
-    assert learn("status").stdout.endswith("Next\n  learn start day-4  the next stubs\n")
+    assert learn("status").stdout.endswith("Next\n  learn start day-4  the stubs of the next day\n")
 
 
 def test_status_as_data(learn: Any, attempt: Path, here: Path) -> None:
+    attempt.write_text("x = 1")
     learn("grade", "scale")
+    learn("hint", "scale")
     data = json.loads(learn("status", "--json").stdout)
     assert data["workspace"] == str(here / "workspace")
     assert next(t for t in data["techniques"] if t["id"] == "toys/scale") == {
@@ -90,12 +218,17 @@ def test_status_as_data(learn: Any, attempt: Path, here: Path) -> None:
         "passed_version": None,
         "version": 1,
         "older": False,
-        "score": 0.0,
-        "outcome": "not_started",
-        "graded": 1,
-        "graded_version": 1,
+        "score": None,
+        "outcome": None,
+        "graded": 0,
+        "graded_version": None,
         "broken": False,
         "changed": "",
+        "holes": {"total": 2, "filled": 2, "hold": 0},
+        "hints": 1,
+        "labs": 0,
+        "mark_reached": None,
+        "quiz": None,
     }
 
 
@@ -104,11 +237,11 @@ def test_a_pass_of_an_older_version_is_marked_and_not_dropped(learn: Any, attemp
     learn("grade", "scale")
     edit_manifest(toy, 'id="toys/scale",', 'id="toys/scale", version=2,')
     words = " ".join(learn("status").stdout.split())
-    assert "toys/scale passed, of the older version 1: grade it again (graded once)" in words
+    assert "toys/scale passed, of the older version 1: grade it again · graded once" in words
     data = of_toy(learn("status", "--json").stdout)
     assert (data["passed"], data["older"], data["passed_version"], data["version"]) == (True, True, 1, 2)
     learn("grade", "scale")
-    assert row(learn("status").stdout, "toys/scale") == "passed (graded 2 times)"
+    assert row(learn("status").stdout, "toys/scale") == "passed · graded 2 times"
     assert not of_toy(learn("status", "--json").stdout)["older"]
 
 
@@ -127,10 +260,9 @@ def test_who_has_a_verdict_of_an_older_version_is_told_what_changed_and_loses_no
     edit_manifest(toy, 'id="toys/scale",', f'id="toys/scale", version=3, {CHANGES}')
     told = "graded against version 1; what changed: Factors may be negative. The dtype is that of x."
     words = " ".join(learn("status").stdout.split())
-    assert f"toys/scale passed, of the older version 1: grade it again (graded once) {told}" in words
-    assert "按第 1 版评判；此后的变化：系数可以为负。类型与 x 相同。" in "".join(
-        learn("status", "--lang", "zh").stdout.split("\n")
-    )
+    assert f"toys/scale passed, of the older version 1: grade it again · graded once · {told}" in words
+    zh = "".join(learn("status", "--lang", "zh").stdout.split())
+    assert "按第1版评判；此后的变化：系数可以为负。类型与x相同。" in zh
     after = of_toy(learn("status", "--json").stdout)
     assert after == before | {"version": 3, "older": True, "changed": told}
     brief = learn("brief").stdout
@@ -156,7 +288,7 @@ def test_a_pass_of_an_older_version_beside_a_newer_score_is_told_what_changed(
     learn("grade", "scale")
     words = " ".join(learn("status").stdout.split())
     assert (
-        "passed, of the older version 1; the latest 33% (graded 2 times) graded against version 1; what changed: "
+        "passed, of the older version 1; the latest 33% · graded 2 times · graded against version 1; what changed: "
         in words
     )
 
@@ -167,7 +299,7 @@ def test_a_technique_that_is_no_longer_installed_keeps_its_standing(learn: Any, 
     edit_manifest(toy, 'id="toys/scale"', 'id="toys/other"')
     lines = learn("status").stdout.splitlines()
     assert lines[lines.index("    no plugin that is installed here declares these") + 1].split() == [
-        "toys/scale", "33%,", "version", "1", "(graded", "once)",
+        "toys/scale", "33%,", "version", "1", "·", "graded", "once",
     ]  # fmt: skip
     assert of_toy(learn("status", "--json").stdout) == {
         "id": "toys/scale",
@@ -183,6 +315,11 @@ def test_a_technique_that_is_no_longer_installed_keeps_its_standing(learn: Any, 
         "graded_version": 1,
         "broken": False,
         "changed": "",
+        "holes": None,
+        "hints": 0,
+        "labs": 0,
+        "mark_reached": None,
+        "quiz": None,
     }
 
 
@@ -231,8 +368,6 @@ def test_list_needs_no_workspace_and_makes_none(learn: Any, here: Path) -> None:
 def test_the_list_fits_the_terminal(
     learn: Any, monkeypatch: pytest.MonkeyPatch, lang: str, columns: str, asked: list[str]
 ) -> None:
-    from groundup.cli.layout import width
-
     monkeypatch.setenv("COLUMNS", columns)
     assert max(map(width, learn("list", *asked, "--lang", lang).stdout.splitlines())) <= int(columns)
 
@@ -240,7 +375,7 @@ def test_the_list_fits_the_terminal(
 def test_list_shows_where_you_stand(learn: Any, here: Path) -> None:
     learn("start", "gae")
     assert row(learn("list", "--all").stdout, "rl/gae ") == "started"
-    assert "\n          gae (started)\n" in learn("list").stdout
+    assert "\n          gae (started); level " in learn("list").stdout
     assert row(learn("list", "rl").stdout, "gae ").startswith("started ")
 
 
@@ -250,4 +385,6 @@ def test_list_as_data(learn: Any) -> None:
     assert [day["name"] for day in roadmap["days"]] == [f"day-{n}" for n in range(1, 15)]
     assert roadmap["days"][0]["techniques"] == [{"id": "rl/mdp", "written": False, "broken": False}]
     assert roadmap["days"][3]["techniques"] == [{"id": "rl/gae", "written": True, "broken": False}]
-    assert data["tracks"]["toys"] == [{"id": "toys/scale", "version": 1, "title": "缩放", "summary": "数乘以系数。"}]
+    assert data["tracks"]["toys"] == [
+        {"id": "toys/scale", "version": 1, "title": "缩放", "summary": "数乘以系数。", "level": None, "minutes": None}
+    ]

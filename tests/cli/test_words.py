@@ -40,6 +40,7 @@ NOT_THE_LEARNERS = {
     "watched.py": "says nothing itself",
     "words.py": "the mechanism",
     "chinese.py": "the catalogue",
+    "chinese_course.py": "the catalogue of what is said of the course",
     "chinese_wordings.py": "the catalogue of what is told by its wording",
     "chinese_help.py": "the catalogue of help and of click",
 }
@@ -49,6 +50,7 @@ ENGLISH_ONLY = {  # what the modules of the learner's commands say in English al
     "learn: …": "the command's name",
     "learn: …: …": "the command's name",
     "sha256 …\n": "the name of a digest",
+    "brief --out brief.html": "a command to type",
     "utf-8": "the name of an encoding",
     "replace": "an argument of the encoder's",
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from groundup.cli.warm_judge import main; main()": "code",
@@ -399,7 +401,7 @@ def test_a_pass_and_what_comes_after_it_are_told_in_chinese(learn: Any, workspac
     assert "通过：3 条性质全部满足。" in output
     assert "对照参考实现" in output
     assert english_left(output) == []
-    assert re.search("toys/scale +通过（评判过 1 次）", learn("status", "--lang", "zh").output)
+    assert re.search("toys/scale +通过 · 评判过 1 次", learn("status", "--lang", "zh").output)
     assert "已写入 brief.md：1 项技术，" in learn("brief", "--out", "brief.md", "--lang", "zh").output
 
 

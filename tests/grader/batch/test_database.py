@@ -29,7 +29,7 @@ def test_every_verdict_lands_under_its_learners_name(grade_all: Any, tmp_path: P
     assert standings == {
         "anna": {"toys/mean": ("passed", 1)},
         "bob": {"toys/mean": ("fell_short", 1)},
-        "carl": {"toys/mean": ("not_started", 1)},
+        "carl": {},  # a stub: it is kept, and has no score
         "dora": {},
     }
 
@@ -101,12 +101,15 @@ def run_all(state: State) -> None:
     state.verdicts()
     state.best(verdict.technique)
     state.ever_passed(verdict.technique)
+    state.latest(verdict.technique)
     state.last_scores()
     state.source(verdict.attempt.sha256)
     state.cases(verdict.technique)
     state.note(verdict.technique, "hint", "1")
     state.events(verdict.technique)
+    state.noted("hint")
     state.hints_used(verdict.technique)
+    state.lab_runs()
     state.record_lab(verdict.technique, [], b"")
     state.labs(verdict.technique)
     number = state.begin_quiz(verdict.technique, 1, "0" * 64, 1)

@@ -217,7 +217,6 @@ def hostile_house(house: House) -> Brief:
         diagnosis=(Diagnosis(id="adds", kind="misconception", says=HOSTILE),),
         environment={"python": HOSTILE, "groundup": HOSTILE},
         containment=HOSTILE,
-        problem=HOSTILE,
     )
     house.lab(
         outcome={
@@ -259,6 +258,18 @@ def test_a_grading_that_was_not_gradable_is_in_the_history_and_never_quoted(hous
         (1, "fell_short", True),
         (2, "not_gradable", False),
     ]
+
+
+def test_what_was_not_loaded_or_not_begun_is_no_score_in_the_history(house: House) -> None:
+    house.technique()
+    house.grade("no Python", passed=False, score=0.0, problem="The file cannot be loaded: SyntaxError", seed=1)
+    house.grade(STUB, passed=False, score=0.0, outcome="not_started", seed=2)
+    best = house.grade(passed=False, score=0.0, seed=3)
+    house.grade("no Python", passed=False, score=0.0, outcome="died", problem="It cannot be loaded: crash", seed=4)
+    brief = house.brief()
+    (proof,) = brief.proofs
+    assert (proof.verdict, [g.seed for g in proof.history], brief.totals.gradings) == (best, [3], 1)
+    assert [v.seed for v in house.state.verdicts()] == [4, 3, 2, 1]  # nothing is lost
 
 
 @pytest.mark.parametrize("outcome", ["not_started", "not_gradable"])
@@ -760,7 +771,7 @@ def test_a_fence_is_longer_than_any_run_of_backticks_in_it(house: House) -> None
     brief = hostile_house(house)
     fences = [t for t in tokens(page(brief, "md")) if t.type == "fence"]
     shown = HOSTILE.replace("\u202e", "\ufffd")
-    assert sum(shown in t.content for t in fences) == 6  # problem, message, case, difference, print, code
+    assert sum(shown in t.content for t in fences) == 5  # message, case, difference, print, code
     (code,) = [t for t in fences if t.info == "diff"]
     assert code.markup == "`" * 9
 
@@ -908,7 +919,7 @@ def test_the_templates_use_every_text_and_no_other() -> None:
     used = (
         set(re.findall(r'"(\w+)"', written)) | set(re.findall(r'"(\w+)"', code)) | set(re.findall(r"t\('(\w+)'", code))
     )
-    used |= {f"outcome_{o}" for o in ("passed", "fell_short", "not_started", "died", "not_gradable")}
+    used |= {f"outcome_{o}" for o in ("passed", "fell_short", "died", "not_gradable")}
     used |= {f"quiz_{s}" for s in ("open", "finished", "given_up")}
     used |= {"held", "failed", "not_started", "not_reached", "not_gradable"}  # of a claim
     used |= {"misconception", "convention"}  # of a diagnosis

@@ -21,6 +21,7 @@ from groundup.core.errors import StateProblem
 from groundup.grader.judging.verdict import Diagnosis, PropertyResult
 from groundup.grader.learner import database as database_module
 from groundup.grader.learner import tables
+from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.state import State
 
 SOAK = Path(__file__).with_name("state_soak.py")
@@ -114,6 +115,7 @@ def test_a_verdict_s_columns_say_what_it_says(state: State) -> None:
         "passed": False,
         "outcome": "fell_short",
         "score": 0.5,
+        "counts": True,
         "seed": "7",
         "sha256": given.attempt.sha256,
         "source": b"x = 1",
@@ -207,6 +209,28 @@ def test_a_grading_that_was_not_gradable_does_not_count_in_a_standing(state: Sta
     standings = state.last_scores()
     assert list(standings) == ["rl/gae"]
     assert (standings["rl/gae"].score, standings["rl/gae"].attempts) == (0.75, 1)
+
+
+@pytest.mark.parametrize(
+    "without_score",
+    [
+        {"outcome": "not_started"},
+        {"outcome": "fell_short", "problem": "The file cannot be loaded: SyntaxError: invalid syntax"},
+        {"outcome": "died", "problem": "The file cannot be loaded: timeout: too slow."},
+    ],
+    ids=["a stub", "a file that cannot be loaded", "a file that hangs when loaded"],
+)
+def test_what_was_not_begun_or_not_loaded_is_kept_and_has_no_part_in_a_standing(
+    state: State, without_score: dict[str, Any]
+) -> None:
+    state.record(a_verdict(technique="rl/gae", passed=True, outcome="passed", score=1.0), "", {})
+    event = a_verdict(technique="rl/gae", score=0.0, **without_score)
+    state.record(event, "", {})
+    state.record(a_verdict(technique="rl/ppo", score=0.0, **without_score), "", {})
+    standings = state.last_scores()
+    assert list(standings) == ["rl/gae"]
+    assert (standings["rl/gae"].score, standings["rl/gae"].outcome, standings["rl/gae"].attempts) == (1.0, "passed", 1)
+    assert state.verdicts("rl/gae")[0] == state.latest("rl/gae") == event
 
 
 def test_all_standings_take_one_query_and_no_verdict_s_json(state: State) -> None:
@@ -401,11 +425,38 @@ def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text
 def test_a_database_of_a_newer_groundup_is_refused_and_left_as_it_is(database: Path | str) -> None:
     with State(database) as state, state.database.transaction(writes=True) as connection:
         connection.execute(sa.update(tables.schema).values(version=99))
-    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 1\)\. Update"):
+    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 2\)\. Update"):
         State(database)
     with state.database.transaction() as connection:
         assert connection.execute(sa.select(tables.schema.c.version)).all() == [(99,)]
     state.close()
+
+
+def test_a_database_of_before_learns_which_verdicts_have_no_score(database: Path | str) -> None:
+    """Version 1 had no column for it: a file that could not be loaded was a score of nought."""
+    given = {
+        "rl/half": a_verdict(technique="rl/half"),
+        "rl/nought": a_verdict(technique="rl/nought", score=0.0),
+        "rl/stub": a_verdict(technique="rl/stub", score=0.0, outcome="not_started"),
+        "rl/broken": a_verdict(technique="rl/broken", score=0.0, problem="The file cannot be loaded: SyntaxError"),
+        "rl/hangs": a_verdict(technique="rl/hangs", score=0.0, outcome="died", problem="It cannot be loaded: timeout"),
+        "rl/ours": a_verdict(technique="rl/ours", score=0.0, outcome="not_gradable"),
+        "rl/unreadable": a_verdict(technique="rl/unreadable", score=0.0),
+    }
+    with State(database) as state:
+        for verdict in given.values():
+            state.record(verdict, "", {})
+        with state.database.transaction(writes=True) as connection:
+            spoilt = sa.update(tables.verdicts).where(tables.verdicts.c.technique == "rl/unreadable")
+            connection.execute(spoilt.values(verdict="["))
+            connection.exec_driver_sql("ALTER TABLE verdicts DROP COLUMN counts")
+            connection.execute(sa.update(tables.schema).values(version=1))
+    for _ in range(2):
+        with State(database) as state:
+            assert set(state.last_scores()) == {"rl/half", "rl/nought", "rl/unreadable"}
+            assert {v.technique: v for v in state.verdicts()} == {
+                name: verdict for name, verdict in given.items() if name != "rl/unreadable"
+            }
 
 
 def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
@@ -416,21 +467,21 @@ def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
         state.record(given, "", {})
     ran: list[int] = []
 
-    def to_version_2(connection: sa.Connection) -> None:
-        ran.append(2)
-        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
-
     def to_version_3(connection: sa.Connection) -> None:
         ran.append(3)
+        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
+
+    def to_version_4(connection: sa.Connection) -> None:
+        ran.append(4)
         connection.exec_driver_sql("INSERT INTO lessons VALUES (5)")
 
-    for known in ([to_version_2], [to_version_2, to_version_3], [to_version_2, to_version_3]):
-        monkeypatch.setattr(database_module, "MIGRATIONS", known)
+    for further in ([to_version_3], [to_version_3, to_version_4], [to_version_3, to_version_4]):
+        monkeypatch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, *further])
         with State(database) as state:
             assert state.verdicts() == [given]
-    assert ran == [2, 3]
+    assert ran == [3, 4]
     with State(database) as state, state.database.transaction() as connection:
-        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(3,)]
+        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(4,)]
         assert connection.exec_driver_sql("SELECT id FROM lessons").all() == [(5,)]
 
 
@@ -440,13 +491,13 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
     with State(database) as state:
         state.record(a_verdict(), "", {})
 
-    def to_version_2(connection: sa.Connection) -> None:
+    def to_version_3(connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
         connection.exec_driver_sql("DELETE FROM verdicts")
         connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(database_module, "MIGRATIONS", [to_version_2])
+        patch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, to_version_3])
         with pytest.raises(StateProblem, match="nowhere"):
             State(database)
     with State(database) as state:

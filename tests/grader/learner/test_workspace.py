@@ -131,7 +131,39 @@ def test_making_a_workspace_leaves_no_other_files(links: None, tmp_path: Path) -
         "pyrightconfig.json",
         ".learn/.gitignore",
         ".vscode/settings.json",
+        "AGENTS.md",
     }
+
+
+@pytest.mark.parametrize(
+    ("lang", "speaks", "says"),
+    [
+        (None, "en", "You must not\n\n- write, complete or correct what stands in a hole"),
+        ("zh", "zh", "你不可以\n\n- 编写、补全或改正空里的内容"),
+        ("tlh", "en", "You must not"),
+    ],
+)
+def test_a_new_workspace_tells_coding_assistants_what_they_may_do_in_its_language(
+    tmp_path: Path, lang: str | None, speaks: str, says: str
+) -> None:
+    workspace = Workspace.create(tmp_path / "workspace", lang)
+    assert workspace.settings.lang == speaks
+    text = (workspace.folder / "AGENTS.md").read_text(encoding="utf-8")
+    assert says in text
+    assert "`learn read NAME`" in text
+    assert "`learn grade NAME`" in text
+
+
+def test_a_note_to_assistants_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_text("mine")
+    Workspace.create(tmp_path)
+    assert (tmp_path / "AGENTS.md").read_text() == "mine"
+
+
+def test_a_folder_that_is_set_to_chinese_gets_the_note_in_chinese(tmp_path: Path) -> None:
+    (tmp_path / "learn.toml").write_text('lang = "zh"\n')
+    Workspace.create(tmp_path, "en")
+    assert "你可以" in (tmp_path / "AGENTS.md").read_text(encoding="utf-8")
 
 
 def test_a_place_where_no_folder_can_be_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""How far an attempt has come, hole by hole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from groundup.cli.words import tr
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from groundup.core.technique import Technique
+
+__all__ = ["filled_holes", "how_far"]
+
+
+def filled_holes(technique: Technique, attempt: Path) -> list[int]:
+    """Return the holes that are filled in the file as it is now."""
+    from groundup.grader.judging.exercise import hole_states
+
+    text = attempt.read_text(encoding="utf-8", errors="replace")
+    return [hole.number for hole in hole_states(technique, text, passed=False) if hole.filled]
+
+
+def how_far(filled: int, hold: int, total: int) -> str:
+    """Return in a few words how many holes are filled, and up to which one all holds."""
+    says = (
+        tr("1 of {total} holes filled", total=total)
+        if filled == 1
+        else tr("{filled} of {total} holes filled", filled=filled, total=total)
+    )
+    if hold == 1:
+        says += tr(", hole 1 holds")
+    elif hold:
+        says += tr(", holes 1 to {hold} hold", hold=hold)
+    return says
