@@ -272,6 +272,8 @@ def test_a_second_mistake_that_never_shows_alone_is_told_with_the_first(judge: J
     manifest = author.manifest.replace('implements="mean"', 'implements="Pair"')
     technique = author.technique(OF_BOTH, solution=PAIR, misconceptions=PAIRED, manifest=manifest)
     source = "class Pair:\n    def mean(self, x): return sum(x)\n    def largest(self, x): return min(x)"
+    verdict = judge.grade(technique, source, "attempt.py", seed=1).verdict
+    assert {d.id for d in verdict.diagnosis} == {"forgets-to-divide", "takes-the-smallest"}
 
 
 BOTH = """
