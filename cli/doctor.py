@@ -200,7 +200,7 @@ def _state() -> Finding:
     if workspace is None:
         return Finding("workspace", "ok", tr("none here; 'learn start {day}' makes one", day=first_day()))
     with open_state(workspace) as state:
-        count = sum(s.attempts for s in state.last_scores().values())
+        count = state.gradings()
     several = tr("{folder}, {count} gradings recorded", folder=workspace.folder, count=count)
     one = tr("{folder}, 1 grading recorded", folder=workspace.folder)
     return Finding("workspace", "ok", one if count == 1 else several)

@@ -100,6 +100,12 @@ class State:
         """Return the newest verdict on ``technique``, None where there is none, or it cannot be read."""
         return next(self._read(tables.verdicts.c.id.desc(), technique=technique, most=1), None)
 
+    def gradings(self) -> int:
+        """Return how many verdicts are recorded, those without a score among them."""
+        mine = sa.select(sa.func.count()).where(self._mine(tables.verdicts))
+        with self.database.transaction() as connection:
+            return connection.execute(mine).scalar_one()
+
     def best(self, technique: str) -> Verdict | None:
         """Return the newest of the verdicts with the highest score, a passed one before any other."""
         c = tables.verdicts.c

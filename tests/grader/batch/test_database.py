@@ -99,6 +99,7 @@ def run_all(state: State) -> None:
     state.record(verdict, "source", {b"key": {b"value"}})
     state.has(verdict)
     state.verdicts()
+    state.gradings()
     state.best(verdict.technique)
     state.ever_passed(verdict.technique)
     state.latest(verdict.technique)
