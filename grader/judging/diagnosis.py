@@ -93,11 +93,11 @@ def diagnose(
                     two = comparison.likeliest_pair(singly, [cases, *drawn], further())
                 if two:
                     return two
-            if empty and 1 < len(everywhere) <= MOST_ALIKE:  # a later hole may tell them apart
-                return tuple(edit for (edit,) in everywhere)
             if everywhere:
                 tell_apart = technique.distributed and view is not SENT
-                return comparison.by_what_is_sent(everywhere, singly, [*cases, *further()], tell_apart=tell_apart)
+                found = comparison.by_what_is_sent(everywhere, singly, [*cases, *further()], tell_apart=tell_apart)
+                both = empty and len(everywhere) <= MOST_ALIKE  # a later hole may tell them apart
+                return found or (tuple(edit for (edit,) in everywhere) if both else ())
     except AttemptDied as death:
         if death.how == "timeout":
             raise DiagnosisStopped from death
