@@ -203,7 +203,7 @@ def test_loss_equals_the_reference_whatever_came_before(setting: Setting[Any]) -
         expected, rule = reference(**coefficients).loss(ours), impl(**coefficients)
         axes, otherwise = layout(type(case.batch)), changed(case.batch, _otherwise)
         twice = changed(otherwise, lambda name, t: torch.cat([t, t]) if axes[name][0] == "B" else t)
-        for other, earlier in itertools.product((rule, impl(**setting.another)), (otherwise, twice)):
+        for other, earlier in itertools.product((rule, impl(**setting.another)), (twice, otherwise)):
             other.loss(earlier)
         got = rule.loss(theirs)
         setting.check_same(got, expected, case.batch)
