@@ -310,25 +310,6 @@ def test_it_equals_the_reference(setting: Setting) -> Property:
     return holds
 
 
-@law(
-    "A parameter steps the same beside one of another dtype as alone.",
-    zh="一个参数与另一种 dtype 的参数一起更新时，结果与单独更新时相同。",
-)
-def test_dtypes_stand_side_by_side(setting: Setting) -> Property:
-    @given(training=trainings(setting.constants, steps=(1, 2), shapes=setting.two))
-    def holds(impl: Any, training: Training) -> None:
-        other = DTYPES[training.params["v"].dtype == DTYPES[0]]
-        beside = {name: param.to(other) if name == "v" else param for name, param in training.params.items()}
-        grads = [{name: grad.to(beside[name].dtype) for name, grad in step.items()} for step in training.grads]
-        together, _ = setting.run(impl, Training(training.constants, beside, grads))
-        for name, param in beside.items():
-            own = Training(training.constants, {name: param}, [{name: step[name]} for step in grads])
-            alone, _ = setting.run(impl, own)
-            setting.check(together[name], alone[name], len(grads), what=f"the new parameter {name!r}")
-
-    return holds
-
-
 # Of those that treat every number apart.
 
 

@@ -18,6 +18,7 @@ A technique's own properties use the setting too: ``@given(case=DPO.cases(beta=0
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -200,8 +201,9 @@ def test_loss_equals_the_reference_whatever_came_before(setting: Setting[Any]) -
         coefficients = {} if defaults else case.rule
         ours, theirs = setting.trained(case.batch), setting.trained(case.batch)
         expected, rule = reference(**coefficients).loss(ours), impl(**coefficients)
-        earlier = changed(case.batch, _otherwise)
-        for other in (rule, impl(**setting.another)):
+        axes, otherwise = layout(type(case.batch)), changed(case.batch, _otherwise)
+        twice = changed(otherwise, lambda name, t: torch.cat([t, t]) if axes[name][0] == "B" else t)
+        for other, earlier in itertools.product((rule, impl(**setting.another)), (twice, otherwise)):
             other.loss(earlier)
         got = rule.loss(theirs)
         setting.check_same(got, expected, case.batch)

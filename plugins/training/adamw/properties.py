@@ -176,7 +176,23 @@ test_a_parameter_without_a_gradient_is_left_alone = laws.test_a_parameter_withou
     ADAMW, hole=2
 )
 test_every_number_goes_its_own_way = laws.test_every_number_goes_its_own_way(ADAMW)
-test_dtypes_stand_side_by_side = laws.test_dtypes_stand_side_by_side(ADAMW, hole=5)
+
+
+@claim(
+    "A parameter steps the same beside one of another dtype as alone.",
+    zh="一个参数与另一种 dtype 的参数一起更新时，结果与单独更新时相同。",
+)
+@hole(5)
+@given(training=trainings(constants(), steps=(1, 2), shapes=laws.TWO))
+def test_dtypes_stand_side_by_side(impl: Any, training: Training) -> None:
+    other = DTYPES[training.params["v"].dtype == DTYPES[0]]
+    params = {name: param.to(other) if name == "v" else param for name, param in training.params.items()}
+    grads = [{name: grad.to(params[name].dtype) for name, grad in step.items()} for step in training.grads]
+    together, _ = ADAMW.run(impl, Training(training.constants, params, grads))
+    for name, param in params.items():
+        own = Training(training.constants, {name: param}, [{name: step[name]} for step in grads])
+        alone, _ = ADAMW.run(impl, own)
+        ADAMW.check(together[name], alone[name], len(grads), what=f"the new parameter {name!r}")
 
 
 @claim(

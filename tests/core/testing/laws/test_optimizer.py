@@ -31,7 +31,6 @@ TRIPPED_BY = {  # known mistakes, each of which a law finds out
     "test_a_step_changes_nothing_that_it_is_given": "averages-changed-in-place",
     "test_no_gradient_flows_through_a_step": "graph-kept",
     "test_a_gradient_that_fits_no_parameter_is_refused": "gradient-broadcast",
-    "test_dtypes_stand_side_by_side": "decayed-once-for-each-dtype",
     "test_it_equals_the_reference": "clamped-by-eps",
     "test_every_number_goes_its_own_way": "one-average-for-a-whole-tensor",
     "test_scaling_all_gradients_changes_nothing": "no-root",
