@@ -81,7 +81,7 @@ class PagedKVCache(KVCacheManager):
         # before tokens start to stop - 1 are written, and ``missing``, the entries that the table lacks for them. Raise
         # CacheFullError when fewer blocks are free than that. With no tokens, both are empty.
         raise NotImplementedError("hole 2/7: the blocks that this will take")
-        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of every layer,
+        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of each layer,
         # and let the original have one reference less. ``self._allocate_block()`` returns the id of a free block, which
         # has one reference from then on.
         raise NotImplementedError("hole 3/7: copies to write to")

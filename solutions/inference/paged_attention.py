@@ -91,7 +91,7 @@ class PagedKVCache(KVCacheManager):
             needs = f"{len(shared)} blocks to copy and {len(missing)} new ones"
             raise CacheFullError(f"sequence {sequence} needs {needs}, {len(self.free_block_ids)} are free")
         # END HOLE
-        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of every layer,
+        # HOLE 3/7: copies to write to; put a copy of each ``shared`` block in its entry, keys and values of each layer,
         # and let the original have one reference less. ``self._allocate_block()`` returns the id of a free block, which
         # has one reference from then on.
         # EMPTY: pass
