@@ -173,9 +173,12 @@ def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: 
 @click.argument("technique", type=TechniqueName())
 @click.option("--mutants", is_flag=True, help="The mutants too.")
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="Draw these cases.")
+@click.option("--write", is_flag=True, help="Record it in proof.toml: verdicts show the property that says most by it.")
 @json_option
-def matrix(technique: str, mutants: bool, seed: int, as_json: bool) -> None:
+def matrix(technique: str, mutants: bool, seed: int, write: bool, as_json: bool) -> None:
     """Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own."""
+    if write and mutants:
+        raise UsageProblem("--write records misconceptions, not mutants: leave out one of the two.")
     from groundup.grader.process.fork_server import ForkServer
 
     chosen = technique_named(technique)
@@ -187,6 +190,11 @@ def matrix(technique: str, mutants: bool, seed: int, as_json: bool) -> None:
         judge = Judge(server)
         names = Properties(chosen).names
         killers = Check(judge, chosen, first_seed=seed).matrix(mutants=mutants)
+    if write:
+        from groundup.grader.authoring.proof import write_matrix
+
+        path = write_matrix(chosen, names, killers)
+        click.echo(f"{shown(path)}: written", err=True)
     if as_json:
         print_json({"properties": names, "killers": {mistake: sorted(k) for mistake, k in killers.items()}})
         return

@@ -257,6 +257,9 @@ HELP = COURSE_HELP | {
     "Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own.": (
         "把这项技术的性质和已知错误列成表：各条性质单独能发现哪些错误。"
     ),
+    "Record it in proof.toml: verdicts show the property that says most by it.": (
+        "记录到 proof.toml：评判据此选出最能说明问题的性质。"
+    ),
     "The mutants too.": "也包括各处小改动。",
     # reset
     "Put the stub of TECHNIQUE back. Your attempt is kept beside it under a number: ppo.1.py, ppo.2.py ...": (

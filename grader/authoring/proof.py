@@ -1,0 +1,41 @@
+"""Writes what is proved of a technique into its ``proof.toml``, beside what its author says there."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from groundup.core.technique import Technique
+
+__all__ = ["write_matrix"]
+
+HEAD = "# Which known mistakes each property finds: 'learn author matrix --write' writes it.\n\n"
+_TABLE = re.compile(r"^\[matrix\]\n(?:(?!\[[a-z_]+\]$).*\n?)*", re.MULTILINE)
+
+
+def write_matrix(technique: Technique, names: Sequence[str], killers: Mapping[str, set[str]]) -> Path:
+    """Write which of ``killers``' mistakes each property finds in place of what was recorded; return the file."""
+    path = technique.files.folder / "proof.toml"
+    before = path.read_text(encoding="utf-8") if path.is_file() else HEAD
+    rows = [_row(name, [mistake for mistake, by in killers.items() if name in by]) for name in names]
+    table = "[matrix]\n" + "".join(rows)
+    rest = _TABLE.sub("", before)
+    head, others = (
+        (rest[: found.start()], rest[found.start() :]) if (found := re.search(r"(?m)^\[", rest)) else (rest, "")
+    )
+    path.write_text((head or HEAD) + table + ("\n" + others if others else ""), encoding="utf-8")
+    return path
+
+
+def _row(name: str, mistakes: Sequence[str]) -> str:
+    whole = f"{name} = [{', '.join(map(_quoted, mistakes))}]\n"
+    if len(whole) <= 120:
+        return whole
+    lines = textwrap.wrap(", ".join(map(_quoted, mistakes)) + ",", 116, break_on_hyphens=False, break_long_words=False)
+    return f"{name} = [\n" + "".join(f"  {line}\n" for line in lines) + "]\n"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
