@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
     attempt = attempt_in(workspace, found).read_text(encoding="utf-8", errors="replace")
     holes = hole_states(found, attempt, passed=False)
     with open_state(workspace) as state:
-        hole = hole or _hole_to_look_at(found, holes, state)
+        hole = hole or _hole_to_look_at(found, attempt, holes, state)
         if not state.noted("hint"):
             _tell_that_it_is_recorded()
         given = {e.detail for e in state.events(found.id) if e.kind == "hint"}
@@ -86,10 +87,12 @@ def _tell_that_it_is_recorded() -> None:
         click.echo()
 
 
-def _hole_to_look_at(technique: Technique, holes: tuple[HoleState, ...], state: State) -> int:
-    """Return the first hole that is empty, else the one that the latest verdict points to, else the first."""
+def _hole_to_look_at(technique: Technique, attempt: str, holes: tuple[HoleState, ...], state: State) -> int:
+    """Return the hole that the latest verdict points to, if it is on this text; else the first that is empty."""
     from groundup.cli.show import first_hole
 
     empty = next((h.number for h in holes if not h.filled), None)
     latest = state.latest(technique.id)
-    return empty or (latest and first_hole(latest)) or 1
+    pointed = latest and first_hole(latest)
+    is_on_this = latest is not None and latest.attempt.sha256 == hashlib.sha256(attempt.encode()).hexdigest()
+    return (pointed if is_on_this else None) or empty or pointed or 1

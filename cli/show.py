@@ -234,9 +234,10 @@ def _circumstances(verdict: Verdict) -> str:
 
 
 def first_hole(verdict: Verdict) -> int | None:
-    """Return the hole to look at: the first empty one, else the one that the first failing property is tied to."""
-    empty = next((h.number for h in verdict.holes if not h.filled), None)
-    return empty or next((p.hole for p in verdict.properties if p.status in ("failed", "died") and p.hole), None)
+    """Return the hole to look at: the first that is empty, or that a property which fails is tied to."""
+    empty = [h.number for h in verdict.holes if not h.filled]
+    failing = [p.hole for p in verdict.properties if p.status in ("failed", "died") and p.hole]
+    return min(empty + failing, default=None)
 
 
 def standing(version: int, row: Standing | None, started: bool) -> str:

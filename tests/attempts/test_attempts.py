@@ -29,6 +29,7 @@ FILES = sorted(path.relative_to(HERE) for path in HERE.glob("*/*/*.py"))
 KINDS = ("right", "wrong", "other", "reported")
 RIGHT, WRONG, OTHER, REPORTED = ([f for f in FILES if f.name.startswith(f"{kind}_")] for kind in KINDS)
 SEEDS = (0, 1)
+SHARE = 6
 pytestmark = pytest.mark.xdist_group("attempts")  # what was graded by one test is looked at by another
 NAMED, RIGHT_EACH, WRONG_IN_ALL = 0.9, 5, 60
 
@@ -61,8 +62,8 @@ def graded(judge: Judge, file: Path, seed: int) -> Verdict:
 
 
 def each(files: list[Path]) -> Any:
-    """Try every third of them, and all in the soak."""
-    marks = [() if number % 3 == 0 else pytest.mark.soak for number in range(len(files))]
+    """Try one in ``SHARE`` of them, and all in the soak."""
+    marks = [() if number % SHARE == 0 else pytest.mark.soak for number in range(len(files))]
     return pytest.mark.parametrize(
         "file", [pytest.param(f, marks=m, id=str(f)) for f, m in zip(files, marks, strict=True)]
     )
@@ -99,7 +100,7 @@ def test_a_bug_that_was_reported_falls_short_and_gets_no_wrong_name(judge: Judge
     assert {d.id for d in verdict.diagnosis} <= written_names(file)
 
 
-@pytest.mark.parametrize("files", [WRONG[::3], pytest.param(WRONG, marks=pytest.mark.soak)], ids=["some", "all"])
+@pytest.mark.parametrize("files", [WRONG[::SHARE], pytest.param(WRONG, marks=pytest.mark.soak)], ids=["some", "all"])
 def test_nine_in_ten_known_mistakes_are_named(judge: Judge, files: list[Path]) -> None:
     unnamed = [str(file) for file in files if not graded(judge, file, SEEDS[0]).diagnosis]
     assert len(unnamed) <= (1 - NAMED) * len(files), unnamed

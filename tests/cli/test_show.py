@@ -266,8 +266,11 @@ def test_commands_are_offered_as_this_user_calls_them(
     assert offered(capsys, a_verdict(a_property(status="failed")))[0] == "./learn hint scale"
 
 
-def test_the_hole_to_look_at_is_an_empty_one_before_the_one_that_failed() -> None:
+def test_the_hole_to_look_at_is_the_first_that_is_empty_or_fails() -> None:
     failed = a_property(status="failed", hole=2)
+    early = a_property(id="early", status="failed", hole=1)
+    assert first_hole(a_verdict(failed, early)) == 1
+    assert first_hole(a_verdict(early, holes=(HOLES[0], HOLES[1].model_copy(update={"filled": False})))) == 1
     assert first_hole(a_verdict(failed)) == 2
     assert first_hole(a_verdict(failed, holes=(HOLES[0].model_copy(update={"filled": False}), HOLES[1]))) == 1
     assert first_hole(a_verdict(a_property(hole=1))) is None
