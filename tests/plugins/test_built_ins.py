@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -22,7 +22,15 @@ TECHNIQUES = [t for t in Registry().techniques.values() if t.package.startswith(
 FRESH_SEEDS, MISCONCEPTION_SEEDS, CHEAT_SEEDS = 20, 200, 5
 MUTANTS = 4  # of each technique, drawn anew
 
+SLOW = ("holes", "misconceptions", "cheats", "properties", "lab")  # rules that take most of a check's time
+SHARE = 4  # one technique in so many is held to these each time, and all in the soak
+
 each = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.id)
+some = pytest.mark.parametrize(
+    "technique",
+    [pytest.param(t, marks=[pytest.mark.soak] if n % SHARE != 2 else []) for n, t in enumerate(TECHNIQUES)],
+    ids=lambda technique: technique.id,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +47,21 @@ def survivors(check: Check, sources: dict[str, str], seeds: range) -> list[str]:
 
 
 @each
-def test_every_rule_is_kept(judge: Judge, technique: Technique, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_quick_rule_is_kept(judge: Judge, technique: Technique, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeps(judge, technique, [rule for rule in Check.RULES if rule not in SLOW], monkeypatch)
+
+
+@some
+def test_every_slow_rule_is_kept(judge: Judge, technique: Technique, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeps(judge, technique, SLOW, monkeypatch)
+
+
+def keeps(judge: Judge, technique: Technique, rules: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that a technique keeps the rules."""
     # Where the tests run may be half as fast as what an author is promised on a machine of their own.
     monkeypatch.setattr(author, "LONGEST_GRADE", 2 * author.LONGEST_GRADE)
     monkeypatch.setattr(lab, "LONGEST", 2 * lab.LONGEST)
-    findings = Check(judge, technique, seeds=1).findings()
+    findings = Check(judge, technique, seeds=1, rules=rules).findings()
     assert [(f.rule, problem) for f in findings for problem in f.problems] == []
 
 
