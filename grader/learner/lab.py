@@ -59,7 +59,7 @@ def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
         module = lab_of(technique)
         there, loop = getattr(module, "LAB", None), module.run
     except ModuleNotFoundError as error:
-        if not error.name or error.name.partition(".")[0] in _of_plugin(technique):
+        if not technique.package.startswith("groundup.plugins.") or str(error.name).startswith("groundup"):
             raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {told(error)}") from error
         raise EnvironmentProblem(
             f"The lab of {technique.id} needs {error.name}, which is not installed here: {INSTALL} installs it."
@@ -108,11 +108,6 @@ def run_lab(
         technique=technique.id, contestant="yours" if used else "reference", seed=seed, quick=quick,
         implementations=digests, points=bench.points, bars=bench.bars, outcome=outcome,
     )  # fmt: skip
-
-
-def _of_plugin(technique: Technique) -> set[str]:
-    """Return the top-level packages that a plugin's own mistake would name."""
-    return {"groundup", technique.package.partition(".")[0]}
 
 
 def _file(technique: Technique) -> Path:

@@ -166,7 +166,7 @@ def test_an_unfinished_episode_is_bootstrapped(impl: Any, case: Pulse) -> None:
     "Paying out a potential's gain at each step, and expecting it, changes no advantage.",
     zh="每步奖励加上势函数的增量，价值相应减去势函数，优势不变。",
 )
-@hole(1)
+@hole(2)
 @given(case=shaped_rollouts())
 def test_shaping_by_a_potential_changes_nothing(impl: Any, case: Shaped) -> None:
     rollout, potential = case.rollout, case.potential.to(case.rollout.reward.dtype)
