@@ -62,7 +62,8 @@ class Leaf:
             value = torch.tensor(float(value))
         if not isinstance(value, Tensor):
             return cls(value, torch.zeros(1), 0.0)
-        numbers = value.detach().flatten().to(torch.float64).nan_to_num(nan=3e38, posinf=2e38, neginf=-2e38)
+        parts = torch.view_as_real(value.detach()) if value.is_complex() else value.detach()
+        numbers = parts.flatten().to(torch.float64).nan_to_num(nan=3e38, posinf=2e38, neginf=-2e38)
         known = numbers[numbers.abs() < 1e38]
         return cls((value.shape, value.dtype), numbers, float(known.abs().max()) if len(known) else 0.0)
 
