@@ -35,6 +35,16 @@ class HoleText:
     last: int
     placeholder: str | None = None
 
+    @property
+    def named(self) -> str:
+        """What the stub calls it: ``hole 2/4: the value loss``."""
+        return f"hole {self.number}/{self.total}: {self.title}"
+
+    @property
+    def raises(self) -> str:
+        """The statement that stands in it in the stub."""
+        return f"raise NotImplementedError({_quoted(self.named)})"
+
 
 def holes(source: str, name: str = "solution") -> list[HoleText]:
     """Return the holes of a solution, in order. Raises PluginProblem naming the line where a mark is off."""
@@ -83,9 +93,8 @@ def stub(source: str, name: str = "solution") -> str:
     """Return the exercise: the solution with each hole replaced by an exception that names it."""
     lines = source.splitlines()
     for hole in reversed(holes(source, name)):
-        message = f"hole {hole.number}/{hole.total}: {hole.title}"
         first = hole.first - (hole.placeholder is not None)
-        lines[first : hole.last + 1] = [f"{hole.indent}raise NotImplementedError({_quoted(message)})"]
+        lines[first : hole.last + 1] = [hole.indent + hole.raises]
     return "\n".join(lines) + "\n"
 
 
@@ -145,9 +154,7 @@ def emptied(solution: str, empty: Collection[int], name: str = "solution") -> st
     """Return ``solution`` with those holes empty: at their placeholders, or raising where they have none."""
     for hole in holes(solution, name):
         if hole.number in empty:
-            message = f"hole {hole.number}/{hole.total}: {hole.title}"
-            stands = hole.placeholder or f"raise NotImplementedError({_quoted(message)})"
-            solution = with_hole(solution, hole.number, stands, name)
+            solution = with_hole(solution, hole.number, hole.placeholder or hole.raises, name)
     return solution
 
 

@@ -57,5 +57,4 @@ def as_far_as_it_goes(technique: Technique, source: str) -> Subjects:
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
         raise PluginProblem(f"{files.solution} cannot be loaded with hole {first.number} empty: {told}") from error
-    waits_for = f"hole {first.number}/{first.total}: {first.title}"
-    return Subjects(with_placeholders(source, solution), reference, frozenset(empty), waits_for)
+    return Subjects(with_placeholders(source, solution), reference, empty, first.named)

@@ -131,6 +131,5 @@ class _Holes:
 def emptied_after(solution: str, number: int, marked: Sequence[HoleText]) -> str:
     """Return ``solution`` with the holes after that one as the stub has them."""
     for hole in marked[number:]:
-        message = f"hole {hole.number}/{hole.total}: {hole.title}"
-        solution = with_hole(solution, hole.number, f"raise NotImplementedError({message!r})")
+        solution = with_hole(solution, hole.number, hole.raises)
     return solution
