@@ -268,7 +268,7 @@ SENTENCES = COURSE | {
     "grading ...": "正在评判……",
     "{held} hold": "{held} 条满足",
     "Not graded: it is tried again when you save.": "没有评判：保存后会再试。",
-    "n next   h hint   r lesson   q end": "n 下一条   h 提示   r 课文   q 结束",
+    "n next   c cases   h hint   r lesson   q end": "n 下一条   c 用例   h 提示   r 课文   q 结束",
     "Press any key to go on.": "按任意键继续。",
     # the warm judge
     "the warm judge was ended while it told or kept the verdict: grade again.": (

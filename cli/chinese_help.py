@@ -111,6 +111,7 @@ HELP = COURSE_HELP | {
     ),
     "Keys": "按键",
     "the next property that fails, then the next technique": "下一条不满足的性质，然后是下一项技术",
+    "the cases of up to two further properties that fail": "再显示最多两条不满足的性质的用例",
     "the next hint": "下一条提示",
     "the lesson": "课文",
     "end": "结束",
