@@ -218,6 +218,7 @@ SENTENCES = COURSE | {
     "{mark}: grade it again": "{mark}：请重新评判",
     "{passed}; the latest {latest}": "{passed}；最近一次 {latest}",
     # run
+    "{name}: {done:.0%}, about {seconds:.0f} s left": "{name}：{done:.0%}，大约还需 {seconds:.0f} 秒",
     "Name a technique, as in 'learn run ppo', or give --all.": "请指明一项技术，例如 'learn run ppo'，或者给出 --all。",
     "{id} has no lab. These do: {names}.": "{id} 没有实验。有实验的是：{names}。",
     "You have no attempt at {id} here. 'learn start {name}' puts its stub there; "
