@@ -346,11 +346,11 @@ test_usage_counts_bytes = laws.test_usage_counts_bytes(CACHE, hole=7)
 @given(dtype=st.sampled_from((torch.float64, torch.float32, torch.bfloat16, torch.float16)), tokens=st.integers(1, 3))
 def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> None:
     key = ((torch.arange(6 * tokens + 6, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens + 1, 3)  # no grid
-    cache = impl(layers=[(2, 3)], block_size=4, num_blocks=2, dtype=dtype)
+    cache = impl(layers=[(2, 3)], block_size=4, num_blocks=8, dtype=dtype)
     cache.begin(9)
-    cache.append(9, 0, key[:, :tokens], -key[:, :tokens])
+    cache.append(9, 0, key[:, :tokens].clone(), -key[:, :tokens])
     cache.fork(9, 3)
-    cache.append(3, 0, key[:, tokens:], -key[:, tokens:])
+    cache.append(3, 0, key[:, tokens:].clone(), -key[:, tokens:])
     check_unrounded(cache.read(3, 0), key)
 
 
