@@ -112,7 +112,7 @@ def _copied(answer: Any) -> Any:
 
 
 def _apart_from(inputs: Sequence[Tensor], answer: Any) -> Any:
-    """Return ``answer`` with a copy of each tensor that shares memory with ``inputs``, which are about to be restored."""
+    """Return ``answer`` with a copy of each tensor that shares memory with ``inputs``: those are restored next."""
     shared = {tensor.untyped_storage().data_ptr() for tensor in inputs}
     if not shared:
         return answer
