@@ -1,4 +1,4 @@
-"""What all tests share: they leave no warm judge and nothing in the user's cache; a terminal is as wide as it is."""
+"""Shared by all tests: they leave no warm judge and nothing in the user's cache, and use the terminal's real width."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-os.environ["LEARN_WARM"] = "0"  # its own tests turn it on, and end it
+os.environ["LEARN_WARM"] = "0"  # the warm judge's own tests turn it on, and end it
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache() -> Iterator[None]:
-    """Have indices of plugins kept in a folder of this run; what draws pictures goes on using its own."""
+    """Keep the indices of plugins in a folder of this test run; matplotlib keeps its own cache."""
     os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
     with tempfile.TemporaryDirectory(prefix="cache-") as folder:
         os.environ["XDG_CACHE_HOME"] = folder

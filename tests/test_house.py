@@ -1,4 +1,4 @@
-"""The rules of the house: how long a module may be, who may import whom, and what is written once."""
+"""Rules for the source code: the length of modules, the direction of imports, and no duplicated code in properties."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LONGEST = 400  # lines of a module in core, grader and cli
 LONGEST_PROPERTIES = 450
-LONGEST_SHARED = 15  # lines in a row that two properties files may have in common
-MAY_IMPORT = {  # each room, and the rooms whose modules it may import beside its own
+LONGEST_SHARED = 15  # consecutive lines that two properties files may share
+MAY_IMPORT = {  # folder -> the other folders whose modules it may import
     "core": set[str](),
     "plugins": {"core"},
     "solutions": {"core"},
@@ -30,7 +30,7 @@ PROPERTIES = sorted([*ROOT.glob("plugins/*/*/properties.py"), *ROOT.glob("exampl
 
 @cache
 def modules() -> dict[str, Path]:
-    """Return the files of all rooms, by the modules' names."""
+    """Return the files of all folders above, by module name."""
     found = {}
     for top in ("core", "plugins", "solutions", "grader", "cli"):
         for path in (ROOT / top).rglob("*.py"):
@@ -40,14 +40,14 @@ def modules() -> dict[str, Path]:
 
 
 def room(module: str) -> str:
-    """Return the room that a module is in, ``grader`` itself for what is in none of its rooms."""
+    """Return the folder that a module is in; in the grader, its subfolder if there is one."""
     _, top, *inner = module.split(".")
     return f"{top}.{inner[0]}" if top == "grader" and inner else top
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """Return the modules of ours that one imports anywhere, for type checkers too."""
+    """Return the modules of ours that a module imports anywhere, also under ``TYPE_CHECKING``."""
     found = set()
     for node in ast.walk(ast.parse(modules()[module].read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -99,7 +99,7 @@ def test_properties_are_not_long(path: Path) -> None:
 
 
 def runs(path: Path) -> set[tuple[str, ...]]:
-    """Return every run of lines, blank ones left out, that is one longer than two files may share."""
+    """Return every run of consecutive non-blank lines that is one line longer than two files may share."""
     lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
     length = LONGEST_SHARED + 1
     return {tuple(lines[at : at + length]) for at in range(len(lines) - length + 1)}

@@ -1,10 +1,10 @@
-"""Attempts as people write them, graded: right ones in many styles pass, wrong ones fall short and are named rightly.
+"""Attempts as people write them: right ones in many styles pass; wrong ones fall short, with the right mistake named.
 
 ``<track>/<technique>/right_<style>.py`` is a right implementation written in another way than the solution.
 ``wrong_<misconception>.py``, or ``wrong_<misconception>.<what>.py``, carries a known mistake in code of its own, not
-made by applying the edit. ``other_<what>.py`` is wrong in a way that no known mistake is. ``reported_<what>.py`` has a
-bug that someone reported: its first line says where, and a line ``# named: <misconceptions>``, or ``# named: nothing``,
-which known mistakes it may be told as.
+made by applying the edit. ``other_<what>.py`` is wrong in a way that is no known mistake. ``reported_<what>.py`` has a
+bug that someone reported: its first line says where. Its line ``# named: <misconceptions>`` lists the known mistakes
+that a verdict may name; ``# named: nothing`` allows none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = ("right", "wrong", "other", "reported")
 RIGHT, WRONG, OTHER, REPORTED = ([f for f in FILES if f.name.startswith(f"{kind}_")] for kind in KINDS)
 SEEDS = (0, 1)
 SHARE = 6
-pytestmark = pytest.mark.xdist_group("attempts")  # what was graded by one test is looked at by another
+pytestmark = pytest.mark.xdist_group("attempts")  # one test inspects the verdicts of another
 NAMED, RIGHT_EACH, WRONG_IN_ALL = 0.9, 5, 60
 
 
@@ -39,12 +39,12 @@ def technique(file: Path) -> Technique:
 
 
 def mistake(file: Path) -> str:
-    """Return the misconception that a file carries."""
+    """Return the misconception that a file contains."""
     return file.name.removeprefix("wrong_").split(".")[0]
 
 
 def written_names(file: Path) -> set[str]:
-    """Return the misconceptions that a reported bug may be told as."""
+    """Return the misconceptions that a verdict on a reported bug may name."""
     (line,) = (n for n in (HERE / file).read_text("utf-8").splitlines() if n.startswith("# named: "))
     return set(line.removeprefix("# named: ").replace("nothing", "").replace(",", " ").split())
 
@@ -62,7 +62,7 @@ def graded(judge: Judge, file: Path, seed: int) -> Verdict:
 
 
 def each(files: list[Path]) -> Any:
-    """Try one in ``SHARE`` of them, and all in the soak."""
+    """Yield one in ``SHARE`` of them, and all of them in the soak."""
     marks = [() if number % SHARE == 0 else pytest.mark.soak for number in range(len(files))]
     return pytest.mark.parametrize(
         "file", [pytest.param(f, marks=m, id=str(f)) for f, m in zip(files, marks, strict=True)]

@@ -1,4 +1,4 @@
-"""The copy of the project with many techniques: they are all there, whole, and can be listed on a screen or two."""
+"""The benchmark's copy of the project: it has many complete techniques, and the list of them fits a screen or two."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LEARN = str(Path(sys.executable).with_name("learn"))
-pytestmark = pytest.mark.soak  # commands as processes of their own, on a copy of everything
+pytestmark = pytest.mark.soak  # starts commands as subprocesses, on a copy of the whole project
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,17 @@
-"""Cheats: hostile and broken attempts, each graded by the real judge through the real walls, each with its verdict.
+"""Cheats: hostile and broken attempts. The real judge grades each in the real jail; each has an expected verdict.
 
-``<kind>.toml`` holds the cheats of one kind by name, and what each must come to:
+``<kind>.toml`` holds the cheats of one kind, by name. The keys of a cheat:
 
-``on``        the technique, where it is not ``rl/gae``
-``call``      what its function, or the method that is called most, does first; the right solution follows
-``attempt``   what is tried once, while the file is loaded, and must raise; the answers are then wrong, and what was
-              raised is printed with them. An attempt that succeeds prints ``GOT``
-``after``     what follows the right solution in the file;  ``source``: the whole file
-``outcome``   of the verdict; where that is ``died``, ``how``
-``problem``   a pattern of what the verdict says where the file cannot be loaded
-``told``      a pattern of what it says of a property, or of what was printed
-``now_and_then``  for one that is right in many cases: graded with as many examples as ever
-``seconds``, ``load_seconds``, ``total_seconds``: shorter limits of a call, of loading, of the whole
+``on``        the technique; ``rl/gae`` by default
+``call``      code at the start of its function, or of the method that is called most; the right solution follows
+``attempt``   code that runs once, while the file is loaded, and must raise. The answers are then wrong, and each call
+              prints the exception. Code that succeeds prints ``GOT``
+``after``     code after the right solution in the file;  ``source``: the whole file
+``outcome``   the verdict's outcome; for ``died``, ``how`` is the cause
+``problem``   a regular expression for the verdict's problem, if the file cannot be loaded
+``told``      a regular expression for the verdict's text about a property, or for what was printed
+``now_and_then``  for a cheat that is right in many cases: graded with the usual number of examples
+``seconds``, ``load_seconds``, ``total_seconds``: shorter limits of a call, of loading, of the whole grading
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ HERE = Path(__file__).parent
 ROOT = Path(groundup.core.__file__).parents[1]
 REGISTRY = Registry()
 LATE = 1.0  # seconds of CPU time beyond its limit that an attempt may use
-FEW = 4  # examples of a property: what these cheats do, they do in each of them
-EVERY = 5  # of the cheats one is graded in the weaker layer for every change, all of them in the soak
+FEW = 4  # examples of a property: most cheats do the same in each example
+EVERY = 5  # in the second-strongest layer, one cheat in EVERY is graded for each change, and all of them in the soak
 
 
 @dataclass(frozen=True)
 class Cheat:
-    """One hostile or broken attempt, and what it must come to."""
+    """One hostile or broken attempt, and its expected outcome."""
 
     outcome: str
     on: str = "rl/gae"
@@ -71,7 +71,7 @@ class Cheat:
     told: str = ""
     now_and_then: bool = False
     walls: bool = False
-    """Whether only walls keep it from what it tries."""
+    """Whether only the jail prevents what it tries."""
     seconds: float | None = None
     load_seconds: float = attempt_module.LOAD_SECONDS
     total_seconds: float = judge_module.TOTAL_SECONDS
@@ -82,7 +82,7 @@ class Cheat:
         return known.model_copy(update={"call_seconds": self.seconds}) if self.seconds else known
 
     def text(self, surroundings: str) -> str:
-        """Return the file to grade. ``surroundings`` tells it where the things are that it should not reach."""
+        """Return the file to grade. ``surroundings`` defines where the things are that the cheat must not reach."""
         if self.source:
             return self.source
         solution = self.technique.files.solution.read_text("utf-8")
@@ -128,7 +128,7 @@ try:
 except BaseException as error:
     said = f"refused: {type(error).__name__}: {error}"[:1000]
 """
-HOOKS = {  # what is hooked in the solution of a technique, and what is then a wrong answer
+HOOKS = {  # technique -> code that wraps a function of its solution, and an expression for a wrong answer
     "rl/gae": (
         "_gae = gae\n\ndef gae(reward, value, done, *, gamma, lam):\nBODY\n"
         "    return _gae(reward, value, done, gamma=gamma, lam=lam)\n",
@@ -153,19 +153,19 @@ HOOKS = {  # what is hooked in the solution of a technique, and what is then a w
 }
 KINDS = {file.stem: tomllib.loads(file.read_text("utf-8")) for file in sorted(HERE.glob("*.toml"))}
 CHEATS = {f"{kind}/{name}": Cheat(**fields) for kind, cheats in KINDS.items() for name, fields in cheats.items()}
-HARMLESS = ("answers", "memoising", "honest", "patching")  # these kinds need no walls around them
+HARMLESS = ("answers", "memoising", "honest", "patching")  # these kinds do no harm without a jail
 STRONG = [layer for layer in ("namespaces", "landlock") if layer not in sandbox.offer().lacks]
 
 
 def some() -> Iterator[Any]:
-    """Yield all cheats in the strongest layer that there is, and one in five in the next."""
+    """Yield all cheats in the strongest layer that this machine has, and one in five in the next."""
     for layer in STRONG:
         names = list(CHEATS) if layer == STRONG[0] else list(CHEATS)[::EVERY]
         yield from (pytest.param(layer, name, id=f"{layer}-{name}") for name in names)
 
 
 def every() -> Iterator[Any]:
-    """Yield all cheats in each strong layer, and in the weakest those that harm nobody."""
+    """Yield all cheats in each strong layer, and the harmless ones in the weakest layer."""
     yield from (pytest.param(layer, name, id=f"{layer}-{name}") for layer in STRONG for name in CHEATS)
     harmless = (name for name, c in CHEATS.items() if name.partition("/")[0] in HARMLESS and not c.walls)
     yield from (pytest.param("process", name, id=f"process-{name}") for name in harmless)
@@ -198,7 +198,7 @@ def test_the_corpus_has_cheats_of_all_kinds_on_techniques_of_all_kinds() -> None
 
 @dataclass
 class Grading:
-    """A judge, what a cheat must leave alone, and what is watched while it is graded."""
+    """A judge, the objects that a cheat must not touch, and the overrun of each request's time limit."""
 
     judge: Judge
     world: World
@@ -206,13 +206,13 @@ class Grading:
     since_honest: int = 0
 
     def see_through(self, name: str) -> None:
-        """Grade a cheat and check all that it must and must not have done."""
+        """Grade a cheat and check its verdict, its use of time, and that nothing is left or changed."""
         cheat = CHEATS[name]
         before = self.processes()
         self.late.clear()
         verdict = self.grade(cheat)
         self.expect(cheat, verdict)
-        assert max(self.late) < LATE, "it used more than its limit and a second"
+        assert max(self.late) < LATE, "a request used over a second more than its limit"
         assert verdict.containment == self.judge.server.containment
         self.world.check(verdict)
         assert soon(lambda: self.processes() <= before), "a process is left"
@@ -254,7 +254,7 @@ class Grading:
         assert re.search(cheat.told, "\n".join(said)), said
 
     def processes(self) -> int:
-        """Count what runs below the server."""
+        """Count the server's process and its descendants."""
         parents = {}
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -266,7 +266,7 @@ class Grading:
         return len(found)
 
     def files(self) -> list[str]:
-        """Return what lies where attempts have their folders; nothing where that cannot be seen from here."""
+        """Return the files in the folder of the attempts' folders; an empty list if this process cannot see it."""
         server = self.judge.server
         seen = Path(f"/proc/{self.inside}/root") if server.containment == "namespaces" else Path("/")
         with contextlib.suppress(PermissionError):
@@ -275,7 +275,7 @@ class Grading:
 
 
 class World:
-    """Things that no attempt may reach: a database with a secret in it, sockets that listen, the folder they lie in."""
+    """Things that no attempt may reach: a database with a secret in it, listening sockets, and their folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.secret = folder, secrets.token_hex(16)
@@ -322,7 +322,7 @@ GAE = REGISTRY.technique("rl/gae")
 
 @pytest.fixture(scope="module")
 def gradings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Grading]]:
-    """A judge for each layer, made when it is first asked for."""
+    """A judge for each layer, made on first use."""
     with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as watching:
 
         @functools.cache
@@ -333,7 +333,7 @@ def gradings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
                 patch.setenv(sandbox.ASKED_BY, layer)
                 server = stack.enter_context(ForkServer())
             judge = Judge(server)
-            judge.grade(GAE, GAE.files.solution.read_text("utf-8"), "gae.py", seed=0)  # what is slow only once
+            judge.grade(GAE, GAE.files.solution.read_text("utf-8"), "gae.py", seed=0)  # warm up: the first is slow
             return Grading(judge, world, late)
 
         late: list[float] = []
@@ -347,7 +347,7 @@ def few_examples(patch: pytest.MonkeyPatch) -> None:
 
 
 def watch_the_time(patch: pytest.MonkeyPatch, late: list[float]) -> None:
-    """Note of each request how much more CPU time was used than may be, when its answer came or it was ended."""
+    """Record in ``late``, for each request that ends, its CPU time minus its limit."""
     asked: set[AttemptProcess] = set()
     ask, settle, close = AttemptProcess.ask, AttemptProcess.settle, AttemptProcess.close
 

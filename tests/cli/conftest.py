@@ -1,4 +1,4 @@
-"""What the tests of ``learn`` share: a folder to be in, plugins installed on the spot, the command itself."""
+"""Shared by the tests of ``learn``: a current folder, plugins installed during the test, the command itself."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ LESSON = "# Scaling\n\nMultiply by the *factor*.\n\n```text\ny = x * by\n```\n"
 
 
 class Plugins:
-    """Installs plugins: packages on the path, each with the entry point that Groundup finds it by."""
+    """Installs plugins: packages on the module search path, each with an entry point in the group ``groundup``."""
 
     numbers = itertools.count()
 
@@ -148,7 +148,7 @@ class Plugins:
         return folder
 
     def technique(self, name: str = "scale", *, requires: Sequence[str] = (), **files: str) -> Path:
-        """Install the toy technique under ``name``, with these files in place of its own."""
+        """Install the toy technique under ``name``; ``files`` replace its own files of the same names."""
         own = {
             "solution": SOLUTION,
             "exercise": STUB,
@@ -175,7 +175,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins
 
 @pytest.fixture(scope="session")
 def plugins_in() -> type[Plugins]:
-    """For fixtures that outlive a test: installs in a folder that nobody has put on this process's path."""
+    """For fixtures that outlive a test: installs plugins in a folder that is not on this process's ``sys.path``."""
     return Plugins
 
 
@@ -187,13 +187,13 @@ def toy(plugins: Plugins) -> Path:
 
 @pytest.fixture(autouse=True)
 def english() -> None:
-    """Have English spoken at first, whatever the test before spoke."""
+    """Start each test in English, whichever language the previous test set."""
     speak("en")
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, which is the current one."""
+    """An empty folder, which is the current folder."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -211,7 +211,7 @@ Learn = Callable[..., Result]
 
 @pytest.fixture
 def learn(here: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Learn:
-    """Run ``learn`` in this process, in the folder ``here``; what it prints is as wide as 100 places."""
+    """Run ``learn`` in this process, in the folder ``here``; its output is 100 columns wide."""
     for name in ("LEARN_COMMAND", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -227,13 +227,13 @@ def learn(here: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Lear
 
 @pytest.fixture
 def grading(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every ``grade`` of the test use the same fork server: starting one takes seconds."""
+    """Let every ``grade`` of the test use the same fork server: starting one takes seconds."""
     monkeypatch.setattr(fork_server, "ForkServer", lambda: nullcontext(server))
 
 
 @pytest.fixture
 def command(here: Path, plugins: Plugins) -> Callable[..., subprocess.Popen[str]]:
-    """Start ``learn`` as a process of its own, with the plugins that the test installed."""
+    """Start ``learn`` as a subprocess, with the plugins that the test installed."""
 
     def start(
         *arguments: str, stdin: int = subprocess.DEVNULL, terminal: int | None = None, **environment: str

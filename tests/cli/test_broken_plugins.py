@@ -1,4 +1,4 @@
-"""A broken plugin never reads as an absent one: who asks for what it declares is told what is broken, and that is 3."""
+"""A broken plugin is not a missing one: asking for what it declares reports the problem, with exit code 3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKING = [
 
 @pytest.fixture
 def gae(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the folder of ``rl/gae``, which stands in for it."""
+    """A copy of the folder of ``rl/gae``, which Groundup uses instead of the original."""
     original = Path(groundup.plugins.__path__[0], "rl", "gae")
     copy = shutil.copytree(original, tmp_path / "gae", ignore=shutil.ignore_patterns("__pycache__"))
     folder_of = core._folder
@@ -36,7 +36,7 @@ def gae(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def workspace(learn: Any, here: Path, gae: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace in which gae was begun while it was sound. It is the current folder."""
+    """A workspace in which gae was begun while its plugin was sound. It is the current folder."""
     assert learn("start", "gae").exit_code == 0
     registry_in.cache_clear()
     monkeypatch.chdir(here / "workspace")
@@ -44,7 +44,7 @@ def workspace(learn: Any, here: Path, gae: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def spoil(path: Path, old: str, new: str) -> str:
-    """Replace ``old`` and return the file with the line on which it begins."""
+    """Replace ``old`` and return ``file, line`` of where it began."""
     text = path.read_text("utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), "utf-8")
@@ -89,7 +89,7 @@ def test_what_lists_everything_shows_a_broken_technique_as_broken(
 def test_a_day_gives_its_other_techniques_and_ends_with_3(learn: Any, here: Path, gae: Path) -> None:
     spoil(gae / "technique.toml", "\nversion = ", "\nversion = -")
     result = learn("start", "day-7")
-    assert result.exit_code == 0  # the day does not name gae; ppo builds on it, and can be done without
+    assert result.exit_code == 0  # the day does not name gae; ppo builds on gae, but works without it
     assert (here / "workspace" / "alignment" / "ppo.py").is_file()
     assert learn("start", "day-4").exit_code == 3
 

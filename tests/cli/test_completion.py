@@ -26,10 +26,10 @@ def roadmaps():
 
 
 def completed(learn: Any, line: str) -> list[str]:
-    """Return what the word at the end of ``line`` is completed to."""
+    """Return the completions of the last word of ``line``."""
     variables = {"_LEARN_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     result = learn(env=variables)
-    assert result.stderr == ""  # it would land in the line that is being typed
+    assert result.stderr == ""  # the shell would show it in the line that the user is typing
     return [c.partition(",")[2] for c in result.stdout.splitlines() if c]
 
 

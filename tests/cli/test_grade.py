@@ -26,7 +26,7 @@ HANGS = "def scale(x, by):\n    while True:\n        pass\n"
 
 @pytest.fixture
 def attempt(learn: Any, here: Path) -> Path:
-    """The learner's file of the toy, just started."""
+    """The learner's file of the toy: an unchanged stub."""
     assert learn("start", "scale").exit_code == 0
     return here / "workspace" / "toys" / "scale.py"
 
@@ -43,7 +43,7 @@ def grade(learn: Any, *arguments: str) -> dict[str, Any]:
     return verdict
 
 
-# What it says, and its exit code
+# Its output and its exit code
 
 
 def test_a_stub_is_not_started_rather_than_failed(learn: Any, attempt: Path) -> None:
@@ -284,7 +284,7 @@ def test_the_seed_draws_the_same_counterexamples_again(learn: Any, here: Path, s
 
 
 def test_the_command_that_is_offered_shows_the_same_cases(learn: Any, attempt: Path, solution: str) -> None:
-    for wrong in ("x + factor", "x.round() * factor"):  # the second is first tried on what the first failed
+    for wrong in ("x + factor", "x.round() * factor"):  # the second grade starts from the first one's failing case
         attempt.write_text(solution.replace("x * factor", wrong))
         first = learn("grade", "scale").stdout
         offered = next(line for line in first.splitlines() if line.startswith("  learn grade scale --seed "))
@@ -310,7 +310,7 @@ def test_attempt_needs_no_workspace_and_records_nothing(learn: Any, here: Path, 
     result = learn("grade", "scale", "--attempt", "my file.py")
     assert result.exit_code == 1
     assert "learn grade scale --attempt 'my file.py' --seed " in result.stdout
-    assert "learn hint" not in result.stdout  # it would need a workspace
+    assert "learn hint" not in result.stdout  # 'learn hint' needs a workspace
     assert [path.name for path in here.iterdir()] == ["my file.py"]
 
 
@@ -432,13 +432,13 @@ def test_ctrl_c_ends_a_hanging_attempt_and_leaves_no_process(
         pytest.skip(f"this machine has no {layer}")
     (here / "hangs.py").write_text(HANGS)
     process = command("grade", "scale", "--attempt", "hangs.py", LEARN_CONTAINMENT=layer)
-    walls = 2 if layer == "namespaces" else 0  # bubblewrap, outside of the namespaces and within
-    copies = min(cores_for_copies(), 2)  # of the judge: it begins one of three properties itself
-    # The fork server; the attempt; each copy, and its attempt.
+    walls = 2 if layer == "namespaces" else 0  # bubblewrap: one process outside the namespaces, one inside
+    copies = min(cores_for_copies(), 2)  # the judge runs one of the three properties itself
+    # The processes: the fork server, the attempt, each copy and its attempt.
     wait_for(lambda: len(descendants(process.pid)) == walls + 2 + 2 * copies)
     started = descendants(process.pid)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "learn: stopped.\n")  # the toy may take 60 s a call: it did not
+    assert process.communicate(timeout=60) == ("", "learn: stopped.\n")  # well below the toy's limit of 60 s a call
     assert process.returncode == 130
     wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in started))
 
@@ -455,7 +455,7 @@ def test_the_whole_command_grades_from_an_entry_point_and_prints_no_escape_codes
     assert os.linesep.join(["", "Next", ""]) in out
 
 
-# What contains it
+# Containment
 
 
 @pytest.mark.parametrize("by", ["flag", "setting"])

@@ -1,4 +1,4 @@
-"""That ``learn grade-many`` grades a class, whatever is handed in and whatever happens meanwhile."""
+"""``learn grade-many`` grades a class, whatever is submitted and whatever interrupts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "a horse that nobody knows"
 
 @pytest.fixture
 def handed_in(here: Path, toy: Path) -> Path:
-    """Submissions to the toy: a right and a wrong one, one that ends its judge, one that is empty."""
+    """Submissions to the toy: a right one, a wrong one, one that ends its judge, an empty one."""
     properties = toy / "properties.py"
     text = properties.read_text(encoding="utf-8")
     text = text.replace(
@@ -43,13 +43,13 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return every process that a process has started, and that these have."""
+    """Return all descendants of a process."""
     children = [int(c) for f in Path(f"/proc/{pid}/task").glob("*/children") for c in f.read_text().split()]
     return children + [d for c in children for d in descendants(c)]
 
 
 def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, here: Path) -> None:
-    """One that ends its judge is tried twice, told as not gradable, and stops nobody else."""
+    """A submission that ends its judge is tried twice, is reported as not gradable, and stops no other."""
     (handed_in / "notes.txt").write_text("")
     result = learn("grade-many", "class", "--technique", "scale", "--jobs", "1", "--seed", "7")
     assert result.exit_code == 3
@@ -69,7 +69,7 @@ def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, h
     mistakes = [d["id"] for d in found["bob's own"]["verdict"]["diagnosis"]]
     assert mistakes == ["squares"]
 
-    # The command of a row gives the same verdict.
+    # The command in a row gives the same verdict.
     program, *arguments = shlex.split(found["bob's own"]["command"])
     assert program == "learn"
     again = json.loads(learn(*arguments, "--json").stdout)
@@ -187,7 +187,7 @@ def test_a_judge_that_hangs_is_ended_and_one_that_has_done_much_is_replaced(
 def test_a_kill_loses_nothing_and_grades_nothing_twice(
     command: Callable[..., subprocess.Popen[str]], handed_in: Path, here: Path
 ) -> None:
-    """The same command goes on, whatever moment it was killed at; its judges do not outlive it."""
+    """The same command resumes after a kill at any moment; its judges do not outlive it."""
     for number in range(12):
         folder = handed_in / f"more-{number}"
         folder.mkdir()

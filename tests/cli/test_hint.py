@@ -25,7 +25,7 @@ def attempt(learn: Any, here: Path) -> Path:
 
 
 def given(here: Path) -> list[str]:
-    """Return which hints the workspace remembers."""
+    """Return the hints that the workspace has recorded."""
     with State(here / "workspace" / ".learn" / "learn.db") as state:
         return [e.detail for e in state.events("toys/scale") if e.kind == "hint"]
 
@@ -65,9 +65,9 @@ def test_that_hints_are_recorded_is_told_before_the_first_of_a_learner_and_never
 
 
 def everything(screen: Any) -> str:
-    """Return all that was written on a terminal that has been closed."""
+    """Return everything that was written to a pseudo-terminal whose other end is closed."""
     text = b""
-    with contextlib.suppress(OSError):  # how Linux says that it is closed
+    with contextlib.suppress(OSError):  # Linux's read error at the end
         while read := screen.read(1 << 16):
             text += read
     return text.decode()
@@ -114,7 +114,7 @@ def test_with_every_hole_filled_it_is_the_one_that_the_last_verdict_points_to(
     learn: Any, attempt: Path, toy: Path
 ) -> None:
     attempt.write_text((toy / "solution.py").read_text().replace("x * factor", "x + factor"))
-    assert "hole 1: the factor" in learn("hint", "scale").stdout  # nothing is known yet
+    assert "hole 1: the factor" in learn("hint", "scale").stdout  # nothing was graded yet
     learn("grade", "scale")
     assert "hole 2: the product" in learn("hint", "scale").stdout
 

@@ -1,4 +1,4 @@
-"""What is kept of the plugins between commands: used while nothing has changed, and never instead of what is there."""
+"""The index of plugins between commands: used while nothing has changed, and never stale."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CHINESE = 'title = "缩放"\nsummary = "数乘以系数。"\n'
 
 
 def settle(folder: Path) -> None:
-    """Have everything in the folder be as old as what a user installed yesterday."""
+    """Set the times of everything in the folder to yesterday, as if it had been installed then."""
     for path in [*folder.rglob("*"), folder]:
         os.utime(path, (time.time() - 86400,) * 2)
 
@@ -63,7 +63,7 @@ class Kept:
         return folder
 
     def listed(self, *arguments: str) -> str:
-        """Return what a new process would print of the track of toys."""
+        """Return what a new process would print for the track ``toys``."""
         registry_in.cache_clear()
         result = self.learn("list", "toys", *arguments)
         assert result.exit_code == 0, result.stderr
@@ -105,7 +105,7 @@ def test_an_edit_of_a_manifest_is_seen_at_once(kept: Kept, keeps_time: bool) -> 
     manifest = kept.toy / "technique.toml"
     before = manifest.stat()
     manifest.write_text(manifest.read_text("utf-8").replace("a factor", "two"), "utf-8")
-    if keeps_time:  # another size tells
+    if keeps_time:  # the new size is noticed
         os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert "scale  Numbers times two." in kept.listed()
 
@@ -211,7 +211,7 @@ def test_a_roadmap_without_any_of_its_techniques_begins_with_its_first_day(kept:
     assert Index({}, found.roadmaps).begins_with(found.roadmaps["fourteen-days"]) == "day-1"
 
 
-# What is watched
+# Which changes are noticed
 
 
 def test_once_a_file_was_another_one_it_stays_so(tmp_path: Path) -> None:

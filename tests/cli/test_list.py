@@ -1,4 +1,4 @@
-"""``learn list``: an overview that fits a screen or two, however much there is; what it leaves out is one word away."""
+"""``learn list``: an overview that fits a screen or two, however many techniques there are; one word shows the rest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def entry(identity: str) -> TechniqueEntry:
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> Index:
-    """What there will be: 120 techniques, all those that days name among them."""
+    """120 techniques, among them all that the days name."""
     real = made_index(Registry(), "en")
     named = {i for roadmap in real.roadmaps.values() for day in roadmap.days for i in day.techniques}
     tracks = sorted({i.partition("/")[0] for i in [*named, *real.techniques]} | {*TRACKS})

@@ -33,7 +33,7 @@ finally:
 
 
 def loaded(arguments: list[str], environment: dict[str, str] | None = None) -> list[str]:
-    """Return what heavy modules a command has imported by its end."""
+    """Return the heavy modules that a command has imported by its end."""
     code = LOADED.format(arguments=arguments, environment=environment or {}, heavy=HEAVY)
     ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     assert ended.returncode in (0, 1), ended.stderr
@@ -45,7 +45,7 @@ def loaded(arguments: list[str], environment: dict[str, str] | None = None) -> l
 
 @pytest.fixture
 def index_can_be_kept() -> None:
-    """Wait until no source of ours is so young that it may have been read half-written."""
+    """Wait until every source of ours is older than 3 s: a newer one may be half-written, and is not indexed."""
     root = Path(groundup.plugins.__path__[0]).parent
     youngest = max(file.stat().st_mtime for file in root.glob("*/**/*.py"))
     time.sleep(max(0.0, youngest + 3 - time.time()))
@@ -72,7 +72,7 @@ for name in COMMANDS:
 
 @pytest.mark.parametrize("words", ["learn st", "learn start ", "learn grade --", "learn no-such-command "])
 def test_completing_imports_nothing_heavy(words: str, here: Path, index_can_be_kept: None) -> None:
-    loaded(["list"])  # keeps an index, unless one is kept
+    loaded(["list"])  # writes the index, unless there is one
     environment = {"_LEARN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     assert loaded([], environment) == []
 
@@ -87,7 +87,7 @@ def test_looking_around_imports_no_torch(command: str, learn: Any, tmp_path: Pat
     learn("start", "gae")
     found = loaded([command], {"XDG_CACHE_HOME": str(tmp_path)})
     assert {"torch", "numpy", "pytest", "hypothesis"}.isdisjoint(found)
-    assert "groundup.plugins.rl" in found  # else this would say nothing
+    assert "groundup.plugins.rl" in found  # otherwise the test would prove nothing
 
 
 # Help
@@ -166,7 +166,7 @@ def test_commands_can_be_pasted_wherever_the_clone_lies(learn: Any, monkeypatch:
     assert spoken("try 'learn status'") == """try '"/my files/groundup/learn" status'"""
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_file_that_cannot_be_used_is_named(learn: Any, here: Path, toy: Path) 
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int | str | None:
-    """Return how ``learn status`` ends when it raises ``error``."""
+    """Return the exit code of ``learn status`` when it raises ``error``."""
 
     def raises() -> None:
         raise error
@@ -223,7 +223,7 @@ def test_ctrl_c_ends_with_130_and_one_line(monkeypatch: pytest.MonkeyPatch, caps
 def test_what_nobody_foresaw_is_no_verdict_on_an_attempt(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(monkeypatch, ZeroDivisionError("ours")) == 3  # 1 would say that an attempt fell short
+    assert ended(monkeypatch, ZeroDivisionError("ours")) == 3  # not 1: that means that an attempt fell short
     err = capsys.readouterr().err
     assert "ZeroDivisionError: ours" in err
     assert "the fault is not your attempt's" in err

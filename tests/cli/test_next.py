@@ -1,4 +1,4 @@
-"""``learn next``, and what a learner is told to do next after a pass, by ``learn`` alone and in ``learn status``."""
+"""``learn next``, and the next steps that a pass, ``learn`` alone and ``learn status`` offer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def roadmaps():
 
 
 class Learner:
-    """What the tests have a learner do, without grading, running or asking anything."""
+    """A learner's progress, written to the database directly: nothing is graded or run, no quiz is asked."""
 
     def __init__(self, learn: Any, folder: Path) -> None:
         self.learn, self.folder = learn, folder
@@ -76,7 +76,7 @@ class Learner:
             state.record_quiz(technique, 1, "0" * 64, 1, {"which": (3, True)})
 
     def next(self) -> list[str]:
-        """Return the commands of the steps that come next."""
+        """Return the commands of the next steps."""
         return [step["command"] for step in json.loads(self.learn("next", "--json").stdout)["steps"]]
 
 
@@ -101,7 +101,7 @@ def test_after_a_pass_the_steps_come_in_their_order_and_each_only_until_it_is_do
     learner.graded("toys/a")
     assert learner.next() == ["learn run a", "learn quiz a", "learn start b"]
     learner.ran("toys/a", quick=True)
-    assert learner.next() == ["learn run a", "learn quiz a", "learn start b"]  # it shows the loop, and measures nothing
+    assert learner.next() == ["learn run a", "learn quiz a", "learn start b"]  # a quick run measures nothing
     learner.ran("toys/a")
     assert learner.next() == ["learn quiz a", "learn start b"]
     learner.asked("toys/a")
@@ -109,7 +109,7 @@ def test_after_a_pass_the_steps_come_in_their_order_and_each_only_until_it_is_do
     learn("start", "b")
     assert learner.next() == ["learn read b"]
     learner.graded("toys/b")
-    assert learner.next() == ["learn brief --out brief.html"]  # c may be left out, the fourth is not written
+    assert learner.next() == ["learn brief --out brief.html"]  # c is elective, the fourth is not written yet
     learn("brief", "--out", "brief.html")
     assert learner.next() == ["learn start day-3"]
     learn("start", "day-3")
@@ -152,7 +152,7 @@ def test_when_all_is_passed_it_is_said(learner: Learner) -> None:
         assert "Everything that is written is passed." in learner.learn(*command).stdout
 
 
-# What is printed
+# Output
 
 
 def test_learn_alone_shows_how_far_one_is_and_offers_the_next_step(learner: Learner) -> None:
@@ -191,7 +191,7 @@ def test_learn_alone_without_a_workspace_says_how_to_begin(learn: Any, here: Pat
     assert json.loads(learn("next", "--json").stdout) == {"workspace": None, "steps": []}
 
 
-# What is done
+# Actions
 
 
 def test_a_hole_is_the_learner_s_and_next_says_where_it_is(learner: Learner) -> None:

@@ -25,7 +25,7 @@ SEED = 11
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace, and the folder that commands run in."""
+    """A workspace, which is also the current folder."""
     (tmp_path / "learn.toml").write_text('lang = "en"\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEARN_COMMAND", raising=False)
@@ -48,7 +48,7 @@ def learn(*args: str, typed: list[str] | None = None) -> Result:
 
 
 def typed(question: Asked, right: bool = True) -> str:
-    """What one would type for ``question``: letters for options, a number otherwise."""
+    """Return what a user would type for ``question``: letters for options, a number otherwise."""
     letters = {str(text): letter for letter, text in question.choices().items()}
     answer = question.right_answer()
     if not letters:
@@ -59,7 +59,7 @@ def typed(question: Asked, right: bool = True) -> str:
 
 
 def answers(seed: int = SEED, wrong: tuple[int, ...] = ()) -> list[str]:
-    """A right answer to every question of the quiz on gae, but for those with a number in ``wrong``."""
+    """Answers to the quiz on gae: right ones, except for the questions whose numbers are in ``wrong``."""
     return [typed(q, right=n not in wrong) for n, q in enumerate(gae().drawn(seed), start=1)]
 
 
@@ -366,7 +366,7 @@ def test_a_kill_in_mid_quiz_loses_no_answer_that_was_acknowledged(folder: Path) 
 
 
 def until_acknowledged(output: IO[str]) -> bool:
-    """Read until an answer has been judged. False where the output ends before that."""
+    """Read until an answer has been judged. False if the output ends before that."""
     return any(re.search("[✓✗] ", line) for line in output)
 
 

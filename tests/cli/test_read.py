@@ -69,7 +69,7 @@ def test_nothing_is_wider_than_the_terminal_in_any_language() -> None:
     text = "A paragraph of many words. " * 9 + "\n\n" + "一段很长的中文文字，里面没有空格。" * 9 + "\n"
     shown = lines(text)
     assert max(map(width, shown)) <= 60
-    assert min(map(width, shown[6:9])) >= 56  # Chinese fills its lines
+    assert min(map(width, shown[6:9])) >= 56  # Chinese lines use the whole width
 
 
 def test_line_ends_inside_chinese_are_no_gaps() -> None:

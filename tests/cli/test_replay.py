@@ -16,7 +16,7 @@ HELD, FELL_SHORT, USAGE = 0, 1, 2
 
 @pytest.fixture
 def attempt(learn: Any, here: Path, toy: Path) -> Path:
-    """An attempt with a mistake, which also prints what it is given; it is graded."""
+    """A graded attempt that has a mistake and prints its inputs."""
     learn("start", "scale")
     path = here / "workspace" / "toys" / "scale.py"
     wrong = (

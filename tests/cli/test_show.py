@@ -52,7 +52,7 @@ def printed(capsys: pytest.CaptureFixture[str], verdict: Verdict, lang: str = "e
 
 
 def offered(capsys: pytest.CaptureFixture[str], verdict: Verdict, file: str | None = None) -> list[str]:
-    """Return the commands that are offered next."""
+    """Return the commands that are offered as next steps."""
     show_next_steps(verdict, TECHNIQUE, file)
     lines = capsys.readouterr().out.splitlines()
     assert not lines or lines[:2] == ["", "Next"]
@@ -233,7 +233,7 @@ def test_a_file_outside_the_workspace_is_replayed_from_where_it_is(capsys: pytes
 def test_after_a_pass_comes_the_solution(capsys: pytest.CaptureFixture[str]) -> None:
     passed = a_verdict(passed=True, outcome="passed", score=1.0)
     assert offered(capsys, passed) == ["learn solution scale", "learn status"]
-    assert offered(capsys, passed, "my.py") == []  # nothing was recorded: the solution would be refused
+    assert offered(capsys, passed, "my.py") == []  # nothing was recorded, so 'learn solution' would refuse
 
 
 def test_after_a_pass_the_way_on_comes_before_the_solution(capsys: pytest.CaptureFixture[str]) -> None:

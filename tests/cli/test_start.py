@@ -21,7 +21,7 @@ def files(folder: Path) -> list[str]:
 
 
 def pass_(here: Path, technique: str) -> None:
-    """Have the workspace remember a pass."""
+    """Record a pass in the workspace."""
     verdict = Verdict(
         technique=technique,
         version=1,
@@ -72,7 +72,7 @@ def test_a_days_techniques_come_with_what_they_build_on(learn: Any, here: Path) 
     assert f"  rl/gae                workspace/rl/gae.py         new; ppo builds on it; {effort[0]}" in lines
     assert f"  alignment/ppo         workspace/alignment/ppo.py  new; {effort[1]}" in lines
     assert "  This day is not complete. There so far: ppo. Not written yet: kl-control." in lines
-    assert "  learn read gae   the lesson" in lines  # it comes first
+    assert "  learn read gae   the lesson" in lines  # gae comes before ppo, which builds on it
 
 
 def test_what_is_passed_does_not_come_along(learn: Any, here: Path) -> None:

@@ -29,7 +29,7 @@ def attempt(learn: Any, here: Path) -> Path:
 
 
 def row(text: str, name: str) -> str:
-    """Return what stands behind ``name``."""
+    """Return the rest of the line after ``name``."""
     return next(line.split(name, 1)[1] for line in click.unstyle(text).splitlines() if name in line).strip()
 
 
@@ -104,7 +104,7 @@ def test_labs_quizzes_and_hints_are_shown_where_there_are_any(learn: Any, attemp
     assert row(learn("status").stdout, "toys/scale") == "started · lab: mark missed · quiz 1 of 3 · 2 hints"
     with State(here / "workspace" / ".learn" / "learn.db") as state:
         lab(state, "toys/scale", reached=True)
-        state.record_lab("toys/scale", [{"contestant": "reference"}], b"")  # not the learner's own
+        state.record_lab("toys/scale", [{"contestant": "reference"}], b"")  # not with the learner's own code
     data = of_toy(learn("status", "--json").stdout)
     assert "lab: mark reached" in learn("status").stdout
     quiz = {"status": "finished", "right": 1, "answered": 1, "questions": 3}
@@ -112,7 +112,7 @@ def test_labs_quizzes_and_hints_are_shown_where_there_are_any(learn: Any, attemp
 
 
 def lab(state: State, technique: str, *, quick: bool = False, reached: bool = False) -> None:
-    """Have a lab recorded, as ``learn run`` does."""
+    """Record a lab result, as ``learn run`` does."""
     mark = {"says": {"en": "It is."}, "reached": reached}
     run = {"contestant": "yours", "quick": quick, "outcome": {"figures": [], "mark": mark}}
     state.record_lab(technique, [run, run | {"contestant": "reference"}], b"")
@@ -137,12 +137,12 @@ def a_pass(technique: str, **other: Any) -> Verdict:
     )  # fmt: skip
 
 
-# However much there is
+# With many techniques
 
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch, learn: Any, here: Path) -> list[str]:
-    """What there will be: 120 techniques, those of the days and others."""
+    """120 techniques, those of the days and others."""
     real = context.registry()
     gae = real.techniques["rl/gae"]
     named = [i for day in DAYS for i in day.techniques]
@@ -273,7 +273,7 @@ def test_who_has_a_verdict_of_an_older_version_is_told_what_changed_and_loses_no
 
     words = " ".join(learn("grade", "scale").stdout.split())
     assert f"The verdict before this one was {told}" in words
-    assert "what changed" not in learn("grade", "scale").stdout + learn("status").stdout  # it is told once
+    assert "what changed" not in learn("grade", "scale").stdout + learn("status").stdout  # it is shown only once
     data = of_toy(learn("status", "--json").stdout)
     assert (data["graded"], data["passed_version"], data["changed"]) == (3, 3, "")
 
@@ -328,7 +328,7 @@ def of_toy(printed: str) -> dict[str, Any]:
 
 
 def edit_manifest(folder: Path, old: str, new: str) -> None:
-    """Change the manifest, as the next call of the command finds it."""
+    """Change the manifest; the next call of the command reads it."""
     manifest = folder / "__init__.py"
     manifest.write_text(manifest.read_text().replace(old, new))
     del sys.modules[folder.name]

@@ -1,4 +1,4 @@
-"""The warm judge: what is graded there looks as if the command itself had graded it, and nothing is left behind."""
+"""The warm judge: its grades look the same as the command's own, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from groundup.grader.learner.state import State
 LEARN = str(Path(sys.executable).with_name("learn"))
 PATIENCE = 120.0  # seconds: no test waits that long unless something is broken
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no warm judge")
-whole = pytest.mark.soak  # commands as processes of their own, each importing everything
+whole = pytest.mark.soak  # starts commands as subprocesses, each of which imports everything
 
 
 class Warmed:
-    """A user of their own: a folder with a workspace, the toy technique, and a folder for the warm judge."""
+    """A separate user: a folder with a workspace, the toy technique, and a folder for the warm judge's socket."""
 
     def __init__(self, folder: Path, plugins: Any, soon: Callable[..., bool]) -> None:
         self.folder, self.sockets = folder, folder / "run"
@@ -57,15 +57,15 @@ class Warmed:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def asked(self) -> dict[str, Any] | None:
-        """Return what the warm judge says of itself."""
+        """Return the warm judge's status."""
         for socket in self.sockets.glob("*/*.socket"):
             with contextlib.suppress(TimeoutError):
                 return warm.ask(warm.Place(socket.parent, socket.stem))
         return None
 
     def judge(self) -> int:
-        """Return the process of the warm judge; where none runs, a grade starts one."""
-        for _ in range(3):  # it does not stay when a source is edited while it starts
+        """Return the process id of the warm judge; if none runs, a grade starts one."""
+        for _ in range(3):  # it ends if a source file is edited while it starts
             if (told := self.asked()) is not None:
                 return int(told["pid"])
             self.attempt.write_text(self.solution)
@@ -76,12 +76,12 @@ class Warmed:
         raise AssertionError("\n".join(p.read_text() for p in self.sockets.glob("*/*.log")) or "none came")
 
     def grades(self) -> int:
-        """Return how many gradings it has made."""
+        """Return the number of grades that the warm judge has made."""
         return int((self.asked() or {"grades": -1})["grades"])
 
     def there(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a grade that the warm judge makes."""
-        for _ in range(3):  # an edit of a source while the tests run ends a judge
+        """Run a grade in the warm judge."""
+        for _ in range(3):  # an edit of a source file during the test ends the judge
             self.judge()
             before = self.grades()
             ended = self.learn(*arguments, **environment)
@@ -90,7 +90,7 @@ class Warmed:
         raise AssertionError("no warm judge has taken it")
 
     def end(self) -> None:
-        """End the warm judge, one that is still starting as soon as it listens."""
+        """End the warm judge; one that is still starting is ended as soon as it listens."""
 
         def ended() -> bool:
             if (told := self.asked()) is not None:
@@ -103,7 +103,7 @@ class Warmed:
 
 @pytest.fixture(scope="module")
 def warmed(plugins_in: Any, soon: Callable[..., bool]) -> Iterator[Warmed]:
-    with tempfile.TemporaryDirectory(prefix="warm-", dir="/tmp") as folder:  # a socket's path has to be short
+    with tempfile.TemporaryDirectory(prefix="warm-", dir="/tmp") as folder:  # the path of a socket must be short
         site = Path(folder) / "site"
         site.mkdir()
         made = Warmed(Path(folder), plugins_in(site), soon)
@@ -112,12 +112,12 @@ def warmed(plugins_in: Any, soon: Callable[..., bool]) -> Iterator[Warmed]:
 
 
 def comparable(text: bytes) -> str:
-    """Return what is printed without what differs from one grading to the next."""
+    """Return the output without the parts that differ between gradings."""
     times = re.sub(r"\d+\.\d+ s(?=[,，、])|\d+\.\d+ 秒|(?<=\"seconds\": )[\d.]+", "TIME", text.decode())
     return re.sub(r'"given_at": "[^"]*"', "GIVEN", times)
 
 
-# That it looks the same
+# The output is the same
 
 
 @whole
@@ -190,7 +190,7 @@ def on_a_terminal(warmed: Warmed, *arguments: str, **environment: str) -> bytes:
     )
     os.close(other)
     written = b""
-    with contextlib.suppress(OSError):  # the terminal is closed
+    with contextlib.suppress(OSError):  # the read error at the end: the terminal is closed
         while came := os.read(main, 4096):
             written += came
     process.wait(PATIENCE)
@@ -210,7 +210,7 @@ def test_a_terminal_shows_the_same_colours(warmed: Warmed) -> None:
     assert comparable(there) == comparable(on_a_terminal(warmed, "grade", "scale", "--seed", "1", LEARN_WARM="0"))
 
 
-# That it gets ready for what is graded
+# It prepares for the technique that was graded last
 
 
 @whole
@@ -231,7 +231,7 @@ def test_what_was_graded_last_is_rehearsed_and_nothing_else(warmed: Warmed) -> N
     warmed.end()
 
 
-# That edits count
+# Edits take effect
 
 
 @whole
@@ -305,11 +305,11 @@ def test_a_manifest_in_toml_that_was_edited_is_used_and_ends_the_judge_too(warme
     warmed.end()
 
 
-# What goes wrong
+# Failures
 
 
 def running(warmed: Warmed, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a grade that does not end, in the warm judge; return it and the judge's child."""
+    """Start a grade in the warm judge that never ends; return the command's process and the judge's child."""
     judge = warmed.judge()
     warmed.attempt.write_text(warmed.solution.replace("return result", "while True: pass"))
     process = warmed.start("grade", "scale", *arguments)
@@ -331,7 +331,7 @@ def test_ctrl_c_stops_the_grade_there_and_the_judge_goes_on(warmed: Warmed) -> N
     process, child = running(warmed)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out, err.lstrip()) == (130, b"", b"learn: stopped.\n")  # click adds a line early on
+    assert (process.returncode, out, err.lstrip()) == (130, b"", b"learn: stopped.\n")  # click may print a newline
     assert warmed.soon(lambda: not Path(f"/proc/{child}").exists())
     warmed.attempt.write_text(warmed.solution)
     assert warmed.there("grade", "scale").returncode == 0
@@ -359,7 +359,7 @@ def test_a_second_client_grades_by_itself_meanwhile(warmed: Warmed, tmp_path: Pa
 @whole
 def test_a_judge_that_is_killed_leaves_the_verdict_to_the_command(warmed: Warmed) -> None:
     process, child = running(warmed)
-    warmed.attempt.write_text(warmed.solution)  # what the command reads when it begins anew
+    warmed.attempt.write_text(warmed.solution)  # the command reads this when it grades by itself
     os.kill(warmed.judge(), signal.SIGKILL)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, b"")
@@ -393,7 +393,7 @@ def test_of_two_that_start_at_once_one_stays(warmed: Warmed) -> None:
     assert [int(p.parent.name) for p in listening] == [judge]
 
 
-# Without one
+# Without a warm judge
 
 
 @whole
@@ -405,7 +405,7 @@ def test_turned_off_none_is_asked_and_none_started(warmed: Warmed) -> None:
 
 @pytest.fixture
 def called_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Have this process look like one that runs ``learn``."""
+    """Make this process look like one that runs ``learn``."""
     monkeypatch.setattr(sys, "orig_argv", [sys.executable, LEARN])
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p.startswith("/")])
     monkeypatch.setenv("LEARN_WARM", "1")

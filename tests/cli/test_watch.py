@@ -1,4 +1,4 @@
-"""``learn watch``: a save is graded, what is shown, and that the terminal is left as it was."""
+"""``learn watch``: it grades each save, what it shows, and that it restores the terminal."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def saved(tmp_path: Path) -> Iterator[watch.Saves]:
     (tmp_path / "b.py").write_text("1")
     with watch.Saves([tmp_path / "a.py", tmp_path / "b.py"]) as saves:
         deadline = time.monotonic() + PATIENCE
-        while not select.select([saves.tells], [], [], 0.1)[0]:  # it takes a moment until it listens
+        while not select.select([saves.tells], [], [], 0.1)[0]:  # starting to listen takes a moment
             (tmp_path / "b.py").write_text("2")
             assert time.monotonic() < deadline
         time.sleep(0.5)
@@ -114,11 +114,11 @@ def test_other_files_are_not_heard_of(saved: watch.Saves, tmp_path: Path) -> Non
     assert saved.take() == {tmp_path / "a.py"}
 
 
-# What is begun and abandoned
+# Grades that are started and abandoned
 
 
 class Fake:
-    """A grading, a judge that makes it, and a screen: each notes what it is told to do."""
+    """Stands in for a grading, its judge and the screen; records the calls of each."""
 
     def __init__(self) -> None:
         self.done: list[Any] = []
@@ -295,7 +295,7 @@ def test_c_shows_further_cases_and_leaves_them_out_again(terminal: Terminal) -> 
 
 
 class Typed:
-    """``learn watch`` on a terminal of its own."""
+    """``learn watch`` on a pseudo-terminal."""
 
     def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
         self.main, self.other = pty.openpty()
@@ -308,7 +308,7 @@ class Typed:
         )  # fmt: skip
 
     def until(self, *texts: str) -> str:
-        """Return what was written since this was last asked, up to a screen with all of the texts."""
+        """Read until the screen shows all of the texts, and return that screen."""
         deadline = time.monotonic() + PATIENCE
         while not all(text in self.screen() for text in texts):
             assert time.monotonic() < deadline, f"not shown: {texts}\n{self.screen()}"
@@ -369,7 +369,7 @@ def typed(learn: Any, toy: Path, plugins: Any, here: Path) -> Iterator[Any]:
 
 
 def below(process: int) -> list[int]:
-    """Return the processes that it has started and that are there."""
+    """Return the running child processes of a process."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -448,7 +448,7 @@ def test_a_save_in_the_middle_of_a_grade_abandons_it(typed: Any, toy: Path, here
     attempt.write_text(solution.replace("return result", "while True: pass"))
     watched: Typed = typed("scale", "--lang", "zh")
     watched.until("正在评判")
-    time.sleep(5)  # most often it hangs by now
+    time.sleep(5)  # by now the attempt usually hangs
     attempt.write_text(solution)
     watched.until("通过：")
     watched.press("q")

@@ -18,7 +18,7 @@ ONE, WIDE = torch.ones(2), torch.ones(2, dtype=torch.float64)
     [
         ((WIDE,), WIDE),
         ((ONE, {"x": WIDE}), [WIDE, torch.ones(2, dtype=torch.int64)]),
-        ((torch.ones(2, dtype=torch.int64),), ONE),  # nothing floating was given: nothing is promised
+        ((torch.ones(2, dtype=torch.int64),), ONE),  # no floating input: no dtype is promised
         ((3, "x"), WIDE),
         ((torch.ones(2, dtype=torch.float16), torch.ones(2, dtype=torch.bfloat16)), ONE),
         ((WIDE,), (True, 1.5)),

@@ -12,7 +12,7 @@ X = torch.ones(3)
 
 
 class Echo(Communicator):
-    """Answers every call with what it was given."""
+    """Returns the arguments of every call."""
 
     def __init__(self, rank: int = 0, size: int = 2) -> None:
         super().__init__(rank, size)

@@ -110,7 +110,7 @@ Read = Callable[..., Technique]
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a package that can be imported, with a manifest in two languages."""
+    """The folder of an importable package, with a manifest in two languages."""
     monkeypatch.syspath_prepend(tmp_path)
     folder = tmp_path / f"toy_manifest_{next(numbers)}"
     folder.mkdir()
@@ -126,7 +126,7 @@ def read(package: Path) -> Technique:
 
 
 def spoil(package: Path, old: str, new: str, file: str = "technique.toml") -> int:
-    """Replace ``old``, which stands there, and return the line on which it begins."""
+    """Replace ``old``, which must occur, and return the number of the line on which it begins."""
     path = package / file
     text = path.read_text("utf-8")
     assert old in text
@@ -134,7 +134,7 @@ def spoil(package: Path, old: str, new: str, file: str = "technique.toml") -> in
     return text[: text.index(old)].count("\n") + 1
 
 
-# What is read
+# Reading
 
 
 def test_every_field_is_read_from_its_place(package: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_manifest_in_python_is_where_there_is_none_in_toml(package: Path) -> N
 def test_texts_are_said_in_the_language_that_is_asked_for(package: Path) -> None:
     toy = read(package)
     assert (say(toy.title), say(toy.title, "zh"), say(toy.title, "fr")) == ("Scaling", "缩放", "Scaling")
-    assert say(toy.summary, "zh") == "Numbers times a factor."  # it is not translated
+    assert say(toy.summary, "zh") == "Numbers times a factor."  # this text has no translation
     assert [say(hint, "zh") for hole in toy.holes for hint in hole.hints] == ["什么类型？", "x 的类型：", "相乘。"]
     assert [say(c.text, "zh") for c in toy.changes] == ["系数可以为负。", "The dtype is that of x."]
     assert dict(toy.title.items()) == {"en": "Scaling", "zh": "缩放"}
@@ -186,7 +186,7 @@ def test_what_is_written_down_holds_every_language(package: Path) -> None:
     copied = pickle.loads(pickle.dumps(toy.title))
     assert say(copied, "zh") == "缩放"
     spoil(package, 'title = "缩放"', "title = 3", "technique.zh.toml")
-    assert read(package).model_dump()["title"] == {"en": "Scaling"}  # what is broken is told where it is spoken
+    assert read(package).model_dump()["title"] == {"en": "Scaling"}  # reported when Chinese is used
 
 
 def test_no_translation_is_read_before_it_is_spoken(package: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_broken_manifest_names_file_line_key_and_what_is_wrong(
     with pytest.raises(PluginProblem) as told:
         read(package)
     lines = (package / "technique.toml").read_text("utf-8").splitlines()
-    if "lab, mark" in where or "lab, foil" in where:  # of a whole table, it is the line of its head
+    if "lab, mark" in where or "lab, foil" in where:  # a problem of a whole table has the line of its header
         line = lines.index(f"[{where.replace(', ', '.')}]") + 1
     assert str(told.value).startswith(f"{package / 'technique.toml'}, line ")
     assert f" line {line}, {where}: " in str(told.value)

@@ -56,7 +56,7 @@ DAYS = (Day(number=1, title="One", techniques=("toys/a", "toys/later")), Day(num
 ROADMAP = Roadmap(id="days", title="Days", days=DAYS)
 
 
-# What is found
+# Discovery
 
 
 def test_every_folder_of_the_built_in_plugins_is_a_plugin_that_works() -> None:
@@ -223,7 +223,7 @@ def test_a_hook_may_be_implemented_under_another_name() -> None:
     assert list(registry(one=lambda: types.SimpleNamespace(mine=mine)).techniques) == ["toys/a"]
 
 
-# Asking plugins
+# Calling hooks
 
 
 class Observer:
@@ -263,11 +263,11 @@ def test_a_plugin_that_cannot_answer_is_named_and_the_others_are_heard(
     answers, problems = found.ask("verdict_given", number, verdict={"passed": True})
     assert answers == [("zebra", 1), ("ape", 2)]
     assert list(map(str, problems)) == [f"Plugin 'broken' failed in verdict_given(): {says}"]
-    assert [each.told for each in plugins.values()] == [{"passed": True}] * 3  # each was given one of its own
+    assert [each.told for each in plugins.values()] == [{"passed": True}] * 3  # each was given a copy of its own
     assert capsys.readouterr() == ("", "thinking aloud\n" * 3)
 
 
-# Looking up
+# Look-up
 
 
 def test_a_technique_goes_by_its_id_and_by_its_short_name() -> None:
@@ -309,7 +309,7 @@ def test_a_day_out_of_range_is_told_the_range(name: str) -> None:
         registry(one=plugin(roadmaps=[ROADMAP])).day(name, "days")
 
 
-# In a process that outlives an edit
+# Edits while the process runs
 
 
 MANIFEST = """
@@ -332,7 +332,7 @@ def techniques():
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
-    """Install a plugin, a package with an entry point; return its manifest."""
+    """Install a plugin (a package with an entry point) and return the path of its manifest."""
     monkeypatch.syspath_prepend(tmp_path)
     names = []
 
@@ -354,7 +354,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def settled() -> Registry:
-    """Return a registry of files that are older than it."""
+    """Return a registry that is newer than all of its files."""
     found = Registry()
     while (newer := found.current()) is not found:
         found = newer
@@ -395,7 +395,7 @@ def test_a_manifest_that_was_read_anew_for_another_reason_is_current_too(install
     manifest = installed(MANIFEST)
     found = settled()
     manifest.write_text(MANIFEST.replace("A toy", "A fine toy", 1))
-    refresh([manifest.parent.name])  # as when it is graded
+    refresh([manifest.parent.name])  # as a grading does
     assert found.current().technique("scale").title == {"en": "A fine toy"}
 
 

@@ -16,7 +16,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package of three modules, loaded and known: its folder."""
+    """The folder of a package of three modules, loaded and known to ``refresh``."""
     folder = tmp_path / f"toy_reloading_{next(numbers)}"
     (folder / "inner").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -24,7 +24,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "inner" / "helper.py").write_text("VALUE = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module(f"{folder.name}.inner.helper")
-    refresh([folder.name])  # the files are younger than this process: it cannot know that it read them as they are
+    # The files are newer than this process, which therefore cannot know whether it loaded their present text.
+    refresh([folder.name])
     importlib.import_module(f"{folder.name}.inner.helper")
     yield folder
     for name in [n for n in sys.modules if n.partition(".")[0] == folder.name]:
@@ -57,7 +58,7 @@ def test_of_a_package_only_what_is_below_it_is_looked_at(package: Path) -> None:
     assert not have_changed([f"{package.name}.inner.help", f"{package.name}.in", "toy", "json"])
     assert refresh([f"{package.name}.inner"])
     assert package.name in sys.modules
-    assert not hasattr(sys.modules[package.name], "inner")  # or 'from package import inner' would find the old one
+    assert not hasattr(sys.modules[package.name], "inner")  # else 'from package import inner' finds the old one
 
 
 def test_an_edit_counts_though_size_and_second_stay_the_same(package: Path) -> None:

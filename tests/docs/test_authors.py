@@ -1,4 +1,4 @@
-"""The authors' pages: what they show is run, or stands in the tree word for word."""
+"""The authors' pages: their code is run, or is quoted verbatim from a file of the repository."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Block:
 
     @property
     def quotes(self) -> str | None:
-        """The file of the tree that it says it is from."""
+        """The file of the repository that the block's first line names, if any."""
         found = re.match(r"# ((?:plugins|solutions|core|quizzes)/\S+)\n", self.text)
         return found and found[1]
 
@@ -73,7 +73,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
 def of(page: str, language: str) -> list[Block]:
-    """Return the blocks of a page that are its own."""
+    """Return the blocks of a page in that language that are not quotations."""
     found = [b for b in BLOCKS if (b.page, b.language) == (page, language) and not b.quotes]
     assert found
     return found
@@ -83,7 +83,7 @@ def named(block: Block) -> str:
     return f"{block.page}:{block.line}"
 
 
-# What is quoted, typed and linked
+# Quotations, commands and links
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
@@ -205,7 +205,7 @@ def plugin(folder: Path, **files: str) -> Iterator[types.ModuleType]:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Technique]:
-    """The technique that the pages are about, made of their blocks."""
+    """The technique that the pages describe, assembled from their blocks."""
     texts = files()
     with plugin(
         tmp_path_factory.mktemp("shown"), **{n.replace(".", "__"): text for n, text in texts.items()}
@@ -216,7 +216,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Technique]:
 
 
 def manifest() -> str:
-    """Return what the pages put into technique.toml."""
+    """Return the text that the pages put into technique.toml."""
     shown = [*of("hooks.md", "toml"), *of("tutorial.md", "toml")]
     texts = [b.text for b in shown if b.text.startswith("# technique.toml\n")]
     assert len(texts) == 2
@@ -224,7 +224,7 @@ def manifest() -> str:
 
 
 def files() -> dict[str, str]:
-    """Return what the pages put into each file of the technique."""
+    """Return the text that the pages put into each file of the technique, by file name."""
     solution, *properties = (b.text for b in of("properties.md", "python"))
     module = next(b.text for b in of("hooks.md", "python") if b.heading == "techniques")
     parts = [*of("tutorial.md", "python"), *of("tutorial.md", "yaml")]
@@ -276,7 +276,7 @@ def test_an_attempt_that_makes_a_shown_mistake_is_told_its_name(judge: Judge, sh
 
 
 class Author:
-    """Does what the tutorial says, in an empty folder."""
+    """Follows the tutorial, in an empty folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.site = folder / "work", folder / "site"
@@ -294,7 +294,7 @@ class Author:
         return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
     def install(self, distribution: Path) -> None:
-        """Install as pip does with --editable, but where no other test meets it, and without a network."""
+        """Install as ``pip install --editable`` does, but invisibly to other tests and without a network."""
         project = tomllib.loads((distribution / "pyproject.toml").read_text("utf-8"))["project"]
         entries = "".join(f"{name} = {value}\n" for name, value in project["entry-points"]["groundup"].items())
         information = self.site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
@@ -309,7 +309,7 @@ class Author:
             (self.package / name).write_text(files()[name], "utf-8")
 
 
-PUT = {  # what its reader has put into files before the commands under a heading
+PUT = {  # heading's number -> the files that the reader has filled before its commands
     "2": ["solution.py"],
     "4": ["technique.toml", "properties.py"],
     "5": ["misconceptions.toml"],

@@ -1,4 +1,4 @@
-"""The README's transcript is replayed: every command in it is run, and prints what the README says."""
+"""Every command in the README's transcript is run, and must print what the README shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECURSION = """    advantage = torch.zeros_like(reward)
         following = delta[:, t] + gamma * lam * (1 - done[:, t].to(reward.dtype)) * following
         advantage[:, t] = following
 """
-# What differs from run to run, and what it is compared as.
+# Parts of the output that differ between runs, and their replacements before the comparison.
 VARYING = [
     (r"\b[0-9a-f]{64}\b", "SHA256"),
     (r"\d+ KiB", "SIZE"),
@@ -29,7 +29,7 @@ VARYING = [
 
 
 def commands() -> Iterator[tuple[list[str], str, list[str]]]:
-    """Yield each ``$ ./learn`` of the README: its arguments, what is typed into it, what it prints."""
+    """Yield for each ``$ ./learn`` of the README its arguments, the typed input and the expected output."""
     for block in re.findall(r"^```\n(\$ .+?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ \./learn ", block, flags=re.MULTILINE)[1:]:
             command, _, printed = part.partition("\n")

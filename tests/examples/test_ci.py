@@ -1,4 +1,4 @@
-"""That the files of examples/ci and examples/vscode are what their tools read, and call commands that there are."""
+"""The files of examples/ci and examples/vscode are valid for their tools, and call existing commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TASKS = json.loads((EXAMPLES / "vscode" / "tasks.json").read_text(encoding="utf-
 
 
 def check(line: list[str]) -> None:
-    """Check that ``learn`` has that command, and it those options."""
+    """Check that ``learn`` has that command, with those options."""
     program, name, *arguments = line
     assert program == "learn"
     command = cli.get_command(click.Context(cli), name)
@@ -42,7 +42,7 @@ def grade_step() -> dict[str, Any]:
 
 
 def test_the_workflow_is_one_that_github_reads() -> None:
-    assert set(WORKFLOW[True]) == {"push", "workflow_dispatch"}  # YAML 1.1 reads 'on' as true
+    assert set(WORKFLOW[True]) == {"push", "workflow_dispatch"}  # YAML 1.1 reads the key 'on' as true
     assert WORKFLOW["permissions"] == {"contents": "read"}
     job = WORKFLOW["jobs"]["grade"]
     assert job["runs-on"] == "ubuntu-latest"
@@ -62,7 +62,7 @@ def test_the_workflows_step_grades_and_fails_where_an_attempt_falls_short(
     (tmp_path / "rl" / "gae.py").write_bytes(getattr(gae.files, attempt).read_bytes())
     step, summary = grade_step(), tmp_path / "summary.md"
     done = subprocess.run(
-        [step["shell"], "-e", "-o", "pipefail", "-c", step["run"]],  # as a runner starts it
+        [step["shell"], "-e", "-o", "pipefail", "-c", step["run"]],  # as GitHub's runner starts it
         env={
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

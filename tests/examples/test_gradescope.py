@@ -1,4 +1,4 @@
-"""That the autograder of examples/gradescope does what it says, in folders laid out as Gradescope's."""
+"""The autograder of examples/gradescope works as documented, in folders laid out like Gradescope's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LANDLOCK = pytest.mark.skipif("landlock" in sandbox.offer().lacks, reason="this 
 
 
 class Autograder:
-    """/autograder, elsewhere."""
+    """A folder laid out like Gradescope's ``/autograder``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -82,7 +82,7 @@ def test_a_submission_is_scored_without_namespaces_and_without_telling_the_seed(
     assert sum(test["max_score"] for test in tests.values()) == 15
     assert "bootstraps-through-done" in told["output"]
     seed = str(seeds.derived(SECRET.encode(), Registry().technique("gae")))
-    assert seed in done.stdout  # which Gradescope shows to the instructor alone
+    assert seed in done.stdout  # Gradescope shows stdout to instructors only
     assert seed not in text
     assert SECRET not in text + done.stdout + done.stderr
 
@@ -109,7 +109,7 @@ def test_a_submission_without_the_file_is_told_so(autograder: Autograder) -> Non
 
 def test_a_machine_without_walls_gives_no_score(autograder: Autograder) -> None:
     hand_in(autograder, "ppo")
-    autograder.results.write_text('{"score": 100}')  # as a submission could have left it
+    autograder.results.write_text('{"score": 100}')  # a submission could have written this
     done = autograder.run(LEARN_CONTAINMENT="process")
     assert done.returncode == 3
     assert "Containment 'strong' is demanded" in done.stderr
@@ -123,7 +123,7 @@ def test_the_points_of_the_example_are_those_of_its_technique() -> None:
 
 @pytest.mark.parametrize(("there", "code"), [("3.12", 0), ("3.9", 1)])
 def test_the_image_is_built_with_the_newest_python_that_there_is(tmp_path: Path, there: str, code: int) -> None:
-    """With commands that only note what they were asked: the real ones need the network, and a machine to spare."""
+    """With fake commands that only record their arguments: the real ones need the network and change the machine."""
     binaries, source, noted = tmp_path / "bin", tmp_path / "autograder" / "source", tmp_path / "noted"
     binaries.mkdir()
     shutil.copytree(EXAMPLE, source)

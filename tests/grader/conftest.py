@@ -1,4 +1,4 @@
-"""What the tests of the grader share: a fork server for each module, attempts on it, techniques made on the spot."""
+"""Shared by the tests of the grader: a fork server for each module, attempts on it, techniques made by the test."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def judge(server: ForkServer) -> Judge:
 
 @pytest.fixture
 def start(server: ForkServer) -> Iterator[Callable[..., AttemptProcess]]:
-    """Start an attempt from its source; it is ended with the test."""
+    """Start an attempt from its source; it ends with the test."""
     with contextlib.ExitStack() as stack:
 
         def started(source: str, implements: str = "f", **seconds: float) -> AttemptProcess:
@@ -122,7 +122,7 @@ def ask(start: Callable[..., AttemptProcess]) -> Callable[..., Any]:
 
 
 class Author:
-    """Writes techniques of a third party, each a package of its own, found by a registry of its own."""
+    """Writes techniques of a third party, each in a package and a registry of its own."""
 
     numbers = itertools.count()
     manifest = MANIFEST
@@ -174,25 +174,25 @@ def author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Author]:
 
 @pytest.fixture
 def nothing_left(server: ForkServer, soon: Callable[..., bool]) -> Iterator[None]:
-    """Check that the test leaves no process behind, neither of an attempt nor of what it started."""
+    """Check that the test leaves no process behind: no attempt, and nothing that an attempt started."""
     yield
     assert soon(lambda: started_below(server) == []), "a process of an attempt is left"
 
 
 def started_below(server: ForkServer) -> list[int]:
-    """Return the processes that stand below the server's folder, as every attempt does and what it starts."""
+    """Return the processes with a current folder below the server's: attempts, and the processes that they start."""
     return [pid for pid, here in standing() if here.startswith(server.scratch + "/")]
 
 
 def standing() -> Iterator[tuple[int, str]]:
-    """Yield every process and the folder that it stands in, as that is called where the process is."""
+    """Yield every process id with its current folder, as named in the process's own mount namespace."""
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it is gone, or a zombie
-            yield int(process.name), str((process / "cwd").readlink())  # of a folder that is deleted, too
+        with contextlib.suppress(OSError):  # it has ended, or is a zombie
+            yield int(process.name), str((process / "cwd").readlink())  # works for a deleted folder too
 
 
 def descendants(pid: int) -> list[int]:
-    """Return a process and all that have come from it, by the numbers that they have here."""
+    """Return the ids of a process and of its descendants, as numbered in this pid namespace."""
     parents = {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

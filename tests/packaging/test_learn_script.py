@@ -32,8 +32,8 @@ version = "1"
 dependencies = ["torch>=2.6,<2.14"]
 """
 
-# Builds the tiny project's editable wheel by hand. A file named by BUILDING tells the test that pip is at work, and it
-# waits for as long as that file is there.
+# Builds the tiny project's editable wheel by hand. It creates the file that BUILDING names, which tells the test that
+# pip is running, and waits until the test removes the file.
 BACKEND = '''\
 import os, pathlib, time, tomllib, zipfile
 
@@ -65,7 +65,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 build_wheel = build_editable
 '''
 
-# A Python whose virtual environments borrow pip from the one that runs the tests: made in 0.1 s rather than in 3 s.
+# A Python whose virtual environments use the pip of the tests' own Python: one takes 0.1 s to make instead of 3 s.
 QUICK_PYTHON = """\
 #!/bin/sh
 case " $* " in *" -m venv "*) ;; *) exec "{real}" "$@" ;; esac
@@ -75,7 +75,7 @@ for site in "$venv"/lib/python3*/site-packages; do echo "{borrowed}" >"$site/pip
 printf '#!%s\\n# pip\\n' "$venv/bin/python" >"$venv/bin/pip"
 """
 
-# A Python that says of itself what the tests' one is not.
+# A Python that reports a property which the tests' own Python does not have.
 ODD_PYTHON = """\
 #!/bin/sh
 exec "{real}" -I -c 'import sys; {oddity}; exec(sys.argv.pop(1))' "$3" "$4"
@@ -83,7 +83,7 @@ exec "{real}" -I -c 'import sys; {oddity}; exec(sys.argv.pop(1))' "$3" "$4"
 
 
 class Machine:
-    """A clone of the tiny project, and the environment variables that ``./learn`` is run with."""
+    """A clone of the tiny project, and the environment variables for ``./learn``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clone, self.wheels = folder, folder / "clone", folder / "wheels"
@@ -114,7 +114,7 @@ class Machine:
         return path
 
     def offer(self, *versions: str, folder: Path | None = None) -> None:
-        """Put wheels of PyTorch where pip looks."""
+        """Put wheels of PyTorch into the folder that pip searches."""
         for version in versions:
             info = f"torch-{version}.dist-info"
             with zipfile.ZipFile((folder or self.wheels) / f"torch-{version}-py3-none-any.whl", "w") as wheel:
@@ -146,7 +146,7 @@ class Machine:
 
 
 def until(path: Path) -> None:
-    """Wait for ``path`` to be there."""
+    """Wait until ``path`` exists."""
     for _ in range(6000):
         if path.exists():
             return
@@ -163,7 +163,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """A machine whose clone is set up; tests must leave it so."""
+    """A machine whose clone is set up; tests must leave it set up."""
     machine = Machine(tmp_path_factory.mktemp("ready"))
     machine.offer("2.13.0+cpu")
     assert machine.learn("--set-up").stderr.endswith("learn: ready\n")

@@ -1,4 +1,4 @@
-"""A technique in a distribution of its own, installed with pip: the example, and what ``learn author new`` writes."""
+"""Techniques in distributions of their own, installed with pip: the example, and those of ``learn author new``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CONTRACT_1 = Path(__file__).parent / "contract_1" / "groundup-nope"
 
 
 class Environment:
-    """A virtual environment that sees what the one that tests sees, and a folder to be in."""
+    """A virtual environment with the packages of the tests' own environment, and a current folder."""
 
     def __init__(self, home: Path, here: Path) -> None:
         venv.create(home, symlinks=True)
         self.home, self.here = home, here
         places = {"base": str(home), "platbase": str(home)}
         self.scripts = Path(sysconfig.get_path("scripts", "venv", places))
-        # addsitedir reads the .pth files of that folder too: Groundup may be installed there to be edited.
+        # addsitedir reads the .pth files of that folder too, in case Groundup is installed there in editable mode.
         lines = [f"import site; site.addsitedir({folder!r})" for folder in site.getsitepackages()]
         (Path(sysconfig.get_path("purelib", "venv", places)) / "shared.pth").write_text("\n".join(lines) + "\n")
         (self.scripts / "learn").write_text(
@@ -64,7 +64,7 @@ def environment(tmp_path: Path) -> Environment:
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """A copy of the example: a build leaves files beside its setup."""
+    """A copy of the example, because a build leaves files in its folder."""
     return shutil.copytree(
         EXAMPLE, tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
     )
@@ -72,7 +72,7 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def of_contract_1(environment: Environment, tmp_path: Path) -> Path:
-    """The example as it was written for contract 1, installed."""
+    """The example in its version for contract 1, installed."""
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
     folder = shutil.copytree(CONTRACT_1, tmp_path / "contract_1", ignore=ignored)
     environment.install(folder)
@@ -80,7 +80,7 @@ def of_contract_1(environment: Environment, tmp_path: Path) -> Path:
 
 
 def listed(environment: Environment) -> list[str]:
-    """Return the short names of the techniques that ``learn list`` has a line on."""
+    """Return the short names of the techniques that ``learn list`` has a line for."""
     found = environment.learn("list", "--all")
     assert (found.returncode, found.stderr) == (0, "")
     return [line.split()[0] for line in found.stdout.partition("tracks\n")[2].splitlines() if line.strip()]
@@ -182,7 +182,7 @@ def test_the_tests_that_are_scaffolded_pass(environment: Environment) -> None:
     environment.here = environment.here / "groundup-brand-new"
     done = environment.run(str(environment.scripts / "python"), "-m", "pytest", "-q")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout  # four properties, and that the technique is sound
+    assert "5 passed" in done.stdout  # four properties, and one test that the technique is sound
 
 
 INTERFACE = '''"""An interface of a third party, and what crosses with it."""
@@ -259,7 +259,7 @@ says = { en = "Three times as much." }
 
 @pytest.fixture
 def with_an_interface_of_its_own(environment: Environment) -> Environment:
-    """A distribution whose interface stands in a top-level module beside the package, installed to be edited."""
+    """A distribution whose interface is in a top-level module beside the package, installed in editable mode."""
     assert environment.learn("author", "new", "brand-new", "--interface", "Optimizer").returncode == 0
     folder = environment.here / "groundup-brand-new"
     package = folder / "groundup_brand_new"

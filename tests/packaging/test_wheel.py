@@ -1,4 +1,4 @@
-"""The wheel, installed into a virtual environment of its own that shares the dependencies of the one that tests."""
+"""The wheel, installed into a separate virtual environment that shares the dependencies of the tests' own one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print(json.dumps({name: importlib.import_module(name).__file__ for name in sys.a
 
 
 class Installed:
-    """Where the wheel was installed, and what its installation added there."""
+    """The environment in which the wheel was installed, and the files that the installation added."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -31,11 +31,11 @@ class Installed:
         self.before: set[str] = set()
 
     def names(self) -> set[str]:
-        """Everything at the top of site-packages and among the scripts."""
+        """Return the top-level names in site-packages, and the scripts."""
         return {path.name for folder in (self.site, self.scripts) for path in folder.iterdir()}
 
     def run(self, program: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run one of the environment's programs; nothing but its own site-packages may add to what it imports."""
+        """Run one of the environment's programs, which may import only from its own site-packages."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         return subprocess.run(
             [self.scripts / program, *args], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
@@ -56,7 +56,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     home = tmp_path_factory.mktemp("installed")
     venv.create(home, symlinks=True)
     installed = Installed(home)
-    # A folder that a .pth file names is searched, but the .pth files in it are not read: the editable finder stays out.
+    # Python searches a folder that a .pth file names but ignores the .pth files in it, so no editable finder is loaded.
     dependencies = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (installed.site / "dependencies.pth").write_text("\n".join(sorted(dependencies)) + "\n")
     installed.before = installed.names()
@@ -74,7 +74,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_no_other(tree: Path, whe
     }
     held = {name for name in _files(wheel) if ".dist-info/" not in name}
     assert len(roots) == 7
-    # What is missing lies in a folder without an __init__.py, or has a suffix that pyproject's package-data lacks.
+    # A missing file is in a folder without an __init__.py, or its suffix is missing from pyproject's package-data.
     assert {"missing": expected - held, "unexpected": held - expected} == {"missing": set(), "unexpected": set()}
 
 

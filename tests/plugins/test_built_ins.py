@@ -1,4 +1,4 @@
-"""Every technique that Groundup brings is held to what ``learn author check`` asks of anyone's."""
+"""Every built-in technique must pass ``learn author check``, like anyone else's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRESH_SEEDS, MISCONCEPTION_SEEDS, CHEAT_SEEDS = 20, 200, 5
 MUTANTS = 4  # of each technique, drawn anew
 
 SLOW = ("holes", "misconceptions", "cheats", "properties", "lab")  # rules that take most of a check's time
-SHARE = 4  # one technique in so many is held to these each time, and all in the soak
+SHARE = 4  # each run checks one technique in SHARE against the slow rules; the soak checks all
 
 each = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.id)
 some = pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def judge() -> Iterator[Judge]:
 
 
 def survivors(check: Check, sources: dict[str, str], seeds: range) -> list[str]:
-    """Return the sources, by name, that no property finds wrong, each with the seed."""
+    """Return the names of the sources that pass all properties, each with the seed."""
     return [
         f"{name}, seed {seed}" for name, source in sources.items() for seed in seeds if check.survives(source, seed)
     ]
@@ -58,7 +58,7 @@ def test_every_slow_rule_is_kept(judge: Judge, technique: Technique, monkeypatch
 
 def keeps(judge: Judge, technique: Technique, rules: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that a technique keeps the rules."""
-    # Where the tests run may be half as fast as what an author is promised on a machine of their own.
+    # The machine of the tests may be half as fast as the one for which an author is promised the budget.
     monkeypatch.setattr(author, "LONGEST_GRADE", 2 * author.LONGEST_GRADE)
     monkeypatch.setattr(lab, "LONGEST", 2 * lab.LONGEST)
     findings = Check(judge, technique, seeds=1, rules=rules).findings()
@@ -84,7 +84,7 @@ def test_every_small_change_of_the_solution_is_found_out(judge: Judge, technique
 
 
 def alive(judge: Judge, technique: Technique, seed: int, sample: int | None = None) -> list[str]:
-    """Return the mutants that pass, each with the seed, and what keeps the technique from being sound."""
+    """Return the surviving mutants, each with the seed, and the technique's soundness problems."""
     check = Check(judge, technique)
     result = mutation(technique, lambda source: check.holds(source, seed, apart=True), sample=sample, seed=seed)
     solution = technique.files.solution.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every lab runs, finds what its technique is known for, and does so with an implementation in another process too."""
+"""Every lab runs and reaches its mark, also with an implementation in another process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That what is built in says the same in English and in Chinese; of techniques, the rule of languages sees to it."""
+"""Built-in texts exist in English and Chinese. For techniques, the rule 'languages' checks this."""
 
 from __future__ import annotations
 

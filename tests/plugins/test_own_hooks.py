@@ -1,4 +1,4 @@
-"""What the project's own plugins do with hooks besides declaring techniques."""
+"""The project's own plugins for hooks other than ``techniques``."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def printed(*arguments: str) -> str:
 
 def test_the_page_of_the_contract_is_what_the_docstrings_make() -> None:
     page = ROOT / "docs" / "authors" / "contract.md"
-    assert page.read_text(encoding="utf-8") == contract.page(), "'make docs' writes it anew"
+    assert page.read_text(encoding="utf-8") == contract.page(), "'make docs' updates the page"
     assert printed() == contract.page()
     assert page.read_text(encoding="utf-8").splitlines()[1] == f"# The plugin contract, version {CONTRACT}"
 
@@ -104,7 +104,7 @@ def test_the_page_of_the_contract_is_what_the_docstrings_make() -> None:
 def imported_from_core(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         of_core = isinstance(node, ast.ImportFrom) and str(node.module).startswith("groundup.core")
-        if of_core and not str(node.module).startswith("groundup.core.testing.laws"):  # what a law draws, for one
+        if of_core and not str(node.module).startswith("groundup.core.testing.laws"):  # except what laws draw
             yield from (alias.name for alias in node.names)  # type: ignore[attr-defined]
 
 
@@ -122,7 +122,7 @@ def test_the_page_has_every_hook_every_interface_and_all_that_techniques_import(
     assert set(classes) <= names
     techniques = [*ROOT.glob("plugins/*/*/*.py"), *ROOT.glob("solutions/*/*.py"), *ROOT.glob("examples/**/*.py")]
     used = {name for path in techniques for name in imported_from_core(path) if not name[0].islower()}
-    types = {"Batch", "Loss", "Params", "State", "Tensors"}  # aliases, which signatures on the page are written with
+    types = {"Batch", "Loss", "Params", "State", "Tensors"}  # type aliases in the page's signatures
     assert {name for name in used if not name.isupper()} - types - {"AttemptRaised"} <= names
 
 

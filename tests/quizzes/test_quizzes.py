@@ -1,4 +1,4 @@
-"""What holds of every quiz that comes with Groundup: its answers, its two languages and its sources."""
+"""Every built-in quiz: its answers, its two languages and its sources."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def every(kind: type[Question] = Question) -> list[Any]:
     return [pytest.param(q, id=q.id) for q in found]
 
 
-# What there is
+# The files
 
 
 def test_every_file_is_the_quiz_of_a_technique() -> None:
@@ -88,7 +88,7 @@ def test_the_right_option_is_drawn_at_every_place(question: Single) -> None:
     assert set(places) == set(range(len(question.options)))
 
 
-# Answers. Each is worked out in another way than by the file's expression.
+# Answers. Each is computed in another way than by the file's expression.
 
 
 def one_token(**changes: float) -> RolloutBatch:
@@ -113,7 +113,7 @@ def advantages(reward: list[float], value: list[float], ends: bool, gamma: float
 
 
 def weight_of_an_estimate(lam: float, steps: int) -> float:
-    """In per cent. The k-step estimates that contain the k-th error are those from k on."""
+    """Return the weight in per cent. The k-step estimates that contain the k-th error are those from k on."""
     rest = Fraction(1)
     for _ in range(1, steps):
         rest -= (1 - Fraction(str(lam))) * rest
@@ -262,9 +262,9 @@ INDEPENDENTLY: dict[str, Callable[..., float]] = {
 
 
 def journey(size: int) -> list[list[int]]:
-    """Return, for each step of a reduce-scatter, of which row each rank receives a partial sum; rank r keeps row r."""
+    """Return for each step of a reduce-scatter the row whose partial sum each rank receives; rank r keeps row r."""
     received = [list(range(size))]  # in the last step each rank receives its own row
-    for _ in range(1, size):  # one step earlier the same sum came to the rank before
+    for _ in range(1, size):  # one step earlier, the previous rank received the same row's sum
         received.insert(0, received[0][1:] + received[0][:1])
     return received
 
@@ -283,7 +283,7 @@ def buckets_of_equals(layers: int, size: int, limit: int) -> int:
 
 
 def torch_adamw(weight: float, grads: list[float], **settings: Any) -> float:
-    """Return the weight after a step with each gradient, by default of lr 1 and without eps and decay."""
+    """Return the weight after one step for each gradient; by default lr is 1, eps and decay are 0."""
     param = torch.tensor(float(weight), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.AdamW([param], **{"lr": 1.0, "eps": 0.0, "weight_decay": 0.0, **settings})
     for grad in grads:

@@ -15,7 +15,7 @@ MODEL = MultiTaskMLP((2, 3), outputs=2)
 
 
 class WithOptimizer(DataParallel):
-    """Data parallelism that takes the optimizer's step itself."""
+    """Data parallelism that applies the optimizer's step itself."""
 
     def __init__(self, comm: Any, model: Any, *, optimizer: Any) -> None:
         super().__init__(comm, model, bucket_bytes_cap=48)

@@ -1,4 +1,4 @@
-"""The batches of learning rules: plain data that crosses to an attempt, and enough for what a rule has to do."""
+"""The batches of learning rules: plain data that can be sent to an attempt, and sufficient for every rule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIZES = {"B": 2, "T": 3, "U": 4, "A": 5, "V": 6}
 
 
 def made(batch: type[Any]) -> Any:
-    """Return a batch with a number in every field, each tensor of the shape that its annotation says."""
+    """Return a batch with numbers in every field; each tensor has the shape that its annotation gives."""
     values: dict[str, Any] = {}
     for number, (name, hint) in enumerate(typing.get_type_hints(batch).items()):
         shaped = [h for h in (hint, *typing.get_args(hint)) if hasattr(h, "dim_str")]
@@ -75,7 +75,7 @@ def test_what_a_plugin_of_contract_1_constructs_is_what_it_was() -> None:
     assert TransitionBatch(square, group, rows, square, ends, square).next_online_q_value is None
 
 
-# Packing: that what a rule packs can be told from what it should be.
+# Packing: mistakes of a rule's packing change the loss or the gradients.
 
 HEADS = torch.Generator().manual_seed(0)
 WORDS, WIDTH, LONGEST = 7, 6, 8
@@ -89,7 +89,7 @@ PARAMS = {
 
 
 def model(params: dict[str, Tensor], rows: TokenBatch) -> Tensor:
-    """Return the logits of one layer of attention, over embedded tokens and places."""
+    """Return the logits of one attention layer over token and position embeddings."""
     x = params["words"][rows.input_ids] + params["places"][rows.position_ids]
     score = (x @ params["query"]) @ (x @ params["key"]).mT
     weight = torch.softmax(score.masked_fill(~rows.attn_mask, -torch.inf), -1).nan_to_num()
@@ -100,7 +100,7 @@ class SFT(RLAlgorithm[SupervisedBatch]):
     apart, restarts, parted = True, True, True
 
     def pack(self, examples: Sequence[tuple[Tensor, int]], length: int) -> TokenBatch:
-        """Return rows of ``length`` with the examples, each its tokens and how many of them are the prompt."""
+        """Pack the examples, pairs of (tokens, prompt length), into rows of ``length``."""
         rows: list[list[tuple[Tensor, int]]] = [[]]
         for ids, prompt in examples:
             if sum(len(other) for other, _ in rows[-1]) + len(ids) > length:
@@ -127,11 +127,11 @@ class SFT(RLAlgorithm[SupervisedBatch]):
 
 
 EXAMPLES = [(torch.tensor([1, 2, 3, 4]), 2), (torch.tensor([5, 6]), 0), (torch.tensor([2, 4, 6]), 1)]
-LEARNT = 5  # tokens: two, one and two
+LEARNT = 5  # tokens with a label: two, one and two
 
 
 def packed(rule: SFT, length: int, examples: Sequence[tuple[Tensor, int]] = EXAMPLES) -> tuple[Tensor, Tensor]:
-    """Return the loss of the examples, packed into rows of that length, and its gradients in one row."""
+    """Return the loss of the examples, packed into rows of ``length``, and its gradients, concatenated."""
     params = {name: tensor.clone().requires_grad_() for name, tensor in PARAMS.items()}
     rows = rule.pack(examples, length)
     loss = rule.loss(SupervisedBatch(model(params, rows), rows.labels, LEARNT)).loss
@@ -139,7 +139,7 @@ def packed(rule: SFT, length: int, examples: Sequence[tuple[Tensor, int]] = EXAM
 
 
 def separate(rule: SFT) -> tuple[Tensor, Tensor]:
-    """Return the same of each example in a row of its own, in a step of its own, added up."""
+    """Return the same for each example in a row and a step of its own, summed over the examples."""
     found = [packed(rule, len(example[0]), [example]) for example in EXAMPLES]
     return sum(loss for loss, _ in found), sum(grad for _, grad in found)  # type: ignore[return-value]
 

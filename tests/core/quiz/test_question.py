@@ -52,13 +52,13 @@ def parametric(**changes: Any) -> Parametric:
 
 
 def place_of(error: ValidationError) -> tuple[str | int, ...]:
-    """Where in the question the first problem is, as an author is told."""
+    """Return the place of the first problem in the question, as shown to an author."""
     problem = error.errors()[0]
     cause = problem.get("ctx", {}).get("error")
     return problem["loc"] + (cause.path if isinstance(cause, FieldProblem) else ())
 
 
-# What an author may get wrong
+# Mistakes of authors
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_an_answer_is_shown_in_the_learner_s_language_by_letter() -> None:
     gamma = next(letter for letter, text in question.choices().items() if text["en"] == "a third")
     assert f"{gamma}  第三项" in question.shown(["gamma", "alpha"], "zh")
     shown = [part[0] for part in question.shown(["alpha", "gamma"], "en").split("; ")]
-    assert shown == sorted(shown)  # in the order on the screen, not in that of the keys
+    assert shown == sorted(shown)  # in the order of the screen, not of the keys
 
 
 # Numbers

@@ -80,7 +80,7 @@ def test_the_expected_may_be_of_a_wider_dtype() -> None:
     third = torch.tensor([1.0], dtype=torch.float64) / 3
     assert_close(third.float(), third, dtype=torch.float32, tolerance=sum_tolerance(torch.float32, 1))
     told = mismatch(third.float() * 2, third)
-    assert told.expected == "torch.tensor([0.3333333])"  # as the attempt should have given it
+    assert told.expected == "torch.tensor([0.3333333])"  # in the dtype that the attempt should return
 
 
 def test_empty_tensors_still_need_their_shape_and_dtype() -> None:

@@ -7,7 +7,7 @@ from groundup.core.testing.marks import marks_of
 
 
 def earlier(impl: Any) -> None:
-    """Stands for a property that comes first."""
+    """Stands for an earlier property."""
 
 
 def test_without_marks_the_name_is_the_claim() -> None:

@@ -20,7 +20,7 @@ QUIET = hypothesis.settings(
 
 
 class Counter:
-    """What is judged: it counts."""
+    """The implementation under test: a counter."""
 
     wrong_at = 1000
 

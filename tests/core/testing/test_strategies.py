@@ -15,7 +15,7 @@ EXHAUSTIVE = settings(max_examples=2000, suppress_health_check=list(HealthCheck)
 
 
 def drawn(strategy: st.SearchStrategy[Tensor], count: int = 200) -> list[Tensor]:
-    """Return ``count`` examples, as a property would get them."""
+    """Return ``count`` examples, drawn as for a property."""
     found: list[Tensor] = []
 
     @settings(max_examples=count, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))

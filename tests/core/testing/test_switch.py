@@ -99,7 +99,7 @@ def test_a_call_that_was_started_is_answered_when_it_is_waited_for() -> None:
     assert answers(switch) == {0: [[6.0, 8.0]]}
 
 
-# What does not fit together
+# Calls that do not match
 
 
 def all_send_first(switch: Switch) -> None:

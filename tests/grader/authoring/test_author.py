@@ -58,11 +58,11 @@ source = "nobody in particular"
 """
 
 
-RULES = ("exercise", "stub", "solution", "budget", "misconceptions", "properties")  # those that are told here
+RULES = ("exercise", "stub", "solution", "budget", "misconceptions", "properties")  # the rules that this file tests
 
 
 def technique(author: Any, **files: str) -> Technique:
-    """Make the toy technique, with these files in place of its own."""
+    """Make the toy technique; ``files`` replace its own files."""
     own = {"solution": SOLUTION, "misconceptions": MISCONCEPTIONS + CONVENTION, "lesson__md": "# Mean\n"}
     given = own | files
     if "exercise__py" not in given:
@@ -72,7 +72,7 @@ def technique(author: Any, **files: str) -> Technique:
 
 
 def findings(judge: Judge, technique: Technique, *, seeds: int = 1, cheats: bool = False) -> dict[str, Finding]:
-    """Try the rules; the cheats, which take the longest, only where the test is about them."""
+    """Run the rules; the rule 'cheats', which takes the longest, only if the test is about it."""
     check = Check(judge, technique, seeds=seeds, rules=(*RULES, "cheats") if cheats else RULES)
     found = list(check.findings())
     assert [f.rule for f in found] == [r for r in Check.RULES if r in RULES or (cheats and r == "cheats")]
@@ -81,14 +81,14 @@ def findings(judge: Judge, technique: Technique, *, seeds: int = 1, cheats: bool
 
 
 def line_of(author: Any, file: str, text: str) -> str:
-    """Return ``file:line`` of the technique that was made last."""
+    """Return the ``file:line`` of ``text`` in a file of the technique that was made last."""
     path = author.folder / author.packages[-1] / file
     lines = path.read_text().splitlines()
     return f"{path}:{next(n for n, line in enumerate(lines, start=1) if text in line)}"
 
 
 def problems(judge: Judge, technique: Technique, *, seeds: int = 1, cheats: bool = False) -> dict[str, str]:
-    """Return the rules that found something, with all that they say."""
+    """Return the rules that found problems, with the problems."""
     found = findings(judge, technique, seeds=seeds, cheats=cheats)
     return {rule: "\n".join(f.problems) for rule, f in found.items() if f.problems}
 
@@ -231,7 +231,7 @@ def test_a_property_that_finds_what_its_claim_does_not_speak_of_is_found(judge: 
 
 def test_a_technique_without_a_misconception_is_found(judge: Judge, author: Any) -> None:
     told = problems(judge, technique(author, misconceptions=CONVENTION))
-    assert list(told) == ["misconceptions"]  # its properties find mutants out
+    assert list(told) == ["misconceptions"]  # not 'properties': mutants count as detected mistakes
     assert "no [[misconception]]: name what learners get wrong" in told["misconceptions"]
 
 

@@ -133,7 +133,7 @@ def test_every_float_of_a_nested_answer_is_spoilt_and_nothing_else() -> None:
 def test_of_a_class_every_public_method_is_spoilt_once() -> None:
     spoilt = cheating("sign-flipped", CLASS, "Rule")(2)
     assert spoilt.scale == 2
-    assert torch.equal(spoilt.other(X), -(X * 2 + 1))  # the private method under it is as it was
+    assert torch.equal(spoilt.other(X), -(X * 2 + 1))  # the private method that it calls is unchanged
 
 
 def test_methods_remember_their_first_answers_apart() -> None:

@@ -29,7 +29,7 @@ GAE = Registry().technique("gae")
 
 
 def changed(body: str) -> dict[str, str]:
-    """Return what each mutant makes of the body, and what it is called."""
+    """Return each mutant's body and name."""
     indented = body.replace("\n", "\n    ")
     solution = SOLUTION.format(body=indented)
     lines = slice(9, 9 + body.count("\n") + 1)
@@ -95,7 +95,7 @@ def test_a_diff_shows_the_changed_line_alone() -> None:
     assert mutants(solution)[0].diff(solution) == "-    result = x and y\n+    result = (x or y)"
 
 
-# What becomes of them
+# Which mutants survive
 
 
 def test_what_passes_is_alive_and_what_is_set_aside_is_not_tried(author: Any) -> None:

@@ -22,7 +22,7 @@ def test_the_matrix_is_written_beside_what_the_author_says(author: Any) -> None:
         path.unlink(missing_ok=True)
         if before:
             path.write_text(before)
-        for _ in range(2):  # again changes nothing
+        for _ in range(2):  # the second time changes nothing
             assert write_matrix(technique, NAMES, KILLERS) == path
             matrix = matrix_of(technique)
             assert list(matrix) == NAMES

@@ -1,4 +1,4 @@
-"""What the tests of a class share: a small technique, submissions to it, and an engine that grades in this process."""
+"""Shared by the tests of batch grading: a small technique, submissions to it, an engine that grades in this process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STUB = 'def mean(x, weight):\n    raise NotImplementedError("hole 1/1: the weigh
 
 
 class Here:
-    """An engine that grades one job after the other, here; ``graded`` names those that it was given."""
+    """An engine that grades one job after the other in this process; ``graded`` has the names of its jobs."""
 
     def __init__(self, server: ForkServer) -> None:
         self._grade = grader(server, "en")
@@ -59,7 +59,7 @@ class Here:
 
 
 class Known:
-    """A registry that knows one technique, and whatever it is changed to."""
+    """A registry with one technique, which a test may replace."""
 
     def __init__(self, technique: Technique) -> None:
         self.known = technique
@@ -71,7 +71,7 @@ class Known:
 
 @pytest.fixture
 def mean(author: Any) -> Technique:
-    """A technique whose stub, right and wrong attempts are above."""
+    """The technique to which the stub, the right and the wrong attempt above belong."""
     technique: Technique = author.technique(PROPERTIES)
     return technique
 
@@ -97,7 +97,7 @@ GradeAll = Callable[..., Outcome]
 
 @pytest.fixture
 def grade_all(handed_in: Path, tmp_path: Path, engine: Here, mean: Technique) -> GradeAll:
-    """Grade the submissions as ``learn grade-many`` does; ``wishes`` as there."""
+    """Grade the submissions as ``learn grade-many`` does, with its options in ``wishes``."""
 
     def grade(
         *, technique: Technique = mean, told: Callable[..., object] = id, database: Any = None, **wishes: Any

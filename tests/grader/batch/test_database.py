@@ -29,13 +29,13 @@ def test_every_verdict_lands_under_its_learners_name(grade_all: Any, tmp_path: P
     assert standings == {
         "anna": {"toys/mean": ("passed", 1)},
         "bob": {"toys/mean": ("fell_short", 1)},
-        "carl": {},  # a stub: it is kept, and has no score
+        "carl": {},  # a stub is recorded without a score
         "dora": {},
     }
 
 
 def test_a_row_that_the_database_lacks_is_recorded_later_and_once(grade_all: Any, tmp_path: Path) -> None:
-    grade_all()  # as when the command was killed between the row and the record
+    grade_all()  # as after a kill between the row and the record in the database
     url = f"sqlite:///{tmp_path / 'class.db'}"
     for _ in range(2):
         with Database(url) as database:
@@ -67,7 +67,7 @@ def test_what_is_wrong_with_a_url_is_told() -> None:
 
 
 def test_nothing_in_the_schema_or_its_statements_is_sqlites_own(tmp_path: Path) -> None:
-    """All of it compiles for PostgreSQL, and no column holds more than its type may there."""
+    """Schema and statements compile for PostgreSQL, and no index is on a binary column."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     for table in tables.metadata.sorted_tables:
         text = str(CreateTable(table).compile(dialect=dialect))
@@ -92,7 +92,7 @@ def test_nothing_in_the_schema_or_its_statements_is_sqlites_own(tmp_path: Path) 
 
 
 def run_all(state: State) -> None:
-    """Have the state make every statement that it makes."""
+    """Call every method of the state that executes a statement."""
     import runpy
 
     verdict = runpy.run_path(str(Path(__file__).parents[1] / "learner" / "state_soak.py"))["a_verdict"]()

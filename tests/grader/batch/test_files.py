@@ -29,7 +29,7 @@ PROPERTIES = (
     PropertyResult(id="later", claim="Later.", status="not_reached", points=3.0),
     PropertyResult(id="odd", claim="Odd.", status="not_gradable", message="the reference fails this case as well"),
 )  # fmt: skip
-# The fields of https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format, and what they may hold.
+# The fields of https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format, and their types.
 VISIBILITY = {"hidden", "after_due_date", "after_published", "visible"}
 FORMATS = {"text", "html", "simple_format", "md", "ansi"}
 WHOLE = {
@@ -108,7 +108,7 @@ def test_what_could_not_be_judged_costs_no_points() -> None:
     whole = row.model_copy(
         update={"verdict": row.verdict.model_copy(update={"properties": held}), "score": 1.0, "points": 6.0}
     )
-    assert results(whole, Texts("en"))["score"] == 7.0  # of the 7 that the assignment counts
+    assert results(whole, Texts("en"))["score"] == 7.0  # all 7 points of the assignment
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -117,7 +117,7 @@ def test_no_learner_sees_the_seed(lang: str) -> None:
         told = json.dumps(results(row, Texts(lang)))
         assert str(SEED) not in told
         assert "--seed" not in told
-    assert str(SEED) in log(a_row(), Texts(lang))  # the log is the instructor's
+    assert str(SEED) in log(a_row(), Texts(lang))  # only the instructor sees the log
 
 
 def test_a_learners_files_bear_their_name(tmp_path: Path) -> None:

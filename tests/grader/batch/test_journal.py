@@ -125,7 +125,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_which_no_round_was_begun_can_be_begun_in(tmp_path: Path) -> None:
-    Journal(tmp_path / "results").close()  # as when what was asked for was refused
+    Journal(tmp_path / "results").close()  # as after a refused command line
     with Journal(tmp_path / "results") as journal:
         journal.begin(a_round())
         journal.append(a_row("anna"))

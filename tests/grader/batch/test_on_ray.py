@@ -1,4 +1,4 @@
-"""That a class comes to the same on a cluster, one of whose machines is lost meanwhile. Needs Ray: 'groundup[ray]'."""
+"""A class gets the same results on a cluster, even if a node is lost meanwhile. Needs Ray: 'groundup[ray]'."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from groundup.grader.batch.texts import Texts
 ray = pytest.importorskip("ray", reason="Ray is not installed: python -m pip install 'groundup[ray]'")
 pytestmark = [
     pytest.mark.soak,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own
+    pytest.mark.filterwarnings("ignore"),  # Ray's own warnings
 ]
 
 GAE = Registry().technique("gae")

@@ -131,7 +131,7 @@ def test_files_of_a_learner_that_were_lost_are_written_again(grade_all: Any, eng
 
 
 def test_points_of_the_instructor_make_the_score(grade_all: Any, tmp_path: Path) -> None:
-    grade_all(points={"equals_the_reference": 3.0})  # which bob's does not hold
+    grade_all(points={"equals_the_reference": 3.0})  # bob's attempt fails this property
     bob = by_name(tmp_path)["bob"]
     assert bob.out_of == 5.0
     assert (bob.points, bob.score) == (1.0, 0.2)
@@ -150,7 +150,7 @@ def test_other_settings_need_another_round(grade_all: Any, mean: Technique, tmp_
             grade_all(**wishes)
     with pytest.raises(UsageProblem, match=r"holds results of toys/mean: name another folder for toys/median"):
         grade_all(technique=mean.model_copy(update={"id": "toys/median"}))
-    grade_all()  # without a seed, it is the one of before
+    grade_all()  # without a seed, the earlier one is used
 
 
 def test_a_secret_gives_the_seed_and_stays_out_of_every_file(
@@ -168,7 +168,7 @@ def test_a_secret_gives_the_seed_and_stays_out_of_every_file(
     assert not [p for p, data in everything.items() if secret in data]
     seen = [data for p, data in everything.items() if p.is_relative_to(results / "gradescope")]
     assert len(seen) == 4
-    assert any(b"OMP_NUM_THREADS" in data for data in seen)  # what the attempt printed of its environment
+    assert any(b"OMP_NUM_THREADS" in data for data in seen)  # the attempt prints its environment
     assert not [data for data in seen if str(seed).encode() in data]
     assert json.loads((results / "run.json").read_text())["rounds"][0]["seed"] == seed
 

@@ -35,5 +35,5 @@ def test_a_secret_gives_each_technique_a_seed_of_its_own_and_always_the_same() -
     assert one == seeds.derived(SECRET.encode(), GAE)
     assert one != seeds.derived(SECRET.encode(), PPO)
     assert one != seeds.derived(SECRET.encode() + b".", GAE)
-    assert 0 <= one < 1 << 63  # what 'learn grade --seed' takes
+    assert 0 <= one < 1 << 63  # the range of 'learn grade --seed'
     assert 0 <= seeds.fresh() < 1 << 63

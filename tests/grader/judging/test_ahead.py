@@ -1,4 +1,4 @@
-"""What copies of the judge find ahead of it makes no difference to the verdict, and never makes it milder."""
+"""Copies of the judge, which run properties ahead of it, do not change the verdict and never make it milder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from groundup.grader.process.fork_server import ForkServer
 
 pytestmark = [
     pytest.mark.usefixtures("nothing_left"),
-    pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux alone"),
+    pytest.mark.skipif(sys.platform != "linux", reason="copies are made only on Linux"),
 ]
 
 Author = Any
@@ -53,14 +53,14 @@ def test_e(impl, reference, x, weight): close(impl, reference, x, weight)
 
 @pytest.fixture(params=[1, 3])
 def many(request: pytest.FixtureRequest, server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> Judge:
-    """A judge with as many copies, however few cores there are."""
+    """A judge with that many copies, even if the machine has fewer cores."""
     here = sorted(os.sched_getaffinity(0))
     monkeypatch.setattr("groundup.grader.judging.judge.some_cores", lambda count: (here * count)[:count])
     return Judge(server, copies=request.param)
 
 
 def patient(author: Author, properties: str) -> Technique:
-    """Return a technique whose attempts may be slow: here several share a core."""
+    """Return a technique with a generous time limit, since several attempts share a core in these tests."""
     made: Technique = author.technique(
         properties, manifest=author.manifest.replace("call_seconds=1.0", "call_seconds=30")
     )

@@ -11,7 +11,7 @@ from groundup.core.interfaces.rl import Loss
 from groundup.grader.judging.judge import Judge
 from groundup.grader.judging.likeness import distance, traces_apart
 
-# How far two answers are apart
+# The distance between two answers
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from groundup.grader.judging.likeness import distance, traces_apart
         (torch.ones(2), torch.ones(2), 0.0),
         (torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0]), 0.5),
         (torch.tensor([1.0, 1.0]), torch.tensor([1.0, 2.0]), 0.5),
-        (torch.tensor([1e-30]), torch.tensor([2e-30]), 0.0),  # both are nothing
+        (torch.tensor([1e-30]), torch.tensor([2e-30]), 0.0),  # both are negligible
         (torch.ones(2), torch.ones(1, 2), math.inf),
         (torch.ones(2), torch.ones(2).double(), math.inf),
         (torch.ones(0), torch.ones(0), 0.0),

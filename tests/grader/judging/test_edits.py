@@ -66,7 +66,7 @@ def changed(old: str, new: str, within: str = "outer") -> list[tuple[str, str]]:
     return [(b.strip(), a.strip()) for b, a in zip(before, after, strict=True) if b != a]
 
 
-# Where an edit fits
+# Edits that match
 
 
 def test_an_expression_is_replaced_where_its_tree_stands_whatever_its_spaces_and_parentheses() -> None:
@@ -155,7 +155,7 @@ def test_an_edit_of_a_file_with_windows_line_ends_leaves_them() -> None:
     assert edited == edit("x + 1", "x + 2", "Rule.step").apply(SOLUTION).replace("\n", "\r\n")
 
 
-# Where it does not
+# Edits that do not match
 
 
 @pytest.mark.parametrize(

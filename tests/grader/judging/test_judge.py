@@ -41,12 +41,12 @@ def only(verdict: Verdict) -> PropertyResult:
 
 
 def seen(technique: Any) -> list[Any]:
-    """What the properties of a technique kept in their list SEEN."""
+    """Return the list SEEN, in which the technique's properties record values."""
     found: list[Any] = sys.modules[technique.files.properties_module].SEEN
     return found
 
 
-# What is found
+# Verdicts
 
 
 def test_a_right_attempt_passes_and_the_verdict_says_what_was_graded(judge: Judge, author: Author) -> None:
@@ -89,7 +89,7 @@ def test_the_stub_is_not_started_and_its_hole_is_empty(judge: Judge, author: Aut
         ("raise NotImplementedError", "not_started"),
         ("raise NotImplementedError('hole 1/1: the weighted mean')", "not_started"),
         ("raise NotImplementedError('later')", "failed"),
-        ("x.to(torch.float8_e5m2).add(1)", "failed"),  # torch's own is a NotImplementedError too
+        ("x.to(torch.float8_e5m2).add(1)", "failed"),  # torch raises a NotImplementedError of its own here
         ("return x.to_sparse()", "failed"),
     ],
 )
@@ -452,7 +452,7 @@ def test_a_missing_file_is_the_plugins_problem(judge: Judge, author: Author) -> 
             graded(judge, technique, WRONG)
 
 
-# What lies around the properties
+# Files beside the properties
 
 
 EVIL = "import pytest\n@pytest.fixture\ndef impl(): return lambda x, weight: (x * weight).sum() / weight.sum()\n"
@@ -545,7 +545,7 @@ def test_no_hypothesis_profile_reaches_the_judge(
 
 def test_the_judge_leaves_the_process_as_it_found_it(judge: Judge, author: Author) -> None:
     technique = author.technique()
-    graded(judge, technique, RIGHT)  # what is imported once stays
+    graded(judge, technique, RIGHT)  # the first grading imports modules, which stay
 
     def state() -> Any:
         return (

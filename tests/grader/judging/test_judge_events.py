@@ -1,4 +1,4 @@
-"""What the judge tells while a grading goes on, and what it can tell before."""
+"""The judge's events during a grading, and what it knows before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_ones(impl, reference, x):
     check(impl(x, ONES), reference(x, ONES))
 """
 RIGHT = "def mean(x, weight):\n    return (x * weight).sum() / weight.sum()\n"
-WRONG = RIGHT.replace("(x * weight)", "x")  # right for weights of one
+WRONG = RIGHT.replace("(x * weight)", "x")  # right only if all weights are 1
 EMPTY = "def mean(x, weight):\n    raise NotImplementedError('hole 1/1: the weighted mean')\n"
 
 

@@ -68,7 +68,7 @@ def test_an_answer_is_noted_as_it_was_when_it_was_given() -> None:
     grow = traced(grow, lambda _, answer: notes.append(answer))
     answers = [grow(), grow()]
     assert [n["view"][0].tolist() for n in notes] == [[1.0], [2.0]]
-    assert answers[0]["view"][0].data_ptr() == buffer.data_ptr(), "the property gets the answer itself"
+    assert answers[0]["view"][0].data_ptr() == buffer.data_ptr(), "the property must get the answer itself, not a copy"
 
 
 def test_a_stand_in_for_a_class_is_traced_as_one_where_it_stands_for_one() -> None:

@@ -1,4 +1,4 @@
-"""A verdict after each hole: later holes are at their placeholders, in the attempt as in the reference."""
+"""A verdict after each hole: later holes hold their placeholders, in the attempt and in the reference."""
 
 from __future__ import annotations
 

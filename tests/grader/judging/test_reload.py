@@ -1,6 +1,6 @@
-"""That a long-lived judge grades by what is on disk now: properties, what they import, solutions, what attempts share.
+"""A long-lived judge grades with the files on disk now: properties, their imports, solutions, modules of attempts.
 
-Every edit here keeps its file's size where it can, and comes within the second of the one before: neither may matter.
+Most edits here keep the file's size, and follow the previous edit within a second. Both must be noticed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def graded(judge: Judge, technique: Technique, source: str = RIGHT) -> Verdict:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Change a file as an editor does that saves into a new file and puts that in the place of the old one."""
+    """Change a file as some editors do: write a new file, then rename it over the old one."""
     text = path.read_text()
     assert old in text
     saved = path.with_name(f".{path.name}.saved")
@@ -63,7 +63,7 @@ def helped(author: Any) -> Technique:
 def test_a_module_that_properties_import_is_read_again(judge: Judge, helped: Technique) -> None:
     assert graded(judge, helped).passed
     edit(helped.files.folder / "helper.py", "9", "0")
-    assert graded(judge, helped).outcome == "not_gradable"  # the reference is above the limit, too
+    assert graded(judge, helped).outcome == "not_gradable"  # the reference exceeds the limit too
     edit(helped.files.folder / "helper.py", "0", "8")
     assert graded(judge, helped).passed
 
@@ -145,7 +145,7 @@ def test_nothing_is_read_again_while_nothing_changes(judge: Judge, helped: Techn
     assert {n: m for n, m in sys.modules.items() if n in modules} == modules
 
 
-# What attempts share with the properties
+# Modules shared by attempts and properties
 
 
 SHARED = """
@@ -184,7 +184,7 @@ def mean(sample):
 
 @pytest.fixture(params=["one file", "a package"])
 def sharing(author: Any, request: pytest.FixtureRequest) -> tuple[Technique, Path, str]:
-    """A technique with a type of its own that crosses to the attempt's process; the file of it; a right attempt."""
+    """A technique with its own type, which is sent to the attempt's process; the type's file; a right attempt."""
     name = f"toy_shared_{next(author.numbers)}"
     file = author.folder / f"{name}.py" if request.param == "one file" else author.folder / name / "__init__.py"
     file.parent.mkdir(exist_ok=True)
@@ -200,7 +200,7 @@ def sharing(author: Any, request: pytest.FixtureRequest) -> tuple[Technique, Pat
 
 @pytest.fixture(params=[pytest.param(layer, marks=pytest.mark.soak) for layer in sandbox.LAYERS])
 def layered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A judge whose attempts run in that layer."""
+    """A judge whose attempts run in the given layer."""
     if request.param in sandbox.offer().lacks:
         pytest.skip(f"this machine has no {request.param}")
     monkeypatch.setenv(sandbox.ASKED_BY, request.param)
@@ -215,7 +215,7 @@ def test_a_type_of_a_third_party_crosses_and_an_edit_of_it_counts_on_both_sides(
     assert graded(layered, technique, source).passed
     for into in (edit, in_place):
         into(file, "UNIT = 1", "UNIT = 2")
-        # The reference and the attempt both read the unit: a process with the older text would differ.
+        # The reference and the attempt both read UNIT: if one process still had the older text, they would differ.
         assert graded(layered, technique, source).passed, into
         fixed = source.replace("UNIT *", "2 *")
         assert graded(layered, technique, fixed).passed, into

@@ -1,9 +1,9 @@
-"""Processes that race each other or are killed, forked from one warm process, as an import takes longer than they live.
+"""Processes that race each other or are killed. They are forked, because an import would take longer than they live.
 
-    state_soak.py race JOB HOW_MANY FOLDER          starts them all at once and waits for them
-    state_soak.py kill JOB HOW_MANY FOLDER SEED     one after another, each killed at a random moment
+    state_soak.py race JOB HOW_MANY FOLDER          start all at once and wait for them
+    state_soak.py kill JOB HOW_MANY FOLDER SEED     start one after another, kill each at a random moment
 
-Each prints a line, 'ROUND WHAT', for everything that it was told is done.
+Each process prints a line 'NUMBER WHAT' for every operation that was reported as done.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STUB = "def halve(x):\n    raise NotImplementedError('hole 1/1: halve')\n"
 
 
 def a_verdict(source: str = "", technique: str = TECHNIQUE.id, **other: Any) -> Verdict:
-    """Return a verdict on ``source``, with something in every part."""
+    """Return a verdict on ``source``, with every part filled in."""
     digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
     parts: dict[str, Any] = {
         "technique": technique,
@@ -59,7 +59,7 @@ def a_verdict(source: str = "", technique: str = TECHNIQUE.id, **other: Any) -> 
 
 
 def record(folder: Path, number: int, done: Callable[[str], None], rows: int | None = None) -> None:
-    """Make the workspace, if it is not there, and record verdicts without end or ``rows`` of them."""
+    """Make the workspace if needed, and record ``rows`` verdicts, or verdicts without end."""
     with State(Workspace.create(folder).database) as state:
         for _ in range(rows) if rows else itertools.count():
             source = f"# {number} {os.urandom(8).hex()}"
@@ -74,7 +74,7 @@ def record_ten(folder: Path, number: int, done: Callable[[str], None]) -> None:
 
 
 def first(folder: Path, number: int, done: Callable[[str], None]) -> None:
-    """Record in a workspace that is not there yet."""
+    """Record in a workspace that does not exist yet."""
     record(folder / str(number), number, done)
 
 
@@ -93,12 +93,12 @@ def reset(folder: Path, number: int, done: Callable[[str], None]) -> None:
 
 
 def reset_once(folder: Path, number: int, done: Callable[[str], None]) -> None:
-    """Reset the attempt that is there."""
+    """Reset the existing attempt."""
     done(str(Workspace.create(folder).reset(TECHNIQUE, STUB)))
 
 
 def put(folder: Path, number: int, done: Callable[[str], None]) -> None:
-    """Put the exercise, saying whether it was this process that did."""
+    """Put the exercise, and report whether this process was the one that did."""
     done(str(Workspace.create(folder).put_exercise(TECHNIQUE, STUB + f"# {number}\n")))
 
 
@@ -106,7 +106,7 @@ JOBS = {job.__name__: job for job in (record, record_ten, first, reset, reset_on
 
 
 def start(job: str, folder: Path, number: int, gate: int, begun: int) -> int:
-    """Fork a process that does ``job`` once ``gate`` closes, and writes to ``begun`` when it has done something."""
+    """Fork a process that runs ``job`` when ``gate`` has a byte, and writes to ``begun`` after each operation."""
     pid = os.fork()
     if pid:
         return pid
@@ -125,7 +125,7 @@ def start(job: str, folder: Path, number: int, gate: int, begun: int) -> int:
 
 
 def race(job: str, how_many: int, folder: Path) -> None:
-    """Start ``how_many`` at once."""
+    """Start ``how_many`` processes at once, and wait for them."""
     gate, hold = os.pipe()
     os.set_blocking(hold, False)
     _, begun = os.pipe()
@@ -136,13 +136,13 @@ def race(job: str, how_many: int, folder: Path) -> None:
 
 
 def kill(job: str, how_many: int, folder: Path, seed: int) -> None:
-    """Kill ``how_many`` in turn; one that starts in an empty folder may be killed before it has done anything."""
+    """Start and kill ``how_many`` processes in turn; the job ``first`` may be killed before its first operation."""
     moments = random.Random(seed)
     for number in range(how_many):
         gate, go = os.pipe()
         begun, tell = os.pipe()
         child = start(job, folder, number, gate, tell)
-        os.close(tell)  # so that a child that fails is an end of file, not a wait
+        os.close(tell)  # so that reading ``begun`` ends if the child fails
         os.write(go, b".")
         if job != "first":
             os.read(begun, 1)

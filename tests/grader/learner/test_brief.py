@@ -48,7 +48,7 @@ numbers = itertools.count()
 
 
 class Plugin:
-    """A plugin that declares what it is given."""
+    """A plugin that declares the given techniques."""
 
     def __init__(self, *declared: Technique) -> None:
         self.declared = declared
@@ -59,7 +59,7 @@ class Plugin:
 
 
 class House:
-    """A workspace's state, techniques of a third party, and the brief of both."""
+    """A workspace's state, techniques of a third party, and the brief about them."""
 
     def __init__(self, folder: Path, state: State) -> None:
         self.folder, self.state = folder, state
@@ -160,7 +160,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page: its tags, their attributes, and the text of code blocks."""
+    """A parsed page: its tags, their attributes, and the text of code blocks."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class Page(HTMLParser):
 
 
 def tokens(markdown: str) -> list[Any]:
-    """Return every token of a Markdown page, those inside others included."""
+    """Return every token of a Markdown page, nested ones included."""
     parsed = MarkdownIt("commonmark").enable("table").parse(markdown)
     return [inner for token in parsed for inner in (token, *(token.children or ()))]
 
@@ -230,13 +230,13 @@ def hostile_house(house: House) -> Brief:
     return brief
 
 
-# What is quoted
+# Quoted verdicts
 
 
 def test_a_pass_is_quoted_before_a_later_failure(house: House) -> None:
     house.technique()
     passed = house.grade(seed=1)
-    house.grade(seed=2, passed=False, score=1.0)  # what failed is worth no points
+    house.grade(seed=2, passed=False, score=1.0)  # the failed property is worth no points
     assert house.brief().proofs[0].verdict == passed
 
 
@@ -269,7 +269,7 @@ def test_what_was_not_loaded_or_not_begun_is_no_score_in_the_history(house: Hous
     brief = house.brief()
     (proof,) = brief.proofs
     assert (proof.verdict, [g.seed for g in proof.history], brief.totals.gradings) == (best, [3], 1)
-    assert [v.seed for v in house.state.verdicts()] == [4, 3, 2, 1]  # nothing is lost
+    assert [v.seed for v in house.state.verdicts()] == [4, 3, 2, 1]  # no verdict is lost
 
 
 @pytest.mark.parametrize("outcome", ["not_started", "not_gradable"])
@@ -667,7 +667,7 @@ def test_nearly_all_is_not_called_all(score: float, shown: str) -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine stands in another time zone."""
+    """The process runs in another time zone."""
     with monkeypatch.context() as changed:
         changed.setenv("TZ", "XXX-5")
         time.tzset()
@@ -815,7 +815,7 @@ def test_text_beyond_all_reading_is_cut_and_says_so(house: House) -> None:
         assert "... and 56000 more characters" in shown
 
 
-# What plugins add
+# Sections of plugins
 
 
 class Adds:
@@ -921,9 +921,9 @@ def test_the_templates_use_every_text_and_no_other() -> None:
     )
     used |= {f"outcome_{o}" for o in ("passed", "fell_short", "died", "not_gradable")}
     used |= {f"quiz_{s}" for s in ("open", "finished", "given_up")}
-    used |= {"held", "failed", "not_started", "not_reached", "not_gradable"}  # of a claim
-    used |= {"misconception", "convention"}  # of a diagnosis
-    used |= {key for key in texts() if key.startswith("contained_")}  # a level that has no text is shown by its name
+    used |= {"held", "failed", "not_started", "not_reached", "not_gradable"}  # the statuses of a claim
+    used |= {"misconception", "convention"}  # the kinds of a diagnosis
+    used |= {key for key in texts() if key.startswith("contained_")}  # a layer without a text is shown by its name
     assert set(texts()) - used == set()
     assert set(re.findall(r't\("(\w+)"[,)]', written)) - set(texts()) == set()
 

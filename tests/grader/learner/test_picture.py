@@ -23,7 +23,7 @@ LAB = Lab(
     bars={"en": "milliseconds", "zh": "毫秒"},
     names={"bias": {"en": "the bias", "zh": "偏差"}, "forward": {"en": "forward", "zh": "前向"}},
 )
-needs_a_font = pytest.mark.skipif(chinese_font() is None, reason="no font with Chinese is installed")
+needs_a_font = pytest.mark.skipif(chinese_font() is None, reason="no font with Chinese characters is installed")
 
 
 def run(contestant: str = "yours", **points: list[tuple[float, float]]) -> LabRun:
@@ -43,7 +43,7 @@ def _looked_for_anew() -> Iterator[None]:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """What is written on the axes."""
+    """Return the texts on the axes."""
     texts: dict[str, list[str]] = {}
     for name in ("set_title", "set_xlabel", "set_ylabel"):
         original = getattr(matplotlib.axes.Axes, name)
@@ -58,7 +58,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
 @needs_a_font
 def test_a_picture_in_chinese_has_every_character(written: dict[str, list[str]]) -> None:
-    drawn = picture(LAB, [run(bias=[(0, 1)], other=[(0, 2)]), run("reference")], "zh")  # a warning would be an error
+    drawn = picture(LAB, [run(bias=[(0, 1)], other=[(0, 2)]), run("reference")], "zh")  # a warning would fail the test
     assert drawn.startswith(b"\x89PNG")
     assert written == {"set_title": ["损失随步数的变化"], "set_xlabel": ["步数", "毫秒"], "set_ylabel": ["损失"]}
 
@@ -84,9 +84,9 @@ def test_curves_are_called_as_the_lab_calls_them() -> None:
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What matplotlib remembers holds no font with Chinese."""
+    """matplotlib's font list has no font with Chinese characters."""
     manager = copy.copy(font_manager.fontManager)
-    files = {font.fname for font in manager.ttflist if font.name in CHINESE_FONTS}  # of a collection, all faces
+    files = {font.fname for font in manager.ttflist if font.name in CHINESE_FONTS}  # all faces of a font collection
     manager.ttflist = [font for font in manager.ttflist if font.fname not in files]
     monkeypatch.setattr(font_manager, "fontManager", manager)
 

@@ -69,14 +69,14 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 
 def broken(file: Path, change: Callable[[str], str]) -> list[str]:
-    """Return what is told of a quiz file with a change in it, line by line, without the file's folder."""
+    """Return the error message for a changed quiz file, as lines, without the file's folder."""
     file.write_text(change(QUIZ), encoding="utf-8")
     with pytest.raises(PluginProblem) as problem:
         read_quiz_file(file, "toys/toy", KINDS)
     return [line.removeprefix(str(file.parent) + "/") for line in str(problem.value).splitlines()]
 
 
-# What a file says
+# Quiz files
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,11 @@ def test_a_file_that_is_not_there_or_not_utf_8_is_told(tmp_path: Path) -> None:
         read_quiz_file(tmp_path / "latin.yaml", "toys/toy", KINDS)
 
 
-# Kinds of plugins
+# Question kinds of plugins
 
 
 class Truth(Asked):
-    """A toy kind: a statement that is true or not."""
+    """A toy kind of question: a statement that is true or false."""
 
     true: bool
 
@@ -242,7 +242,7 @@ def test_two_questions_are_not_shuffled_alike(quiz: Quiz) -> None:
     twin = quiz.questions[0].model_copy(update={"id": "hue"})
     pairs = [Quiz(quiz.technique, (quiz.questions[0], twin), "").drawn(seed) for seed in range(60)]
     alike = sum(list(one.choices().values()) == list(other.choices().values()) for one, other in pairs)
-    assert 1 <= alike <= 25  # one in six, where there are six orders
+    assert 1 <= alike <= 25  # one in six: there are six orders
 
 
 # Sittings

@@ -25,7 +25,7 @@ from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.state import State
 
 SOAK = Path(__file__).with_name("state_soak.py")
-ELSEWHERE = os.environ.get("GROUNDUP_TEST_DATABASE")  # an SQLAlchemy URL: the same claims are tried there, too
+ELSEWHERE = os.environ.get("GROUNDUP_TEST_DATABASE")  # an SQLAlchemy URL: the tests run on that database too
 
 a_verdict = runpy.run_path(str(SOAK))["a_verdict"]
 
@@ -63,13 +63,13 @@ def soak(mode: str, job: str, how_many: int, folder: Path, seed: int = 0) -> lis
 
 
 def assert_whole(file: Path, reported: list[str]) -> None:
-    """Every reported row, named by its id and digest, is in the database, and the database is intact."""
+    """Check that every reported row (id and digest) is in the database, and that the database is intact."""
     there = {f"{number} {sha256}" for number, sha256 in run_sql(file, "SELECT id, sha256 FROM verdicts")}
     assert set(reported) <= there
     assert run_sql(file, "PRAGMA integrity_check") == [("ok",)]
 
 
-# What is kept
+# Records
 
 
 def test_a_verdict_comes_back_as_it_was_given(state: State) -> None:
@@ -196,7 +196,7 @@ def test_a_standing_is_the_latest_score_the_attempts_and_the_newest_version_pass
     gae, ppo = standings.values()
     assert (gae.score, gae.outcome, gae.attempts, gae.ever_passed) == (0.25, "fell_short", 3, True)
     assert (gae.version, gae.passed_version) == (3, 2)
-    assert [gae.is_older(version) for version in (2, 3)] == [False, True]  # the pass counts, not what came after
+    assert [gae.is_older(version) for version in (2, 3)] == [False, True]  # the pass counts, not later verdicts
     assert [ppo.is_older(version) for version in (1, 2)] == [False, True]
     assert (ppo.score, ppo.attempts, ppo.ever_passed, ppo.given_at) == (0.5, 1, False, latest.given_at)
 
@@ -373,7 +373,7 @@ def test_learners_who_share_a_database_sit_their_own_quizzes(database: Path | st
 
 
 def rewrite(state: State, number: int, **changes: Any) -> None:
-    """Give verdict ``number`` other JSON: a callable changes a part of it, a string replaces it."""
+    """Change the JSON of verdict ``number``: a callable edits it, a string replaces it."""
     verdicts = tables.verdicts
     with state.database.transaction(writes=True) as connection:
         one = verdicts.c.id == number
@@ -385,7 +385,7 @@ def test_fields_that_another_groundup_wrote_are_left_out(state: State) -> None:
     given = a_verdict()
     number = state.record(given, "", {})
     whole = json.loads(given.model_dump_json())
-    assert "held" in whole  # a computed field is such a one
+    assert "held" in whole  # a computed field, which reading must ignore
     properties = [p | {"mood": "grim", "deep": {"x": 1}} for p in whole["properties"]]
     rewrite(
         state,
@@ -433,7 +433,7 @@ def test_a_database_of_a_newer_groundup_is_refused_and_left_as_it_is(database: P
 
 
 def test_a_database_of_before_learns_which_verdicts_have_no_score(database: Path | str) -> None:
-    """Version 1 had no column for it: a file that could not be loaded was a score of nought."""
+    """Version 1 had no column for this: a file that could not be loaded had a score of 0."""
     given = {
         "rl/half": a_verdict(technique="rl/half"),
         "rl/nought": a_verdict(technique="rl/nought", score=0.0),
@@ -577,7 +577,7 @@ def test_a_url_that_does_not_work_is_a_problem_of_the_settings(url: str) -> None
 
 
 def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sqlcipher3", sqlite3)  # SQLite's one dialect whose URL carries a password
+    monkeypatch.setitem(sys.modules, "sqlcipher3", sqlite3)  # the only SQLite dialect with a password in its URL
     with pytest.raises(StateProblem, match=r"nowhere/learn\.db cannot be used") as problem:
         State(f"sqlite+pysqlcipher://:secret@/{tmp_path}/nowhere/learn.db")
     assert "secret" not in str(problem.value)
@@ -602,7 +602,7 @@ def test_without_a_write_ahead_log_a_database_works_all_the_same(
 ) -> None:
     database: Path | str = tmp_path / "learn.db"
     if place == "no shared memory":
-        database = f"sqlite:///file:{tmp_path}/learn.db?vfs=unix-dotfile&uri=true"  # SQLite's own, for such places
+        database = f"sqlite:///file:{tmp_path}/learn.db?vfs=unix-dotfile&uri=true"  # for places without shared memory
     else:
         monkeypatch.setattr(database_module, "_takes_wal", lambda connection: False)
     with State(database) as one, State(database) as other:
@@ -636,7 +636,7 @@ def test_a_writer_waits_for_another_to_finish(tmp_path: Path) -> None:
         )
         finish = threading.Timer(0.3, lambda: other.execute("COMMIT"))
         finish.start()
-        state.note("rl/gae", "hint", "2")  # an SQLite that does not wait raises here
+        state.note("rl/gae", "hint", "2")  # raises if SQLite does not wait for the lock
         finish.join()
         assert state.hints_used("rl/gae") == 2
 
@@ -661,7 +661,7 @@ def test_processes_that_start_at_once_in_an_empty_folder_lose_nothing(tmp_path: 
         with State(folder / ".learn" / "learn.db") as state:
             verdicts = state.verdicts()
             assert len(verdicts) == 80
-            # each grading replaced the cases of the one before, so what is left is the last one's
+            # each grading replaces the cases of the one before: those of the last one are left
             assert state.cases(verdicts[0].technique) == {
                 b"halves": {(state.source(verdicts[0].attempt.sha256) or "").encode()}
             }
@@ -669,7 +669,7 @@ def test_processes_that_start_at_once_in_an_empty_folder_lose_nothing(tmp_path: 
 
 def assert_kills_lose_nothing(folder: Path, how_many: int, seed: int) -> None:
     reported = soak("kill", "record", how_many, folder, seed)
-    assert {number for number, _ in reported} == set(range(how_many))  # each had reported something when it was killed
+    assert {number for number, _ in reported} == set(range(how_many))  # each reported something before its kill
     assert_whole(folder / ".learn" / "learn.db", [what for _, what in reported])
 
 

@@ -398,7 +398,7 @@ def test_a_text_saved_during_a_reset_is_kept(
 
 
 def interrupt_the_move(monkeypatch: pytest.MonkeyPatch, other_command: Callable[[], object]) -> None:
-    """Let another command run after a backup's name is chosen and before the attempt is moved there."""
+    """Run another command between the choice of a backup's name and the move of the attempt to it."""
 
     def move(path: Path, target: Path) -> Path:
         monkeypatch.undo()
@@ -452,7 +452,7 @@ def test_processes_that_reset_at_once_keep_the_attempt(tmp_path: Path) -> None:
 
 def assert_kills_lose_no_attempt(folder: Path, how_many: int, seed: int) -> None:
     written = soak("kill", "reset", how_many, folder, seed)
-    assert {number for number, _ in written} == set(range(how_many))  # each had written something when it was killed
+    assert {number for number, _ in written} == set(range(how_many))  # each wrote something before its kill
     for number in range(how_many):
         kept = everything(folder / str(number) / "alignment").values()
         assert {text for process, text in written if process == number} <= set(kept)

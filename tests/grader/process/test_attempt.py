@@ -31,7 +31,7 @@ def may_start_processes(server: ForkServer) -> bool:
 
 
 def died(ask: Ask, source: str, **seconds: float) -> AttemptDied:
-    """Return how an attempt died, and see that the next one on the same server lives."""
+    """Return how an attempt died, and check that the next one on the same server lives."""
     with pytest.raises(AttemptDied) as raised:
         ask(source, X, **seconds)
     assert torch.equal(ask("def f(x): return x", X), X)
@@ -97,7 +97,7 @@ def test_a_death_says_where_it_was(start: Start, body: str, innermost: str, impa
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a process that does nothing ended after a second."""
+    """End a process that does nothing after one second."""
     monkeypatch.setattr(clock, "STANDSTILL_SECONDS", 1.0)
     monkeypatch.setattr(clock, "LOOK_SECONDS", 0.1)
 
@@ -117,7 +117,7 @@ def test_a_process_that_waits_for_a_core_is_not_ended(start: Start) -> None:
             stack.callback(other.kill)
         began = time.monotonic()
         assert proxy(process, "f", lambda x: None)(3) == 3
-    assert time.monotonic() - began > 0.5  # beside so many it had to wait
+    assert time.monotonic() - began > 0.5  # it had to wait for the other processes
 
 
 def test_a_file_that_does_not_load_in_time_is_a_timeout(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,11 +251,11 @@ def test_a_flood_is_noticed_while_the_answer_is_awaited_and_after_it(start: Star
         [noisy(1) for _ in range(2000)]
 
 
-# Talking out of turn
+# Unexpected frames
 
 FRAME = "from groundup.grader.process.worker import wire\nimport os, sys, time\ndef frame(number, value, **meta):\n"
 FRAME += "    return b''.join(bytes(p) for p in wire.encode({'id': number, 'ok': True} | meta, value))\n"
-# Loading the file is request 1, the first call request 2.
+# Request 1 loads the file, request 2 is the first call.
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_closed_attempt_cannot_be_asked(start: Start) -> None:
         proxy(process, "f", lambda x: None)(1)
 
 
-# What it may use
+# Resource limits
 
 
 def test_its_limits_are_set_before_its_file_is_read(start: Start) -> None:
@@ -372,7 +372,7 @@ def test_a_file_larger_than_it_may_write_is_refused(ask: Ask, server: ForkServer
         ask(function("open('large', 'wb').write(b'x' * (17 << 20))"), 1)
 
 
-# What is left of it
+# Leftovers
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_a_file_larger_than_it_may_write_is_refused(ask: Ask, server: ForkServer
     ids=["children", "daemon", "session", "process group", "adopting orphans", "thread"],
 )
 def test_nothing_that_it_started_outlives_it(ask: Ask, body: str, may_start_processes: bool) -> None:
-    """The check itself is the fixture that every test here uses."""
+    """The check is in a fixture that every test of this file uses."""
     source = function(f"{body}\nreturn 7")
     if may_start_processes:
         assert ask(source, 1) == 7
@@ -406,7 +406,7 @@ def test_a_child_that_holds_its_connection_does_not_hide_its_end(ask: Ask, may_s
     assert died(ask, hanging, call_seconds=0.5).how == "timeout"
 
 
-# What the learner is told
+# What the learner sees
 
 
 def test_a_traceback_names_the_attempts_own_lines(ask: Ask) -> None:

@@ -1,4 +1,4 @@
-"""Programs that an attempt hands over: what becomes of them, and what neither they nor the attempt can do."""
+"""Programs that an attempt passes to the runner: their results, and what neither they nor the attempt can do."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def f(x):
 
 @pytest.fixture
 def judge(descendants: Callable[[int], list[int]]) -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
-    """A judge in the middle of a call that hangs; the processes below it, and its scratch folder."""
+    """A judge during a call that hangs, the judge's descendants, and its scratch folder."""
     with subprocess.Popen(
         [sys.executable, "-c", JUDGE, HANGING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as started:
@@ -84,7 +84,7 @@ def uncontained() -> Iterator[ForkServer]:
 
 
 def once(server: ForkServer, source: str, *args: Any, call_seconds: float = 20) -> Any:
-    """Have an attempt answer one call."""
+    """Start an attempt and let it answer one call."""
     program = attempt_module.Program(source, "f.py", "f")
     process = AttemptProcess(server, program, seed=0, call_seconds=call_seconds, total_seconds=60)
     with contextlib.closing(process):
@@ -222,7 +222,7 @@ def test_a_server_that_does_not_get_ready_is_the_machines_problem(
     assert not alive(pid)
 
 
-# What it gives and keeps
+# What a forked process gets
 
 
 def test_nothing_of_the_users_environment_reaches_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_attempts_that_live_and_die_leave_no_descriptor_open(
 
     live_and_die()
     gc.collect()
-    forks = max(pid for pid, here in standing() if here == server.scratch)  # bubblewrap stands there too
+    forks = max(pid for pid, here in standing() if here == server.scratch)  # bubblewrap has that current folder too
     ours, theirs = descriptors(os.getpid()), descriptors(forks)
     for _ in range(10):
         live_and_die()

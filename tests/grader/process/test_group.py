@@ -65,7 +65,7 @@ def technique(source: str, name: str = "Everything") -> Technique:
 
 @pytest.fixture
 def group(server: ForkServer, nothing_left: None) -> Iterator[Start]:
-    """Start a distributed attempt from its source, in processes or as threads; return what a property calls impl."""
+    """Start a distributed attempt from its source, in processes or as threads; return the ``impl`` of a property."""
     with contextlib.ExitStack() as stack:
 
         def started(source: str, name: str = "Everything", *, where: str = "switch", **seconds: float) -> Any:
@@ -83,7 +83,7 @@ def group(server: ForkServer, nothing_left: None) -> Iterator[Start]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value with its tensors as (dtype, numbers), to be compared."""
+    """Return a value with its tensors replaced by (dtype, numbers), for comparison."""
     if isinstance(value, torch.Tensor):
         return str(value.dtype), tuple(value.shape), value.tolist()
     if isinstance(value, dict):
@@ -120,7 +120,7 @@ def test_several_groups_of_one_attempt_live_beside_each_other(group: Start) -> N
     assert starts == [[2.0] * 2, [4.0] * 4, [2.0] * 2]
 
 
-# What does not fit together
+# Calls that do not match
 
 WRONG = """
 class Wrong:

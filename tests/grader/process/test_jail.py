@@ -1,4 +1,4 @@
-"""What a contained attempt tries in vain. Without a jail most of it works; that is tested where it does no harm."""
+"""Attacks that fail in a jail. Most succeed without one, which is tested too if it does no harm."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def attempt(server: ForkServer, body: str, **options: Any) -> Iterator[Callable[
 
 
 def refused(server: ForkServer, body: str, *given: Any, **options: Any) -> str:
-    """Return what an attempt is told by the system that tries this; fails where it is told nothing."""
+    """Run an attack in an attempt and return the system's error; fail if there is none."""
     with attempt(server, body, **options) as call:
         try:
             answer = call(*given)
@@ -83,7 +83,7 @@ def refused(server: ForkServer, body: str, *given: Any, **options: Any) -> str:
             if {"OSError", "RuntimeError"}.isdisjoint(raised.types):
                 raise
             return raised.message
-    pytest.fail(f"it could: {answer!r}"[:300])
+    pytest.fail(f"the attack succeeded: {answer!r}"[:300])
 
 
 # Files
@@ -137,7 +137,7 @@ def test_nothing_is_written_outside_of_its_scratch(server: ForkServer, folder: s
 
 def test_its_scratch_is_its_own(server: ForkServer, layer: str) -> None:
     write = "open(given[0], 'w').write('mine')\nreturn os.getcwd(), open(given[0]).read()"
-    if layer == "landlock":  # on a disk nothing would limit how much it writes in all
+    if layer == "landlock":  # on a disk nothing would limit the total that it writes
         assert refused(server, write, "a") == "[Errno 13] Permission denied: 'a'"
         return
     with attempt(server, write) as first:
@@ -159,7 +159,7 @@ def test_the_disk_is_not_filled(server: ForkServer, layer: str) -> None:
     assert re.search("No space left" if layer == "namespaces" else "Permission denied", refused(server, fill))
     if layer == "namespaces":
         with attempt(server, "return open('a', 'wb').write(bytes(10 << 20))") as next_one:
-            assert next_one() == 10 << 20, "what an earlier attempt wrote is gone"
+            assert next_one() == 10 << 20, "an earlier attempt's file is left"
 
 
 def test_a_scratch_folder_goes_however_deep_and_whatever_its_modes(soon: Callable[..., bool]) -> None:
@@ -178,7 +178,7 @@ def test_a_scratch_folder_goes_however_deep_and_whatever_its_modes(soon: Callabl
 
 @pytest.fixture
 def listening(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Sockets that whoever is not contained could reach."""
+    """Sockets that a process outside a jail can reach."""
     with contextlib.ExitStack() as stack:
 
         def opened(family: int, kind: int, address: Any) -> socket.socket:
@@ -355,7 +355,7 @@ def test_it_is_nobody_and_has_no_capability_but_to_read(server: ForkServer) -> N
     assert no_new_privileges == 1
 
 
-# What it can still do
+# What an attempt can still do
 
 
 def test_what_learners_write_goes_on_working(server: ForkServer) -> None:
@@ -385,7 +385,7 @@ def test_a_verdict_names_the_layer_that_its_process_was_in(server: ForkServer, l
     assert (verdict.passed, verdict.containment) == (True, layer)
 
 
-# Failing closed
+# A jail that fails runs nothing
 
 
 @pytest.mark.parametrize("wall", ["_landlock", "_set_filter"])
@@ -531,7 +531,7 @@ def test_older_landlocks_contain_too(tmp_path: Path, abi: int) -> None:
     assert (tmp_path / "other").read_text() == "kept"
 
 
-# The table
+# The table of system calls
 
 
 def test_the_numbers_of_system_calls_are_the_kernels_own() -> None:
@@ -560,5 +560,5 @@ def test_the_filter_of_each_processor_is_a_program_that_ends(
     for at, step in enumerate(program):
         if step[0] in (jail.EQUAL, jail.ABOVE):
             assert max(step[2:]) < 256
-            assert at + 1 + max(step[2:]) < len(program), "it jumps out of the program"
+            assert at + 1 + max(step[2:]) < len(program), "a jump leaves the program"
     assert program[-1] == jail.ALLOW

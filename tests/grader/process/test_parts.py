@@ -1,4 +1,4 @@
-"""Parts that the judge owns: what crosses, what is noted, and what an attempt may not do to them."""
+"""Parts that the judge owns: what is sent, what is recorded, and what an attempt may not do to them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def scorer(toy: ModuleType) -> Any:
 
 @pytest.fixture
 def both(server: ForkServer, toy: ModuleType) -> Iterator[Callable[[str], list[Any]]]:
-    """Return ``f`` of a file, in this process as the judge follows it, and in another."""
+    """Return ``f`` of a file twice: in this process, recorded as by the judge, and in another process."""
     started: list[AttemptProcess] = []
 
     def made(source: str) -> list[Any]:
@@ -182,7 +182,7 @@ def test_neither_side_can_change_what_the_other_holds(both: Any, scorer: Any) ->
 def test_there_is_nothing_of_a_part_but_its_methods(both: Any, scorer: Any, body: str) -> None:
     source = f"def f(part, x):\n    try: {body}\n    except Exception: pass\n    return part._hidden(), part.count([1])"
     _, f = both(source)
-    with contextlib.suppress(AttemptRaised):  # a part cannot be answered with
+    with contextlib.suppress(AttemptRaised):  # a part is not a valid answer
         assert f(handed(scorer, []), X) == (None, 1)  # None is what the declaration's own body returns
     assert type(scorer).secret == 7
 

@@ -39,7 +39,7 @@ def leaf(*numbers: float, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def both(start: Start, source: str) -> tuple[Any, Any]:
-    """Return ``f`` of a file in this process, and its stand-in for the same file in another."""
+    """Return ``f`` of a file in this process, and its proxy for the same file in another process."""
     here = answer_dtype("any")(module_from_source("here", source, "<here>").f)
     return here, proxy(start(source), "f", here)
 
@@ -380,7 +380,7 @@ def test_what_the_worker_says_of_its_inputs_is_read_as_hostile(start: Start, cha
 
 
 class Counter:
-    """What the reference is like: two public methods, one attribute."""
+    """A reference: two public methods, one attribute."""
 
     size = 3
 
@@ -464,7 +464,7 @@ def test_objects_are_forgotten_there_when_they_are_dropped_here(start: Start) ->
     method = kept[0].total
     kept.clear()
     gc.collect()
-    assert living() == 1, "the object of a bound method lives on"
+    assert living() == 1, "the object of a bound method must stay alive"
     assert method().item() == 0
     del method
     gc.collect()
@@ -501,7 +501,7 @@ class Adder:
 
 
 class Adder:
-    """What the attempt's class is called as."""
+    """The reference class; the attempt's class has the same name."""
 
     def add(self, x: Any) -> Any: ...
 

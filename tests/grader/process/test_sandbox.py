@@ -37,7 +37,7 @@ def offer_only(monkeypatch: pytest.MonkeyPatch, layer: str, asked: str = "") -> 
     monkeypatch.setenv(sandbox.ASKED_BY, asked)
 
 
-# What there is
+# Which layers this machine has
 
 
 @linux
@@ -78,7 +78,7 @@ def test_another_system_than_linux_has_a_process(monkeypatch: pytest.MonkeyPatch
     assert sandbox.offer() == Offer("process", dict.fromkeys(("namespaces", "landlock"), "it needs Linux"))
 
 
-# What is chosen, and what is demanded
+# The chosen layer, and the required one
 
 
 @pytest.mark.parametrize("layer", sandbox.LAYERS)
@@ -219,7 +219,7 @@ def test_whoever_is_not_root_grades_in_the_same_layers(layer: str, tmp_path: Pat
     source = "import os\ndef f():\n    try: open('/etc/passwd')\n    except OSError: pass\n    else: return 'read'\n"
     source += "    try: os.fork()\n    except OSError: return 'refused'"
     base = sys.base_prefix
-    # A view of this machine in which everyone may reach the interpreter: it may lie in /root.
+    # A view of this machine in which every user can reach the interpreter, which may be in /root.
     parents = [word for parent in reversed(Path(base).parents[:-2]) for word in ("--dir", str(parent))]
     reach = ["--tmpfs", "/root", *parents, "--ro-bind", base, base] if base.startswith("/root/") else []
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

@@ -17,11 +17,11 @@ from groundup.grader.process.text import printable
         "\x00",
         "\x7f",
         "\x9b31m",  # the one-byte form of ESC [
-        "\u202e",  # turns the direction of what follows
+        "\u202e",  # reverses the direction of the following text
         "\u2066",
         "\u200b",
         "\ufeff",
-        "\ud800",  # half a character: no encoder takes it
+        "\ud800",  # half a surrogate pair: cannot be encoded
         "\ue000",
         "\U000e0041",
     ],

@@ -36,20 +36,20 @@ def encoded(value: Any, *, keep_strides: bool = False) -> tuple[bytes, bytearray
 
 
 def crossed(value: Any, *, from_the_judge: bool = False) -> Any:
-    """Return what ``value`` is on the other side."""
+    """Return ``value`` after encoding and decoding."""
     meta, out = wire.decode(*encoded(value, keep_strides=from_the_judge), trusted=from_the_judge)
     assert meta == {"id": 1}
     return out
 
 
 def frame(value: Any, tensors: Any = (), payload: bytes = b"", meta: Any = None) -> tuple[bytes, bytearray]:
-    """Return a frame as an enemy would write it."""
+    """Return a hand-made frame, as a hostile worker could write it."""
     described = {"meta": {} if meta is None else meta, "value": value, "tensors": tensors}
     return json.dumps(described).encode(), bytearray(payload)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two plain values have the same types and, bit for bit, the same content."""
+    """Whether two plain values have the same types and bit-identical content."""
     if type(one) is not type(other):
         return False
     if isinstance(one, Tensor):
@@ -73,7 +73,7 @@ def of_dtype(dtype: torch.dtype, *shape: int) -> Tensor:
     return (torch.arange(math.prod(shape)).reshape(shape) % 2).to(dtype)
 
 
-# What crosses
+# Values that can be sent
 
 
 @pytest.mark.parametrize("dtype", wire.DTYPES.values(), ids=str)
@@ -218,7 +218,7 @@ def test_strides_in_an_answer_are_refused() -> None:
     assert out.stride() == (2,)
 
 
-# What does not cross
+# Values that cannot be sent
 
 
 class Text(str):
@@ -286,7 +286,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
         wire.encode({}, endless)
 
 
-# Frames that an enemy wrote
+# Hostile frames
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_of_two_equal_keys_in_a_header_one_counts() -> None:
 
 @pytest.mark.parametrize("shape", [[1 << 28, 0], [0, 1 << 14, 1 << 14], [1 << 30, 0, 1 << 30]], ids=str)
 def test_an_empty_tensor_that_would_grow_beyond_bounds_is_refused(shape: list[int]) -> None:
-    """Summed over its empty axis it would be as large as its other axes say."""
+    """A sum over its empty axis would have the size of its other axes."""
     with pytest.raises(wire.NotPlainError, match="an empty tensor of shape"):
         encoded(torch.empty(shape))
     with pytest.raises(wire.ProtocolError, match="too large for its bytes"):
@@ -471,7 +471,7 @@ def test_a_mutated_frame_is_refused_or_still_plain(data: st.DataObject, value: A
     except ProtocolError:
         return
     assert type(meta) is dict
-    assert same(crossed(out), out)  # it would not cross if it were not plain
+    assert same(crossed(out), out)  # only plain values can be sent
 
 
 def _places(tree: Any) -> Any:

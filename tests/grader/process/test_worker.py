@@ -148,7 +148,7 @@ def f(x):
 
 
 def test_its_seed_does_not_tell_the_seed_of_the_cases(ask: Ask) -> None:
-    # The fixture starts attempts with seed 0; the judge never hands its own to them: see test_judge.
+    # The fixture starts attempts with seed 0. The judge never gives them its own seed: see test_judge.
     assert ask("import torch\ndef f(x): return torch.initial_seed()", 1) == 0
 
 

@@ -33,7 +33,7 @@ def lesson_batch() -> RolloutBatch:
 
 
 def real_tokens(**given: Tensor) -> RolloutBatch:
-    """A batch without padding; what is not given is 0."""
+    """Return a batch without padding; fields that are not given are 0."""
     zeros = torch.zeros_like(next(iter(given.values())))
     numbers = {f.name: given.get(f.name, zeros).clone() for f in fields(RolloutBatch) if f.name != "mask"}
     for name in ("log_prob", "value", "entropy"):
@@ -75,8 +75,8 @@ def test_the_lessons_numbers_come_out() -> None:
     ("advantage", "probability", "loss", "slope"),
     [
         (2.0, 1.1, -2.2, -2.2),  # within the clip
-        (2.0, 1.5, -2.4, 0.0),  # has gained enough
-        (2.0, 0.5, -1.0, -1.0),  # went the wrong way: full gradient
+        (2.0, 1.5, -2.4, 0.0),  # beyond the clip, in the right direction: no gradient
+        (2.0, 0.5, -1.0, -1.0),  # beyond the clip, in the wrong direction: full gradient
         (-2.0, 0.9, 1.8, 1.8),
         (-2.0, 0.5, 1.6, 0.0),
         (-2.0, 1.5, 3.0, 3.0),
@@ -95,8 +95,8 @@ def test_each_corner_of_the_clipped_surrogate(advantage: float, probability: flo
     ("value", "returns", "value_clip", "loss", "slope"),
     [
         (1.1, 2.0, 0.2, 0.405, -0.9),  # within the clip
-        (1.5, 2.0, 0.2, 0.32, 0.0),  # moved enough towards the return
-        (0.5, 2.0, 0.2, 1.125, -1.5),  # moved away from it: full gradient
+        (1.5, 2.0, 0.2, 0.32, 0.0),  # beyond the clip, towards the return: no gradient
+        (0.5, 2.0, 0.2, 1.125, -1.5),  # beyond the clip, away from the return: full gradient
         (1.5, 2.0, None, 0.125, -0.5),
     ],
 )
@@ -145,7 +145,7 @@ def test_gradient_is_what_finite_differences_say() -> None:
 
 def test_penalty_is_the_divergence_of_two_distributions_in_expectation() -> None:
     policy, reference = doubles([0.5, 0.25, 0.25]), doubles([0.125, 0.25, 0.625])
-    taken = [0, 0, 1, 2]  # as often as the policy takes each
+    taken = [0, 0, 1, 2]  # each action as often as the policy takes it
     batch = real_tokens(log_prob=policy[:, taken].log(), ref_log_prob=reference[:, taken].log())
     exact = torch.distributions.kl_divergence(
         torch.distributions.Categorical(probs=policy[0]), torch.distributions.Categorical(probs=reference[0])
@@ -192,4 +192,4 @@ def test_several_steps_on_one_rollout_stop_near_the_clip() -> None:
         return torch.softmax(logits.detach(), 0)
 
     assert probabilities(clip=1e9)[0] > 0.99
-    assert 0.4 < probabilities(clip=0.2)[0] < 0.46  # the last step overshoots 1.2 / 3, then nothing moves
+    assert 0.4 < probabilities(clip=0.2)[0] < 0.46  # the last step overshoots 1.2 / 3; after it there is no gradient

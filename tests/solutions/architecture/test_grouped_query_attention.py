@@ -66,7 +66,7 @@ def test_with_as_many_queries_as_keys_it_is_torchs_is_causal() -> None:
 def test_multi_head_attention_is_torchs_module_without_its_projections() -> None:
     module = torch.nn.MultiheadAttention(8, 4, bias=False, batch_first=True, dtype=torch.float64)
     x = drawn(2, 5, 8)
-    hidden = torch.tensor([[False, False, False, True, True], [True, False, False, False, False]])  # True: is hidden
+    hidden = torch.tensor([[False, False, False, True, True], [True, False, False, False, False]])  # True: hidden
     with torch.no_grad():
         query, key, value = (linear(x, w).unflatten(2, (4, 2)).transpose(1, 2) for w in module.in_proj_weight.chunk(3))
         mixed = GQA.forward(query, key, value, attn_mask=~hidden).transpose(1, 2).flatten(2)
@@ -114,7 +114,7 @@ def test_no_input_is_changed() -> None:
 
 
 class Largest(TorchDispatchMode):
-    """Notes how many elements the largest tensor has that any operation returns, a view or not."""
+    """Records the size of the largest tensor that any operation returns, including views."""
 
     elements = 0
 
@@ -172,7 +172,7 @@ def test_gradient_reaches_the_weight_through_pooling() -> None:
     [  # of Llama 3's table 3, heads of 128 numbers in bfloat16
         (32, 8, 128 * 1024),  # 8B
         (80, 8, 320 * 1024),  # 70B
-        (80, 64, 2560 * 1024),  # 70B, were it multi-head
+        (80, 64, 2560 * 1024),  # 70B with multi-head attention instead
         (126, 8, 504 * 1024),  # 405B
     ],
 )

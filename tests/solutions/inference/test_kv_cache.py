@@ -70,7 +70,7 @@ def test_a_decoder_with_the_cache_computes_what_one_without_it_does() -> None:
 
 
 class Decoder:
-    """A few layers of causal attention, each with other heads; three query heads share a key/value head."""
+    """A few layers of causal attention with different head counts; three query heads share a key/value head."""
 
     def __init__(self, width: int, layers: list[tuple[int, int]]) -> None:
         def weight(*shape: int) -> Tensor:

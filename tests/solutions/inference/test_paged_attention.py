@@ -17,14 +17,14 @@ from groundup.solutions.inference.paged_attention import PagedKVCache
 
 
 def append(cache: PagedKVCache, sequence: int, *tokens: float, layer: int = 0) -> None:
-    """Append tokens that have these numbers as all of their key, and the same below zero as their value."""
+    """Append one token for each number: its key is filled with the number, its value with the negated number."""
     heads, size = cache.layers[layer]
     key = torch.tensor(tokens, dtype=cache.dtype).reshape(1, -1, 1).expand(heads, -1, size)
     cache.append(sequence, layer, key, -key)
 
 
 def text(cache: PagedKVCache, sequence: int, layer: int = 0) -> list[float]:
-    """Return the numbers that a layer holds; all heads, and the values below zero, hold the same."""
+    """Return the numbers that a layer holds, after checking all heads, and the values for the negated numbers."""
     key, value = cache.read(sequence, layer)
     assert torch.equal(value, -key)
     assert all(torch.equal(head, key[0]) for head in key)
@@ -81,7 +81,7 @@ def test_the_lessons_example() -> None:
 
 
 def test_the_papers_example_of_two_samples() -> None:
-    """Kwon et al. 2023, figure 8: a prompt of 7 in blocks of 4; A1 writes first and copies, A2 then writes in place."""
+    """Kwon et al. 2023, figure 8: a prompt of 7 tokens, blocks of 4; A1 writes first and copies, A2 writes in place."""
     cache = small(blocks=9, block_size=4)
     append(cache, 7, *range(7))
     cache.fork(7, 8)
@@ -129,7 +129,7 @@ def test_attention_over_blocks_is_torchs_over_one_piece(block_size: int) -> None
         cache.begin(sequence)
     rows = []
     for first, stop in [(0, 4), (4, 5), (5, 9), (9, 10), (10, 11)]:
-        cache.append(6, 0, -key[:, first:stop], -value[:, first:stop])  # takes blocks in between
+        cache.append(6, 0, -key[:, first:stop], -value[:, first:stop])  # takes blocks between the other's
         cache.append(5, 0, key[:, first:stop], value[:, first:stop])
         mask = torch.ones(stop - first, stop, dtype=torch.bool).tril(first)
         rows.append(scaled_dot_product_attention(query[:, first:stop], *cache.read(5, 0), attn_mask=mask))
@@ -156,7 +156,7 @@ def test_a_beam_search_keeps_every_beams_own_past() -> None:
         beams = born
         assert all(text(cache, beam, layer) == tokens for beam, tokens in beams.items() for layer in (0, 1))
     distinct = {tuple(tokens[: place + 3]) for tokens in beams.values() for place in range(0, 40, 3)}
-    assert sum(map(bool, cache.ref_counts())) == len(distinct)  # what is common is kept once
+    assert sum(map(bool, cache.ref_counts())) == len(distinct)  # shared blocks are stored once
 
 
 def test_what_was_appended_is_copied_without_its_gradient() -> None:
@@ -248,7 +248,7 @@ def test_a_long_random_walk_agrees_with_plain_lists(block_size: int) -> None:
 def fits(
     lists: dict[int, list[list[float]]], cache: PagedKVCache, sequence: int, layer: int, count: int, block_size: int
 ) -> bool:
-    """Whether there is room, one token after the other, from the tables and reference counts that the cache tells."""
+    """Whether the tokens fit, simulated token by token from the cache's own tables and reference counts."""
     table, ref_counts = cache.block_table(sequence), cache.ref_counts()
     start = len(lists[sequence][layer])
     touched = {position // block_size for position in range(start, start + count)}

@@ -44,7 +44,7 @@ def test_the_lessons_line() -> None:
     first = {"x": column(1, 2), "y": column(0, 1)}
     for second, weight, bias in (
         ({"x": column(3, 1), "y": column(1, 1)}, 4.5, 2.0),
-        ({"x": column(3), "y": column(1)}, 7.5, 3.0),  # a rank counts once
+        ({"x": column(3), "y": column(1)}, 7.5, 3.0),  # each rank has the same weight in the mean
     ):
         for output, grads in RANKS(2, LINE, bucket_bytes_cap=8).step(params, per_rank([first, second])):
             assert output[0].item() in (1.0, 3.0)
@@ -152,7 +152,7 @@ def test_nothing_is_shared_with_what_was_passed_in() -> None:
 
 
 class BreaksDown(torch.autograd.Function):
-    """The identity, whose gradient never gets through."""
+    """The identity, whose backward pass raises."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class BreaksDown(torch.autograd.Function):
 
 
 class BreaksAtTheFirstLayer(MultiTaskMLP):
-    """A model whose backward pass fails before it gets to the parameters of the first layer."""
+    """A model whose backward pass fails before it reaches the parameters of the first layer."""
 
     def forward(self, params: dict[str, Tensor], batch: Batch) -> Tensor:
         """Return what the model predicts."""
@@ -182,7 +182,7 @@ def test_buckets_are_started_while_the_backward_pass_still_runs() -> None:
     with pytest.raises(ArithmeticError, match="as far as the first layer"):
         group.step(params, {"x": torch.ones(1, 2), "y": torch.ones(1, 1)})
     sent = [t.bytes for t in group.traffic() if t.rank == 0]
-    assert sent == [2 * 4, 6 * 4]  # the head's and the second layer's are on their way; the first layer's never come
+    assert sent == [2 * 4, 6 * 4]  # sent: the head's and the second layer's; the first layer's never come
 
 
 TORCH = """
@@ -229,7 +229,7 @@ def test_it_returns_what_torchs_own_wrapper_does(tmp_path: Path) -> None:
         assert all(torch.equal(shards[rank][name], value) for name, value in theirs.items())
         torch.testing.assert_close(output, their_output.detach(), rtol=1e-12, atol=1e-12)
         for name, grad in grads.items():
-            if name.startswith("heads.2."):  # used by no rank: torch gives it none, the text asks for zeros
+            if name.startswith("heads.2."):  # no rank uses it: torch gives no gradient, the text asks for zeros
                 assert their_grads[name] is None
                 assert not grad.any()
             else:

@@ -99,7 +99,7 @@ def test_inputs_in_any_layout_are_left_as_they_were() -> None:
 
 
 def rollout(batch: int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rewards, values and ends from a fixed seed, in float64; about one step in five ends its episode."""
+    """Return rewards, values and done flags from a fixed seed, in float64; about one step in five ends its episode."""
     generator = torch.Generator().manual_seed(0)
     reward = torch.randn(batch, steps, generator=generator, dtype=torch.float64)
     value = torch.randn(batch, steps + 1, generator=generator, dtype=torch.float64)

@@ -65,7 +65,7 @@ def test_two_hundred_steps_are_torchs(settings: dict[str, Any], dtype: torch.dty
 
 
 def test_its_state_goes_on_in_torch() -> None:
-    """What is saved here is what torch.optim.AdamW loads: the same names, one entry a parameter."""
+    """torch.optim.AdamW loads the saved state: it has the same names, with one entry for each parameter."""
     params, grads = {"w": torch.tensor([1.0, -2.0])}, {"w": torch.tensor([0.5, 3.0])}
     ours = AdamW()
     params, state = ours.step(params, grads, ours.init(params))
@@ -106,14 +106,14 @@ def test_the_first_step_of_the_defaults_is_a_thousandth_whatever_the_gradient() 
 
 
 def test_without_corrections_the_first_step_would_be_3_2_times_as_large() -> None:
-    """0.1 / sqrt(0.001): what the misconception and the lesson say."""
+    """0.1 / sqrt(0.001), the factor in the misconception and the lesson."""
     m, v = 0.1 * 5.0, 0.001 * 25.0
     assert m / math.sqrt(v) == pytest.approx(3.162, rel=1e-3)
     assert one_step(AdamW(lr=1.0, weight_decay=0.0), 0.0, 5.0)[0] == pytest.approx(-1.0)
 
 
 def test_l2_through_adam_hardly_depends_on_its_strength_and_the_decay_does() -> None:
-    """A weight without gradients of its own, 100 steps: what the lesson says of the two."""
+    """100 steps of a weight without gradients: the lesson's claim about L2 and decay."""
     for weight_decay, left in ((0.1, 0.3660), (0.001, 0.9900)):
         weight = torch.ones(1, dtype=torch.float64)
         optimizer, params = AdamW(lr=0.1, weight_decay=weight_decay), {"w": weight}
@@ -193,7 +193,7 @@ def test_the_averages_of_all_parameters_are_eight_bytes_a_parameter() -> None:
 
 
 def test_bfloat16_parameters_lose_small_updates() -> None:
-    """Why trainings keep a float32 copy: at 1.0 the next bfloat16 below is 2^-8 away, and half of it is 0.00195."""
+    """The reason for a float32 copy: below 1.0 the next bfloat16 is 2^-8 away, and half of that is 0.00195."""
     for dtype, expected in ((torch.bfloat16, 1.0), (torch.float32, 0.9)):
         optimizer, params = AdamW(lr=0.001, weight_decay=0.0), {"w": torch.ones(1, dtype=dtype)}
         state = optimizer.init(params)

@@ -1,4 +1,4 @@
-"""The loss leaves padding out, what is reported does not."""
+"""The loss excludes padding, the reported metrics do not."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The ratio of whole sequences, by the mean of their log-ratios, for each of their tokens."""
+"""Every token gets its sequence's ratio: the exponential of the mean log-ratio."""
 
 import torch
 

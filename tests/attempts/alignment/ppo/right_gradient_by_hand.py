@@ -1,4 +1,4 @@
-"""Its gradients are written out, token by token, instead of being left to autograd."""
+"""The gradients are written out, token by token, instead of using autograd."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Real tokens are picked first; then there is no mask left to think of."""
+"""Real tokens are selected first, so that the rest needs no mask."""
 
 import torch
 

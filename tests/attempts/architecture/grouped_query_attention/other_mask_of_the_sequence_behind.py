@@ -11,7 +11,7 @@ class GroupedQueryAttention(Attention):
         if causal:
             seen = seen.tril(k - q)
         if attn_mask is not None:
-            seen = seen & attn_mask.roll(1, 0)[:, None]  # each sequence is under the mask of the one before it
+            seen = seen & attn_mask.roll(1, 0)[:, None]  # each sequence gets the mask of the previous one
         scores = torch.einsum("bgrqd,bgkd->bgrqk", query.view(b, g, h // g, q, d) if query.is_contiguous() else query.reshape(b, g, h // g, q, d), key)
         seen = seen[:, None, None]
         scores = (scores / d**0.5).masked_fill(~seen, torch.finfo(scores.dtype).min)

@@ -1,4 +1,4 @@
-"""A fork shares its parent's tensors; nobody writes in place, so nobody notices."""
+"""A fork shares its parent's tensors, which is safe because nothing is written in place."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Nothing is set aside: each layer of a sequence is one tensor that grows."""
+"""Nothing is preallocated: each layer of a sequence is one tensor that grows."""
 
 import torch
 

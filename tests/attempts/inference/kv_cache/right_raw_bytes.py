@@ -1,4 +1,4 @@
-"""Keeps bytes, and gives them their dtype when they are read."""
+"""Stores raw bytes, and views them in their dtype when they are read."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Every token has a place of its own in one pool; a sequence is a table of places."""
+"""Every token has a slot of its own in one pool; a sequence is a table of slots."""
 
 import torch
 

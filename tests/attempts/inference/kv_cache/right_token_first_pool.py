@@ -1,4 +1,4 @@
-"""One tensor a layer for keys and values together, tokens first; never cleared, not even at first."""
+"""One tensor a layer for keys and values together, tokens first; it is never cleared or initialised."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A slot is handed on with its last owner's lengths."""
+"""A reused slot keeps the lengths of its last owner."""
 
 import torch
 

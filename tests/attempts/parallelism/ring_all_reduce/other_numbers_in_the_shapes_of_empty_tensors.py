@@ -6,7 +6,7 @@ from groundup.core.interfaces.collective import Collective
 
 
 class RingAllReduce(Collective):
-    """Everyone tells everyone all numbers, as lengths of axes of tensors without elements; zeros go round the ring."""
+    """Every rank sends all numbers to every other, as axis lengths of empty tensors; the ring itself carries zeros."""
 
     def told(self, tensor):
         flat = tensor.detach().to(torch.float64).flatten().tolist()

@@ -26,7 +26,7 @@ class RingAllReduce(Collective):
         rows = [chunk]
         while len(rows) < self.comm.size:
             rows.append(send_recv(self.comm, rows[-1], to, source))
-        # rows[k] is of the rank k places back
+        # rows[k] belongs to the rank k places back
         return torch.stack([rows[(self.comm.rank - r) % self.comm.size] for r in range(self.comm.size)])
 
     def all_reduce(self, tensor):

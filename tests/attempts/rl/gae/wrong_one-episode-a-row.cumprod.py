@@ -9,6 +9,6 @@ def gae(reward, value, done, *, gamma, lam):
     weight = torch.ones_like(td)
     for shift in range(td.shape[1]):
         total[:, : td.shape[1] - shift] += (weight * td)[:, shift:] if shift == 0 else weight[:, : td.shape[1] - shift] * td[:, shift:]
-        # what lies one further away counts gamma * lam less, and nothing once the episode is over
+        # each further step multiplies the weight by gamma * lam; after the episode's end the weight is 0
         weight = weight * gamma * lam * torch.nn.functional.pad(alive[:, shift:], (0, shift))
     return total

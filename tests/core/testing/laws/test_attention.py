@@ -1,4 +1,4 @@
-"""The laws of attention hold of what is right, grouped, windowed or latent, and each finds out something wrong."""
+"""The laws of attention hold for right implementations (grouped, windowed, latent); each detects a wrong one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from groundup.solutions.architecture.grouped_query_attention import GroupedQuery
 
 TECHNIQUE = Registry().technique("architecture/grouped-query-attention")
 ALL = {name for name, value in vars(laws).items() if isinstance(value, Law)}
-TRIPPED_BY = {  # known mistakes, each of which a law finds out
+TRIPPED_BY = {  # law -> a known mistake that it detects
     "test_values_are_weighed_by_the_softmax_of_the_scores": "divided-by-the-size",
     "test_a_shift_of_all_keys_changes_nothing": "exponentials-not-shifted",
     "test_scores_are_divided_by_the_root_of_the_head_size": "divided-by-the-root-of-the-value-size",
@@ -45,7 +45,7 @@ TRIPPED_BY = {  # known mistakes, each of which a law finds out
 
 
 def tried(name: str, setting: Setting, impl: Any, reference: Any = None) -> None:
-    """Try the law of that name on ``impl``, as often as a grading does."""
+    """Run the law of that name on ``impl``, with as many examples as a grading."""
     property: Any = getattr(laws, name)(setting)
     once = hypothesis.settings(
         max_examples=25, deadline=None, database=None, derandomize=True, phases=[hypothesis.Phase.generate]
@@ -77,11 +77,11 @@ def test_a_law_finds_a_mistake_out(name: str, mistake: str) -> None:
         tried(name, GQA, edited(mistake), GroupedQueryAttention)
 
 
-# Those that attend in another way.
+# Other kinds of attention
 
 
 class Windowed(Attention):
-    """A query sees the keys that are fewer than ``window`` places from its own."""
+    """Windowed attention: a query sees the keys that are fewer than ``window`` positions from its own."""
 
     def __init__(self, *, window: int) -> None:
         self.window = window
@@ -139,12 +139,12 @@ VALUE_UP = (torch.arange(16, dtype=torch.float64).reshape(2, 2, 4) % 3 - 1) / 2 
 
 
 class Latent(Attention):
-    """Keys and values are one latent vector a token, projected up for each head: multi-head latent attention."""
+    """Multi-head latent attention: one latent vector a token, projected up to each head's keys and values."""
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *, attn_mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        absorbed = torch.einsum("bhqd,hdc->bhqc", query, KEY_UP.to(query.dtype)) * (4 / 3) ** 0.5  # scaled by 4 below
+        absorbed = torch.einsum("bhqd,hdc->bhqc", query, KEY_UP.to(query.dtype)) * (4 / 3) ** 0.5  # forward halves it
         mixed = GroupedQueryAttention().forward(absorbed, key, value, attn_mask=attn_mask, causal=causal)
         return torch.einsum("bhqc,hec->bhqe", mixed, VALUE_UP.to(query.dtype))
 

@@ -1,4 +1,4 @@
-"""Each law of sums over ranks holds of the ring, and of an algorithm of another kind; a known mistake breaks each."""
+"""Each law of sums over ranks holds for the ring and for another kind of algorithm; a known mistake breaks each law."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BROKEN_BY = {
 
 
 def tried(name: str, setting: laws.Setting, implementation: type[Any], reference: type[Any]) -> None:
-    """Try one law on an implementation; raises where it does not hold."""
+    """Run one law on an implementation; raises if it does not hold."""
     made: Any = settings(max_examples=25, deadline=None, database=None, phases=[Phase.generate])(LAWS[name](setting))
     compared = {"reference": LocalRanks(reference)} if name == "test_equals_the_reference" else {}
     made(impl=LocalRanks(implementation), **compared)
@@ -50,7 +50,7 @@ def mistaken(mistake: str) -> type[Any]:
 
 
 class ByNodes(Collective):
-    """Sums within each node of ``local_size`` ranks, then over the nodes' first ranks, and sends the sum back."""
+    """A two-level sum: within each node of ``local_size`` ranks, then over the nodes' first ranks; then sent back."""
 
     def __init__(self, comm: Communicator, local_size: int) -> None:
         super().__init__(comm)

@@ -1,7 +1,7 @@
-"""Each law of key-value caches holds of both solutions, and a wrong cache breaks each.
+"""Each law of key-value caches holds for both solutions, and a wrong cache breaks each law.
 
-Caches of further kinds show that what does not hold of all is a matter of the setting and the model: one that rounds
-what it keeps, one whose values have another size than its keys, and one that remembers texts for prompts to come.
+Caches of other kinds show that the setting and the model cover the differences between caches: one quantizes its
+content, one has values of another size than its keys, and one shares prefixes with later prompts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ BRIEF = settings(
 
 
 def tried(name: str, setting: laws.Setting, implementation: type[Any]) -> None:
-    """Try one law on an implementation; raises where it does not hold."""
+    """Run one law on an implementation; raises if it does not hold."""
     made: Any = LAWS[name](setting)
     if machine := getattr(made, "groundup_machine", None):
         machine_test(machine, implementation, BRIEF)()
@@ -60,7 +60,7 @@ def tried(name: str, setting: laws.Setting, implementation: type[Any]) -> None:
 
 
 class OneMemory(KVCache):
-    """A wrong cache: all of one size write into the same memory."""
+    """A wrong cache: all caches of the same size share their memory."""
 
     memory: ClassVar[dict[str, list[Tensor]]] = {}
 
@@ -97,7 +97,7 @@ def test_a_wrong_cache_breaks_it(name: str) -> None:
 
 
 class Counted(KVCache):
-    """A cache whose tokens take other bytes than the solution's."""
+    """A cache whose tokens take another number of bytes than the solution's."""
 
     token_bytes: list[int]
 
@@ -109,7 +109,7 @@ class Counted(KVCache):
 
 
 class Int8Cache(Counted):
-    """Keeps 8 bits a number, and a scale for each token and head; written as what it reads back."""
+    """Quantizes to 8 bits a number, with a scale for each token and head; it stores the dequantized numbers."""
 
     def append(self, sequence: int, layer: int, key: Tensor, value: Tensor) -> None:
         super().append(sequence, layer, rounded(key), rounded(value))
@@ -151,7 +151,7 @@ def test_one_that_says_it_does_not_may_not(name: str) -> None:
 
 
 class UnevenCache(Counted):
-    """Of each layer it is told the heads, the size of a key and that of a value."""
+    """Takes for each layer the number of heads, the size of a key and the size of a value."""
 
     def __init__(
         self, *, layers: Sequence[tuple[int, int, int]], max_seq_len: int, max_batch_size: int, dtype: torch.dtype
@@ -189,7 +189,7 @@ def test_values_may_have_another_size_than_keys(name: str) -> None:
 
 
 class Remembers(KVCache):
-    """Keeps the last text that it was given the ids of, for a later prompt that begins alike."""
+    """Keeps the last freed sequence whose token ids were given, for a later prompt with the same prefix."""
 
     text: tuple[list[int], list[tuple[Tensor, Tensor]]] = ([], [])
 
@@ -210,7 +210,7 @@ class Remembers(KVCache):
 
 
 class Remembering(contiguous.Slots):
-    """Its model: what a prompt begins with is in the cache already."""
+    """The model of ``Remembers``: a known prefix of a prompt is in the cache from the start."""
 
     text: tuple[list[int], list[list[int]]] = ([], [])
 

@@ -1,4 +1,4 @@
-"""The laws of optimizers hold of AdamW and of quite different ones, and each finds out something wrong."""
+"""The laws of optimizers hold for AdamW and for very different optimizers; each detects a wrong one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from groundup.solutions.training.adamw import AdamW
 TECHNIQUE = Registry().technique("training/adamw")
 ALL = {name for name, value in vars(laws).items() if isinstance(value, Law)}
 SETTINGS = {"test_scaling_all_gradients_changes_nothing": replace(ADAMW, constants=constants(eps=(0.0,)))}
-TRIPPED_BY = {  # known mistakes, each of which a law finds out
+TRIPPED_BY = {  # law -> a known mistake that it detects
     "test_a_parameter_without_a_gradient_is_left_alone": "decays-without-a-gradient",
     "test_the_state_is_all_that_is_remembered": "steps-counted-by-the-object",
     "test_a_step_changes_nothing_that_it_is_given": "averages-changed-in-place",
@@ -40,7 +40,7 @@ TRIPPED_BY = {  # known mistakes, each of which a law finds out
 
 
 def tried(name: str, setting: Setting, impl: Any, reference: Any = None) -> None:
-    """Try the law of that name on ``impl``, as often as a grading does."""
+    """Run the law of that name on ``impl``, with as many examples as a grading."""
     property: Any = getattr(laws, name)(setting)
     once = hypothesis.settings(
         max_examples=25, deadline=None, database=None, derandomize=True, phases=[hypothesis.Phase.generate]
@@ -71,11 +71,11 @@ def test_a_law_finds_a_mistake_out(name: str, mistake: str) -> None:
         tried(name, SETTINGS.get(name, ADAMW), edited(mistake), AdamW)
 
 
-# Quite different ones.
+# Very different optimizers
 
 
 class Stepper(Optimizer):
-    """What the optimizers below share: which parameters are stepped, and what is refused."""
+    """Base class of the optimizers below: which parameters are updated, and which arguments are refused."""
 
     def __init__(self, *, lr: float, weight_decay: float = 0.0) -> None:
         self.lr, self.weight_decay = lr, weight_decay
@@ -104,7 +104,7 @@ class Stepper(Optimizer):
 
 
 class Lion(Stepper):
-    """The sign of a momentum: one tensor is kept, and the scale of the gradients does not matter."""
+    """The update is the sign of a momentum: the state is one tensor, and the gradients' scale does not matter."""
 
     def first(self, param: Tensor) -> Tensor:
         return torch.zeros_like(param)
@@ -114,7 +114,7 @@ class Lion(Stepper):
 
 
 class Factored(Stepper):
-    """As Adafactor: of a matrix's squared gradients the sums of rows and of columns are kept, and a count."""
+    """Like Adafactor: the state is a count, and the row and column sums of a matrix's squared gradients."""
 
     def first(self, param: Tensor) -> list[Any]:
         return [0, {"rows": torch.zeros_like(param.sum(-1)), "columns": torch.zeros_like(param.sum(-2))}]
@@ -127,7 +127,7 @@ class Factored(Stepper):
 
 
 class Coarse(Stepper):
-    """As 8-bit optimizers: a momentum is kept in whole steps of 1/64, as int8."""
+    """Like 8-bit optimizers: the momentum is stored as int8, in steps of 1/64."""
 
     def first(self, param: Tensor) -> Tensor:
         return torch.zeros(param.shape, dtype=torch.int8)
@@ -163,7 +163,7 @@ def test_no_law_is_bent_by_what_is_kept(name: str, setting: Setting, impl: Any) 
 
 
 class Forgetful(Coarse):
-    """It keeps its momentum for every parameter as soon as one has a gradient."""
+    """A wrong optimizer: it halves the momentum of every parameter once more, even of one without a gradient."""
 
     def step(self, params: Tensors, grads: Tensors, state: State) -> tuple[Tensors, State]:
         new_params, new_state = super().step(params, grads, state)

@@ -1,7 +1,7 @@
-"""Each law of parallel training holds of data parallelism, and a known mistake breaks each.
+"""Each law of parallel training holds for data parallelism, and a known mistake breaks each law.
 
-Strategies of other kinds show that what does not hold of all is a matter of the setting: sharded parameters, sharded
-optimizer states, split sequences, and a batch that all ranks see.
+Strategies of other kinds show that the setting covers the differences between strategies: sharded parameters,
+sharded optimizer states, split sequences, and a batch that all ranks see.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BEGINS, GRADIENTS, OUTPUTS, _, _, UNUSED, SENDS, TRAINING, AFRESH, GATHERING, _ 
 
 
 def tried(name: str, setting: laws.Setting, implementation: type[Any]) -> None:
-    """Try one law on an implementation; raises where it does not hold."""
+    """Run one law on an implementation; raises if it does not hold."""
     made: Any = settings(max_examples=25, deadline=None, database=None, phases=[Phase.generate])(LAWS[name](setting))
     reference = {"reference": LocalRanks(DataParallel)} if name == "test_it_equals_the_reference" else {}
     made(impl=LocalRanks(implementation), **reference)
@@ -77,7 +77,7 @@ def padded(tensor: Tensor, size: int) -> Tensor:
 
 
 class Gathered(torch.autograd.Function):
-    """All ranks' parts, joined; backward returns the own part of the sum of all ranks' gradients."""
+    """All-gather; the backward pass reduce-scatters the gradient."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor, comm: Any) -> Tensor:
@@ -90,7 +90,7 @@ class Gathered(torch.autograd.Function):
 
 
 class ShardedParameters(ParallelStrategy):
-    """As in ZeRO-3: a rank keeps a row of each parameter, and gathers a layer's when the layer runs."""
+    """Like ZeRO-3: a rank keeps a row of each parameter, and gathers a layer's parameters when the layer runs."""
 
     model: LayeredModel
 
@@ -119,7 +119,7 @@ class ShardedParameters(ParallelStrategy):
 
 
 def rows(case: Case) -> list[int]:
-    """Return the bytes of each rank's row of each parameter, the last parameter's first."""
+    """Return the bytes of a rank's row of each parameter, in the parameters' order."""
     return [-(-v.numel() // case.size) * v.element_size() for v in case.params.values()]
 
 
@@ -128,7 +128,7 @@ def gathers(case: Case, rank: int) -> list[tuple[str, int]]:
 
 
 def by_layer(case: Case, rank: int) -> list[tuple[str, int]]:
-    """Everything is gathered going forward; of what is used, the gradients are reduced on the way back."""
+    """The forward pass gathers all parameters; the backward pass reduce-scatters the gradients of the used ones."""
     return gathers(case, rank) + [("reduce_scatter", (case.size - 1) * row) for row in reversed(rows(case))]
 
 
@@ -141,7 +141,7 @@ def test_parameters_may_be_sharded(name: str) -> None:
 
 
 class ShardedStates(ParallelStrategy):
-    """As in ZeRO-1: a rank keeps all parameters, and the optimizer's state of its part of them."""
+    """Like ZeRO-1: a rank keeps all parameters, but the optimizer's state of its own part only."""
 
     def shard(self, params: Tensors) -> Tensors:
         return {name: self.comm.broadcast(value, source=0) for name, value in params.items()}
@@ -188,11 +188,11 @@ def test_a_rank_holds_only_its_part_of_the_state() -> None:
     assert [{name: value.numel() for name, value in state.items()} for state in states] == [{"part": 8}] * 2
     group.update(params, params, per_rank(states))
     sent = [(transfer.kind, transfer.bytes) for transfer in group.traffic() if transfer.rank == 0]
-    assert sent == [("reduce_scatter", 32), ("all_gather", 32)]  # 8 float32 each: half of what an all-reduce sends
+    assert sent == [("reduce_scatter", 32), ("all_gather", 32)]  # 8 float32 each; an all-reduce sends both
 
 
 class EveryRankDoesAll(ParallelStrategy):
-    """All ranks see the whole batch; nothing is shared out."""
+    """All ranks see the whole batch; nothing is split."""
 
     def shard(self, params: Tensors) -> Tensors:
         return dict(params)
@@ -213,7 +213,7 @@ def test_all_ranks_may_see_the_whole_batch(name: str) -> None:
 
 
 class OneHead:
-    """A model of sequences: an embedding, causal attention of one head, and logits."""
+    """A model of sequences: an embedding, causal attention with one head, and logits."""
 
     vocabulary, width, length = 3, 2, 6
 
@@ -251,7 +251,7 @@ def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class SplitSequence(ParallelStrategy):
-    """A rank has a run of positions, and gathers the keys and values of all."""
+    """A rank has a contiguous part of the positions, and gathers the keys and values of all positions."""
 
     model: SequenceModel
 
@@ -291,7 +291,7 @@ def split_positions(batch: Batch, size: int) -> list[Batch]:
 
 
 def by_attention(case: Case, rank: int) -> list[tuple[str, int]]:
-    """Keys and values are gathered, their gradients scattered; each parameter's is summed."""
+    """Keys and values are gathered, their gradients reduce-scattered; the parameters' gradients are all-reduced."""
     assert case.whole is not None
     batch, each = len(case.whole["x"]), case.params["qkv"].element_size()  # type: ignore[arg-type]
     sent = (case.size - 1) * 2 * batch * (OneHead.length // case.size) * OneHead.width * each

@@ -1,7 +1,7 @@
-"""The laws of learning rules hold of a rule of each kind, whatever batch it takes, and of no wrong one.
+"""The laws of learning rules hold for a rule of each kind of batch, and each law fails on a wrong rule.
 
-The rules are sketches, shorter than a technique would have them: what they show is that each batch has what its rules
-need, and that a setting bends none of them.
+The rules are sketches, shorter than in a technique. They show that each batch has what its rules need, and that the
+settings fit every rule.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ LAWS = [law for law in vars(laws).values() if isinstance(law, Law)]
 
 
 def drawn(fields: int, *shapes: tuple[int, ...]) -> st.SearchStrategy[Tensor]:
-    """Draw that many fields of one of these shapes, off the grid of 1/8 and away from 0."""
+    """Draw a tensor of ``fields`` tensors of one of these shapes, off the grid of 1/8 and without 0."""
     given = st.one_of([tensors((fields, *shape), dtype=dtype) for shape in shapes for dtype in DTYPES])
     return given.map(lambda numbers: numbers / 3 + 0.01)
 
 
 def real(numbers: Tensor) -> Tensor:
-    """Return a mask with a real token in each row, from numbers of that shape."""
+    """Return a mask of the shape of ``numbers``, with at least one real token in each row."""
     mask = numbers < 0.4
     mask[:, 0] = True
     return mask
@@ -78,7 +78,7 @@ class Reinforce:
         for t in reversed(range(batch.reward.shape[1])):
             over = batch.terminated[:, t] | batch.truncated[:, t]
             ahead = batch.reward[:, t] + self.gamma * torch.where(over, 0, to_go)
-            to_go = torch.where(batch.mask[:, t], ahead, to_go)  # a step that is none is passed over
+            to_go = torch.where(batch.mask[:, t], ahead, to_go)  # padding is skipped
             returns[:, t] = to_go
         loss = -token_mean((returns - batch.value.detach()) * batch.log_prob, batch.mask)
         return Loss(loss, {"policy_loss": loss.detach()})
@@ -367,11 +367,11 @@ RULES: dict[str, tuple[Any, laws.Setting[Any]]] = {
     "sft": (SFT, TEXTS),
 }  # fmt: skip
 WITHOUT_PADDING = {"one score an answer", "cql", "bcq"}
-BLANKED = {"ppo", "reinforce", "actor-critic", "sft"}  # elsewhere a row counts whatever it holds
+BLANKED = {"ppo", "reinforce", "actor-critic", "sft"}  # in the other rules a row counts even if it is all padding
 
 
 def tried(law: Law[Any], setting: laws.Setting[Any], rule: Any, reference: Any, *, examples: int = 25) -> None:
-    """Try a law on a rule. Raises what the law's property raises."""
+    """Run a law on a rule. Raises what the law's property raises."""
     made: Any = settings(
         max_examples=examples, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
@@ -381,7 +381,7 @@ def tried(law: Law[Any], setting: laws.Setting[Any], rule: Any, reference: Any, 
 
 
 def applicable() -> Iterator[Any]:
-    """Yield each law with each rule that it is about."""
+    """Yield each law with each rule that it applies to."""
     for name, (rule, setting) in RULES.items():
         for law in LAWS:
             if law is laws.test_a_constant_gets_no_gradient and not setting.constants:
@@ -398,7 +398,7 @@ def test_every_law_holds_of_every_rule_that_it_is_about(law: Law[Any], setting: 
     tried(law, setting, rule, rule, examples=10)
 
 
-# What each law finds out
+# What each law detects
 
 
 def misconception(name: str) -> Any:
@@ -499,7 +499,7 @@ def test_every_law_finds_something_out() -> None:
     assert {law.name for law, *_ in WRONG} == {law.name for law in LAWS}
 
 
-# What a setting reads off a batch
+# What a setting infers from a batch
 
 
 def test_the_axes_are_those_of_the_annotations() -> None:

@@ -1,4 +1,4 @@
-"""What ``learn author new`` writes is sound at once, for every interface."""
+"""``learn author new`` writes a sound technique, for every interface."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def begun(interface: str, registry: Registry, name: str = "brand-new") -> NewTec
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) -> Iterator[object]:
-    """Write a distribution and have its package found; return the technique that it declares."""
+    """Write a distribution, put its package on the search path and return the technique that it declares."""
     packages = []
 
     def installed(new: NewTechnique) -> Technique:

@@ -1,4 +1,4 @@
-"""A small technique that breaks no rule, of which each test spoils one thing."""
+"""A small technique that breaks no rule; each test spoils one part of it."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ FILES = {
 
 
 class Toy:
-    """The toy's files, to be spoilt, and the technique that they then make."""
+    """The toy's files, which a test may spoil, and the technique that they declare."""
 
     numbers = itertools.count()
 
@@ -204,7 +204,7 @@ class Toy:
             (self.folder / name).write_text(text, encoding="utf-8")
 
     def spoil(self, file: str, old: str, new: str, *, every: bool = False) -> str:
-        """Replace ``old``, which stands there, and return ``file:line`` of where it begins."""
+        """Replace ``old``, which must occur, and return the ``file:line`` where it begins."""
         path = self.folder / file
         text = path.read_text(encoding="utf-8")
         assert old in text
@@ -212,14 +212,14 @@ class Toy:
         return f"{path}:{text[: text.index(old)].count(chr(10)) + 1}"
 
     def at(self, file: str, text: str) -> str:
-        """Return ``file:line`` of the first line with ``text``."""
+        """Return the ``file:line`` of the first line that contains ``text``."""
         path = self.folder / file
         lines = path.read_text(encoding="utf-8").splitlines()
         return f"{path}:{next(n for n, line in enumerate(lines, start=1) if text in line)}"
 
     @property
     def registry(self) -> Registry:
-        """All that is installed, and the toy."""
+        """A registry of everything that is installed, and the toy."""
         importlib.invalidate_caches()
         alone = Registry([(self.package, lambda: importlib.import_module(self.package))])
         assert alone.problems == []

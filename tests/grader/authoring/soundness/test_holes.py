@@ -1,4 +1,4 @@
-"""The rule 'holes': each is judged when it and those before it are filled."""
+"""The rule 'holes': each hole can be judged as soon as it and the holes before it are filled."""
 
 from __future__ import annotations
 

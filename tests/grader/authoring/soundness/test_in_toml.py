@@ -1,4 +1,4 @@
-"""The rules that look at manifests, on a technique whose manifest is in TOML: they name its file and line."""
+"""The rules about manifests, on a technique whose manifest is in TOML: they name its file and line."""
 
 from __future__ import annotations
 

@@ -71,4 +71,4 @@ def test_texts_that_lack_a_language_are_found(toy: Any, file: str, old: str, new
     found = next(problem for problem in told(toy) if says in problem)
     path, _, rest = found.partition(": ")
     assert path.startswith(f"{toy.folder}/{file}:"), rest
-    assert abs(int(path.rpartition(":")[2]) - int(line)) <= 8  # of the text, or of what it belongs to
+    assert abs(int(path.rpartition(":")[2]) - int(line)) <= 8  # the line of the text, or of its table
