@@ -20,6 +20,7 @@ from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.modules import current_module
+from groundup.grader.authoring.glossary import other_terms
 from groundup.grader.authoring.soundness.places import Found, built_in, manifest, place
 from groundup.grader.authoring.soundness.quiz import kinds
 from groundup.grader.judging.edits import load_edits
@@ -79,10 +80,21 @@ def _lessons(english: Path, chinese: Path) -> Iterator[str]:
     spelt = {SPELT[word] for word in re.findall(r"[a-z]+", en.lower()) if word in SPELT}
     for made_up in sorted(set(numbers(zh)) - set(numbers(en)) - spelt):
         yield f"{place(chinese, made_up)}: the number {made_up} is not in {english}"
+    yield from _terms_of_lessons(english, chinese, en, zh)
     rows = [[row for row in text.splitlines() if row.startswith("|")] for text in (en, zh)]
     for ours_row, theirs_row in zip(*rows, strict=False):
         if numbers(ours_row) != numbers(theirs_row):
             yield f"{place(chinese, theirs_row)}: other numbers than in the row of {place(english, ours_row)}"
+
+
+def _terms_of_lessons(english: Path, chinese: Path, en: str, zh: str) -> Iterator[str]:
+    """Find terms that are translated otherwise than the glossary says: paragraph by paragraph, where these match."""
+    parts = [re.split(r"\n\s*\n", BLOCK.sub("", text)) for text in (en, zh)]
+    pairs = list(zip(*parts, strict=True)) if len(parts[0]) == len(parts[1]) else [(en, zh)]
+    for ours, theirs in pairs:
+        for term, variant in other_terms(ours, theirs):
+            at = _line(chinese, zh, theirs) if theirs in zh else str(chinese)
+            yield f"{at}: {variant} for {term.english!r}: the glossary has {term.zh}"
 
 
 def _outline(lesson: str) -> Iterator[tuple[str, int]]:
@@ -249,5 +261,7 @@ def _in_both(at: str, where: str, text: dict[str, str]) -> Iterator[str]:
         yield f"{at}: {where} is also in {min(more)!r}, which no command speaks"
     if CHINESE.search(english):
         yield f"{at}: {where}: the English holds Chinese characters: {english[:60]!r}"
+    for term, variant in other_terms(english, text["zh"]):
+        yield f"{at}: {where}: {variant} for {term.english!r}: the glossary has {term.zh}"
     if not CHINESE.search(text["zh"]) and ENGLISH.search(text["zh"]):
         yield f"{at}: {where}: the Chinese is not translated: {text['zh'][:60]!r}"
