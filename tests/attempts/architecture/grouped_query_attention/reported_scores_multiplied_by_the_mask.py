@@ -1,5 +1,5 @@
 # georg-wolflein/good-features#1: the scores are multiplied by the mask before the softmax, which takes a 0 for a score.
-# named: nothing
+# named: masked-with-zero
 import torch
 from groundup.core.interfaces.attention import Attention
 

@@ -1,5 +1,5 @@
 # NVIDIA/apex#1390: where all keys of a query are masked its attention is spread evenly over all of them, not zero.
-# named: nothing
+# named: nothing-to-see-is-the-mean
 import math
 
 import torch

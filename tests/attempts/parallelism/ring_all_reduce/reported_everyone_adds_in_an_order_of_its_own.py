@@ -1,5 +1,5 @@
 # open-mpi/ompi#12258: all data is gathered and each rank sums it in another order, its own first, so that results differ.
-# named: nothing
+# named: everything-to-everyone
 import torch
 from groundup.core.interfaces.collective import Collective
 
