@@ -1,5 +1,5 @@
 # huggingface/trl#6121: the entropy is averaged over all positions of the batch, and those of the padding are among them.
-# named: nothing
+# named: entropy-of-padding-too
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

@@ -1,5 +1,5 @@
 # Rolv-Arild/rocket-learn#12: the divergence is (e^ratio - 1) - ratio, the ratio taken for the log-ratio of the estimator.
-# named: nothing
+# named: kl-of-the-ratio
 import torch
 from groundup.core.interfaces.rl import Loss, RLAlgorithm
 from torch import clamp, exp, maximum

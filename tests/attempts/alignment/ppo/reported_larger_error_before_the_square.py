@@ -1,5 +1,5 @@
 # implementation-matters/code-for-paper#1: the larger of the two value errors is taken before they are squared, sign and all.
-# named: nothing
+# named: larger-error-before-the-square
 import torch
 from groundup.core.interfaces.rl import Loss, RLAlgorithm
 

@@ -1,5 +1,5 @@
 # alexis-jacq/Pytorch-DPPO#3: the first surrogate is clamped to the range of the ratio, where the ratio itself should be.
-# named: nothing
+# named: clamps-the-surrogate-and-multiplies-again
 import torch
 
 from groundup.core.interfaces.rl import Loss, RLAlgorithm

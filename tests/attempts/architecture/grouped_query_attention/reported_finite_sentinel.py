@@ -1,5 +1,5 @@
 # ohdearquant/lattice#374: masked scores were set to -10000, so where a real score is lower still the masked key wins.
-# named: nothing
+# named: masked-with-minus-ten-thousand
 import torch
 import torch.nn.functional as F
 

@@ -1,5 +1,5 @@
 # ml-explore/mlx#2967: the causal mask hangs at the lower right while keys are as many as queries, else at the upper left.
-# named: nothing
+# named: top-left-when-queries-are-more
 import torch
 from groundup.core.interfaces.attention import Attention
 

@@ -1,6 +1,6 @@
 # neuralmagic/deepsparse#1447: the cache was full only when it held more than its capacity, so that one token too many
 # went in.
-# named: nothing
+# named: one-token-too-many
 from collections import defaultdict
 
 import torch

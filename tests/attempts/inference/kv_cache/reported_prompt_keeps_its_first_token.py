@@ -1,5 +1,5 @@
 # 1bit-MONSTER/1bit-MONSTER#686: whatever the number of new tokens, only the first is written; the others are merely counted.
-# named: nothing
+# named: only-the-first-new-token-is-written
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 

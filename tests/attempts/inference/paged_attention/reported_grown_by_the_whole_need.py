@@ -1,6 +1,6 @@
 # gittensor-ai-lab/sparkinfer#110: a sequence that grows is given as many new blocks as all of its tokens need, on top of
 # those that it has.
-# named: nothing
+# named: all-blocks-are-taken-anew
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 

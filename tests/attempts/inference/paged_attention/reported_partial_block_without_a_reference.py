@@ -1,6 +1,6 @@
 # Avarok-Cybersecurity/atlas#1193: only full blocks got a further reference; the partly filled one at the end went into the
 # other table without, so that freeing it takes the reference of its first owner.
-# named: nothing
+# named: fork-counts-no-owner-of-the-last-block
 import torch
 from groundup.core.interfaces.kv_cache import CacheFullError, KVCacheManager
 

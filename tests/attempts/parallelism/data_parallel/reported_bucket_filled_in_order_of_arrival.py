@@ -1,5 +1,5 @@
 # deepspeedai/DeepSpeed#2343: gradients lie in a bucket in the order in which they came, which may differ between ranks.
-# named: nothing
+# named: packed-in-order-of-arrival
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

@@ -1,5 +1,5 @@
 # NVIDIA/Megatron-LM#4609: gradients are added into a buffer that still holds what the last communication left in it.
-# named: gradients-add-up-over-steps
+# named: adds-to-what-the-last-step-left
 import torch
 from groundup.core.interfaces.parallel import ParallelStrategy
 

@@ -1,6 +1,6 @@
 # pytorch/pytorch#14675: a bucket none of whose parameters gets a gradient is never started, and all that wait for it are
 # not either; what comes back is then each rank's own.
-# named: left-over-buckets-are-not-started
+# named: left-over-gradients-stay-ones-own
 import torch
 from groundup.core.interfaces.parallel import ParallelStrategy
 

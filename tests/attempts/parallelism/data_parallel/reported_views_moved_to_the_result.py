@@ -1,6 +1,6 @@
 # pytorch/pytorch#43307: after a step the views into a bucket are those of its result, so that later gradients are written
 # there, while the bucket itself, with the gradients of the first step, is sent again.
-# named: nothing
+# named: the-first-steps-buckets-are-sent-again
 import torch
 
 from groundup.core.interfaces.parallel import ParallelStrategy

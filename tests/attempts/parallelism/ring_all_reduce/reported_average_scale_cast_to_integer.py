@@ -1,5 +1,5 @@
 # InfiniTensor/InfiniCCL#37: the average is made with 1 / N in the type of the elements, which is 0 for integers.
-# named: averages
+# named: averages-with-a-factor-in-the-elements-dtype
 import torch
 
 from groundup.core.interfaces.collective import Collective

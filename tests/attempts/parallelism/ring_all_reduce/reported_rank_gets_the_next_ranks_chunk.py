@@ -1,5 +1,5 @@
 # Xilinx/ACCL#25: what reduce-scatter leaves on rank i is chunk i + 1, where the ring happens to stop, not chunk i.
-# named: ends-with-the-next-row
+# named: gathers-from-the-next-row
 import torch
 
 from groundup.core.interfaces.collective import Collective

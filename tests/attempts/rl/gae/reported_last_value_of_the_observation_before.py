@@ -1,5 +1,5 @@
 # DLR-RM/stable-baselines3#183: the value behind the last step is that of the observation before it, not of the new one.
-# named: nothing
+# named: last-value-of-the-state-before
 import torch
 
 

@@ -1,5 +1,5 @@
 # 4kasha/CartPole_PPO#1: the recursion reads the entry that it is about to fill, still 0, where it means that of the next step.
-# named: nothing
+# named: one-step-errors-alone
 import torch
 
 

@@ -1,5 +1,5 @@
 # natolambert/rlhf-book#216: the value is subtracted from the step's own reward, not from the return that follows it.
-# named: nothing
+# named: nothing-after-the-step
 import torch
 
 

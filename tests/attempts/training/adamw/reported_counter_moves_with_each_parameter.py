@@ -1,5 +1,5 @@
 # flashlight/flashlight#143: the step counter is raised inside the loop over parameters, so each of them sees another count.
-# named: nothing
+# named: counted-with-each-parameter
 import torch
 
 from groundup.core.interfaces.optimizer import Optimizer

@@ -1,5 +1,5 @@
 # e-sensing/torchopt#14: the decay is not multiplied by the parameter: every number loses the same constant in each step.
-# named: nothing
+# named: decay-by-a-constant
 import math
 
 import torch

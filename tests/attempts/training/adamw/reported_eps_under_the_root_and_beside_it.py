@@ -1,5 +1,5 @@
 # kozistr/pytorch_optimizer#397: eps is added to the squares before their root is taken, and to the root once more.
-# named: eps-under-the-root
+# named: eps-under-the-root-too
 import torch
 from groundup.core.interfaces.optimizer import Optimizer
 

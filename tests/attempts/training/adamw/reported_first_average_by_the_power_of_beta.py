@@ -1,5 +1,5 @@
 # mila-iqia/blocks#1144: the average of the gradients is updated with beta1 to the power t, where it should be beta1 itself.
-# named: nothing
+# named: average-weighed-by-a-power-of-beta
 import torch
 from groundup.core.interfaces.optimizer import Optimizer
 
