@@ -13,7 +13,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ PAIRED_WITH = 4  # further failing properties, in which one mistake of a pair ma
 MOST_ALIKE = 2  # mistakes that cannot be told apart while holes are empty
 PAIRS_TRIED = 24  # the likeliest ones
 CASES_FOR_PAIRS = 2  # of each of these properties, from which it is told how likely a pair is
+UNSPECIFIC = frozenset({"AttributeError", "IndexError", "RuntimeError", "TypeError"})  # no contract asks for these
 ANCHORS = 3  # so many edits are tried together with any other; more of them, with each other alone
 
 
@@ -235,6 +236,8 @@ class _Comparison:
         if key in self.traced:
             return self.traced[key]
         trace = self.canonical(case.trace(implementation, self.reference, sent=view.sent))
+        if implementation is not self.reference:
+            trace = _errors_as_asked(trace, self.trace(case, self.reference, view))
         if implementation is self.attempt or implementation is self.reference:
             self.traced[key] = trace
         return trace
@@ -255,3 +258,19 @@ class _Comparison:
                 raise PluginProblem(problem) from error
             self.loaded[key] = as_impl(self.technique, getattr(module, self.technique.implements))
         return self.loaded[key]
+
+
+def _errors_as_asked(trace: Trace, right: Trace) -> Trace:
+    """Return ``trace`` with the reference's error wherever that one is unspecific and the trace has some such error.
+
+    It does not count in which way an argument of a wrong type fails.
+    """
+    either = itertools.zip_longest(trace, right[: len(trace)])
+    return [
+        asked if _fails(asked, UNSPECIFIC) and _fails(seen, {*UNSPECIFIC, "ValueError"}) else seen
+        for seen, asked in either
+    ]
+
+
+def _fails(entry: tuple[str, Any] | None, errors: Set[str]) -> bool:
+    return entry is not None and type(entry[1]) is str and entry[1] in errors

@@ -14,6 +14,8 @@ from groundup.core.plain import field_names, is_plain
 
 __all__ = ["Leaf", "Leaves", "agreement", "distance", "leaves", "traces_apart"]
 
+SCALAR_ROUNDING = 4 * 2.0**-23  # a loss is a sum of terms of about 1, and may itself be next to 0
+
 
 def traces_apart(one: Sequence[Any], other: Sequence[Any], coarse: float = 0.0) -> float:
     """Return how far what both traces saw is apart: one may go on where the other's property has already failed."""
@@ -119,4 +121,7 @@ def _tensor_distance(one: Tensor, other: Tensor) -> float:
     if not finite.any():
         return 0.0
     size = max(float(a[finite].abs().max()), float(b[finite].abs().max()), 1e-12)
-    return float((a[finite] - b[finite]).abs().max()) / size
+    apart = float((a[finite] - b[finite]).abs().max())
+    if one.dim() == 0 and one.dtype == torch.float32 and apart < SCALAR_ROUNDING:
+        return 0.0
+    return apart / size

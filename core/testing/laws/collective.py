@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -27,8 +27,9 @@ from groundup.core.testing.compare import assert_close, assert_equal, sum_tolera
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.ranks import PerRank, per_rank
 from groundup.core.testing.strategies import LAYOUTS, laid_out, tensors
+from groundup.core.testing.switch import Transfer
 
-__all__ = ["EVEN", "FLOATS", "INTEGERS", "UNEVEN", "Given", "Setting", "everywhere", "on_ranks", "rows"]
+__all__ = ["EVEN", "FLOATS", "INTEGERS", "UNEVEN", "Given", "Setting", "canonical", "everywhere", "on_ranks", "rows"]
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 INTEGERS = (torch.int64, torch.int32, torch.int8, torch.uint8)
@@ -99,6 +100,21 @@ def on_ranks(
 def rows(length: int) -> Shape:
     """Return the shape of N chunks of ``length`` numbers."""
     return lambda size: (size, length)
+
+
+def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return what a collective answered and sent, each message as if it had been flattened first.
+
+    By this the diagnosis compares an attempt with known mistakes: it is no mistake to send a tensor in another shape.
+    """
+
+    def flat(seen: Any) -> Any:
+        if isinstance(seen, Transfer):
+            elements = [math.prod(shape) for shape in seen.shapes]
+            return replace(seen, shapes=tuple((n,) for n in elements), bytes=seen.bytes if any(elements) else 0)
+        return type(seen)(map(flat, seen)) if type(seen) in (list, tuple) else seen
+
+    return [(name, flat(answer)) for name, answer in trace]
 
 
 def everywhere(got: Sequence[Any], expected: Tensor) -> None:

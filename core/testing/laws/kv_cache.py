@@ -91,12 +91,13 @@ def test_the_capacity_is_exact_and_one_too_many_changes_nothing(setting: Setting
         held=st.integers(0, 3),
         layer=st.sampled_from((0, -1)),
         full=st.booleans(),
+        excess=st.sampled_from((1, 3)),
     )
-    def holds(impl: Any, shape: Any, others: int, held: int, layer: int, full: bool) -> None:
+    def holds(impl: Any, shape: Any, others: int, held: int, layer: int, full: bool, excess: int) -> None:
         watched = setting.watch(impl, shape)
         watched.fill(3, others)
         watched.fill(9, held)
-        watched.check_room(9, watched.layers[layer], full=full)
+        watched.check_room(9, watched.layers[layer], full=full, excess=excess)
 
     return holds
 

@@ -196,8 +196,8 @@ class Watched(ABC):
         for name, was in before.items():
             assert_equal(after.get(name), was, what=f"after {what}, {name}")
 
-    def check_room(self, sequence: int, layer: int, *, full: bool = False) -> None:
-        """Check that exactly as many tokens fit as there is room for, and that one too many changes nothing.
+    def check_room(self, sequence: int, layer: int, *, full: bool = False, excess: int = 1) -> None:
+        """Check that exactly as many tokens fit as there is room for, and that ``excess`` too many change nothing.
 
         ``full``: after all the room has been filled.
         """
@@ -205,8 +205,8 @@ class Watched(ABC):
         if full:
             self.append(sequence, layer, room)
             room = 0
-        with self.refused(CacheFullError, what=f"appending {room + 1} tokens where {room} fit"):
-            self.cache.append(sequence, layer, *self.tensors(layer, self.next(room + 1)))
+        with self.refused(CacheFullError, what=f"appending {room + excess} tokens where {room} fit"):
+            self.cache.append(sequence, layer, *self.tensors(layer, self.next(room + excess)))
             self.cache.read(sequence, layer)  # reached by mistake only: what was kept instead tells which mistake it is
         self.append(sequence, layer, room)
 

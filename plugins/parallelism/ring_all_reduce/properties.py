@@ -13,7 +13,9 @@ from hypothesis import given
 
 from groundup.core.testing import Mismatch, Transfer, after, claim, hole, per_rank
 from groundup.core.testing.laws import collective as laws
-from groundup.core.testing.laws.collective import FLOATS, Given, on_ranks, rows
+from groundup.core.testing.laws.collective import FLOATS, Given, canonical, on_ranks, rows
+
+__all__ = ["canonical"]
 
 RING = laws.Setting()
 HALVES = (rows(1), rows(2), rows(0))

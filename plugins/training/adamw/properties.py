@@ -197,17 +197,19 @@ def test_dtypes_stand_side_by_side(impl: Any, training: Training) -> None:
 
 
 @claim(
-    "A step is counted however many there were: the count of a long training goes up by one.",
-    zh="无论已经走了多少步，下一步都照样计入：长时间训练的步数也加一。",
+    "A step is counted however many there were, once for each parameter: the counts of a long training go up by one.",
+    zh="无论已经走了多少步，下一步都照样计入，每个参数只计一次：长时间训练的步数也加一。",
 )
 @hole(3)
-@given(training=trainings(constants(), steps=(1,)), before=st.sampled_from((256, 2048, 100_000)))
+@given(training=trainings(constants(), steps=(1,), shapes=laws.TWO), before=st.sampled_from((256, 2048, 100_000)))
 def test_a_long_training_counts_on(impl: Any, training: Training, before: int) -> None:
     optimizer = impl(**training.constants)
     params, state = ADAMW.begin(optimizer, training.params)
-    state["w"]["step"] = before  # as a checkpoint may hold it
+    for of_it in state.values():
+        of_it["step"] = before  # as a checkpoint may hold it
     _, state = ADAMW.step(optimizer, params, state, training.grads[0])
-    assert_equal(state["w"]["step"], before + 1, what=f"the step after step {before}")
+    for name in params:
+        assert_equal(state[name]["step"], before + 1, what=f"the step of {name!r} after step {before}")
 
 
 test_the_state_is_all_that_is_remembered = laws.test_the_state_is_all_that_is_remembered(ADAMW)

@@ -23,6 +23,10 @@ from groundup.grader.judging.likeness import distance, traces_apart
         (torch.tensor([1e-30]), torch.tensor([2e-30]), 0.0),  # both are negligible
         (torch.ones(2), torch.ones(1, 2), math.inf),
         (torch.ones(2), torch.ones(2).double(), math.inf),
+        (torch.tensor(1e-3), torch.tensor(1.0002e-3), 0.0),  # what is left of a sum of larger terms
+        (torch.tensor([1e-3]), torch.tensor([1.25e-3]), 0.2),
+        (torch.tensor(1e-3), torch.tensor(1.25e-3), 0.2),
+        (torch.tensor(1e-8).double(), torch.tensor(2e-8).double(), 0.5),
         (torch.ones(0), torch.ones(0), 0.0),
         (torch.ones(0), torch.ones(0, 3), math.inf),
         (torch.tensor([math.nan, 1.0]), torch.tensor([math.nan, 1.0]), 0.0),
@@ -198,6 +202,24 @@ def test_a_mistake_of_rounding_is_named(judge: Judge, author: Any, body: str, fo
     technique = author.technique(EXACTLY, misconceptions=ROUNDS + author.misconceptions)
     source = f"import torch\ndef mean(x, weight): return {body}"
     assert [name for _, name in named(judge, technique, source)] == found
+
+
+OF_A_TEXT = """
+@given(x=X, weight=X)
+def test_the_mean(impl, reference, x, weight): check(impl(x, weight.abs() + 1), reference(x, weight.abs() + 1))
+
+@given(x=X)
+def test_a_text_is_no_weight(impl, reference, x):
+    with rejects(TypeError, AttributeError, ValueError, what="a text"):
+        impl(x, "heavy")
+"""
+
+
+def test_how_an_argument_of_a_wrong_type_fails_is_not_compared(judge: Judge, author: Any) -> None:
+    source = "def mean(x, weight):\n    if isinstance(weight, str): raise {}\n    return x.sum() / weight.sum()"
+    technique = author.technique(OF_A_TEXT)
+    for error, found in [("AttributeError", ["forgets-the-weights"]), ("ValueError", ["forgets-the-weights"])]:
+        assert [name for _, name in named(judge, technique, source.format(error))] == found
 
 
 PAIR = """

@@ -15,6 +15,7 @@ from groundup.core.registry import Registry
 from groundup.core.testing.laws import Law
 from groundup.core.testing.laws import collective as laws
 from groundup.core.testing.ranks import LocalRanks
+from groundup.core.testing.switch import Transfer
 from groundup.grader.judging.edits import load_edits
 from groundup.solutions.parallelism.ring_all_reduce import RingAllReduce
 
@@ -105,3 +106,15 @@ def test_it_holds_of_the_ring_and_of_a_hierarchy(name: str) -> None:
 def test_a_mistake_breaks_it(name: str) -> None:
     with pytest.raises(AssertionError):
         tried(name, laws.Setting(), mistaken(BROKEN_BY[name]), RingAllReduce)
+
+
+def test_to_the_diagnosis_a_message_is_the_same_in_any_shape() -> None:
+    def sent(*shape: int) -> str:
+        tensor = torch.ones(shape)
+        transfer = Transfer(0, "exchange", 1, tensor.nbytes or 8 * tensor.dim(), (shape,), (tensor.dtype,))
+        return str(laws.canonical([("group.exchange", ["message", 0, (transfer,), None]), ("sent", [transfer])]))
+
+    assert sent(2, 5) == sent(10)
+    assert sent() == sent(1)
+    assert sent(2, 0) == sent(0)
+    assert sent(2, 5) != sent(5)
