@@ -101,7 +101,7 @@ class Lab(Declared):
     foil: Foil | None = Field(None, description="what is run beside, and misses the mark")
 
     def figure(self, key: str, value: float, said: Mapping[str, object]) -> Figure:
-        """Return a declared figure with its value. Raises PluginProblem for an unknown key, or a missing ``said``."""
+        """Return figure ``key`` with its value. Raises PluginProblem for an unknown key or an unfilled placeholder."""
         if (declared := self.figures.get(key)) is None:
             near = nearest(key, self.figures)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.figures) or 'none'}"

@@ -193,9 +193,9 @@ class RewardPairBatch:
     margin: Float[Tensor, "B"] | None = None
     """How much the annotator preferred the chosen answer, on that scale, if it was recorded."""
     chosen_mask: Bool[Tensor, "B T"] | None = None
-    """True where there is a real token; padding may stand on either side."""
+    """True at real tokens; padding may be on either side."""
     rejected_mask: Bool[Tensor, "B U"] | None = None
-    """True where there is a real token; padding may stand on either side."""
+    """True at real tokens; padding may be on either side."""
 
 
 @plain

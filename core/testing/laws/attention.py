@@ -317,7 +317,7 @@ def test_sequences_are_independent(setting: Setting) -> Property:
 
 
 class Weighed(NamedTuple):
-    """A call, and weights for a sum over its result, of which gradients are taken."""
+    """A call, and the weights of a sum over its result; gradients are those of the sum."""
 
     case: Case
     weight: Tensor

@@ -259,7 +259,7 @@ def test_the_defaults_are_those_of_torch(impl: Any, start: float, size: float) -
     for grad in grads:
         params, state = ADAMW.step(optimizer, params, state, grad)
     moved, right = params["w"] - start, expected["w"] - start
-    rounding = 8 * torch.finfo(torch.float64).eps * abs(start) / right.abs().item()  # of the parameter, per step size
+    rounding = 8 * torch.finfo(torch.float64).eps * abs(start) / right.abs().item()  # parameter's rounding / update
     tolerance = sum_tolerance(torch.float64, ADAMW.depth + math.ceil(rounding / torch.finfo(torch.float64).eps))
     assert_close(moved / right, torch.ones(1), dtype=torch.float64, tolerance=tolerance, what="the share of the way")
 
@@ -316,7 +316,7 @@ def check_state(
 
 
 def weighted_sum(values: Tensor, beta: float) -> Tensor:
-    """Return the sum over steps of ``values``, (T, ...), each times beta to the power of its age; the last is 0."""
+    """Return the sum of ``values``, (T, ...), over steps, each times beta to the power of its age (0 for the last)."""
     ages = range(len(values) - 1, -1, -1)
     return torch.stack([beta**age * value for age, value in zip(ages, values, strict=True)]).sum(0)
 
