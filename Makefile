@@ -1,4 +1,4 @@
-# What a developer runs. Each target makes .venv first where there is none.
+# Commands for developers. Each target makes .venv first if there is none.
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup
@@ -12,29 +12,29 @@ help: ## show this
 set-up: ## make .venv, or repair it
 	@./learn --set-up
 
-test: tools ## the tests, but for the slow ones
+test: tools ## run the tests, except the slow ones
 	@$(PYTEST)
 
-check: tools ## lint, format, types, then the tests: what every change must pass
+check: tools ## lint, format and type checks, then the tests: every change must pass them
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	$(PYTEST)
 
-soak: tools ## the tests that are too slow for every change
+soak: tools ## run the tests that are too slow for every change
 	@$(PYTEST) -m soak
 
-bench: set-up ## measure what the project promises to be fast
+bench: set-up ## measure the performance figures that the project claims
 	@$(PYTHON) benchmarks/run.py
 
-docs: set-up ## write the page of the plugin contract from its docstrings
+docs: set-up ## generate the plugin contract page from docstrings
 	@.venv/bin/learn contract > docs/authors/contract.md
 
-clean: ## delete what is made from the sources; .venv and your workspace stay
+clean: ## delete generated files and caches; keep .venv and your workspace
 	rm -rf build/lib build/bdist.* dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . \( -name .git -o -name .venv -o -path ./workspace \) -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
-# What only developers need, on top of what ./learn installs. Kept inside .venv, the record goes where .venv goes.
+# Installs what only developers need, in addition to ./learn. The record is inside .venv, so it disappears with it.
 tools: set-up
 	@cmp -s pyproject.toml .venv/dev.toml || { \
 	  echo "installing what 'make check' needs" >&2 && \

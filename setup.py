@@ -1,4 +1,4 @@
-"""The package list: every folder under the seven roots, mapped into the one namespace ``groundup``."""
+"""Computes the package list: every package under the seven roots, in the namespace ``groundup``."""
 
 from pathlib import Path
 

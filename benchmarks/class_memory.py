@@ -1,7 +1,7 @@
-"""Whether grading a class needs the same memory for its last submission as for its first: ``make soak`` runs it.
+"""Checks that memory does not grow while a class is graded; ``make soak`` runs it.
 
-Grades many submissions to ``gae`` with ``learn grade-many`` and watches what its processes keep in memory: the one that
-hands out jobs, and the judges. Exit code 1 where it grows.
+Grades many submissions to ``gae`` with ``learn grade-many`` and samples the resident memory of the command and of its
+judges. Exit code 1 if it grows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 from groundup.core.registry import Registry
 
 LEARN = str(Path(sys.executable).with_name("learn"))
-MOST_GROWTH = 1.15  # of the median of the last quarter over that of the second; the first is starting
+MOST_GROWTH = 1.15  # median of the last quarter over that of the second quarter; the first quarter is warm-up
 
 
 def resident(pid: int) -> int:
-    """Return what a process keeps in memory, in MiB; 0 when it is gone."""
+    """Return the resident memory of a process in MiB; 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
     except (OSError, IndexError):
@@ -30,7 +30,7 @@ def resident(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that one has started."""
+    """Return the child processes of a process."""
     try:
         return [int(c) for f in Path(f"/proc/{pid}/task").glob("*/children") for c in f.read_text().split()]
     except OSError:
@@ -54,7 +54,7 @@ def hand_in(folder: Path, count: int) -> None:
 
 
 def watched(folder: Path, count: int, jobs: int) -> list[tuple[int, int, int]]:
-    """Grade the class; return how many were done, what the command and what its largest judge kept, again and again."""
+    """Grade the class; return samples of (submissions done, memory of the command, memory of its largest judge)."""
     seen: list[tuple[int, int, int]] = []
     rows = folder / "results" / "results.jsonl"
     command = [LEARN, "grade-many", "class", "--technique", "gae", "--jobs", str(jobs)]
@@ -70,7 +70,7 @@ def watched(folder: Path, count: int, jobs: int) -> list[tuple[int, int, int]]:
 
 
 def main() -> None:
-    """Print what was seen, and whether it grows."""
+    """Print the medians of the samples; exit with 1 if memory grows."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--submissions", type=int, default=2000)
     options.add_argument("--jobs", type=int, default=2)

@@ -1,8 +1,8 @@
-"""Makes a copy of the project with many more techniques: what it weighs when there are 120 of them.
+"""Makes a copy of the project with 120 techniques, to measure the cost of having many.
 
-They are built-ins of the copy, as those to come will be: each has the files of one of the techniques there are, in
-turn, under another id, and requires nothing. First come those that the roadmap names and nobody has written, then
-further ones of each track.
+The added techniques are built-ins of the copy, as future ones will be: each has the files of one of the existing
+techniques, in turn, under another id, and requires nothing. First come those that the roadmap names but that are not
+written yet, then further ones of each track.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from groundup.core.technique import Technique
 
 __all__ = ["COUNT", "generate"]
 
-COUNT = 120  # with those that there are
+COUNT = 120  # including the existing ones
 ROOT = Path(__file__).parents[1]
 ROOMS = ("core", "plugins", "solutions", "exercises", "quizzes", "grader", "cli")
-MORE_TRACKS = ("peft", "compression", "data", "rl-systems", "planning")  # that the roadmap does not touch
+MORE_TRACKS = ("peft", "compression", "data", "rl-systems", "planning")  # not in the roadmap
 
 
 def generate(folder: Path, count: int = COUNT) -> Path:
-    """Make the copy, with ``count`` techniques in all; return what PYTHONPATH is to name, to run it."""
+    """Make the copy with ``count`` techniques in total; return the value of PYTHONPATH to run it with."""
     copy = folder / "groundup"
     for room in ROOMS:
         shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
@@ -51,7 +51,7 @@ def _copied(model: Technique, identity: str, copy: Path) -> None:
     shutil.copytree(copy / "plugins" / old, folder)
     manifest = (folder / "technique.toml").read_text("utf-8")
     changed = re.sub(rf'(?m)^id = "{model.id}"$', f'id = "{identity}"', manifest, count=1)
-    changed = re.sub(r"(?ms)^requires = \[.*?\]$", "", changed)  # or some would require each other in a circle
+    changed = re.sub(r"(?ms)^requires = \[.*?\]$", "", changed)  # otherwise some would require each other in a circle
     (folder / "technique.toml").write_text(changed, "utf-8")
     for room, suffix in (("solutions", ".py"), ("exercises", ".py"), ("quizzes", ".yaml")):
         target = (copy / room / new).with_suffix(suffix)

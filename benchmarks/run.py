@@ -1,6 +1,6 @@
-"""Every figure that Groundup claims, in one run, as ratios of medians: ``make bench``.
+"""Measures every performance figure that Groundup claims, as ratios of medians: ``make bench``.
 
-Each pair of commands is run in turn, A B A B ..., so that a machine that slows down slows both.
+The two commands of a pair run alternately, A B A B ..., so that a slower machine affects both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def process_seconds(*command: str, codes: tuple[int, ...] = (0,), cwd: Path | None = None, **environment: str) -> float:
-    """Return how long a whole process takes. No warm judge takes part unless the environment says so."""
+    """Return the wall time of a process in seconds. It uses no warm judge unless ``environment`` enables it."""
     began = time.perf_counter()
     code = subprocess.run(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, cwd=cwd,
@@ -47,7 +47,7 @@ def process_seconds(*command: str, codes: tuple[int, ...] = (0,), cwd: Path | No
 
 
 def medians(*runs: Callable[[], float], rounds: int) -> list[float]:
-    """Return the median of each run over ``rounds`` rounds, after one that does not count."""
+    """Return the median of each run over ``rounds`` rounds, after one warm-up round."""
     seconds: list[list[float]] = [[] for _ in runs]
     for number in range(rounds + 1):
         for run, taken in zip(runs, seconds, strict=True):
@@ -58,7 +58,7 @@ def medians(*runs: Callable[[], float], rounds: int) -> list[float]:
 
 
 def start_up(rounds: int) -> str:
-    """``learn --help`` against the import of click alone."""
+    """Compare ``learn --help`` with an import of click alone."""
     ours, bare = medians(
         lambda: process_seconds(LEARN, "--help"),
         lambda: process_seconds(sys.executable, "-c", "import click"),
@@ -68,7 +68,7 @@ def start_up(rounds: int) -> str:
 
 
 def with_many(rounds: int) -> Iterator[str]:
-    """What looking around takes when there are 120 techniques, and how long the list of them is."""
+    """Measure the commands for looking around with 120 techniques, and the length of ``learn list``."""
     from many import COUNT, generate
 
     with tempfile.TemporaryDirectory() as name:
@@ -77,7 +77,7 @@ def with_many(rounds: int) -> Iterator[str]:
         workspace.mkdir()
         environment = {"PYTHONPATH": str(generate(Path(name, "copy"))), "XDG_CACHE_HOME": f"{name}/cache"}
         words = {"_LEARN_COMPLETE": "bash_complete", "COMP_WORDS": "learn start ", "COMP_CWORD": "2"}
-        time.sleep(3)  # what was written just now is not kept
+        time.sleep(3)  # files written just now are not cached
         process_seconds(LEARN, "start", "gae", cwd=workspace, **environment)
 
         def anew() -> float:
@@ -109,7 +109,7 @@ def with_many(rounds: int) -> Iterator[str]:
 
 
 def first_grade(technique: str, solution: str, rounds: int) -> str:
-    """A whole ``learn grade`` against the import of torch alone."""
+    """Compare a whole ``learn grade`` with an import of torch alone."""
     ours, bare = medians(
         lambda: process_seconds(LEARN, "grade", technique, "--attempt", solution),
         lambda: process_seconds(sys.executable, "-c", "import torch"),
@@ -119,7 +119,7 @@ def first_grade(technique: str, solution: str, rounds: int) -> str:
 
 
 def later_grades(technique: str, rounds: int) -> list[str]:
-    """A second grade in the same process, and the same properties without the process boundary."""
+    """Measure a second grade in the same process, and compare it with the same properties without a proxy."""
     from groundup.core.registry import Registry
     from groundup.grader.process.fork_server import ForkServer
 
@@ -150,8 +150,8 @@ def later_grades(technique: str, rounds: int) -> list[str]:
 
 @contextlib.contextmanager
 def warm_judge(solution: str, technique: str) -> Iterator[dict[str, str]]:
-    """Have a warm judge run; yield the environment in which ``learn grade`` finds it."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:  # a socket's path has to be short
+    """Start a warm judge; yield the environment in which ``learn grade`` finds it."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:  # the path of a socket must be short
         environment = {"LEARN_WARM": "1", "XDG_RUNTIME_DIR": folder}
         process_seconds(LEARN, "grade", technique, "--attempt", solution, **environment)
         deadline = time.monotonic() + PATIENCE
@@ -171,14 +171,14 @@ def warm_judge(solution: str, technique: str) -> Iterator[dict[str, str]]:
 
 
 def grades(techniques: Sequence[Technique], rounds: int) -> Iterator[str]:
-    """The first grade of a process and later ones, of each technique."""
+    """Measure the first grade of a process and later ones, for each technique."""
     for technique in techniques:
         yield first_grade(technique.name, str(technique.files.solution), rounds)
         yield from later_grades(technique.name, rounds)
 
 
 def warm_grades(techniques: Sequence[Technique], rounds: int) -> Iterator[str]:
-    """A whole ``learn grade`` that a warm judge takes, against one that it does not."""
+    """Compare a whole ``learn grade`` with and without a warm judge."""
     first = techniques[0]
     with warm_judge(str(first.files.solution), first.name) as environment:
         for technique in techniques:
@@ -193,7 +193,7 @@ def warm_grades(techniques: Sequence[Technique], rounds: int) -> Iterator[str]:
 
 
 def watched(technique: Technique, rounds: int) -> Iterator[str]:
-    """From a save to what ``learn watch`` shows of it, against plain pytest on the same properties."""
+    """Compare the time from a save to the output of ``learn watch`` with plain pytest on the same properties."""
     from groundup.grader.judging.edits import load_edits
 
     right = technique.files.solution.read_text(encoding="utf-8")
@@ -226,7 +226,7 @@ def watched(technique: Technique, rounds: int) -> Iterator[str]:
 
 
 def _heard(output: IO[str], *texts: str) -> float:
-    """Return when a line with one of the texts came."""
+    """Return the time at which a line with one of the texts was read."""
     for line in output:
         if any(text in line for text in texts):
             return time.perf_counter()
@@ -244,10 +244,10 @@ CLASS = 60  # submissions
 
 
 def a_class(technique: str, rounds: int) -> list[str]:
-    """``learn grade-many`` against a pytest process for each submission, on the same properties, as many at once.
+    """Compare ``learn grade-many`` with one pytest process per submission, with the same properties and concurrency.
 
-    A pytest process imports everything anew, and then runs the properties. What these take in a process that has run
-    them before is the least that a submission can take.
+    Each pytest process imports everything again and then runs the properties. The time of the properties in a process
+    that has run them before is a lower bound for a submission.
     """
     from groundup.core.registry import Registry
     from groundup.grader.judging.judge import Judge
@@ -300,7 +300,7 @@ def row(what: str, ours: float, bare: float | None, goal: str) -> str:
 
 
 def machine() -> str:
-    """Return what the figures were measured on."""
+    """Describe the machine on which the figures were measured."""
     import torch
 
     model = next(
@@ -332,7 +332,7 @@ PARTS: dict[str, Callable[[Sequence[Technique], int], Iterable[str]]] = {
 
 
 def time_shares(techniques: Sequence[Technique]) -> Iterator[str]:
-    """Where the time of a grade goes, in a table of its own."""
+    """Yield a separate table with the shares of a grade's time."""
     from shares import shares
 
     yield ""

@@ -1,4 +1,4 @@
-"""Where a grade's time goes, as a profiler sees it in the judge, which works alone and on one core."""
+"""Profiles where a grade's time goes, in a judge that runs alone on one core."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from groundup.grader.process.fork_server import ForkServer
 SHARES = ("the attempt", "start and end", "proxy", "hypothesis", "torch", "the rest")
 PLACES = {"/hypothesis/": "hypothesis", "/_pytest/": "hypothesis", "/pluggy/": "hypothesis", "/torch/": "torch"}
 PROXY = ("proxy.py", "attempt.py", "wire.py", "group.py", "plain.py", "tensors.py")
-WAITING = (  # the attempt's process has the core by turns: whichever of these gives it up waits for it
+WAITING = (  # the judge and the attempt's process share the core: in these calls the judge waits for the attempt
     "<method 'poll' of 'select.poll' objects>", "<method 'send' of '_socket.socket' objects>",
     "<method 'recv' of '_socket.socket' objects>",
 )  # fmt: skip
 
 
 def share_of(file: str, name: str) -> str:
-    """Return which share a function counts to, apart from what it calls."""
+    """Return the share to which a function's own time counts, without its callees."""
     if name in WAITING:
         return "the attempt"
     if "torch" in name:
@@ -32,7 +32,7 @@ def share_of(file: str, name: str) -> str:
 
 
 def shares(techniques: Iterable[Technique]) -> Iterator[str]:
-    """Yield a table, line by line. A profiler slows Python down, and torch not: Python's shares are told too high."""
+    """Yield a table, line by line. The profiler slows down Python but not torch, so Python's shares are too high."""
     yield f"| a grade's shares | {' | '.join(SHARES)} | calls to the attempt |"
     yield "|---" * (len(SHARES) + 2) + "|"
     with ForkServer() as server:

@@ -1,6 +1,6 @@
-"""What dtype the answers of a method have: declared on the interface's method, checked where answers arrive.
+"""The dtype of a method's answers: declared on the interface's method, checked where answers arrive.
 
-Undeclared, an answer's floating tensors have the promoted dtype of the floating tensors that the call was given.
+Without a declaration, an answer's floating tensors must have the promoted dtype of the call's floating inputs.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ __all__ = ["AnswerDtype", "answer_dtype", "declared_dtype"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 AnswerDtype = torch.dtype | Literal["promoted", "any"]
-"""``promoted``: that of the floating inputs. ``any``: the properties of the technique say which."""
+"""``promoted``: the promoted dtype of the floating inputs. ``any``: the technique's properties check the dtype."""
 
 
 def answer_dtype(dtype: AnswerDtype) -> Callable[[F], F]:
-    """Declare the dtype of a method's answers, or of a function's, where it is not that of the inputs.
+    """Declare the dtype of a method's or function's answers, where it is not the promoted dtype of the inputs.
 
-    It counts for every implementation of the interface; a subclass need not repeat it.
+    The declaration holds for every implementation of the interface; a subclass need not repeat it.
     """
 
     def decorate(method: F) -> F:
@@ -32,7 +32,7 @@ def answer_dtype(dtype: AnswerDtype) -> Callable[[F], F]:
 
 
 def declared_dtype(reference: Any, name: str = "") -> AnswerDtype:
-    """Return what is declared of a function, or of method ``name`` of a class or of one that it derives from."""
+    """Return the dtype declared for a function, or for method ``name`` of a class or of one of its base classes."""
     owners = reference.__mro__ if inspect.isclass(reference) else (None,)
     for owner in owners:
         method = reference if owner is None else vars(owner).get(name)

@@ -16,12 +16,12 @@ COLLECTIVES = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broa
 
 
 class CommunicationError(Exception):
-    """The ranks' calls do not fit together: some wait for what never comes, or their collective calls differ."""
+    """The ranks' calls do not match: some ranks wait for ever, or the ranks' collective calls differ."""
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a communicator: what it is, what it sends, to whom, and from whom it receives."""
+    """One call of a communicator: its kind, the tensors it sends, the receiving rank and the source rank."""
 
     kind: str
     tensors: tuple[Tensor, ...] = ()
@@ -30,14 +30,14 @@ class Call:
 
 
 class Pending:
-    """A collective call that has been started: the ranks go on computing while it runs."""
+    """A collective call in progress. The ranks can compute while it runs."""
 
     def __init__(self, finish: Callable[[], list[Tensor]]) -> None:
         self._finish: Callable[[], list[Tensor]] | None = finish
         self._result: Tensor | None = None
 
     def wait(self) -> Tensor:
-        """Return the result once it is there; asked again, the same tensor."""
+        """Wait for the call to complete and return its result; a second call returns the same tensor."""
         if self._finish is not None:
             (self._result,) = self._finish()
             self._finish = None
@@ -48,20 +48,20 @@ class Pending:
 class Communicator(ABC):
     """Point-to-point messages and collectives among ``size`` ranks, numbered from 0.
 
-    Every call blocks until its part is done. ``send`` is done when the other rank has received: two ranks that both
-    send first wait for each other for ever, as over NCCL; ``exchange`` is for that. Every rank of the group makes
-    the same collective calls in the same order, with tensors of the same shape and dtype. No call changes the tensor
-    that it is given, and the tensor may be changed once the call returns. What is received has the shape and dtype of
-    what was sent, and carries no gradient.
+    Every call blocks until this rank's part is done. ``send`` returns when the other rank has received, so two ranks
+    that both send first wait for each other for ever, as with NCCL; use ``exchange`` instead. Every rank of the group
+    makes the same collective calls in the same order, with tensors of the same shape and dtype. No call changes the
+    tensor that it is given, and the caller may change that tensor once the call returns. A received tensor has the
+    shape and dtype of the one sent, and carries no gradient.
 
     Raises ValueError for a rank that does not exist and for a tensor that cannot be split, CommunicationError where the
-    calls of the ranks do not fit together.
+    calls of the ranks do not match.
     """
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
         self.sent_bytes = 0
-        """Bytes that this rank has put on the wire so far; a collective counts as its ring algorithm sends."""
+        """Bytes that this rank has sent so far; a collective counts the bytes that its ring algorithm sends."""
 
     def send(self, tensor: Tensor, to: int) -> None:
         """Send ``tensor`` to rank ``to``; returns once it has been received."""
@@ -72,7 +72,7 @@ class Communicator(ABC):
         return self._finish(Call("recv", source=self._other(source)))[0]
 
     def exchange(self, tensor: Tensor, to: int, source: int) -> Tensor:
-        """Send to one rank while receiving from another, as a ring does; neither waits for the other first."""
+        """Send to rank ``to`` and receive from rank ``source`` at the same time, as a ring does."""
         return self._finish(Call("exchange", (tensor,), to=self._other(to), source=self._other(source)))[0]
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Communicator(ABC):
         return self._finish(Call("reduce_scatter", (self._divisible(tensor),)))[0]
 
     def all_gather(self, tensor: Tensor) -> Tensor:
-        """Return every rank's ``tensor``, joined along the first axis in the order of ranks. Sends N - 1 times it."""
+        """Return every rank's ``tensor``, joined along the first axis in rank order. Sends N - 1 times its bytes."""
         return self._finish(Call("all_gather", (self._divisible(tensor, 1),)))[0]
 
     def all_to_all(self, chunks: list[Tensor]) -> list[Tensor]:
@@ -97,7 +97,7 @@ class Communicator(ABC):
         return self._finish(Call("all_to_all", tuple(chunks)))
 
     def broadcast(self, tensor: Tensor, source: int) -> Tensor:
-        """Return rank ``source``'s ``tensor`` on every rank; the others pass one of the same shape and dtype."""
+        """Return rank ``source``'s ``tensor`` on every rank; the other ranks pass a tensor of its shape and dtype."""
         if not 0 <= source < self.size:
             raise ValueError(f"there is no rank {source} among {self.size}")
         return self._finish(Call("broadcast", (tensor,), source=source))[0]
@@ -107,7 +107,7 @@ class Communicator(ABC):
         self._finish(Call("barrier"))
 
     def start_all_reduce(self, tensor: Tensor) -> Pending:
-        """Start ``all_reduce`` and return at once; ``wait()`` on what is returned gives the sum."""
+        """Start ``all_reduce`` and return at once; ``wait()`` on the returned object gives the sum."""
         return self._pending(Call("all_reduce", (tensor,)))
 
     def start_reduce_scatter(self, tensor: Tensor) -> Pending:
@@ -120,7 +120,10 @@ class Communicator(ABC):
 
     @abstractmethod
     def _start(self, call: Call, *, wait: bool) -> Callable[[], list[Tensor]]:
-        """Begin ``call``; the function returned ends it and gives its results. ``wait``: it is called right away."""
+        """Begin ``call`` and return a function that completes it and returns its results.
+
+        ``wait`` says that the caller calls that function at once.
+        """
 
     def _finish(self, call: Call) -> list[Tensor]:
         self.sent_bytes += wire_bytes(call, self.rank, self.size)
@@ -145,10 +148,10 @@ class Communicator(ABC):
 
 
 def wire_bytes(call: Call, rank: int, size: int) -> int:
-    """Return how many bytes ``rank`` puts on the wire for ``call``, a collective by its ring algorithm.
+    """Return how many bytes ``rank`` sends for ``call``; a collective is counted as its ring algorithm.
 
-    A tensor that N ranks cannot share out evenly is padded to the next multiple of N elements. One without elements
-    counts as its shape where an axis is above 1: numbers can be sent as the lengths of axes. Source: Patarasuk and
+    A tensor that N ranks cannot share out evenly is padded to the next multiple of N elements. An empty tensor counts
+    the bytes of its shape if any axis is longer than 1, since axis lengths can carry numbers. Source: Patarasuk and
     Yuan 2009, Bandwidth optimal all-reduce algorithms for clusters of workstations (all-reduce, 2 (N - 1) / N).
     """
     if call.kind in ("recv", "barrier") or (size == 1 and call.kind in COLLECTIVES):
@@ -161,14 +164,14 @@ def _payload(call: Call, rank: int, size: int) -> int:
         return sum(t.nbytes for r, t in enumerate(call.tensors) if r != rank)
     (tensor,) = call.tensors
     chunk = -(-tensor.numel() // size) * tensor.element_size()
-    if call.kind == "broadcast":  # a chain from the source: everyone but the last in it passes the tensor on
+    if call.kind == "broadcast":  # a chain of ranks from the source: every rank but the last sends the tensor
         return tensor.nbytes if (rank + 1) % size != call.source else 0
     factors = {"all_reduce": 2 * (size - 1) * chunk, "reduce_scatter": (size - 1) * chunk}
     return factors.get(call.kind, (size - 1) * tensor.nbytes if call.kind == "all_gather" else tensor.nbytes)
 
 
 def _told_by_its_shape(tensor: Tensor) -> int:
-    """Return the bytes that the shape of an empty tensor could carry: eight an axis, where an axis is above 1."""
+    """Return the bytes that an empty tensor's shape could carry: 8 per axis if any axis is longer than 1, else 0."""
     return 8 * tensor.dim() if tensor.numel() == 0 and any(length > 1 for length in tensor.shape) else 0
 
 

@@ -1,7 +1,7 @@
-"""What every declaration is made of: frozen models, ids, and texts in several languages. Imports no torch.
+"""Building blocks of declarations: frozen models, ids, and texts in several languages. Imports no torch.
 
-A text is a dict, one string a language. One that stands in a file in TOML holds its English; its translation is read
-from the file of that language when somebody asks for it first: ``say(text, "zh")``.
+A text is a dict with one string per language. A text from a TOML file holds its English; a translation is read from
+that language's file on first use: ``say(text, "zh")``.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ __all__ = ["Declared", "Place", "TechniqueId", "Text", "Translated", "Translatio
 __contract__ = ("Text", "say")
 
 Place = tuple[str | int, ...]
-"""The way to a value through tables and lists: ``("hole", 0, "hints", 2)``."""
+"""The path to a value through tables and lists: ``("hole", 0, "hints", 2)``."""
 
 TechniqueId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$")]
 
 
 def file_of(identity: str) -> str:
-    """Return where, inside a workspace, the attempt at the technique of that id lies."""
+    """Return the path, inside a workspace, of the attempt at the technique with that id."""
     return identity.replace("-", "_") + ".py"
 
 
 class Translations:
-    """The texts that stand beside a file in other languages. The file of a language is read once, when it is needed."""
+    """The translations of a file's texts. Each language's file is read once, when it is first needed."""
 
     def __init__(self, languages: Callable[[], list[str]], read: Callable[[str], Mapping[Place, str]]) -> None:
         self._languages, self._read = languages, read
         self._texts: dict[str, Mapping[Place, str]] = {}
 
     def languages(self) -> list[str]:
-        """Return the languages that there are files of."""
+        """Return the languages that have a file."""
         return self._languages()
 
     def text(self, lang: str, place: Place) -> str | None:
-        """Return the text at ``place``, None where it is not translated. Raises PluginProblem for a broken file."""
+        """Return the text at ``place``, None if it is not translated. Raises PluginProblem for a broken file."""
         if lang not in self._texts:
             self._texts[lang] = self._read(lang)
         return self._texts[lang].get(place)
 
 
 class Translated(dict[str, str]):
-    """A text whose English is at hand, and whose translations are read when they are asked for.
+    """A text that holds its English and reads its translations on demand.
 
-    ``say``, ``get`` and ``[...]`` read the file of the language that they are given, and none for English. Whatever
-    looks at all languages (``in``, ``items``, ``len`` ...) reads all files.
+    ``say``, ``get`` and ``[...]`` read the file of the requested language, and no file for English. Operations on all
+    languages (``in``, ``items``, ``len`` ...) read all files.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Translated(dict[str, str]):
             raise KeyError(lang)
         try:
             return text if self._values is None else text.format_map(self._values)
-        except (LookupError, ValueError):  # a translation that cannot be filled in is none: 'author check' tells of it
+        except (LookupError, ValueError):  # bad placeholders count as no translation; 'author check' reports them
             raise KeyError(lang) from None
 
     def get(self, lang: str, default: Any = None) -> Any:
@@ -96,17 +96,17 @@ class Translated(dict[str, str]):
         return [self[lang] for lang in self]
 
     def items(self) -> Any:
-        """Return each language, and the text in it."""
+        """Return pairs of language and text."""
         return [(lang, self[lang]) for lang in self]
 
 
 def say(text: dict[str, str], lang: str = "en") -> str:
-    """Return ``text`` in ``lang``, or in English where it has no translation."""
+    """Return ``text`` in ``lang``, or in English if it has no translation."""
     return text.get(lang) or text["en"]
 
 
 def fill(text: dict[str, str], values: Mapping[str, object]) -> dict[str, str]:
-    """Return ``text`` with its placeholders filled in as ``str.format`` does. Raises KeyError for one without value."""
+    """Return ``text`` with its placeholders filled in as by ``str.format``. Raises KeyError for one without a value."""
     if isinstance(text, Translated):
         return text.filled(values)
     return {lang: template.format_map(values) for lang, template in text.items()}
@@ -126,7 +126,10 @@ _LACKS_ENGLISH = "a text needs its English: {en = '...'}"
 
 
 def _whole(text: dict[str, str]) -> dict[str, str]:
-    """Return a text in all its languages, to be written down. A broken translation is told where it is spoken."""
+    """Serialize a text in all its languages; only its English if a translation file is broken.
+
+    A broken translation raises where it is used.
+    """
     try:
         return dict(text.items())
     except PluginProblem:
@@ -134,10 +137,10 @@ def _whole(text: dict[str, str]) -> dict[str, str]:
 
 
 Text = Annotated[dict[str, str], WrapValidator(_text), PlainSerializer(_whole)]
-"""A learner-visible text, one string a language; English is what is shown where a translation lacks.
+"""A text that learners see, one string per language; English is shown where a translation is missing.
 
-In Python it is a string, which is English, or a dict: ``{"en": "Scaling", "zh": "缩放"}``. In ``technique.toml`` it is
-a string, English, and ``technique.zh.toml`` has the Chinese at the same place. ``say(text, lang)`` reads it.
+In Python it is an English string or a dict: ``{"en": "Scaling", "zh": "缩放"}``. In ``technique.toml`` it is an English
+string, and ``technique.zh.toml`` has the Chinese under the same key. ``say(text, lang)`` reads it.
 """
 
 

@@ -23,7 +23,7 @@ EXIT_HELD, EXIT_FELL_SHORT, EXIT_USAGE, EXIT_BROKEN = 0, 1, 2, 3
 
 
 class GroundupError(Exception):
-    """A problem with a message fit for the user: what, which value, and the next step."""
+    """A problem whose message is written for the user: what is wrong, which value, and the next step."""
 
     exit_code = EXIT_BROKEN
 
@@ -35,7 +35,7 @@ class UsageProblem(GroundupError):
 
 
 class UnknownName(UsageProblem):
-    """Nothing goes by that name; the message offers the nearest ones."""
+    """Nothing has that name; the message offers the nearest names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], see: str = "") -> None:
         near = nearest(name, known)
@@ -70,9 +70,9 @@ class StateProblem(GroundupError):
 
 
 class AttemptRaised(Exception):
-    """The learner's code raised. ``types``: the exception's class and its bases; ``lines``: their own code, quoted.
+    """The learner's code raised. ``types``: the exception's class and its bases; ``lines``: quoted learner code.
 
-    ``rank`` says where, when not all ranks of a group raised the same.
+    ``rank`` is the rank that raised, given when not all ranks of a group raised the same exception.
     """
 
     def __init__(self, types: tuple[str, ...], message: str, lines: str = "", rank: int | None = None) -> None:
@@ -84,7 +84,7 @@ class AttemptRaised(Exception):
 class AttemptDied(BaseException):
     """The learner's process ended or had to be ended. ``how``: timeout, memory, crash, exit or protocol.
 
-    ``lines``: their own code that was being run, quoted, where that is known.
+    ``lines``: the quoted learner code that was running, if known.
     """
 
     def __init__(self, how: str, detail: str, lines: str = "") -> None:
@@ -93,14 +93,14 @@ class AttemptDied(BaseException):
 
 
 def remedy(error: OSError, otherwise: str) -> str:
-    """Return what to do about a file that could not be written: a full disk is told as one."""
+    """Return the advice for a file that could not be written: to free disk space if the disk is full."""
     return "Make room on the disk and try again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else otherwise
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return up to three known names close to ``name``; for ``track/technique`` ids the last part counts too.
+    """Return up to three known names close to ``name``; ``track/technique`` ids also match by their last part.
 
-    One that differs in case and punctuation alone is what was meant, and stands alone.
+    If a known name differs from ``name`` only in case and punctuation, no other names are returned.
     """
     names = list(dict.fromkeys(known))
     last = {n: n.rpartition("/")[2] for n in names}

@@ -1,7 +1,7 @@
-"""The plugin contract: every hook, whole. A hook returns values; it changes nothing itself.
+"""The plugin contract: all hooks. A hook returns values and changes nothing itself.
 
-A plugin is a module with functions marked ``@hookimpl`` and named as below, found through an entry point in the
-group ``groundup``. A marked function of another name is an error that names the plugin.
+A plugin is a module with functions marked ``@hookimpl`` and named as below; an entry point in the group ``groundup``
+names the module. A marked function with any other name is an error that names the plugin.
 """
 
 from __future__ import annotations
@@ -26,43 +26,44 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def techniques() -> Iterable[Technique]:  # type: ignore[empty-body]
     """Return the techniques that this plugin teaches: ``[Technique.from_package(__name__)]``.
 
-    That reads ``technique.toml`` beside the module. Called when plugins are loaded; must not import torch. No two
-    techniques have the same id. A plugin with anything wrong in what it declares is left out whole; whoever asks for
-    what it would have declared is told what is wrong.
+    This reads ``technique.toml`` beside the module. Called when plugins are loaded; must not import torch. Ids of
+    techniques are unique. A plugin with any error in its declarations is not loaded at all; a request for one of its
+    techniques or roadmaps raises that error.
     """
 
 
 @hookspec
 def roadmaps() -> Iterable[Roadmap]:  # type: ignore[empty-body]
-    """Return roadmaps. Their days may name techniques of other plugins, and ones that nobody has written yet.
+    """Return roadmaps. Their days may name techniques of other plugins, and techniques not yet written.
 
-    A learner follows one by its id: ``roadmap = "..."`` in learn.toml. No two have the same.
+    A learner selects one by its id: ``roadmap = "..."`` in learn.toml. Ids of roadmaps are unique.
     """
 
 
 @hookspec
 def question_types() -> dict[str, type[Question]]:  # type: ignore[empty-body]
-    """Return further kinds of quiz question: the ``kind`` a quiz file names, and the model of its fields.
+    """Return further kinds of quiz question: a dict from the ``kind`` in a quiz file to the model of its fields.
 
-    The model derives from ``groundup.core.quiz.question.Asked``, or from ``Question`` where drawing it makes another
-    question. No plugin may take a name that another, or Groundup itself, has taken.
+    The model derives from ``groundup.core.quiz.question.Asked``, or from ``Question`` if drawing it makes a question of
+    another kind. A name that another plugin or Groundup itself uses is an error.
     """
 
 
 @hookspec
 def brief_sections(verdicts: list[dict[str, Any]], lang: str) -> dict[str, str]:  # type: ignore[empty-body]
-    """Return sections for the learner's brief, title to Markdown, from the verdicts it quotes (``Verdict`` as JSON).
+    """Return sections for the learner's brief, as a dict from title to Markdown.
 
-    There is one verdict for each technique that was graded, the best. The brief names the plugin beside its sections;
-    HTML in them is shown as text, and so are pictures. Return no section where there is nothing to say.
+    ``verdicts`` are the verdicts that the brief quotes (``Verdict`` as JSON): the best one of each graded technique.
+    The brief names the plugin beside its sections; HTML and images in them are shown as text. Return an empty dict
+    where there is nothing to say.
     """
 
 
 @hookspec
 def verdict_given(verdict: dict[str, Any]) -> None:
-    """Be told of a verdict (``Verdict`` as JSON) after it is recorded. What is returned is ignored.
+    """Receive a verdict (``Verdict`` as JSON) after it is recorded. The return value is ignored.
 
-    The learner waits while it runs: be quick. One that raises changes neither the verdict nor the exit code.
+    The learner waits while the hook runs: be quick. An exception changes neither the verdict nor the exit code.
     """
 
 
@@ -70,6 +71,6 @@ def verdict_given(verdict: dict[str, Any]) -> None:
 def commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
     """Return further commands for ``learn``. They are looked up when no built-in command has the name typed.
 
-    No plugin may take the name of a built-in command, or one that another has taken. A GroundupError that a command
-    raises becomes its message and exit code; 'learn doctor' lists the commands that there are.
+    A name that a built-in command or another plugin uses is an error. A GroundupError raised by a command ends it with
+    the error's message and exit code; 'learn doctor' lists the available commands.
     """

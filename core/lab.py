@@ -1,17 +1,17 @@
 """Labs: runnable closed loops over a technique that measure what it is known for.
 
-A technique's ``lab.py`` has a function ``run(bench)``; its texts stand in ``[lab]`` of ``technique.toml``. It is run
-once with the learner's implementations and once with the references, and never knows which. What it plots are points;
-what it found are figures, each beside the published one; whether it worked is its mark. A timeline, or a map of memory,
-is a chart of bars below the curves::
+A technique's ``lab.py`` has a function ``run(bench)``; its texts are in ``[lab]`` of ``technique.toml``. It runs once
+with the learner's implementations and once with the references, and cannot tell which. It plots points. Its results are
+figures, each shown beside the published figure, and a mark: the goal, reached or not. A timeline or a memory map is
+drawn as a bar chart below the curves::
 
     return Outcome(
         figures=(bench.figure("error", error), bench.figure("bytes", count, layers=2)),
         mark=bench.mark(error < 0.1),
     )
 
-A text of a figure or of the mark may have placeholders, ``{layers:,}``, which are filled in with what is given by that
-name. A lab.py that declares ``LAB``, and writes each ``Figure`` and ``Mark`` out, goes on working.
+The texts of figures and the mark may have placeholders such as ``{layers:,}``, filled in from the keyword arguments.
+A ``lab.py`` may instead declare ``LAB`` and construct each ``Figure`` and ``Mark`` itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BY_ARITHMETIC = {"en": "by arithmetic: {formula}", "zh": "算式：{formula}"}
 
 
 class LabFigure(Declared):
-    """What is said of a number that a lab measures. The texts may have placeholders."""
+    """The texts about a number that a lab measures. They may have placeholders."""
 
     name: Text = Field(description="what is measured")
     unit: str = Field("", description="of the value: 'B', '%'")
@@ -53,7 +53,7 @@ class LabFigure(Declared):
 
 
 class LabMark(Declared):
-    """What a lab has to reach. The text may have placeholders."""
+    """The goal that a lab has to reach. The text may have placeholders."""
 
     says: Text = Field(description="what holds where it is reached")
 
@@ -64,9 +64,9 @@ class LabMark(Declared):
 
 
 class Foil(Declared):
-    """The variant that is run beside yours and the reference: without what the technique is for, the mark is missed.
+    """A variant that runs beside the learner's and the reference. It lacks the mechanism, so it misses the mark.
 
-    It behaves as the technique's solution with a misconception's edit made, or with ``edit`` made.
+    It is the technique's solution with a misconception's edit applied, or with ``edit`` applied.
     """
 
     technique: TechniqueId = Field(description="the one, of those that the lab uses, that the foil stands in for")
@@ -83,7 +83,7 @@ class Foil(Declared):
 
 
 class Lab(Declared):
-    """What a lab is about, and how its points are drawn."""
+    """What a lab is about, and how its points are plotted."""
 
     title: Text = Field(description="what is seen in it, as in a heading")
     uses: tuple[TechniqueId, ...] = Field(min_length=1, description="the techniques whose implementations it runs")
@@ -101,7 +101,7 @@ class Lab(Declared):
     foil: Foil | None = Field(None, description="what is run beside, and misses the mark")
 
     def figure(self, key: str, value: float, said: Mapping[str, object]) -> Figure:
-        """Return a declared figure with its value. Raises PluginProblem for a key, or a placeholder, that lacks."""
+        """Return figure ``key`` with its value. Raises PluginProblem for an unknown key or an unfilled placeholder."""
         if (declared := self.figures.get(key)) is None:
             near = nearest(key, self.figures)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.figures) or 'none'}"
@@ -116,14 +116,14 @@ class Lab(Declared):
         )
 
     def marked(self, reached: bool, said: Mapping[str, object]) -> Mark:
-        """Return the declared mark with whether it was reached. Raises PluginProblem where there is none."""
+        """Return the declared mark and whether it was reached. Raises PluginProblem if no mark is declared."""
         if self.mark is None:
             raise PluginProblem("it reports its mark, but there is no [lab.mark]")
         return Mark(says=_filled(self.mark.says, said, "mark"), reached=reached)
 
 
 class Figure(Declared):
-    """One number that was measured, and what is published of it."""
+    """One measured number, and the published one."""
 
     name: Text
     value: float
@@ -134,7 +134,7 @@ class Figure(Declared):
     )
 
     def beside(self, lang: str) -> list[str]:
-        """Return what is shown beside the value: what is published, and what it follows from."""
+        """Return what is shown beside the value: the published figure, and the formula the value follows from."""
         published = [say(self.published, lang)] if self.published else []
         if self.by_arithmetic is None:
             return published
@@ -142,24 +142,24 @@ class Figure(Declared):
 
 
 class Mark(Declared):
-    """What the lab had to reach, in words with the number in it, and whether it did."""
+    """The lab's goal, as a text with the number in it, and whether it was reached."""
 
     says: Text
     reached: bool
 
 
 class Outcome(Declared):
-    """What a run found. A quick run may be too short for its mark."""
+    """The results of a run. A quick run may be too short to reach its mark."""
 
     figures: tuple[Figure, ...]
     mark: Mark | None = None
 
 
 class Bench(ABC):
-    """What a lab is given."""
+    """A lab's access to implementations, plots and texts: the argument of ``run``."""
 
     lab: Lab
-    """What is said of the lab."""
+    """The lab's declared texts."""
     seed: int
     quick: bool
     """Whether to stay under about ten seconds: fewer steps, the same loop."""
@@ -170,7 +170,7 @@ class Bench(ABC):
 
     @abstractmethod
     def code_runner(self) -> CodeRunner:
-        """Return what runs programs, each in a process of its own."""
+        """Return a part that runs programs, each in a process of its own."""
 
     @abstractmethod
     def point(self, series: str, x: float, y: float) -> None:
@@ -178,18 +178,18 @@ class Bench(ABC):
 
     @abstractmethod
     def bar(self, row: str, start: float, end: float, kind: str) -> None:
-        """Add a bar to a row of the chart of bars; rows stand in the order of their first bar, a kind has a colour."""
+        """Add a bar to a row of the bar chart. Rows are ordered by their first bar; each kind has its own colour."""
 
     @abstractmethod
     def progress(self, done: float) -> None:
-        """Say how much is done, from 0 to 1."""
+        """Report the fraction of the work that is done, from 0 to 1."""
 
     def figure(self, key: str, value: float, /, **said: object) -> Figure:
-        """Return the figure that ``[lab.figures.key]`` declares, with its value and what its placeholders stand for."""
+        """Return the figure that ``[lab.figures.key]`` declares; ``said`` fills the placeholders in its texts."""
         return self.lab.figure(key, value, said)
 
     def mark(self, reached: bool, /, **said: object) -> Mark:
-        """Return the mark that ``[lab.mark]`` declares: whether it was reached, and what its placeholders stand for."""
+        """Return the mark that ``[lab.mark]`` declares, reached or not; ``said`` fills the placeholders in its text."""
         return self.lab.marked(reached, said)
 
 

@@ -1,7 +1,7 @@
-"""Manifests as data: a declaration read from a file in TOML, and its translations from the files beside it.
+"""Reads manifests: a declaration from a TOML file, and its translations from the files beside it.
 
-Which values are texts is told by the types of the model. A translation holds texts alone, each where the English has
-it: what stands in lists is matched by its order, what stands in tables by its key.
+The model's types determine which values are texts. A translation file holds only texts, each at the place of its
+English: list members are matched by position, table entries by key.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ __all__ = ["languages", "read_manifest", "translated"]
 M = TypeVar("M", bound=BaseModel)
 Problem = tuple[Place, str]
 Shape = dict[str, Any] | bool
-"""Where the texts of a type are: True for a text, a dict for what holds some. ``*`` is any key, or any number."""
+"""Where a type holds texts: True for a text, a dict for a container of texts. ``*`` is any key or any index."""
 
 _TEXT = get_args(Text)[1]
-"""By this a type is known as that of a text."""
+"""The annotation that marks a type as ``Text``."""
 _LACKING = "this is lacking"
 
 
 def read_manifest(model: type[M], path: Path, places: Mapping[str, Place], **given: object) -> M:
-    """Return the ``model`` that the file declares, together with the fields that are ``given``.
+    """Return the ``model`` that the file declares, completed with the ``given`` fields.
 
-    ``places`` says where in the file a field stands that is not there under its own name. Raises PluginProblem with
-    the file, and with line, key and what is wrong.
+    ``places`` maps a field to its place in the file, if it is not there under its own name. Raises PluginProblem that
+    names the file, the line, the key and what is wrong.
     """
     file = read_toml(path)
     where = {name: places.get(name, (name,)) for name in model.model_fields if name not in given}
@@ -47,7 +47,7 @@ def read_manifest(model: type[M], path: Path, places: Mapping[str, Place], **giv
         declared = model.model_validate(fields)
     except ValidationError as error:
         found = _all_told(error, model, where)
-        about_the_whole = found[0][0] == ()  # as that its contract is a newer one, which may have further keys
+        about_the_whole = found[0][0] == ()  # for example a newer contract, which may have further keys
         raise file.problem(found if about_the_whole else _without_misspelt([*problems, *found])) from error
     if problems:
         raise file.problem(problems)
@@ -62,7 +62,7 @@ def _at(table: Mapping[str, Any], place: Place) -> Any:
 
 
 def _unknown(table: Mapping[str, Any], places: Iterable[Place], before: Place = ()) -> Iterator[Problem]:
-    """Find the keys under which no field stands."""
+    """Yield a problem for each key that belongs to no field."""
     for key, value in table.items():
         further = [place[1:] for place in places if place[0] == key]
         if not further:
@@ -106,12 +106,12 @@ def _hints(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _member(kind: Any) -> Any:
-    """Return the type of what a tuple, or a dict, holds."""
+    """Return the type of a tuple's members or of a dict's values."""
     return get_args(kind)[get_origin(kind) is dict]
 
 
 class _Texts:
-    """The texts of one file, by their places, and what makes them ready to be said in any language."""
+    """The English texts of one file, by place, and the reader of their translations."""
 
     def __init__(self, path: Path) -> None:
         self.english: dict[Place, str] = {}
@@ -120,7 +120,7 @@ class _Texts:
         self.translations = Translations(functools.partial(languages, path), read)
 
     def translated(self, value: Any, shape: Shape, place: Place) -> Any:
-        """Return ``value``, which stands at ``place``, with each text in it able to speak."""
+        """Return the ``value`` at ``place`` with each text in it made a ``Translated``."""
         if shape is True and isinstance(value, str):
             self.english[place] = value
             return Translated(value, place, self.translations)
@@ -145,7 +145,7 @@ def translated(path: Path, lang: str) -> Path:
 
 
 def _translation(path: Path, english: Mapping[Place, str], lang: str) -> dict[Place, str]:
-    """Return the texts in ``lang``, by their places. Raises PluginProblem where the file does not match the English."""
+    """Return the texts in ``lang`` by place. Raises PluginProblem if the file does not match the English."""
     if lang not in languages(path):
         return {}
     file = read_toml(translated(path, lang))
@@ -177,25 +177,25 @@ def _translation(path: Path, english: Mapping[Place, str], lang: str) -> dict[Pl
 
 
 def _unmatched(path: Path, place: Place, known: Iterable[Place]) -> str:
-    """Say why a translation has nothing to translate at ``place``."""
+    """Return the message for a translation at a ``place`` where the English has no text."""
     beside = [p[-1] for p in known if len(p) == len(place) and p[:-1] == place[:-1]]
     if isinstance(place[-1], int):
         return f"{path.name} has {len(beside)} of them"
     return unknown(place[-1], map(str, beside)).replace("no such key", f"no such text in {path.name}")
 
 
-# What pydantic finds
+# Pydantic's errors
 
 
 def _all_told(error: ValidationError, model: type[BaseModel], where: Mapping[str, Place]) -> list[Problem]:
     errors = error.errors()
     inner = {e["loc"][:length] for e in errors for length in range(len(e["loc"]))}
-    # A list whose only member is wrong is also said to be too short.
+    # Pydantic also reports a list whose only member is wrong as too short.
     return [_told(e, model, where) for e in errors if not (e["type"] == "too_short" and e["loc"] in inner)]
 
 
 def _told(error: Any, model: type[BaseModel], where: Mapping[str, Place]) -> Problem:
-    """Return the place of an error in the file, and what is wrong in words."""
+    """Return the place of an error in the file, and a message."""
     loc = tuple(step for step in error["loc"] if step != "[key]")
     place = (*where.get(str(loc[0]), (str(loc[0]),)), *loc[1:]) if loc else ()
     if error["type"] == "missing":
@@ -209,7 +209,7 @@ def _told(error: Any, model: type[BaseModel], where: Mapping[str, Place]) -> Pro
 
 
 def _without_misspelt(problems: list[Problem]) -> list[Problem]:
-    """Leave out that a key is lacking where it stands there misspelt, which is told."""
+    """Drop the report of a missing key where the same table has a misspelt one that is reported."""
     return [
         (place, words)
         for place, words in problems
@@ -219,7 +219,7 @@ def _without_misspelt(problems: list[Problem]) -> list[Problem]:
 
 
 def _fields_at(kind: Any, loc: Place) -> list[str]:
-    """Return the names of the fields of the model that stands at ``loc``."""
+    """Return the field names of the model at ``loc``."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         if loc:
             return _fields_at(_hints(kind).get(str(loc[0])), loc[1:])

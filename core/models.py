@@ -1,4 +1,4 @@
-"""Small networks as specifications: what a strategy trains. Parameters go by name and are given to every call."""
+"""Specifications of small networks for a strategy to train. Every call takes the parameters as a dict by name."""
 
 from __future__ import annotations
 
@@ -17,57 +17,58 @@ __all__ = ["Attend", "Batch", "LayeredModel", "Linears", "Model", "MultiTaskMLP"
 __contract__ = ("Model", "LayeredModel", "SequenceModel", "Linears", "MultiTaskMLP")
 
 Batch = dict[str, Tensor | int]
-"""One batch by name: inputs ``x`` and targets ``y``, examples along the first axis, and what else a model reads."""
+"""One batch by name: inputs ``x`` and targets ``y``, examples along the first axis, and any other model inputs."""
 Params = dict[str, Float[Tensor, "..."]]
 Attend = Callable[[Float[Tensor, "B H T D"], Float[Tensor, "B G S D"], Float[Tensor, "B G S D"]], Tensor]
 """Attention of T queries to S keys and values, (B, H, T, D): H query heads, G key/value heads."""
 
 
 class Model(Protocol):
-    """What a strategy trains. A model holds no parameters itself, so that every rank may hold other ones."""
+    """A network that a strategy trains. It holds no parameters itself, so that each rank can hold different ones."""
 
     def init(self, seed: int, dtype: torch.dtype = torch.float32) -> Params:
         """Return parameters drawn with ``seed``, in the order in which the forward pass uses them."""
 
     def forward(self, params: Params, batch: Batch) -> Float[Tensor, "B ..."]:
-        """Return what the model predicts for each example. Differentiable in ``params``."""
+        """Return the model's predictions for each example. Differentiable in ``params``."""
 
     def loss(self, output: Float[Tensor, "B ..."], batch: Batch) -> Float[Tensor, ""]:
-        """Return the mean loss over the examples of the batch, and over their positions where they have several."""
+        """Return the mean loss over the examples of the batch, and over their positions if they have several."""
 
 
 class LayeredModel(Model, Protocol):
-    """A model that is a chain of layers, which may be run one at a time.
+    """A model that is a chain of layers, which can be run one at a time.
 
-    So ZeRO-3 gathers a layer's parameters when they are needed, and a pipeline gives each rank a few layers, its stage.
+    This lets ZeRO-3 gather a layer's parameters when they are needed, and lets a pipeline give each rank a stage of a
+    few layers.
     """
 
     def layers(self) -> list[list[str]]:
-        """Return the names of each layer's parameters, in the order of the forward pass; tied ones stand in several."""
+        """Return each layer's parameter names, in forward order; tied parameters appear in several layers."""
 
     def forward_layer(self, layer: int, params: Params, hidden: Float[Tensor, "B ..."], batch: Batch) -> Tensor:
-        """Return what layer number ``layer`` makes of the output of the one before it.
+        """Return the output of layer number ``layer`` for ``hidden``, the output of the layer before it.
 
-        The first layer is given the batch's ``x``; the last one's output is that of ``forward``. Only the layer's own
+        The first layer takes the batch's ``x``; the last layer's output is that of ``forward``. Only the layer's own
         parameters are read.
         """
 
 
 class SequenceModel(LayeredModel, Protocol):
-    """A model of sequences: positions lie along axis 1 of ``x``, ``y``, the output and all that passes between layers.
+    """A model of sequences: axis 1 of ``x``, ``y``, the output and the hidden states holds the positions.
 
-    A batch also holds ``position``, (T,): where its columns stand in the whole sequence. Positions see each other in
-    attention alone. So a rank may be given some of the positions, if its attention finds the keys and values of all.
+    A batch also holds ``position``, (T,): the index of each of its columns in the whole sequence. Positions interact
+    only in attention, so a rank can hold some of the positions if its attention gets the keys and values of all.
     """
 
     def forward_layer(
         self, layer: int, params: Params, hidden: Tensor, batch: Batch, attend: Attend | None = None
     ) -> Tensor:
-        """Return the layer's output; ``attend`` takes the place of causal attention within the batch."""
+        """Return the layer's output; ``attend`` replaces causal attention within the batch."""
 
 
 class Linears(Part):
-    """Runs a network's linear layers. Whoever owns it sees when each is run, forward and backward."""
+    """Runs a network's linear layers. Its owner sees when each layer runs, forward and backward."""
 
     @differentiable
     def linear(
@@ -80,24 +81,24 @@ class Linears(Part):
 @plain
 @dataclass(frozen=True, eq=False)
 class MultiTaskMLP:
-    """A trunk of tanh layers and several heads on it, one a task: a batch of one task leaves the other heads unused.
+    """A trunk of tanh layers with one head per task: a batch of one task leaves the other heads unused.
 
-    ``widths`` are the sizes of the input and of each layer's output. Parameters, in the order in which the forward
-    pass uses them: ``layers.i.weight`` (out, in) and ``layers.i.bias`` (out) of each layer of the trunk, then
-    ``heads.t.weight`` (outputs, in) and ``heads.t.bias`` (outputs) of each task. It is a ``LayeredModel``, of which all
-    heads together are the last layer.
+    ``widths`` are the sizes of the input and of each layer's output. Parameters, in forward order:
+    ``layers.i.weight`` (out, in) and ``layers.i.bias`` (out) for each layer of the trunk, then ``heads.t.weight``
+    (outputs, in) and ``heads.t.bias`` (outputs) for each task. It is a ``LayeredModel`` whose last layer is all heads
+    together.
 
-    A batch holds ``x`` (B, widths[0]), the targets ``y`` (B, outputs), and the number of its ``task``: 0 without one.
+    A batch holds ``x`` (B, widths[0]), the targets ``y`` (B, outputs), and the index of its ``task``, by default 0.
     """
 
     widths: tuple[int, ...]
     outputs: int = 1
     tasks: int = 1
     linears: Linears | None = None
-    """What runs the layers, where that is to be seen; without it each rank runs them by itself."""
+    """The part that runs the layers, so that its owner observes them; None: each rank runs them itself."""
 
     def init(self, seed: int, dtype: torch.dtype = torch.float32) -> Params:
-        """Return parameters drawn with ``seed``: weights with variance 1 / in, biases likewise."""
+        """Return parameters drawn with ``seed``: weights and biases with variance 1 / in."""
         generator = torch.Generator().manual_seed(seed)
         linears = {f"layers.{i}": shape for i, shape in enumerate(zip(self.widths[1:], self.widths, strict=False))}
         linears |= {f"heads.{t}": (self.outputs, self.widths[-1]) for t in range(self.tasks)}
@@ -108,7 +109,7 @@ class MultiTaskMLP:
         return params
 
     def forward(self, params: Params, batch: Batch) -> Float[Tensor, "B outputs"]:
-        """Return what the batch's task predicts. Differentiable in ``params``."""
+        """Return the predictions of the batch's task. Differentiable in ``params``."""
         hidden = batch["x"]
         assert isinstance(hidden, Tensor)
         for layer in range(len(self.widths)):
@@ -125,7 +126,7 @@ class MultiTaskMLP:
         return [*trunk, [f"heads.{t}.{kind}" for t in range(self.tasks) for kind in ("weight", "bias")]]
 
     def forward_layer(self, layer: int, params: Params, hidden: Float[Tensor, "B in"], batch: Batch) -> Tensor:
-        """Return the output of one layer of the trunk, or after the last of them that of the batch's head."""
+        """Return the output of trunk layer ``layer``; after the trunk's last layer, the output of the batch's head."""
         last = layer == len(self.widths) - 1
         name = f"heads.{batch.get('task', 0)}" if last else f"layers.{layer}"
         output = (self.linears or Linears()).linear(hidden, params[f"{name}.weight"], params[f"{name}.bias"])

@@ -1,4 +1,4 @@
-"""Where things went: a plugin that was written for an older Groundup is told the new name of what it imports."""
+"""Finds the new name of a moved module, class or function, for a plugin written for an older Groundup."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["told"]
 
 
 def told(error: BaseException) -> str:
-    """Return an exception in a line; where something of ours was not found, with where it is now."""
+    """Return an exception as one line; for a failed import of ``groundup.core``, with the new place of the name."""
     line = f"{type(error).__name__}: {error}"
     return f"{line}: {new}" if (new := new_name(error)) else line
 
 
 def new_name(error: BaseException) -> str:
-    """Return a sentence on where that is now which an import of ours did not find, or nothing."""
+    """Return where the name is now that an import from ``groundup.core`` did not find, or an empty string."""
     if not isinstance(error, ImportError) or not str(error.name).startswith("groundup.core"):
         return ""
     name = re.match(r"cannot import name '(\w+)'", str(error))

@@ -1,13 +1,13 @@
 """Parts that the judge owns and hands to an attempt: a policy, a reward model, an environment, a runner of code.
 
-The attempt calls a part as any object; its call goes to the judge, which answers, and notes when. So who was asked
-what, and in which order, is evidence. A technique declares a part's methods in a class of its own::
+The attempt calls a part like any object. Each call goes to the judge, which answers it and records it in order, so the
+calls and their order are evidence. A technique declares a part's methods in a class::
 
     class RewardModel(Part):
         def score(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B"]: ...
 
-Its properties pass an object of a class that derives from that one. Arguments and answers are plain data. Gradients
-cross where a method is marked :func:`differentiable`; from any other, answers are constants.
+The technique's properties pass an object of a subclass. Arguments and answers are plain data. Gradients flow through a
+method marked :func:`differentiable`; answers of other methods are constants.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Part:
-    """The base of every declaration of a part. What derives from it directly declares the methods, all public ones."""
+    """Base class of parts. A direct subclass declares the part: its public methods are the ones that can be called."""
 
 
 def differentiable(method: F) -> F:
-    """Mark a part's method: gradients flow through its answer to its arguments."""
+    """Mark a part's method as differentiable: gradients flow from its answer to its arguments."""
     method.groundup_differentiable = True  # type: ignore[attr-defined]
     return method
 
 
 def declared_part(cls: type[Any]) -> type[Part]:
-    """Return the class that declares the methods of a part: the one in its ancestry that derives from Part directly.
+    """Return the class that declares a part's methods: its ancestor that derives from Part directly.
 
-    Raises TypeError for what is no part.
+    Raises TypeError for a class that is no part.
     """
     for ancestor in cls.__mro__:
         if Part in ancestor.__bases__:

@@ -41,9 +41,9 @@ def plain_name(cls: type[Any]) -> str:
 
 
 def plain_type(name: str, *, imports: bool = False) -> type[Any]:
-    """Return the registered class of that name; ``imports`` lets the module be imported first (worker's side only).
+    """Return the registered class of that name; ``imports`` imports its module first (only in the worker).
 
-    Raises KeyError when there is none.
+    Raises KeyError if no class has that name.
     """
     if name not in _TYPES and imports:
         importlib.import_module(name.partition(":")[0])

@@ -19,15 +19,15 @@ DTYPES = (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
     torch.uint8, torch.bool,
 )  # fmt: skip
-HEADER = 16  # int64 numbers before each message: its dtype, how many dimensions it has, and their sizes
-SECONDS = 20  # that a call may wait for the others
+HEADER = 16  # int64 numbers before each message: dtype, number of dimensions, sizes
+SECONDS = 20  # how long a call may wait for the other ranks
 
 
 class ProcessGroupCommunicator(Communicator):
     """The communicator of this process in the default process group.
 
-    ``events`` lists what happened when: (kind, begin, end, bytes) of every call on the wire, and ("wait", begin, end,
-    0) of every time that this rank stood still for one; seconds of a clock that all processes of a machine share.
+    ``events`` is the timeline: (kind, begin, end, bytes) for every call, and ("wait", begin, end, 0) for every time
+    that this rank was blocked in one. Times are in seconds of a clock that all processes of a machine share.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class ProcessGroupCommunicator(Communicator):
 
     @classmethod
     def join(cls, rank: int, size: int, meeting: str, group: int = 0, backend: str = "gloo") -> Self:
-        """Make this process rank ``rank`` of a new group whose processes meet in the file ``meeting``.
+        """Make this process rank ``rank`` of a new group whose processes rendezvous through the file ``meeting``.
 
-        Several groups may meet there, one after another, each with a number of its own.
+        Several groups can use the same file one after another, each with its own number ``group``.
         """
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -66,7 +66,7 @@ class ProcessGroupCommunicator(Communicator):
         return finish
 
     def _begin(self, call: Call) -> tuple[list[Any], Callable[[], list[Tensor]]]:
-        """Begin a call; return what to wait for, and what then gives the results."""
+        """Begin a call; return the work handles to wait for, and a function that then returns the results."""
         if call.kind in ("send", "recv", "exchange"):
             sent = {} if call.to is None else {call.to: call.tensors[0]}
             return [], lambda: self._messages(sent, [] if call.source is None else [call.source])
@@ -82,7 +82,7 @@ class ProcessGroupCommunicator(Communicator):
         if call.kind == "all_gather":
             parts = [torch.empty_like(tensor) for _ in range(self.size)]
             return [dist.all_gather(parts, tensor, async_op=True)], lambda: [torch.cat(parts)]
-        if dist.get_backend() == "gloo":  # not every torch has gloo's reduce-scatter
+        if dist.get_backend() == "gloo":  # not every torch version has reduce-scatter for gloo
             return [dist.all_reduce(tensor, async_op=True)], lambda: [tensor.chunk(self.size)[self.rank].clone()]
         chunk = tensor.new_empty((tensor.shape[0] // self.size, *tensor.shape[1:]))
         return [dist.reduce_scatter_tensor(chunk, tensor, async_op=True)], lambda: [chunk]
@@ -93,7 +93,7 @@ class ProcessGroupCommunicator(Communicator):
         return [*received[: self.rank], tensors[self.rank].clone(), *received[self.rank :]]
 
     def _messages(self, sent: dict[int, Tensor], sources: Sequence[int]) -> list[Tensor]:
-        """Send and receive at once: nothing is waited for before everything has begun."""
+        """Send and receive at the same time: start every send, then receive, then wait for the sends."""
         works = [work for to, tensor in sent.items() for work in self._send(tensor, to)]
         received = [self._recv(source) for source in sources]
         for work in works:

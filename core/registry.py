@@ -1,4 +1,4 @@
-"""Finds plugins and what they declare: built-ins by walking ``groundup.plugins``, others by their entry points."""
+"""Loads plugins and their declarations: built-ins by walking ``groundup.plugins``, others by their entry points."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ _ID = re.compile(r"""^\s*id\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
 
 T = TypeVar("T")
 Stamps = dict[str, Stamp | tuple[str, ...] | None]
-"""By path: of a file its stamp, of a folder the languages that a manifest in it is translated into."""
+"""By path: a file's stamp, or the languages of the manifest in a folder."""
 Loaders = Iterable[tuple[str, Callable[[], Any]]]
 
 
 class Registry:
-    """Everything that the installed plugins declare. A broken plugin is set aside in ``problems``; the rest work."""
+    """All declarations of the installed plugins. A broken plugin is recorded in ``problems``; the others work."""
 
     def __init__(self, plugins: Loaders | None = None) -> None:
-        """Load ``plugins`` (name, loader), by default the built-ins and then the entry points."""
+        """Load ``plugins``, pairs of name and loader; by default the built-ins, then the entry points."""
         self.began = time.time_ns()
-        """When the plugins' files began to be read."""
+        """The time, in ns, before the plugins' files were read."""
         self.problems: list[PluginProblem] = []
         self.techniques: dict[str, Technique] = {}
         self.roadmaps: dict[str, Roadmap] = {}
@@ -56,9 +56,9 @@ class Registry:
         self._entries = _entry_points() if plugins is None else []
         self._broken: dict[str, PluginProblem] = {}
         self._owners: dict[str, str] = {}
-        """By what a plugin declares, or would if it were not broken, the plugin's name."""
+        """The plugin's name, by the id of each technique that it declares, or would declare if it were not broken."""
         self._manifests: dict[str, list[Path]] = {}
-        """Manifests in TOML, by the package to read anew when one of them changes."""
+        """TOML manifests, by the package to reload when one of them changes."""
         places = self._stamps()
         for name, load in self._loaders():
             try:
@@ -69,13 +69,13 @@ class Registry:
             if technique.files.manifest.name == MANIFEST:
                 self._manifests.setdefault(home_of(technique.package), []).append(technique.files.manifest)
         self._places = self._stamps() | places
-        have_changed(self._homes())  # takes note of the files as they are: what differs later is an edit
+        have_changed(self._homes())  # records the stamps of the files now: a later difference is an edit
 
     def current(self) -> Registry:
-        """Return a registry of what the plugins' files and the environment hold now: this one while nothing changed.
+        """Return a registry of the plugins as they are on disk now: this one if nothing has changed.
 
-        For processes that outlive an edit; where nothing changed it costs some calls of ``stat``. Who asks it for a
-        technique of a plugin that no longer loads is told why.
+        For processes that outlive an edit; if nothing has changed it costs a few calls of ``stat``. Looking up a
+        technique of a plugin that no longer loads raises the plugin's problem.
         """
         homes = self._homes()
         changed = [home for home in homes if refresh([home])] if have_changed(homes) else []
@@ -93,9 +93,9 @@ class Registry:
         return found
 
     def in_language(self, lang: str) -> Registry:
-        """Return this registry with all its texts in ``lang`` at hand.
+        """Return this registry with all texts in ``lang`` read.
 
-        A technique whose translation is broken is set aside in what is returned, as a broken plugin is.
+        In the returned registry a technique with a broken translation is a problem, like a broken plugin.
         """
         problems: dict[str, PluginProblem] = {}
         for technique in self.techniques.values():
@@ -115,10 +115,10 @@ class Registry:
         return found
 
     def ask(self, hook: str, read: Callable[[Any], T], **given: Any) -> tuple[list[tuple[str, T]], list[PluginProblem]]:
-        """Call a hook of every plugin, each by itself; return what ``read`` makes of the answers, by plugin's name.
+        """Call a hook of each plugin separately; return each plugin's name with ``read(answer)``, and the problems.
 
-        A plugin that raises, or whose answer makes ``read`` raise, becomes a problem, and the others go on. What a
-        plugin prints goes to stderr: stdout is the command's.
+        A plugin that raises, or whose answer makes ``read`` raise, becomes a problem; the other plugins still run. What
+        a plugin prints goes to stderr, since stdout belongs to the command.
         """
         answers: list[tuple[str, T]] = []
         problems: list[PluginProblem] = []
@@ -135,9 +135,9 @@ class Registry:
         return answers, problems
 
     def technique(self, name: str) -> Technique:
-        """Return the technique called ``name``, by full id or by short name.
+        """Return the technique with the full id or short name ``name``.
 
-        Raises UnknownName, UsageProblem; PluginProblem where the plugin that would declare it is broken.
+        Raises UnknownName, UsageProblem; PluginProblem if the plugin that would declare it is broken.
         """
         if name in self.techniques:
             return self.techniques[name]
@@ -159,15 +159,15 @@ class Registry:
         raise UnknownName("technique", name, self.techniques, "'learn list' shows what there is.")
 
     def problem_of(self, name: str) -> PluginProblem | None:
-        """Return what keeps the technique or roadmap ``name`` away: that the plugin that would declare it is broken."""
+        """Return the problem of the broken plugin that would declare technique or roadmap ``name``, None if none."""
         if name in self.techniques or name in self.roadmaps:
             return None
         return next((problem for identity, problem in self.broken.items() if _means(name, identity)), None)
 
     def places(self) -> list[str]:
-        """Return the files and folders that decide what the plugins declare: ``seen`` tells whether one has changed.
+        """Return the files and folders that the plugins' declarations depend on; ``seen`` detects their changes.
 
-        What else a plugin imports is not among them.
+        Other modules that a plugin imports are not included.
         """
         found = [*files_of(self._homes()), *self._places]
         for folder in dict.fromkeys(sys.path):
@@ -179,12 +179,12 @@ class Registry:
 
     @property
     def broken(self) -> dict[str, PluginProblem]:
-        """What is wrong with broken plugins, by what each would declare, or by its own name where that is not known."""
+        """The problems of broken plugins, by the id each would declare, or by the plugin's name if that is unknown."""
         owners = self._owners.items()
         return {i: self._broken[name] for i, name in owners if name in self._broken and i not in self.techniques}
 
     def roadmap(self, name: str) -> Roadmap:
-        """Return the roadmap called ``name``. Raises UnknownName, PluginProblem."""
+        """Return the roadmap with the id ``name``. Raises UnknownName, PluginProblem."""
         if name not in self.roadmaps:
             if problem := self.problem_of(name):
                 raise problem
@@ -199,14 +199,14 @@ class Registry:
         return days[name]
 
     def with_prerequisites(self, techniques: Iterable[Technique]) -> list[Technique]:
-        """Return ``techniques`` and everything they require, each after its own requirements."""
+        """Return ``techniques`` and all that they require, each after its own requirements."""
         ordered: dict[str, Technique] = {}
 
         def visit(technique: Technique, path: tuple[str, ...]) -> None:
             if technique.id in path:
                 raise PluginProblem(f"Techniques require each other in a circle: {' -> '.join((*path, technique.id))}.")
             for required in technique.requires:
-                if required in self.techniques:  # one that is not written yet cannot be asked for
+                if required in self.techniques:  # a requirement may not be written yet
                     visit(self.techniques[required], (*path, technique.id))
             ordered.setdefault(technique.id, technique)
 
@@ -235,7 +235,7 @@ class Registry:
                     raise ValueError(f"{technique.id} is already declared by {self.techniques[technique.id].package}")
                 if sum(t.id == technique.id for t in techniques) > 1:
                     raise ValueError(f"{technique.id} is declared twice")
-                _ = technique.files  # raises for a package that is not there
+                _ = technique.files  # raises if the package does not exist
             for roadmap in roadmaps:
                 if roadmap.id in self.roadmaps:
                     raise ValueError(f"roadmap {roadmap.id} is already declared")
@@ -255,11 +255,11 @@ class Registry:
             self._owners.setdefault(identity, name)
 
     def _might_declare(self, name: str) -> list[str]:
-        """Return what the broken plugin ``name`` would have declared, as far as its files tell, or else its name."""
+        """Return the ids that the broken plugin ``name`` would declare, as far as its files show, or else its name."""
         if name.startswith(f"{BUILT_INS}."):
             return [name.removeprefix(f"{BUILT_INS}.").replace(".", "/").replace("_", "-")]
         module = next((e.module for e in self._entries if e.name == name), name)
-        with contextlib.suppress(Exception):  # whatever a package around it raises
+        with contextlib.suppress(Exception):  # find_spec imports the parent packages, which may raise anything
             spec = importlib.util.find_spec(module)
             folders = (spec and spec.submodule_search_locations) or ()
             texts = [file.read_text("utf-8") for folder in folders for file in Path(folder).rglob(MANIFEST)]
@@ -267,7 +267,7 @@ class Registry:
         return [name]
 
     def _declared(self, name: str, hook: str, kind: type[T]) -> list[T]:
-        """Return what plugin ``name`` declares. Raises what it raises, TypeError for anything that is no ``kind``."""
+        """Return what plugin ``name`` declares. Raises what its hook raises, TypeError for a value of another type."""
         declared: list[T] = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             if implementation.plugin_name != name or _wraps(implementation):
@@ -282,7 +282,7 @@ class Registry:
         return declared
 
     def _check_hooks(self, name: str) -> None:
-        """Raise ValueError for a marked function that is no hook, or that would run around those of others."""
+        """Raise ValueError for a marked function that is no hook, or that is a hook wrapper."""
         known = [n for n, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
         for caller in self.manager.get_hookcallers(self.manager.get_plugin(name)) or ():
             if caller.name not in known:
@@ -301,17 +301,17 @@ class Registry:
         return [*_builtins(), *((entry.name, entry.load) for entry in self._entries)]
 
     def _homes(self) -> list[str]:
-        """Return the packages of all that is loaded."""
+        """Return the home packages of the loaded plugins and techniques."""
         modules = [p.__name__ for _, p in self.manager.list_name_plugin() if isinstance(p, types.ModuleType)]
         packages = [t.package for t in self.techniques.values()]
         return list(dict.fromkeys(home_of(name) for name in [*modules, *packages]))
 
     def _home(self, name: str) -> str:
-        """Return the package that plugin ``name`` would have come from."""
+        """Return the home package of plugin ``name``, loaded or not."""
         return home_of(next((e.module for e in self._entries if e.name == name), name))
 
     def _stamps(self) -> Stamps:
-        """Return the stamps of the places where plugins are found, and of the files of those that do not load."""
+        """Return the stamps of the places where plugins are found, of manifests, and of broken plugins' files."""
         places = [p for name in self._broken for p in _files_of(self._home(name))]
         if self._given is None:
             plugins = importlib.import_module(BUILT_INS).__path__
@@ -322,7 +322,7 @@ class Registry:
 
 
 def _means(name: str, identity: str) -> bool:
-    """Whether ``name`` may stand for ``identity``: either may lack the track."""
+    """Whether ``name`` may refer to ``identity``; either may lack the track."""
     if "/" in name and "/" in identity:
         return name == identity
     return name.rpartition("/")[2] == identity.rpartition("/")[2]
@@ -333,7 +333,7 @@ def _wraps(implementation: pluggy.HookImpl) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    """Return an exception in a line; pydantic's, with the first field that is wrong."""
+    """Return an exception as one line; a ValidationError as its first wrong field and message."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         words = first["msg"].removeprefix("Value error, ")
@@ -342,7 +342,7 @@ def _told(error: BaseException) -> str:
 
 
 def _files_of(module: str) -> list[str]:
-    """Return the files that importing ``module`` could read."""
+    """Return the files and folders that importing ``module`` could read."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):

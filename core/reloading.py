@@ -1,7 +1,7 @@
-"""Modules as their files read now, in a process that outlives an edit of them. Imports no torch.
+"""Reloads edited modules in a long-running process. Imports no torch.
 
-A module's file is looked at only with ``stat``. Where one has changed, every module of its packages is forgotten: what
-was made from the older text, a class or a helper's function, must not meet what is made from the newer one.
+Changes are detected with ``stat`` alone. If one module's file has changed, all modules of the given packages are
+dropped from ``sys.modules``, so that classes and functions from the old source never mix with those from the new.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ __all__ = [
 ]  # fmt: skip
 
 Stamp = tuple[int, int, int]
-"""Of a file: when it was modified (ns), its size, its inode. Editors write in place or put a new file there."""
+"""A file's modification time (ns), size and inode. Editors either write in place or replace the file."""
 Seen = Stamp | tuple[str, ...] | None
-"""Of a file its stamp, of a folder the names in it that count, None where there is nothing."""
+"""A file's stamp, or the relevant names in a folder; None if the path does not exist."""
 
 _STAMPS: dict[str, Stamp | None] = {}
-"""By module, the stamp of its file no later than it was loaded."""
+"""By module, the stamp of its file at or before the time of loading."""
 _MADE_FROM_TEXT: set[str] = set()
-_SLACK = 1_000_000_000  # ns by which the clocks of file system and process may differ
+_SLACK = 1_000_000_000  # ns; the largest expected difference between the clocks of file system and process
 _BEGAN = time.time_ns() - _SLACK
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """Return the stamp of a file or folder, None where there is none."""
+    """Return the stamp of a file or folder, None if it does not exist."""
     try:
         found = Path(path).stat()
     except OSError:
@@ -43,12 +43,12 @@ def stamp(path: str | Path) -> Stamp | None:
 
 
 def seen(place: str) -> Seen:
-    """Return what tells whether a file was changed, or whether a folder has gained or lost what plugins are made of.
+    """Return a value that changes when a file is edited, or when a folder gains or loses a file relevant to plugins.
 
-    These are modules and packages, files in TOML, and what tells of distributions.
+    Relevant are modules, packages, TOML files and the metadata of distributions.
     """
     try:
-        found = os.stat(place)  # noqa: PTH116  # of hundreds at a time
+        found = os.stat(place)  # noqa: PTH116  # faster than Path.stat, for hundreds of places at a time
         if not stat.S_ISDIR(found.st_mode):
             return found.st_mtime_ns, found.st_size, found.st_ino
         with os.scandir(place) as entries:
@@ -65,9 +65,9 @@ def _counts(entry: os.DirEntry[str]) -> bool:
 
 
 def home_of(package: str) -> str:
-    """Return the package whose modules belong together with ``package``: a built-in's own, else the outermost one.
+    """Return the package to reload together with ``package``: itself for a built-in, else the outermost package.
 
-    A namespace package, which several distributions may share, does not count.
+    Namespace packages are skipped, since several distributions may share one.
     """
     if package.startswith("groundup."):
         return package
@@ -80,12 +80,12 @@ def home_of(package: str) -> str:
 
 
 def made_from_text(name: str) -> None:
-    """Keep that module ``name`` is read and compared by whoever made it: its file alone changes no other module."""
+    """Exclude module ``name`` from change detection: its maker compares the source, and reloads this module alone."""
     _MADE_FROM_TEXT.add(name)
 
 
 def have_changed(packages: Iterable[str]) -> bool:
-    """Whether the file of a loaded module in ``packages`` is another one than was loaded."""
+    """Whether the file of a loaded module in ``packages`` has changed since it was loaded."""
     changed = False
     for name, module in _loaded(packages):
         if name in _MADE_FROM_TEXT:
@@ -98,12 +98,12 @@ def have_changed(packages: Iterable[str]) -> bool:
 
 
 def files_of(packages: Iterable[str]) -> list[str]:
-    """Return the files of the modules of ``packages`` that are loaded, but for those that are read by who made them."""
+    """Return the files of the loaded modules of ``packages``, except modules made from text."""
     return [str(module.__file__) for name, module in _loaded(packages) if name not in _MADE_FROM_TEXT]
 
 
 def forget(packages: Iterable[str]) -> None:
-    """Have the modules of ``packages`` loaded anew by whoever imports them next."""
+    """Drop the modules of ``packages``, so that the next import loads them again."""
     for name, module in _loaded(packages):
         file = str(module.__file__)
         _STAMPS[name] = stamp(file)
@@ -111,13 +111,13 @@ def forget(packages: Iterable[str]) -> None:
         outer, _, last = name.rpartition(".")
         if outer in sys.modules and vars(sys.modules[outer]).get(last) is module:
             delattr(sys.modules[outer], last)
-        with suppress(OSError, NotImplementedError):  # it tells a second and a size apart, and no more
+        with suppress(OSError, NotImplementedError):  # a .pyc is checked only by the source's size and mtime in seconds
             Path(importlib.util.cache_from_source(file)).unlink(missing_ok=True)
     importlib.invalidate_caches()
 
 
 def refresh(packages: Iterable[str]) -> bool:
-    """Forget the modules of ``packages`` where the file of one has changed; return whether."""
+    """Forget the modules of ``packages`` if the file of one has changed; return whether it has."""
     packages = tuple(packages)
     changed = have_changed(packages)
     if changed:

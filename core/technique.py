@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 __contract__ = ("Technique", "Hole", "Source", "Change", "Roadmap", "Day", "TechniqueFiles")
 
-CONTRACT = 1  # raised when a plugin written for an older contract would break
+CONTRACT = 1  # incremented when a change would break plugins written for an older contract
 MANIFEST = "technique.toml"
 PLACES: dict[str, Place] = {
     "holes": ("hole",),
@@ -28,7 +28,7 @@ PLACES: dict[str, Place] = {
     "changes": ("change",),
     "call_seconds": ("limits", "call_seconds"),
 }
-"""Where in a manifest a field of Technique stands that is not there under its own name."""
+"""The place in a manifest of each Technique field that does not stand there under its own name."""
 
 
 class Source(Declared):
@@ -43,9 +43,9 @@ class Source(Declared):
 class Hole(Declared):
     """One hole of the exercise; its hints go from a nudge to nearly the line.
 
-    What stands in it while it is empty, so that the holes before it can be judged, is written in the solution: as a
-    comment ``# EMPTY: advantage = delta.clone()`` under the hole's explanation, of one logical line. Each hole but the
-    first may have one. It does not appear in the exercise.
+    The solution may give the hole a placeholder: the code that runs in the hole while it is empty, so that earlier
+    holes can be judged. It is a comment of one logical line under the hole's explanation, such as
+    ``# EMPTY: advantage = delta.clone()``. Every hole but the first may have one. It does not appear in the exercise.
     """
 
     hints: tuple[Text, ...] = Field(min_length=1, description="'learn hint' gives one after the other")
@@ -55,17 +55,17 @@ class Hole(Declared):
 
 
 class Change(Declared):
-    """What a version of a technique changed for who had an attempt at the one before."""
+    """What a version of a technique changes for learners with an attempt at the previous version."""
 
     version: int = Field(ge=2, description="the version that brought it")
     text: Text = Field(description="what is graded otherwise now, in a sentence or two")
 
 
 class Technique(Declared):
-    """One mechanism: what it is called, what it needs, and where its files lie.
+    """One mechanism: its names, its requirements and its files.
 
-    It stands in ``technique.toml`` beside the plugin's module, and ``Technique.from_package(__name__)`` reads it. Its
-    tables there are ``[[hole]]``, ``[[source]]``, ``[[change]]``, ``[limits]`` (with ``call_seconds``) and ``[lab]``.
+    It is declared in ``technique.toml`` beside the plugin's module; ``Technique.from_package(__name__)`` reads it. The
+    file's tables are ``[[hole]]``, ``[[source]]``, ``[[change]]``, ``[limits]`` (with ``call_seconds``) and ``[lab]``.
     """
 
     id: TechniqueId = Field(description="'track/technique', in lower-case words joined by hyphens")
@@ -103,15 +103,15 @@ class Technique(Declared):
     def from_package(cls, package: str) -> Technique:
         """Return what ``technique.toml`` of the package declares. Raises PluginProblem with file, line and key.
 
-        A file ``technique.zh.toml`` beside it holds the same texts in Chinese, likewise for other languages. It is read
-        when its language is spoken: ``say(technique.title, "zh")``.
+        ``technique.zh.toml`` beside it holds the same texts in Chinese; other languages likewise. It is read when a
+        text in its language is first used: ``say(technique.title, "zh")``.
         """
         return read_manifest(cls, _folder(package) / MANIFEST, PLACES, package=package)
 
     @model_validator(mode="before")
     @classmethod
     def _contract_is_known(cls, declared: Any) -> Any:
-        """Say so before anything else: a newer contract may have fields that this one does not know."""
+        """Check the contract before all other fields: a newer contract may have fields unknown here."""
         contract = declared.get("contract") if isinstance(declared, dict) else None
         if isinstance(contract, int) and contract > CONTRACT:
             raise ValueError(
@@ -161,7 +161,7 @@ class Technique(Declared):
 
     @cached_property
     def files(self) -> TechniqueFiles:
-        """Where the technique's files lie on this machine."""
+        """The paths of the technique's files on this machine."""
         return TechniqueFiles(self)
 
 
@@ -180,7 +180,7 @@ class TechniqueFiles:
         self.properties_module = f"{package}.properties"
         self.solution_module = f"groundup.solutions.{inner}" if builtin else f"{package}.solution"
         self.modules = (home_of(package), self.solution_module, *technique.imports)
-        """The packages and modules that the technique is made of: all are read anew when one of them changes."""
+        """The packages and modules of the technique: all are reloaded when one of them changes."""
         declared = self.folder / MANIFEST
         self.manifest = declared if declared.is_file() else self.folder / "__init__.py"
         self.properties = self.folder / "properties.py"
@@ -196,7 +196,7 @@ class TechniqueFiles:
             self.quiz = self.folder / "quiz.yaml"
 
     def lesson(self, lang: str = "en") -> Path:
-        """Return the lesson in ``lang``, or in English where it has no translation."""
+        """Return the path of the lesson in ``lang``, or in English if it has no translation."""
         translated = self.folder / f"lesson.{lang}.md"
         return translated if translated.exists() else self.folder / "lesson.md"
 
@@ -223,7 +223,7 @@ class Day(Declared):
 
     @property
     def name(self) -> str:
-        """What a learner types: ``day-7``."""
+        """The name that a learner types: ``day-7``."""
         return f"day-{self.number}"
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The tensors of a plain value: listed, replaced, and the same or not."""
+"""Lists, replaces and compares the tensors of plain values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundup.core.plain import field_names, is_plain
 __all__ = ["SCALARS", "outline", "same", "tensors_in", "with_tensors"]
 
 SCALARS = frozenset({bool, int, float, str, type(None), torch.dtype})
-"""The types of plain values without parts, which nothing can change in place."""
+"""The types of plain values without parts, all immutable."""
 
 
 def tensors_in(value: Any) -> list[Tensor]:
@@ -38,7 +38,7 @@ def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
 
 
 def outline(value: Any) -> Any:
-    """Return what two states of one plain value are compared by, but for the numbers in its tensors."""
+    """Return the structure of a plain value, without its tensors' numbers: equal unless the value was changed."""
     if isinstance(value, Tensor):
         return id(value)
     kind = type(value)
@@ -50,7 +50,7 @@ def outline(value: Any) -> Any:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors hold the same numbers, in the same shape and dtype; NaN is itself here."""
+    """Whether two tensors hold the same numbers in the same shape and dtype; NaN equals NaN."""
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     if torch.equal(one, other):

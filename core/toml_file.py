@@ -1,4 +1,4 @@
-"""Files in TOML whose every value knows its line, so that what is wrong with one can be named by line and key."""
+"""Reads TOML files and records the line of every value, so that problems can name line and key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from groundup.core.errors import PluginProblem, nearest
 
 __all__ = ["TomlFile", "read_toml", "unknown"]
 
-TOLD = 3  # problems of one file that are told at once
+TOLD = 3  # how many problems of one file an error lists
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
@@ -28,7 +28,7 @@ _AT = re.compile(r"(?s)(?P<what>.*?) \(at (?:line (?P<line>\d+), column \d+|end 
 
 @dataclass(frozen=True)
 class TomlFile:
-    """What a file says, and on which line each part of it stands."""
+    """A file's data, and the line of each part of it."""
 
     path: Path
     text: str = field(repr=False)
@@ -40,13 +40,13 @@ class TomlFile:
         return _Lines(self.text).found
 
     def line(self, place: Place) -> int:
-        """Return the line of what stands at ``place``, or of what would hold it."""
+        """Return the line of the value at ``place``, or of the innermost existing table or list around it."""
         while place not in self.lines:
             place = place[:-1]
         return self.lines[place]
 
     def problem(self, found: Iterable[tuple[Place, str]]) -> PluginProblem:
-        """Return the error that tells what was ``found`` to be wrong: the place and the words of each."""
+        """Return the error that lists the problems ``found``, each a place and a message."""
         told = [(self.line(place), _named(place), words) for place, words in found]
         told.sort(key=lambda each: each[0])
         pieces = [", ".join([f"line {line}", *named]) + f": {words}" for line, named, words in told[:TOLD]]
@@ -55,7 +55,7 @@ class TomlFile:
 
 
 def read_toml(path: Path) -> TomlFile:
-    """Read a file. Raises PluginProblem that names it, and the line where it is no TOML."""
+    """Read a file. Raises PluginProblem with the path, and with the line of a syntax error."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -65,7 +65,7 @@ def read_toml(path: Path) -> TomlFile:
         raise PluginProblem(f"{path}, line {line}: this is not UTF-8") from error
     try:
         return TomlFile(path, text, tomllib.loads(text))
-    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits, too
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError, too
         found = _AT.fullmatch(str(error))
         line = int(found["line"]) if found and found["line"] else max(1, len(text.splitlines()))
         told = found["what"] if found else str(error)
@@ -73,7 +73,7 @@ def read_toml(path: Path) -> TomlFile:
 
 
 def unknown(key: str, known: Iterable[str]) -> str:
-    """Return what is said of a key that there is not."""
+    """Return the message for an unknown key."""
     known = sorted(known)
     if near := nearest(key, known):
         return f"there is no such key; did you mean {' or '.join(map(repr, near))}?"
@@ -81,7 +81,7 @@ def unknown(key: str, known: Iterable[str]) -> str:
 
 
 def _named(place: Place) -> list[str]:
-    """Return a place in words: tables by name, members of a list counted from 1."""
+    """Return a place in words: tables by name, list members counted from 1."""
     words: list[str] = []
     for step in place:
         if isinstance(step, int):
@@ -92,13 +92,13 @@ def _named(place: Place) -> list[str]:
 
 
 class _Lines:
-    """Finds where the parts of a text stand that tomllib has read: what is wrong there, it has told already."""
+    """Finds the line of each part of a TOML text. The text is valid: tomllib has parsed it before."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.found: dict[Place, int] = {(): 1}
         self.counts: dict[Place, int] = {}
-        """Of each list of tables, how many there are so far."""
+        """The number of tables so far in each list of tables."""
         table: Place = ()
         while self.skip():
             if self.text.startswith("[[", self.at):
@@ -122,7 +122,7 @@ class _Lines:
             self.found.setdefault(place[:length], self.line)
 
     def skip(self) -> bool:
-        """Go past blanks, line ends and comments; return whether anything is left."""
+        """Skip blanks, line ends and comments; return whether anything is left."""
         self.at = self.matched(_BLANK).end()
         return self.at < len(self.text)
 
@@ -132,7 +132,7 @@ class _Lines:
         return found
 
     def header(self, brackets: int) -> Place:
-        """Read ``[a.b]`` or ``[[a.b]]``; what stands in a list of tables belongs to its last one."""
+        """Read ``[a.b]`` or ``[[a.b]]``; a key inside a list of tables belongs to its last table."""
         self.at += brackets
         place: Place = ()
         keys = self.keys()
@@ -144,7 +144,7 @@ class _Lines:
         return place
 
     def keys(self) -> list[str]:
-        """Read a key, or several with dots between, and go to what follows."""
+        """Read a dotted key, and move to what follows it."""
         found: list[str] = []
         while True:
             self.skip()

@@ -1,6 +1,6 @@
-"""``learn contract``: the plugin contract as a page, made from the signatures and docstrings that it consists of.
+"""``learn contract``: prints the plugin contract as a page, generated from signatures and docstrings in core.
 
-The sources are parsed, not imported: nothing heavy is loaded, and defaults and shapes stand as they are written.
+The sources are parsed, not imported: no heavy module is loaded, and defaults and shapes appear as written.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ pages it names. A technique says which version it is written for (`contract={CON
 an older one refuses it, by name, and an older one is understood for as long as nothing of it had to go.
 """
 NAMES = "__contract__"
-"""What a module of core calls the tuple of its names that plugins may use, in the order of the page."""
+"""The variable in which a module of core lists the names that plugins may use, in the order of the page."""
 ONCE = ("groundup.core.hookspecs", "groundup.core.testing", "groundup.core.testing.laws", "groundup.core.interfaces")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One name of the contract, and what the page says of it."""
+    """One name of the contract, and its text on the page."""
 
     name: str
     text: str
@@ -101,7 +101,7 @@ def parts() -> Iterator[tuple[str, str, list[Entry]]]:
 
 
 def _modules(package: str) -> list[str]:
-    """Return the modules of a package and of those in it, but for packages that have parts of their own."""
+    """Return the modules of a package and its subpackages, without the packages in ``ONCE``."""
     found = []
     for module in sorted(pkgutil.iter_modules([str(_file(package).parent)]), key=lambda m: m.name):
         name = f"{package}.{module.name}"
@@ -182,7 +182,7 @@ def _decorated(node: ast.FunctionDef) -> str:
 
 
 def _signature(node: ast.FunctionDef, name: str = "") -> str:
-    """Return the head of a function, over several lines where it is long; of a constructor, how it is called."""
+    """Return a function's signature, on several lines if long; with ``name``, that of the class's constructor."""
     arguments = [a for a in _arguments(node.args) if a not in ("self", "cls")]
     returns = f" -> {ast.unparse(node.returns)}" if node.returns and not name else ""
     line = f"{name or node.name}({', '.join(arguments)}){returns}"
@@ -232,7 +232,7 @@ def _call(node: ast.AnnAssign) -> ast.Call:
 
 
 class _Plain(ast.NodeTransformer):
-    """Leaves of ``Annotated[type, ...]`` the type."""
+    """Replaces ``Annotated[type, ...]`` by the type."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if ast.unparse(node.value) == "Annotated" and isinstance(node.slice, ast.Tuple):
@@ -242,7 +242,7 @@ class _Plain(ast.NodeTransformer):
 
 
 def _said_after(body: list[ast.stmt], number: int) -> str:
-    """Return the text that stands after an assignment, as its docstring."""
+    """Return the string after an assignment: its attribute docstring."""
     following = body[number + 1] if number + 1 < len(body) else None
     if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
         return _markdown(str(following.value.value))
@@ -254,7 +254,7 @@ def _text(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> str:
 
 
 def _markdown(docstring: str) -> str:
-    """Return a docstring's roles and double ticks as Markdown has them, and what follows '::' as code."""
+    """Convert a docstring to Markdown: its roles, double backticks and '::' before code."""
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", docstring).replace("``", "`")
     return re.sub(r"(?m)^::$", "For example", text).replace("For example\n", "For example:\n")
 

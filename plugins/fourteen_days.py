@@ -1,4 +1,4 @@
-"""The built-in roadmap: fourteen days from value iteration to serving, and in the brief, how far along one is."""
+"""The built-in roadmap: fourteen days from value iteration to serving, and its section of the brief: progress."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ def roadmaps() -> list[Roadmap]:
 
 @hookimpl
 def brief_sections(verdicts: list[dict[str, Any]], lang: str) -> dict[str, str]:
-    """Show the days that were begun, and what became of each of their techniques."""
+    """Return a section with the days that were begun and the best result of each of their techniques."""
     found = {verdict["technique"]: "✓" if verdict["passed"] else f"{verdict['score']:.0%}" for verdict in verdicts}
     begun = [day for day in ROADMAP.days if any(i in found for i in day.techniques)]
     if not begun:

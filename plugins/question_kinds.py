@@ -1,4 +1,4 @@
-"""The kinds of quiz question that come with Groundup, by the name that a quiz file gives them."""
+"""The built-in kinds of quiz question, by their ``kind`` in quiz files."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.quiz.choice_question import Multiple, Ordering, Single
@@ -8,7 +8,7 @@ from groundup.core.quiz.question import Question
 
 @hookimpl
 def question_types() -> dict[str, type[Question]]:
-    """Return the five kinds: one option, several, an order, a number, a number computed from others drawn anew."""
+    """Return the five kinds: one option, several options, an order, a number, a number from drawn parameters."""
     return {
         "single": Single,
         "multiple": Multiple,

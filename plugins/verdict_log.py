@@ -1,4 +1,4 @@
-"""A line of JSON for each verdict, in the file that LEARN_VERDICT_LOG names: for a dashboard, or a course's scripts."""
+"""Logs each verdict as a line of JSON to the file named by LEARN_VERDICT_LOG, for dashboards or course scripts."""
 
 import json
 import os
@@ -12,7 +12,7 @@ FILE = "LEARN_VERDICT_LOG"
 
 @hookimpl
 def verdict_given(verdict: dict[str, Any]) -> None:
-    """Append the verdict. A line is written at once, so that several graders may share a file."""
+    """Append the verdict in a single unbuffered write, so that several graders can share a file."""
     if name := os.environ.get(FILE):
         with Path(name).open("ab", buffering=0) as file:
             file.write(json.dumps(verdict).encode() + b"\n")

@@ -1,1 +1,1 @@
-"""Reference implementations, one file a technique, holes marked."""
+"""Reference implementations with marked holes, one file per technique."""

@@ -14,7 +14,7 @@ __all__ = ["Attention"]
 
 
 class Attention(ABC):
-    """One way to attend. Its constructor takes what is fixed: window, sinks, block sizes, up-projections."""
+    """One kind of attention. Its constructor takes the fixed settings: window, sinks, block sizes, up-projections."""
 
     @abstractmethod
     def forward(
@@ -26,9 +26,9 @@ class Attention(ABC):
         attn_mask: Bool[Tensor, "B K"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "B H Q E"]:
-        """Return softmax(query key^T / sqrt(D)) value, head by head. Gradient reaches query, key and value.
+        """Return softmax(query key^T / sqrt(D)) value for each head. Gradient flows to query, key and value.
 
         ``attn_mask`` is True where a key may be attended to (as in torch's scaled_dot_product_attention). ``causal``
-        aligns the last query with the last key (bottom-right, as flash-attention 2.1 does), so that one query against a
-        full cache sees all of it. A query that may attend to nothing gets zeros.
+        aligns the last query with the last key (bottom-right, as flash-attention 2.1 does), so that a single query
+        attends to the whole cache. The output of a query that may attend to no key is zero.
         """

@@ -1,4 +1,4 @@
-"""Collective operations, built from what ranks send each other one to one.
+"""Collective operations, built from point-to-point messages between ranks.
 
 Axes: N ranks, K elements of a chunk.
 """
@@ -16,7 +16,7 @@ __all__ = ["Collective"]
 
 
 class Collective(ABC):
-    """One algorithm for sums over ranks. Every rank makes the same calls, with tensors of the same shape and dtype."""
+    """An algorithm for sums over ranks. Every rank makes the same calls, with tensors of the same shape and dtype."""
 
     def __init__(self, comm: Communicator) -> None:
         self.comm = comm

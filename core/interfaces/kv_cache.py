@@ -1,6 +1,6 @@
-"""Managers of the keys and values that a decoder keeps.
+"""Managers of a decoder's key/value cache.
 
-Axes: G key/value heads, T new tokens, S tokens kept so far, D size of a key, E size of a value.
+Axes: G key/value heads, T new tokens, S cached tokens, D size of a key, E size of a value.
 """
 
 from __future__ import annotations
@@ -15,58 +15,58 @@ __all__ = ["CacheFullError", "KVCacheManager"]
 
 
 class CacheFullError(Exception):
-    """There is no room left for what was to be kept."""
+    """The cache has no room for the new keys and values."""
 
 
 class KVCacheManager(ABC):
-    """Keeps keys and values of several sequences, layer by layer. Its constructor takes layers, limits and dtype.
+    """Stores keys and values of several sequences, layer by layer. Its constructor takes layers, limits and dtype.
 
-    A sequence is named by any integer that the caller chooses, a layer by its place, from 0. One forward pass appends
-    to one layer after the other, so that layers differ in length while it runs; each reads its new tokens at once.
+    The caller names a sequence by any integer; layers are numbered from 0. A forward pass appends to one layer after
+    the other, so layers differ in length while it runs; each layer can read its new tokens immediately.
 
-    Raises KeyError for a sequence that is not open, ValueError for opening one that is, and CacheFullError where there
-    is no room left. Whatever is raised, nothing has changed.
+    Raises KeyError for a sequence that is not open, ValueError for opening one that is open already, and CacheFullError
+    if there is no room. A call that raises changes nothing.
     """
 
     @abstractmethod
     def begin(self, sequence: int, tokens: Sequence[int] = ()) -> int:
-        """Open ``sequence`` and return how many of its prompt's first ``tokens`` it holds already.
+        """Open ``sequence`` and return how many of its prompt's first ``tokens`` are cached already.
 
-        That is 0 in a cache that shares no prefixes. Keys and values of the other tokens are for the caller to append.
+        A cache without prefix sharing returns 0. The caller appends the keys and values of the remaining tokens.
         """
 
     @abstractmethod
     def append(self, sequence: int, layer: int, key: Float[Tensor, "G T D"], value: Float[Tensor, "G T E"]) -> None:
         """Add T tokens to one layer of ``sequence``: many at prefill, one at each decoding step, or none.
 
-        The numbers are copied and the gradient is not kept. Raises ValueError for a shape or dtype that the layer does
-        not take.
+        The tensors are copied without their gradient. Raises ValueError for a shape or dtype that the layer does not
+        take.
         """
 
     @abstractmethod
     def read(self, sequence: int, layer: int) -> tuple[Float[Tensor, "G S D"], Float[Tensor, "G S E"]]:
-        """Return the keys and values that one layer of ``sequence`` keeps, oldest first, in the dtype appended.
+        """Return the cached keys and values of one layer of ``sequence``, oldest first, in the dtype appended.
 
-        They may be views of the cache's own memory: appending does not change them, freeing ``sequence`` may, and they
-        are not to be written to.
+        They may be views of the cache's memory: the caller must not write to them. Appending does not change them;
+        freeing ``sequence`` may.
         """
 
     @abstractmethod
     def fork(self, parent: int, child: int) -> None:
-        """Open ``child`` as a copy of ``parent``; what is later appended to one does not show in the other."""
+        """Open ``child`` as a copy of ``parent``; later appends to one do not affect the other."""
 
     @abstractmethod
     def free(self, sequence: int, tokens: Sequence[int] = ()) -> None:
-        """Close ``sequence`` and give back what only it used.
+        """Close ``sequence`` and release the memory that only it used.
 
-        ``tokens`` are the ids of all that it holds: a cache that shares prefixes goes on keeping them while there is
-        room, for a later ``begin`` to find.
+        ``tokens`` are the ids of all tokens of the sequence: a cache with prefix sharing keeps their keys and values
+        while there is room, for a later ``begin`` to find.
         """
 
     @abstractmethod
     def usage(self) -> dict[str, int]:
-        """Return bytes: ``used`` <= ``reserved`` <= ``total``. Further keys are a technique's own.
+        """Return bytes: ``used`` <= ``reserved`` <= ``total``. A technique may add further keys.
 
-        ``used`` is what the tokens of open sequences fill, shared ones counted once; ``reserved`` what open sequences
-        keep from others, filled or not; ``total`` all that there is.
+        ``used``: filled by tokens of open sequences, shared ones counted once. ``reserved``: allocated to open
+        sequences, filled or not. ``total``: all of the cache.
         """

@@ -1,6 +1,6 @@
 """Optimizers as pure functions of parameters, gradients and state.
 
-Parameters and gradients go by name; a state is plain data that a checkpoint can hold.
+Parameters and gradients are dicts by name; a state is plain data that a checkpoint can hold.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ State = dict[str, Any]
 
 
 class Optimizer(ABC):
-    """One update rule. Its constructor takes learning rate, decay and the like, by keyword."""
+    """One update rule. Its constructor takes the hyperparameters (learning rate, decay ...) by keyword."""
 
     @abstractmethod
     @answer_dtype("any")
     def init(self, params: Tensors) -> State:
-        """Return the state before the first step, each part in a dtype that the update rule chooses."""
+        """Return the state before the first step; the update rule chooses the dtype of each part."""
 
     @abstractmethod
     @answer_dtype("any")
     def step(self, params: Tensors, grads: Tensors, state: State) -> tuple[Tensors, State]:
-        """Return new parameters and new state, each in the dtype that it had; the ones passed in are left as they were.
+        """Return new parameters and new state, each in its old dtype. The arguments are not modified.
 
-        A parameter without an entry in ``grads`` is not touched, and neither is its state.
+        A parameter without an entry in ``grads`` stays as it is, and so does its state.
         """

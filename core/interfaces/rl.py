@@ -1,7 +1,7 @@
-"""Learning rules: a batch of experience, of preferences or of text becomes a loss.
+"""Learning rules: functions from a batch of experience, preferences or text to a loss.
 
-A rule holds only its coefficients. Everything that changes from update to update is in the batch (``rl_batches``), so
-that the same rule serves a gym task and a language model.
+A rule holds only its coefficients. Everything that changes between updates is in the batch (``rl_batches``), so that
+the same rule works for a gym task and a language model.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ BatchT = TypeVar("BatchT")
 @plain
 @dataclass(frozen=True, eq=False)
 class Loss:
-    """What to minimise, and what to watch while doing it."""
+    """The loss to minimise, and metrics to log."""
 
     loss: Float[Tensor, ""]
-    """The scalar to minimise. Its gradient reaches every field of the batch that carries one."""
+    """The scalar to minimise. Its gradient flows to every field of the batch that carries gradient."""
     metrics: dict[str, Tensor] = field(default_factory=dict)
     """Scalars to log, by name, without gradient. Each rule's docstring names its own."""
 
@@ -61,4 +61,4 @@ class RLAlgorithm(ABC, Generic[BatchT]):
 
     @abstractmethod
     def loss(self, batch: BatchT) -> Loss:
-        """Return the loss of ``batch``. The batch is left as it was."""
+        """Return the loss of ``batch``, which is not modified."""

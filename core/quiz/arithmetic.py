@@ -1,4 +1,4 @@
-"""Arithmetic over named numbers, given as text: it computes, and can do nothing else."""
+"""Evaluates arithmetic over named numbers, given as text. Nothing but arithmetic is accepted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["Formula"]
 
 LONGEST = 400  # characters
-MOST_BITS = 2048  # of a power of integers; what follows a larger one would only be slow
+MOST_BITS = 2048  # of a power of integers; arithmetic on larger ones would be slow
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
     "min": min, "max": max, "ceil": math.ceil, "floor": math.floor, "log2": math.log2, "sqrt": math.sqrt,
@@ -40,7 +40,7 @@ class Formula:
     """An expression of numbers, names, ``+ - * / // % **``, parentheses and the functions in ``FUNCTIONS``."""
 
     def __init__(self, text: str) -> None:
-        """Read ``text``. Raises ValueError for anything else than such an expression."""
+        """Parse ``text``. Raises ValueError if it is not such an expression."""
         if len(text) > LONGEST:
             raise ValueError(f"longer than {LONGEST} characters")
         try:
@@ -49,10 +49,10 @@ class Formula:
             raise ValueError(f"{text!r} is no expression") from error
         self.text = text
         self.names: frozenset[str] = frozenset(_names(self._tree))
-        """The names whose values it needs."""
+        """The names whose values the expression needs."""
 
     def __call__(self, values: Mapping[str, float]) -> float:
-        """Return its value. Raises ValueError where there is none, or none that is finite."""
+        """Return the expression's value. Raises ValueError if it is undefined or not finite."""
         try:
             result = _evaluated(self._tree, values)
             if not math.isfinite(result):
@@ -63,7 +63,7 @@ class Formula:
 
 
 def _names(tree: ast.expr) -> set[str]:
-    """Return the names in ``tree``. Raises ValueError where it holds anything but arithmetic."""
+    """Return the names in ``tree``. Raises ValueError if it holds anything but arithmetic."""
     match tree:
         case ast.Constant(value=value) if type(value) in (int, float):
             return set()

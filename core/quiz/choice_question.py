@@ -1,4 +1,4 @@
-"""Questions whose options are chosen, or put in order."""
+"""Questions answered by choosing options, or by putting them in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Multiple", "Ordering", "Single"]
 
 
 class _Choosing(Asked):
-    """The kinds that choose among options, or put them in order."""
+    """Base of the kinds that choose options or put them in order."""
 
     options: dict[Identity, Text] = Field(min_length=2, max_length=10)
 
@@ -63,7 +63,7 @@ class _Choosing(Asked):
         return string.ascii_uppercase[len(self.options) - 1]
 
     def _keys(self, given: Any) -> list[str]:
-        """Return the options that ``given`` names, by letters ('AC', 'a, c') or by their keys, in its order."""
+        """Return the keys of the options named in ``given``, by letter ('AC', 'a, c') or by key, in that order."""
         if isinstance(given, list | tuple):
             return [key for part in given for key in self._keys(part)]
         if not isinstance(given, str):
@@ -98,7 +98,7 @@ class _Choosing(Asked):
 
 
 class Single(_Choosing):
-    """One option is right."""
+    """Exactly one option is right."""
 
     answer: str
 
@@ -128,7 +128,7 @@ class Single(_Choosing):
 
 
 class Multiple(_Choosing):
-    """Any number of the options are right, at least one; all of them have to be given, and no other."""
+    """One or more options are right; the answer must name all of them and no others."""
 
     answer: tuple[str, ...] = Field(min_length=1)
 
@@ -161,7 +161,7 @@ class Multiple(_Choosing):
 
 
 class Ordering(_Choosing):
-    """The options are to be put in order: the one in which the file lists them."""
+    """The options have to be put in order; the file lists them in the right order."""
 
     options: dict[Identity, Text] = Field(min_length=3, max_length=8)
     order: tuple[str, ...] = Field((), exclude=True, description="filled in when it is drawn: the right order")

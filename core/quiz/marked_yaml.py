@@ -1,7 +1,7 @@
-"""YAML whose every value knows its line, so that whoever checks it can name the place of what is wrong.
+"""Reads YAML and records the line of every value, so that checks can name the line of a problem.
 
-The scalars are those of YAML 1.2, and so of JSON: ``no`` and ``12:30`` are strings, ``1e9`` is a number. Anchors, tags
-and a key given twice are errors: nobody needs them here, and the first let a small file stand for a huge one.
+Scalars follow YAML 1.2, and so JSON: ``no`` and ``12:30`` are strings, ``1e9`` is a number. Anchors, tags and duplicate
+keys are errors: quiz files do not need them, and anchors let a small file expand to a huge one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["Document", "Malformed", "read_yaml"]
 Path = tuple[str | int, ...]
 
 DEEPEST = 20
-_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # libyaml's, some ten times as fast, where PyYAML has it
+_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # libyaml's is about ten times as fast, if PyYAML has it
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
 class Malformed(ValueError):
-    """The text is no YAML that is read here. ``line`` counts from 1."""
+    """The text is not valid YAML, or uses YAML that is not allowed here. ``line`` counts from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -34,13 +34,13 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True)
 class Document:
-    """What a text says, and on which line each part of it stands."""
+    """A text's value, and the line of each part of it."""
 
     value: Any
     _lines: dict[Path, int] = field(repr=False)
 
     def line(self, path: Sequence[str | int]) -> int:
-        """Return the line of the value at ``path``, or of what holds it where there is no such value."""
+        """Return the line of the value at ``path``, or of the innermost existing value around it."""
         steps = tuple(path)
         while steps not in self._lines:
             steps = steps[:-1]

@@ -1,4 +1,4 @@
-"""Questions that are answered by a number, given in the file or computed from numbers drawn anew each time."""
+"""Questions answered by a number, given in the file or computed from parameters drawn each time."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Numeric", "Parametric", "Tolerance"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 MOST_VALUES = 1000  # of one parameter
-TRIED = 64  # draws of a parametric question that are worked out when it is read
+TRIED = 64  # draws of a parametric question that are evaluated when it is read
 
 
 class Tolerance(Declared):
-    """How far from the right number still counts as right: the wider of the two."""
+    """The largest accepted error of an answer: the larger of ``relative`` and ``absolute`` counts."""
 
     relative: float = Field(0.0, ge=0, lt=1)
     absolute: float = Field(0.0, ge=0, allow_inf_nan=False, description="in the question's unit")
@@ -41,16 +41,16 @@ class Tolerance(Declared):
 
     def holds(self, answer: float, right: float) -> bool:
         """Whether ``answer`` is close enough to ``right``."""
-        rounding = 1e-9 * abs(right)  # of the conversion from another unit
+        rounding = 1e-9 * abs(right)  # conversion from another unit rounds
         return abs(answer - right) <= max(self.absolute, self.relative * abs(right)) + rounding
 
     def shown(self) -> str:
-        """Return it in figures: '± 2 %'."""
+        """Return the tolerance as text: '± 2 %'."""
         return f"± {_plain(self.relative * 100)} %" if self.relative else f"± {_plain(self.absolute)}"
 
 
 class _Measured(Question):
-    """The kinds that are answered by a number."""
+    """Base of the kinds answered by a number."""
 
     unit: Text | None = Field(
         None, description=f"one of {', '.join(UNITS)}, or a word of your own, in every language: {{en: tokens, zh: …}}"
@@ -67,7 +67,7 @@ class _Measured(Question):
 
 
 class Numeric(_Measured, Asked):
-    """A number, in the unit of the question or in another one for the same thing."""
+    """A number, in the question's unit or in another unit of the same quantity."""
 
     answer: float = Field(allow_inf_nan=False)
 
@@ -127,7 +127,7 @@ class Numeric(_Measured, Asked):
 
 
 def _values(given: Any) -> tuple[float, ...]:
-    """Return the values that a parameter may take: those of a list, or every step of a range, its end included."""
+    """Return the values that a parameter may take: those of a list, or the steps of a range including its end."""
     if isinstance(given, dict):
         if set(given) != {"from", "to", "step"}:
             raise ValueError("a range is {from: …, to: …, step: …}")
@@ -152,10 +152,10 @@ def _number(value: Any) -> float:
 
 
 class Parametric(_Measured):
-    """A question about numbers that are drawn anew each time; its answer is computed from them.
+    """A question whose parameters are drawn each time; its answer is computed from them.
 
-    ``text`` holds every parameter as ``{name}``; ``explanation`` may hold them too, and ``{answer}``, and whatever
-    ``derived`` computes. A format may follow, as in ``{bytes:,}``.
+    ``text`` contains every parameter as ``{name}``; ``explanation`` may contain them too, as well as ``{answer}`` and
+    the ``derived`` numbers. A format may follow, as in ``{bytes:,}``.
     """
 
     parameters: dict[Name, Annotated[tuple[float, ...], PlainValidator(_values)]] = Field(min_length=1)
@@ -164,7 +164,7 @@ class Parametric(_Measured):
 
     @cached_property
     def formulas(self) -> dict[str, Formula]:
-        """What is computed, in order: every derived number, and ``answer`` last."""
+        """The formulas in order of evaluation: every derived number, then ``answer``."""
         found: dict[str, Formula] = {}
         for name, text in {**self.derived, "answer": self.answer}.items():
             try:
@@ -214,7 +214,7 @@ class Parametric(_Measured):
         return self.ask({name: random.choice(values) for name, values in self.parameters.items()})
 
     def ask(self, values: Mapping[str, float]) -> Numeric:
-        """Return the question with these values of its parameters. Raises ValueError where it has no answer."""
+        """Return the question with these parameter values. Raises ValueError if it has no answer for them."""
         known = dict(values)
         for name, formula in self.formulas.items():
             known[name] = formula(known)
@@ -234,7 +234,7 @@ class Parametric(_Measured):
         return ("answer",) if name == "answer" else ("derived", name)
 
     def _some_draws(self) -> Iterable[dict[str, float]]:
-        """Return every draw where they are few, or else the lowest and highest values together, and a sample."""
+        """Return all draws if they are few, else combinations of lowest and highest values, and a random sample."""
         if math.prod(len(values) for values in self.parameters.values()) <= TRIED:
             every: Iterable[tuple[float, ...]] = itertools.product(*self.parameters.values())
         else:
@@ -246,7 +246,7 @@ class Parametric(_Measured):
 
 
 def _plain(number: float) -> str:
-    """Return ``number`` as people write it: whole numbers whole, others to six figures."""
+    """Return ``number`` as people write it: whole numbers without decimals, others to six digits."""
     if float(number).is_integer() and abs(number) < 1e15:
         return str(int(number))
     return f"{number:.6g}"
@@ -262,7 +262,7 @@ def _check_names(names: Iterable[str], known: set[str], path: Sequence[str | int
 
 
 def _fields(template: str, path: Sequence[str | int]) -> set[str]:
-    """Return the names in a template's braces."""
+    """Return the placeholder names of a template."""
     try:
         parts = [(name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(template)]
     except ValueError as problem:

@@ -1,9 +1,9 @@
-"""Quiz questions: what a file declares, what a learner may answer, and what counts as right.
+"""Quiz questions: their fields in a quiz file, how answers are read, and which answers are right.
 
-A kind of question is a model that derives from :class:`Question`; a plugin adds its own through the hook
-``question_types``. A question is drawn before it is asked: options are shuffled, and a parametric one becomes a numeric
-one with numbers of its own. Answers are plain data (a string, a number or a list of strings) that do not depend on
-the draw's order, so that they can be kept and judged again.
+A kind of question is a model that derives from :class:`Question`; a plugin adds kinds through the hook
+``question_types``. A question is drawn before it is asked: options are shuffled, and a parametric question becomes a
+numeric one with drawn numbers. Answers are plain data (a string, a number or a list of strings) that do not depend on
+the order of the options, so that they can be stored and marked again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Identity = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]+$")]
 
 
 class NotAnAnswer(ValueError):
-    """What was given cannot be an answer, right or wrong. ``says`` tells why, by language."""
+    """The input cannot be read as an answer. ``says`` gives the reason, by language."""
 
     def __init__(self, en: str, zh: str) -> None:
         super().__init__(en)
@@ -34,7 +34,7 @@ class NotAnAnswer(ValueError):
 
 
 class FieldProblem(ValueError):
-    """Something is wrong with a part of a question; ``path`` leads there from the question."""
+    """A field of a question is invalid; ``path`` is its path within the question."""
 
     def __init__(self, path: Sequence[str | int], problem: str) -> None:
         super().__init__(problem)
@@ -42,7 +42,7 @@ class FieldProblem(ValueError):
 
 
 class Question(Declared, ABC):
-    """One question. Derive from it to add a kind: its fields are what a quiz file may say of such a question."""
+    """One question. Derive from it to add a kind: the model's fields are the keys that a quiz file may have."""
 
     id: Identity
     kind: str
@@ -59,27 +59,27 @@ class Question(Declared, ABC):
 
     @abstractmethod
     def draw(self, random: Random) -> Asked:
-        """Return the question as it is asked this time. All chance is taken from ``random``."""
+        """Return the question as it is asked this time. All randomness comes from ``random``."""
 
 
 class Asked(Question):
-    """A question ready to be asked. Most kinds are, but for the order of their options."""
+    """A question that is ready to be asked. Most kinds derive from this; drawing at most shuffles their options."""
 
     @override
     def draw(self, random: Random) -> Asked:
         return self
 
     def choices(self) -> dict[str, Text]:
-        """Return what there is to choose from, by letter."""
+        """Return the options by letter."""
         return {}
 
     @abstractmethod
     def expects(self) -> Text:
-        """Return what to type, in a few words: 'a letter, A to D'."""
+        """Return a short description of the expected input: 'a letter, A to D'."""
 
     @abstractmethod
     def read(self, given: Any) -> Answer:
-        """Return the answer that ``given``, a line typed or a value from a file, stands for. Raises NotAnAnswer."""
+        """Parse ``given``, a typed line or a value from a file, into an answer. Raises NotAnAnswer."""
 
     @abstractmethod
     def is_right(self, answer: Answer) -> bool:
@@ -91,10 +91,10 @@ class Asked(Question):
 
     @abstractmethod
     def shown(self, answer: Answer, lang: str) -> str:
-        """Return ``answer`` in words."""
+        """Return ``answer`` as text."""
 
 
 def quoted(given: Any) -> str:
-    """Return what was given, short, and without characters that could steer a terminal."""
+    """Return ``given`` as a short repr without terminal control characters."""
     text = repr(given)
     return text if len(text) <= 40 else text[:37] + "…" + text[-1]

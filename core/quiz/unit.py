@@ -16,7 +16,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "us": ("seconds", 1e-6),
     "%": ("share", 0.01),
 }
-"""By name, what a unit measures and how many of the plain unit it is. kB is 1000 bytes, KiB is 1024."""
+"""By unit name: the quantity it measures, and its factor to that quantity's base unit. kB is 1000 bytes, KiB 1024."""
 
 _NUMBER = re.compile(
     r"(?P<number>[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*(?P<unit>.*)", re.DOTALL
@@ -29,13 +29,13 @@ class NotANumber(ValueError):
 
 
 class UnknownUnit(ValueError):
-    """There is no unit of that name, or it measures something else."""
+    """No unit has that name, or it measures another quantity."""
 
 
 def read_number(text: str) -> tuple[float, str]:
-    """Return the number in ``text`` and what follows it, which may be a unit. Raises NotANumber.
+    """Return the number in ``text`` and the rest, which may be a unit. Raises NotANumber.
 
-    Commas part thousands only: ``1,7`` may mean two things and is refused. So are NaN and infinity.
+    Commas may only separate thousands: ``1,7`` is ambiguous and raises. So do NaN and infinity.
     """
     text = unicodedata.normalize("NFKC", text).strip().replace("\N{MINUS SIGN}", "-")
     found = _NUMBER.fullmatch(text)
@@ -51,7 +51,7 @@ def read_number(text: str) -> tuple[float, str]:
 
 
 def convert(number: float, unit: str, to: str) -> float:
-    """Return ``number`` of ``unit`` in the unit ``to``. Raises UnknownUnit where the two do not measure the same."""
+    """Convert ``number`` from ``unit`` to the unit ``to``. Raises UnknownUnit if they measure different quantities."""
     unit = unit.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}")
     if unit not in UNITS or UNITS[unit][0] != UNITS[to][0]:
         raise UnknownUnit(unit)

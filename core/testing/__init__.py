@@ -1,4 +1,4 @@
-"""What properties are written with: drawn tensors, named tolerances, comparisons that explain themselves, marks."""
+"""Tools for writing properties: tensor strategies, named tolerances, comparisons with clear messages, marks."""
 
 from groundup.core.testing.calls import each
 from groundup.core.testing.compare import (

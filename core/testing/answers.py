@@ -16,7 +16,7 @@ __all__ = ["check_dtypes"]
 
 
 def check_dtypes(declared: AnswerDtype, given: Any, answer: Any) -> None:
-    """Raise OtherDtype where a floating tensor of ``answer`` has another dtype than it must for what was ``given``."""
+    """Raise OtherDtype if a floating tensor of ``answer`` lacks the ``declared`` dtype for the arguments ``given``."""
     if declared == "any":
         return
     expected = declared if isinstance(declared, torch.dtype) else promoted(given)
@@ -28,7 +28,7 @@ def check_dtypes(declared: AnswerDtype, given: Any, answer: Any) -> None:
 
 
 def promoted(given: Any) -> torch.dtype | None:
-    """Return the dtype that the floating tensors of a plain value promote to; None where it has none."""
+    """Return the dtype that the floating tensors of a plain value promote to; None if it has none."""
     dtypes = [tensor.dtype for tensor in tensors_in(given) if _is_float(tensor)]
     return functools.reduce(torch.promote_types, dtypes) if dtypes else None
 

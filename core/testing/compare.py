@@ -1,4 +1,4 @@
-"""Comparisons that say what they expected, what they got and where the two part."""
+"""Comparisons that report what was expected, what came, and the first difference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from groundup.core.testing.literals import literal
 
 
 class Mismatch(AssertionError):
-    """What was expected, what came, and the first place where they differ. All three are short texts."""
+    """A failed comparison: what was expected, what came, and the first place where they differ, as short texts."""
 
     def __init__(self, message: str, expected: str | None = None, got: str | None = None, where: str | None = None):
         super().__init__(message)
@@ -25,7 +25,7 @@ class Mismatch(AssertionError):
 
 
 class ChangedInput(Mismatch):
-    """A call changed one of its inputs in place. ``answer`` is what it answered."""
+    """A call changed one of its inputs in place. ``answer`` is the call's answer."""
 
     def __init__(self, name: str, answer: Any) -> None:
         message = f"the call changed its input {name!r} in place"
@@ -37,7 +37,7 @@ _CHANGES: ContextVar[Callable[[ChangedInput], None] | None] = ContextVar("change
 
 
 def note_change(change: ChangedInput) -> None:
-    """Raise ``change``, or tell it to whoever forgives changes here and looks at them elsewhere."""
+    """Raise ``change``, or pass it to the handler of the enclosing ``forgiving_changes`` block."""
     handler = _CHANGES.get()
     if handler is None:
         raise change
@@ -46,7 +46,7 @@ def note_change(change: ChangedInput) -> None:
 
 @contextmanager
 def forgiving_changes(handler: Callable[[ChangedInput], None]) -> Iterator[None]:
-    """Have changed inputs told to ``handler`` inside the block, instead of raised."""
+    """Inside the block, pass changed inputs to ``handler`` instead of raising."""
     token = _CHANGES.set(handler)
     try:
         yield
@@ -55,7 +55,7 @@ def forgiving_changes(handler: Callable[[ChangedInput], None]) -> Iterator[None]
 
 
 class OtherDtype(Mismatch):
-    """An answer has another dtype than it must. ``answer`` is what it was."""
+    """An answer has the wrong dtype. ``answer`` is that answer."""
 
     def __init__(self, expected: torch.dtype, got: torch.dtype, answer: Any) -> None:
         super().__init__("the result has another dtype", str(expected), str(got))
@@ -64,7 +64,7 @@ class OtherDtype(Mismatch):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a right answer may be from the exact one: ``atol + rtol * |expected|``."""
+    """The largest accepted difference from the exact answer: ``atol + rtol * |expected|``."""
 
     rtol: float
     atol: float
@@ -78,11 +78,11 @@ EXACT = Tolerance(0.0, 0.0)
 
 
 def sum_tolerance(dtype: torch.dtype, terms: int, size: float = 1.0) -> Tolerance:
-    """Return the tolerance of a sum of ``terms`` numbers of magnitude ``size``, each a few operations deep.
+    """Return the tolerance of a sum of ``terms`` numbers of magnitude ``size``, each computed in a few operations.
 
-    A sum of n terms in any order is off by at most (n - 1) units of rounding times the sum of magnitudes (Higham,
+    The error of a sum of n terms in any order is at most (n - 1) unit roundoffs times the sum of magnitudes (Higham,
     Accuracy and Stability of Numerical Algorithms, eq. 4.4); the factor 8 covers the operations that made each term.
-    Raises ValueError where that would rival ``size`` itself.
+    Raises ValueError if the tolerance would rival ``size`` itself.
     """
     unit = torch.finfo(dtype).eps
     tolerance = Tolerance(rtol=8 * unit, atol=8 * unit * max(terms, 1) * size)
@@ -92,7 +92,7 @@ def sum_tolerance(dtype: torch.dtype, terms: int, size: float = 1.0) -> Toleranc
 
 
 def assert_form(got: Any, shape: Sequence[int], dtype: torch.dtype, *, what: str = "the result") -> None:
-    """Check that ``got`` is a tensor of that shape and dtype, whatever its numbers. Raises Mismatch."""
+    """Check that ``got`` is a tensor of that shape and dtype, with any numbers. Raises Mismatch."""
     _assert_tensor(got, shape, what)
     expected, found = (tuple(shape), dtype), (tuple(got.shape), got.dtype)
     if found != expected:
@@ -102,7 +102,7 @@ def assert_form(got: Any, shape: Sequence[int], dtype: torch.dtype, *, what: str
 def assert_close(
     got: Any, expected: Tensor, *, dtype: torch.dtype, tolerance: Tolerance, what: str = "the result"
 ) -> None:
-    """Check that ``got`` is a tensor of ``dtype`` with the shape and the numbers of ``expected`` (any float dtype).
+    """Check that ``got`` is a tensor of ``dtype`` with the shape and numbers of ``expected`` (of any float dtype).
 
     Raises Mismatch.
     """
@@ -128,7 +128,7 @@ def assert_close(
 
 
 def assert_equal(got: Any, expected: Any, *, what: str = "the result") -> None:
-    """Check that two plain values are the same, of the same type; tensors bit for bit. Raises Mismatch."""
+    """Check that two plain values have the same type and are equal, tensors bit for bit. Raises Mismatch."""
     if isinstance(expected, Tensor):
         assert_close(got, expected, dtype=expected.dtype, tolerance=EXACT, what=what)
     elif type(got) is not type(expected) or got != expected:
@@ -136,9 +136,9 @@ def assert_equal(got: Any, expected: Any, *, what: str = "the result") -> None:
 
 
 def gradient(output: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Return the gradient of ``output``'s sum to each of ``inputs``; zeros where it does not depend on one.
+    """Return the gradient of ``output``'s sum for each of ``inputs``; zeros for an input that it does not depend on.
 
-    Raises Mismatch when the output carries no gradient at all.
+    Raises Mismatch if the output carries no gradient at all.
     """
     if not output.requires_grad:
         raise Mismatch("the result carries no gradient", "a result that depends on its inputs", "one cut off from them")
@@ -154,7 +154,7 @@ _WATCHER: ContextVar[Callable[[list[Tensor]], None] | None] = ContextVar("gradie
 
 @contextmanager
 def watching_gradients(watcher: Callable[[list[Tensor]], None]) -> Iterator[None]:
-    """Have ``watcher`` called with every gradient that a property takes inside the block."""
+    """Inside the block, call ``watcher`` with the gradients that each call of ``gradient`` returns."""
     token = _WATCHER.set(watcher)
     try:
         yield
@@ -164,7 +164,7 @@ def watching_gradients(watcher: Callable[[list[Tensor]], None]) -> Iterator[None
 
 @contextmanager
 def rejects(*types: type[Exception], what: str) -> Iterator[None]:
-    """Check that the attempt raises one of ``types`` (or a subclass) inside the block, on its own side or here."""
+    """Check that one of ``types`` (or a subclass) is raised inside the block, in the attempt's process or here."""
     names = " or ".join(t.__name__ for t in types)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Everything that Groundup uses of hypothesis and that hypothesis does not promise to keep.
+"""All uses of hypothesis's private API.
 
-Tried with hypothesis 6.151.0, 6.160.0 and 6.170.17. What breaks with a newer version is mended here.
+Tested with hypothesis 6.151.0, 6.160.0 and 6.170.17. Fixes for newer versions belong here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 SECONDARY = b".secondary"
-NOWHERE = "/dev/null/hypothesis"  # a folder that cannot be made: hypothesis goes on without, and a kill leaves none
+NOWHERE = "/dev/null/hypothesis"  # cannot be created: hypothesis works without, and a killed process leaves no folder
 
 
 def is_hypothesis_test(test: Any) -> bool:
@@ -40,9 +40,9 @@ def is_hypothesis_test(test: Any) -> bool:
 
 
 def configure(test: Any, *, settings: hypothesis.settings, seed: int, key: bytes) -> None:
-    """Give a test its settings, its seed, and the key of its cases in the database; each may be given anew.
+    """Set a test's settings, seed and database key; each may be set repeatedly.
 
-    The attributes are what ``hypothesis.seed()`` and ``settings()`` set; those functions allow each only once.
+    These are the attributes that ``hypothesis.seed()`` and ``settings()`` set, which allow it only once.
     """
     test._hypothesis_internal_use_settings = settings
     test._hypothesis_internal_use_seed = seed
@@ -50,13 +50,13 @@ def configure(test: Any, *, settings: hypothesis.settings, seed: int, key: bytes
 
 
 def set_key(test: Any, key: bytes) -> None:
-    """Have a test look for its cases in the database under ``key``."""
+    """Set the database key of a test's cases."""
     test._hypothesis_internal_database_key = key
 
 
 @contextmanager
 def with_body(test: Any, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-    """Have every example of ``test`` go through ``wrap(body)`` inside the block."""
+    """Inside the block, run every example of ``test`` through ``wrap(body)``."""
     handle, body = test.hypothesis, test.hypothesis.inner_test
     handle.inner_test = wrap(body)
     try:
@@ -66,19 +66,19 @@ def with_body(test: Any, wrap: Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 def choices_of(data: Any) -> Any:
-    """Return the choices that a running example has made so far: ``data`` is its ``DataObject`` or its like."""
+    """Return a running example's choices so far. ``data`` is its ``DataObject``, or has its ``conjecture_data``."""
     return data.conjecture_data.choices
 
 
 def as_database(key: bytes, choices: Any) -> InMemoryExampleDatabase:
-    """Return a database that holds one case: these choices, under ``key``."""
+    """Return a database that holds one case: ``choices`` under ``key``."""
     database = InMemoryExampleDatabase()
     database.save(key, choices_to_bytes(choices))
     return database
 
 
 class KeptCases(InMemoryExampleDatabase):
-    """Failing cases by property, as hypothesis's choices: in memory during a grading, kept in the state after it."""
+    """Failing cases by property, as hypothesis's choices: in memory during grading, then stored with the state."""
 
     def __init__(self, kept: dict[bytes, set[bytes]] | None = None) -> None:
         super().__init__()
@@ -91,26 +91,26 @@ class KeptCases(InMemoryExampleDatabase):
         return self.data.get(key, set())
 
     def replace(self, key: bytes, cases: set[bytes]) -> None:
-        """Keep these cases of one property, and no others of it."""
+        """Replace the cases of one property."""
         self.data[key] = cases
 
     def to_shrink(self, key: bytes) -> KeptCases:
-        """Return the cases of one property as ones to look for smaller ones of.
+        """Return the cases of one property under the secondary key, so that hypothesis shrinks them.
 
-        What stands under the key itself hypothesis takes for smallest already.
+        Hypothesis takes cases under the key itself as fully shrunk.
         """
         return KeptCases({key + SECONDARY: self.of(key)})
 
     def kept(self) -> dict[bytes, set[bytes]]:
-        """Return what a later grading should try first: the smallest failing case of each property."""
+        """Return the smallest failing cases of each property, for a later grading to try first."""
         return {key: set(values) for key, values in self.data.items() if values and not key.endswith(SECONDARY)}
 
 
 @contextmanager
 def unreported() -> Iterator[None]:
-    """Have hypothesis report no failing case inside the block, nor make the text of one.
+    """Inside the block, stop hypothesis from reporting failing cases and from formatting them.
 
-    Tensors make that take longer than all else together, and the judge has a text of its own.
+    Formatting tensors would take longer than everything else together, and the judge formats cases itself.
     """
     names = [name for name in ("RepresentationPrinter", "repr_call") if hasattr(core, name)]
     made = {name: getattr(core, name) for name in names}
@@ -125,7 +125,7 @@ def unreported() -> Iterator[None]:
 
 
 class _Nothing(str):
-    """An empty text, and a printer that prints nothing."""
+    """An empty string that also serves as a printer without output."""
 
     __slots__ = ()
 
@@ -135,10 +135,10 @@ class _Nothing(str):
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Have a seed draw the same cases whatever modules are loaded, and nothing be written to a folder.
+    """Inside the block, a seed draws the same cases whatever modules are loaded, and hypothesis writes no files.
 
-    Hypothesis also draws constants that it reads in the source of every module outside site-packages: with an editable
-    installation those are this project's, and of other techniques graded before.
+    Hypothesis also draws constants that it finds in the source of loaded modules outside site-packages. With an
+    editable installation those include this project's modules and previously graded techniques.
     """
     from_modules = providers._get_local_constants
     providers._get_local_constants = providers.Constants  # type: ignore[attr-defined]

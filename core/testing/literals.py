@@ -41,7 +41,7 @@ def _literal(value: Any) -> str:
 def _tensor(tensor: Tensor) -> str:
     if tensor.numel() == 0:
         return f"torch.empty({tuple(tensor.shape)}, dtype={tensor.dtype})"
-    if tensor.numel() > LONGEST:  # it would be cut anyway, after a list of all its numbers was made
+    if tensor.numel() > LONGEST:  # the literal would be cut anyway, after a costly listing of all numbers
         return f"<a tensor of shape {tuple(tensor.shape)}, dtype={tensor.dtype}>"
     if tensor.is_floating_point():
         digits = 10 if tensor.dtype == torch.float64 else 7

@@ -1,4 +1,4 @@
-"""Marks of a property: its claim in words, its points, the property it presupposes, the hole it belongs to."""
+"""Marks of a property: its claim, its points, the properties it depends on, its hole, its topic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass
 class Marks:
-    """What the marks of one property say."""
+    """The marks of one property."""
 
     claim: dict[str, str] = field(default_factory=dict)
     points: float = 1.0
@@ -22,7 +22,7 @@ class Marks:
 
 
 def marks_of(property: Any) -> Marks:
-    """Return the marks of a property; one without marks has the defaults, its name read as the claim."""
+    """Return the marks of a property. Defaults replace missing marks; the claim defaults to the name in words."""
     marks: Marks = getattr(property, "groundup_marks", Marks())
     if not marks.claim:
         marks.claim = {"en": property.__name__.removeprefix("test_").replace("_", " ") + "."}
@@ -37,7 +37,7 @@ def _mark(property: F) -> Marks:
 
 
 def claim(en: str, **translations: str) -> Callable[[F], F]:
-    """Say what the property claims, as a sentence: ``@claim("...", zh="...")``."""
+    """State the property's claim as a sentence: ``@claim("...", zh="...")``."""
 
     def decorate(property: F) -> F:
         _mark(property).claim = {"en": en, **translations}
@@ -57,7 +57,7 @@ def points(worth: float) -> Callable[[F], F]:
 
 
 def after(*earlier: Callable[..., Any]) -> Callable[[F], F]:
-    """Try the property only when the ``earlier`` ones held; otherwise it reads as 'not reached'."""
+    """Run the property only if the ``earlier`` ones held; otherwise it is reported as 'not reached'."""
 
     def decorate(property: F) -> F:
         _mark(property).after += tuple(e.__name__ for e in earlier)
@@ -77,11 +77,11 @@ def hole(number: int) -> Callable[[F], F]:
 
 
 def about(topic: Topic) -> Callable[[F], F]:
-    """Say that the property speaks of one thing alone, whatever the numbers are.
+    """Mark the property as being about one topic only, whatever the numbers are.
 
-    ``dtype``: precision and dtype of the answer. ``gradient``: what carries a gradient. ``inputs``: what is passed in
-    stays as it was. ``refusal``: bad input raises. 'learn author matrix' marks the mistakes about other things that
-    trip such a property: it should not fail for them.
+    ``dtype``: precision and dtype of the answer. ``gradient``: which results carry gradient. ``inputs``: the call does
+    not modify its inputs. ``refusal``: bad input raises. The property should not fail for mistakes about anything
+    else; 'learn author matrix' marks those that it does fail for.
     """
 
     def decorate(property: F) -> F:

@@ -1,4 +1,4 @@
-"""Modules made from source text: a properties file or a solution as it is on disk now, an edited solution."""
+"""Makes modules from source text: properties files and solutions as they are on disk now, and edited solutions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGESTS: dict[str, str] = {}
 
 
 def properties_of(technique: Technique) -> types.ModuleType:
-    """Return the technique's properties as they are on disk now, and so what they import from its package."""
+    """Return the technique's properties as they are on disk now, with what they import from its package reloaded."""
     return _current(technique, technique.files.properties_module, technique.files.properties)
 
 
@@ -27,15 +27,15 @@ def lab_of(technique: Technique) -> types.ModuleType:
 
 
 def reference_of(technique: Technique) -> Any:
-    """Return the public class or function of the technique's solution, as that is on disk now."""
+    """Return the public class or function of the technique's solution as it is on disk now."""
     solution = _current(technique, technique.files.solution_module, technique.files.solution)
     return getattr(solution, technique.implements)
 
 
 def current_module(name: str, path: Path) -> types.ModuleType:
-    """Return module ``name`` as ``path`` reads now, under its canonical name; executed again only when changed.
+    """Return module ``name`` with the current source of ``path``; it is executed again only if the source changed.
 
-    What it imports is whatever is loaded. :func:`properties_of` and its like look at that, too.
+    Its imports are not reloaded; :func:`properties_of` and the other functions here reload them.
     """
     source = path.read_text(encoding="utf-8")
     digest = hashlib.sha256(source.encode()).hexdigest()
@@ -51,13 +51,13 @@ def current_module(name: str, path: Path) -> types.ModuleType:
 
 
 def module_from_source(name: str, source: str, filename: str) -> types.ModuleType:
-    """Execute ``source`` as a new module. It enters neither ``sys.modules`` nor the bytecode cache."""
+    """Execute ``source`` as a new module, which is stored neither in ``sys.modules`` nor in the bytecode cache."""
     module = types.ModuleType(name)
     module.__file__ = filename
     module.__package__ = name.rpartition(".")[0]
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     previous = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses look their own module up while they are made
+    sys.modules[name] = module  # the dataclass decorator looks up the class's module
     try:
         exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
     finally:

@@ -1,4 +1,4 @@
-"""Parts as properties hand them to ``impl``: calls of them are noted in order, and so are backward passes."""
+"""Wraps the parts that properties pass to ``impl``, to record their calls and backward passes in order."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _rank: ContextVar[int | None] = ContextVar("rank", default=None)
 
 
 def now() -> int:
-    """Return a number that grows from event to event: of two things, the one with the smaller number came first."""
+    """Return the number of the next event: an event with a smaller number happened earlier."""
     return next(_order)
 
 
 @contextmanager
 def on_rank(rank: int) -> Iterator[None]:
-    """Have what is noted inside the block count as done by that rank."""
+    """Record the events inside the block as events of ``rank``."""
     token = _rank.set(rank)
     try:
         yield
@@ -39,7 +39,7 @@ def on_rank(rank: int) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One call of a part, or one backward pass through an answer of it."""
+    """One call of a part, one backward pass through its answer, or one message of a rank."""
 
     at: int
     kind: str
@@ -47,7 +47,7 @@ class Event:
     part: str
     method: str
     args: tuple[Any, ...]
-    """What it was called with, arguments by keyword after the others; of a backward pass, the gradients that came."""
+    """The arguments, positional ones first; for a backward pass, the incoming gradients."""
     answer: Any = None
     rank: int | None = None
 
@@ -57,7 +57,7 @@ _WATCHER: ContextVar[Callable[[Event], None] | None] = ContextVar("parts", defau
 
 @contextmanager
 def watching_parts(watcher: Callable[[Event], None]) -> Iterator[None]:
-    """Have ``watcher`` called with every event of a given part inside the block."""
+    """Inside the block, pass every event of a part or of a rank group made there to ``watcher``."""
     token = _WATCHER.set(watcher)
     try:
         yield
@@ -66,14 +66,15 @@ def watching_parts(watcher: Callable[[Event], None]) -> Iterator[None]:
 
 
 def watcher() -> Callable[[Event], None]:
-    """Return what is to be called with every event of the parts and groups that are made here."""
+    """Return the current watcher, to be called with every event of the parts and groups made now."""
     return _WATCHER.get() or (lambda event: None)
 
 
 def handed(part: PartT, events: list[Event], name: str = "") -> PartT:
-    """Return ``part`` as one that notes in ``events`` what is done with it, under ``name`` or its declaration's name.
+    """Wrap ``part`` so that its calls and backward passes are appended to ``events``.
 
-    What it is called with and what it answers are copies: neither side can change what the other holds.
+    Events have the part name ``name``, or else the name of the declaring class. Arguments and answers are copied, so
+    neither side can modify the other's tensors.
     """
     declared = declared_part(type(part))
     told = name or declared.__name__
@@ -112,7 +113,7 @@ def handed(part: PartT, events: list[Event], name: str = "") -> PartT:
 
 
 class _Function:
-    """A part's method as one step of the caller's graph, as it is where the caller is in another process."""
+    """A part's method as a single node of the caller's graph, as when the caller is in another process."""
 
     def __init__(self, method: Any, arguments: Any, passed_back: Callable[[tuple[Any, ...]], None]) -> None:
         self.method, self.arguments, self.passed_back = method, arguments, passed_back
@@ -144,7 +145,7 @@ class _Function:
 
 
 class _Step(torch.autograd.Function):
-    """Runs a :class:`_Function`, and says when it is differentiated."""
+    """Autograd node that runs a :class:`_Function` and reports its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, function: _Function, *inputs: Tensor) -> Any:

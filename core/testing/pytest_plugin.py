@@ -1,6 +1,6 @@
-"""Lets an author run a properties file with plain pytest: ``pytest -p groundup.core.testing.pytest_plugin FILE``.
+"""Runs a properties file with plain pytest: ``pytest -p groundup.core.testing.pytest_plugin FILE``.
 
-Here ``impl`` is the solution itself, in this process. ``learn grade`` runs the same file with ``impl`` in another one.
+Here ``impl`` is the solution itself, in this process. With ``learn grade`` it is an attempt in another process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from groundup.core.testing.subprocess_runner import SubprocessRunner
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Lift hypothesis's limit of 200 ms a case, as the judge does: a slow machine makes no claim false."""
+    """Disable hypothesis's deadline of 200 ms per case, as the judge does: slowness does not falsify a claim."""
     if hypothesis.settings.get_current_profile_name() in ("default", "ci"):
         hypothesis.settings.register_profile("properties", hypothesis.settings.default, deadline=None)
         hypothesis.settings.load_profile("properties")
 
 
 class PropertiesModule(pytest.Module):
-    """A properties file, imported under its canonical name: by its path alone, its manifest would run twice."""
+    """A properties file, imported under its canonical name: imported by path, its manifest would run twice."""
 
     technique: Technique
 
@@ -45,7 +45,7 @@ def properties_module(technique: Technique, path: Path, parent: Any) -> Properti
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
-    """Collect a technique's properties file as what it is."""
+    """Collect a technique's ``properties.py`` as a ``PropertiesModule``."""
     if module_path.name != "properties.py":
         return None
     for technique in Registry().techniques.values():
@@ -54,7 +54,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
     return None
 
 
-@pytest.fixture(scope="module")  # hypothesis refuses one made anew for each test
+@pytest.fixture(scope="module")  # hypothesis rejects function-scoped fixtures
 def reference(request: pytest.FixtureRequest) -> Any:
     """The solution's public class or function."""
     module = request.node.getparent(PropertiesModule)
@@ -65,11 +65,11 @@ def reference(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="module")
 def impl(reference: Any) -> Any:
-    """What is judged: here the solution itself."""
+    """The implementation under test: here the solution itself."""
     return reference
 
 
 @pytest.fixture(scope="module")
 def code_runner() -> CodeRunner:
-    """What runs programs: here trusted ones."""
+    """The part that runs programs: here for trusted ones."""
     return SubprocessRunner()

@@ -1,7 +1,7 @@
-"""What a property of a distributed technique is given: a class whose objects live on every rank of a group at once.
+"""The ``impl`` of a distributed technique's properties: a class whose objects live on all ranks of a group.
 
-``impl(4, ...)`` constructs one object on each of 4 ranks; calling a method calls it on all of them and returns a list,
-rank by rank. Here the ranks are threads, for solutions and edits of them; a learner's are processes of their own.
+``impl(4, ...)`` constructs one object on each of 4 ranks; a method call runs on all ranks and returns a list with one
+result per rank. Here the ranks are threads, for solutions and edited solutions; an attempt's ranks are processes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ T = TypeVar("T")
 
 
 class PerRank(list[T], Generic[T]):
-    """Arguments that differ from rank to rank: one value each, in order."""
+    """An argument that differs between ranks: one value per rank, in order."""
 
 
 def per_rank(values: Iterable[T]) -> PerRank[T]:
-    """Return ``values`` as an argument of which each rank gets its own."""
+    """Return ``values`` as an argument: rank r receives the r-th value."""
     return PerRank(values)
 
 
 def arguments_of(rank: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return what ``rank`` is called with. Raises IndexError where a PerRank has no value for it."""
+    """Return the arguments for ``rank``. Raises IndexError if a PerRank has no value for it."""
 
     def own(value: Any) -> Any:
         return value[rank] if isinstance(value, PerRank) else value
@@ -46,10 +46,10 @@ def arguments_of(rank: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
 
 
 def outcome(results: list[Any], errors: dict[int, Exception], failure: Mismatch | None) -> list[Any]:
-    """Return the results of a joint call, or raise what explains that there are none.
+    """Return the results of a joint call, or raise the root cause of its failure.
 
-    What a rank raised by itself explains the others' waiting; the ranks' calls not fitting together explains what they
-    raised because of that.
+    An exception that a rank raised by itself comes first: it explains why other ranks wait. Next is the ``failure`` of
+    mismatched calls, which explains the remaining exceptions.
     """
     for rank in sorted(errors):
         if not _because_of_others(errors[rank]):
@@ -62,12 +62,12 @@ def outcome(results: list[Any], errors: dict[int, Exception], failure: Mismatch 
 
 
 def as_impl(technique: Technique, implementation: Any) -> Any:
-    """Return what a property calls ``impl``, in this process: the implementation, or its objects on several ranks."""
+    """Return the ``impl`` for properties in this process: the implementation, wrapped in LocalRanks if distributed."""
     return LocalRanks(implementation) if technique.distributed else implementation
 
 
 class LocalRanks:
-    """Stands in for a distributed class: constructing gives an object for each rank, which is a thread."""
+    """Stands in for a distributed class: constructing it makes one object per rank. Ranks are threads."""
 
     def __init__(self, implementation: type[Any]) -> None:
         self.implementation = implementation
@@ -89,15 +89,15 @@ class LocalGroup:
                 _ThreadCommunicator(rank, size, self._switch, self._changed, self._communicators)
             )
         makers = [self._maker(communicator) for communicator in self._communicators]
-        self._changed_inputs = False  # by the last call, on some rank
+        self._changed_inputs = False  # whether the last call changed its inputs on any rank
         self._objects = self._together(makers, args, kwargs)
 
     def traffic(self) -> list[Transfer]:
-        """Return what the ranks have sent so far: rank 0's transfers in order, then rank 1's ..."""
+        """Return the ranks' transfers so far: rank 0's in order, then rank 1's ..."""
         return sorted(self._switch.traffic, key=lambda transfer: transfer.rank)
 
     def messages(self) -> list[Event]:
-        """Return the same as events, in the order in which they came: each holds its ``Transfer``."""
+        """Return the transfers as events in the order of sending; each event holds its ``Transfer``."""
         return list(self._switch.messages)
 
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
@@ -119,7 +119,7 @@ class LocalGroup:
     def _together(
         self, functions: list[Callable[..., Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Call one function on each rank, all at once."""
+        """Call one function on each rank, all concurrently."""
         results: list[Any] = [None] * len(functions)
         errors: dict[int, Exception] = {}
         threads = torch.get_num_threads()
@@ -128,7 +128,7 @@ class LocalGroup:
         forms = [outline(own) for own in copies]
 
         def run(rank: int) -> None:
-            torch.set_num_threads(threads)  # each thread begins with all cores
+            torch.set_num_threads(threads)  # a new thread starts with torch's default, all cores
             own_args, own_kwargs = copies[rank]
             try:
                 with on_rank(rank):
@@ -153,7 +153,7 @@ class LocalGroup:
 
 
 class _ThreadCommunicator(Communicator):
-    """A rank's view of a group whose ranks are threads."""
+    """The communicator of a rank that is a thread."""
 
     def __init__(
         self, rank: int, size: int, switch: Switch, changed: threading.Condition, group: list[_ThreadCommunicator]
@@ -185,14 +185,14 @@ class _ThreadCommunicator(Communicator):
 
 
 def _copy(tensor: Tensor) -> Tensor:
-    """Return a rank's own copy of an argument, laid out as that is; what shares memory within it is spread out."""
+    """Return a copy of an argument in the same memory layout; an expanded tensor is copied without overlap."""
     if 0 in tensor.stride():
         return tensor.detach().clone()
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype).copy_(tensor.detach())
 
 
 def _pass_on(switch: Switch, changed: threading.Condition, group: list[_ThreadCommunicator]) -> None:
-    """Give the switch's answers to the ranks that wait for them."""
+    """Deliver the switch's answers to the waiting ranks."""
     if answers := switch.take_answers():
         for rank, answer in answers:
             group[rank].answers.append(answer)

@@ -1,4 +1,4 @@
-"""State machines as properties: an implementation with state, driven by drawn steps beside a model of it."""
+"""State machines as properties: drawn steps run on a stateful implementation and on a model of it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from groundup.core.testing.literals import literal
 
 
 class ImplMachine(RuleBasedStateMachine):
-    """A hypothesis state machine that is given ``impl``: rules drive it and the model, invariants compare them."""
+    """A hypothesis state machine with ``impl``: rules run steps on it and on the model, invariants compare the two."""
 
     def __init__(self, impl: Any) -> None:
         super().__init__()
         self.impl = impl
 
     def _pretty_print(self, value: Any) -> str:
-        """Print tensors as in any other counterexample."""
+        """Print tensors as in other counterexamples."""
         if isinstance(value, torch.Tensor):
             return literal(value)
         return str(super()._pretty_print(value))  # type: ignore[no-untyped-call]
 
 
 def state_machine(machine: type[ImplMachine]) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Make a property of a state machine: its claim is the function's, its steps are the machine's.
+    """Make a property from a state machine: the claim is the function's, the steps are the machine's.
 
     ::
 
@@ -66,7 +66,7 @@ def machine_test(
 def run_again(machine: type[ImplMachine], impl: Any, choices: Any, settings: hypothesis.settings) -> None:
     """Run ``machine`` on ``impl`` with the steps that an earlier run drew. Raises what the run raises.
 
-    Another ``impl`` may allow other steps, so that the draws run out: what was run until then has held.
+    Another ``impl`` may allow other steps, so the draws can run out early; then the steps run so far held.
     """
     database = as_database(b"case", choices)
     test = machine_test(

@@ -1,7 +1,7 @@
 """Hypothesis strategies for tensors.
 
-Every number is a multiple of 1/8 in a small range: exact in every float dtype, quick to draw (one byte each), short to
-print, and shrinking towards 0. Layouts vary, since a ``.view`` that only works on contiguous inputs is a mistake.
+Every number is a multiple of 1/8 in a small range: it is exact in every float dtype, quick to draw (one byte), short to
+print, and shrinks towards 0. Memory layouts vary, to detect a ``.view`` that only works on contiguous inputs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 STEP = 1 / 8
-SHORTEST = 32  # bytes drawn for a tensor at least
+SHORTEST = 32  # the least number of bytes drawn for a tensor
 LAYOUTS = ("contiguous", "transposed", "strided")
 
 
@@ -24,7 +24,7 @@ def float_dtypes() -> st.SearchStrategy[torch.dtype]:
     return st.sampled_from([torch.float32, torch.float64])
 
 
-@functools.lru_cache(maxsize=4096)  # hypothesis validates each new strategy anew, which takes longer than drawing
+@functools.lru_cache(maxsize=4096)  # hypothesis validates each new strategy, which takes longer than drawing
 def tensors(
     shape: tuple[int, ...],
     *,
@@ -33,7 +33,7 @@ def tensors(
     high: float = 2.0,
     layouts: bool = True,
 ) -> st.SearchStrategy[Tensor]:
-    """Draw a tensor of multiples of 1/8 in [``low``, ``high``], shrinking to the one nearest 0.
+    """Draw a tensor of multiples of 1/8 in [``low``, ``high``], shrinking towards the one nearest 0.
 
     Raises ValueError for a range with more than 256 steps.
     """
@@ -53,8 +53,8 @@ def booleans(shape: tuple[int, ...], *, simplest: bool = False, layouts: bool = 
 
 def _drawn(shape: tuple[int, ...], read: Any, layouts: bool) -> st.SearchStrategy[Tensor]:
     size = math.prod(shape)
-    # A few lengths serve all shapes, and the first number is drawn last, where hypothesis leaves what it cannot make
-    # zero: so a case whose shape shrinks keeps the numbers that matter.
+    # A few byte lengths serve all shapes, and the bytes are read in reverse: hypothesis's shrinker leaves the non-zero
+    # bytes at the end, so a case whose shape shrinks keeps the numbers that matter.
     length = max(SHORTEST, 1 << (size - 1).bit_length()) if size else SHORTEST
 
     def build(drawn: tuple[bytes, str]) -> Tensor:

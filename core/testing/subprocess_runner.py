@@ -1,4 +1,4 @@
-"""Runs programs for authors, who trust them: in processes of their own, without walls."""
+"""Runs trusted programs for authors, each in its own process but without containment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from groundup.core.interfaces.code_runner import CodeResult, CodeRunner, check_s
 
 __all__ = ["SubprocessRunner"]
 
-ENDED, RAISED = 77, 78  # exit codes that programs hardly choose themselves
+ENDED, RAISED = 77, 78  # exit codes that programs are unlikely to use themselves
 HARNESS = f"""
 import sys
 try:
@@ -22,10 +22,10 @@ sys.exit({ENDED})
 
 
 class SubprocessRunner(CodeRunner):
-    """Runs each program with an interpreter of its own."""
+    """Runs each program in a new interpreter process."""
 
     def run(self, code: str, seconds: float = 1.0) -> CodeResult:
-        """Run ``code``, for at most ``seconds`` of the wall clock, and one more to start."""
+        """Run ``code`` for at most ``seconds`` of wall time, plus one second for the interpreter to start."""
         check_seconds(seconds)
         command = [sys.executable, "-I", "-c", HARNESS, code]
         try:

@@ -1,7 +1,7 @@
-"""Moves what ranks send each other, counts it, and says what is wrong when their calls do not fit together.
+"""Routes and counts the messages between ranks, and reports deadlocks and mismatched collectives.
 
-It only keeps account: whoever runs the ranks, as threads or as processes, tells it of every call and passes its answers
-on. Messages are matched in the order in which they were sent, so that an answer never depends on who was faster.
+The switch only does the bookkeeping: the code that runs the ranks, as threads or as processes, posts every call to it
+and delivers its answers. Messages are matched in the order of sending, so an answer never depends on timing.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["Deadlock", "Disagreement", "Switch", "Transfer"]
 
 
 class Deadlock(Mismatch):
-    """Ranks wait for what never comes."""
+    """Ranks wait for messages that will never come."""
 
 
 class Disagreement(Mismatch):
-    """Two ranks call different collectives where both should call the same."""
+    """Ranks make different collective calls where all should make the same."""
 
 
 @plain
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What one rank sent in one call, empty messages too; ``to`` is None for a collective."""
+    """What one rank sent in one call; empty messages count too. ``to`` is None for a collective."""
 
     rank: int
     kind: str
@@ -43,7 +43,7 @@ class Transfer:
 
 @dataclass(eq=False)
 class _Open:
-    """A call that is not done yet."""
+    """A call in progress."""
 
     rank: int
     call: Call
@@ -58,24 +58,24 @@ class _Open:
 
 
 class Switch:
-    """The switch of one group. ``begin`` a joint call of all ranks, then tell it of everything the ranks do."""
+    """The switch of one group. Call ``begin`` for each joint call of all ranks, then post everything the ranks do."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.traffic: list[Transfer] = []
         self.messages: list[Event] = []
-        """The same, in the order in which they were sent, beside the events of parts."""
+        """The traffic as events in the order of sending, numbered together with the events of parts."""
         self._watch = watcher()
-        self.newest = [0] * size  # tickets: each rank's grow from call to call
+        self.newest = [0] * size  # each rank's latest ticket; tickets increase from call to call
         self.failure: Mismatch | None = None
         self.done: dict[tuple[int, int], list[Tensor]] = {}
         self.earlier: dict[tuple[int, int], list[Tensor]] = {}
         self.begin()
 
     def begin(self) -> None:
-        """Begin a joint call: every rank computes, nothing is under way.
+        """Begin a joint call: every rank is computing and no call is in progress.
 
-        What was done in the one before and not waited for can still be waited for in this one.
+        Calls that completed in the previous joint call without a wait can still be waited for in this one.
         """
         self.failure = None
         self.open: dict[tuple[int, int], _Open] = {}
@@ -89,7 +89,7 @@ class Switch:
         self.joined = [0] * self.size
 
     def post(self, rank: int, ticket: int, call: Call, place: str = "") -> None:
-        """Take note that ``rank`` has begun ``call``, to be asked for by ``ticket``."""
+        """Record that ``rank`` has started ``call``; ``ticket`` identifies it in ``wait``."""
         self.newest[rank] = ticket
         if self.failure is not None:
             return
@@ -117,7 +117,7 @@ class Switch:
         self._watch(self.messages[-1])
 
     def wait(self, rank: int, ticket: int) -> None:
-        """Take note that ``rank`` does nothing until its call ``ticket`` is done."""
+        """Record that ``rank`` is blocked until its call ``ticket`` completes."""
         if self.failure is not None:
             self.answers.append((rank, None))
             return
@@ -132,13 +132,13 @@ class Switch:
             self._fail(Deadlock(f"rank {rank} waits for a call that is not under way: it was begun in an earlier step"))
 
     def returned(self, rank: int) -> None:
-        """Take note that ``rank`` has ended its part of the joint call."""
+        """Record that ``rank`` has returned from the joint call."""
         self.gone.add(rank)
         if self.failure is None:
             self._check()
 
     def take_answers(self) -> list[tuple[int, list[Tensor] | None]]:
-        """Return whom to answer, and with what; None says that the calls do not fit together."""
+        """Return and clear the pending answers, as (rank, tensors); None instead of tensors means failure."""
         answers, self.answers = self.answers, []
         return answers
 
@@ -167,7 +167,7 @@ class Switch:
                 self._settle(joined.rank, done)
 
     def _disagree(self, number: int) -> bool:
-        """Whether the ranks' collective calls of that number differ; that is then the failure."""
+        """Whether the ranks' collective calls with that number differ. If so, the failure is set."""
         calls = sorted((e for _, e in self.rounds[number]), key=lambda e: e.rank)
         if all(_agreement(e.call) == _agreement(calls[0].call) for e in calls):
             return False
@@ -188,7 +188,7 @@ class Switch:
             self.done[rank, ticket] = entry.result
 
     def _check(self) -> None:
-        """Fail where nobody can go on any more."""
+        """Fail if no rank can make progress any more."""
         if len(self.waiting) + len(self.gone) < self.size or not self.open:
             return
         if any(self._disagree(number) for number in range(min(self.joined), len(self.rounds))):
@@ -211,7 +211,7 @@ class Switch:
 
 
 def _agreement(call: Call) -> tuple[object, ...]:
-    """What must be the same on all ranks."""
+    """Return what must be the same on all ranks."""
     if call.kind == "all_to_all":
         return call.kind, len(call.tensors)
     return call.kind, call.source, [(tuple(t.shape), t.dtype) for t in call.tensors]

@@ -1,11 +1,11 @@
-# What one Gradescope assignment asks for. Read by run_autograder.
+# The settings of one Gradescope assignment, read by run_autograder.
 
-# The technique, by short name or full id: 'learn list' shows what there is.
+# The technique, by short name or full id: 'learn list' shows them.
 TECHNIQUE=ppo
 
-# Of what learners read: en or zh.
+# The language of the texts for learners: en or zh.
 LANGUAGE=en
 
-# The weakest walls to run a submission behind: strong, or process where Gradescope's machine has no Landlock. Behind
-# 'process' a submission can read this folder, the secret seed with it, and write its own results.json.
+# The weakest acceptable containment: strong, or process if Gradescope's machine has no Landlock. With 'process' a
+# submission can read this folder, including the secret seed, and write its own results.json.
 CONTAINMENT=strong

@@ -20,4 +20,4 @@ done
   --extra-index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" "$source"/groundup-*.whl
 
 chmod -R go= "$source"
-"$root/venv/bin/learn" doctor || true # what the machine offers, for the build's log
+"$root/venv/bin/learn" doctor || true # print what the machine offers, for the build log

@@ -1,4 +1,4 @@
-"""AdamW: every number of a model walks at a pace of its own, and its weight decays apart from that.
+"""AdamW: an adaptive step size for every parameter element, with decoupled weight decay.
 
 Source: Loshchilov and Hutter 2019, arXiv:1711.05101, Algorithm 2; Kingma and Ba 2015, arXiv:1412.6980, Algorithm 1.
 Names: theta the parameter, g its gradient, m and v the moving averages of g and g^2, t the count of steps.
@@ -17,8 +17,8 @@ __all__ = ["AdamW"]
 class AdamW(Optimizer):
     """theta_t = theta_{t-1} - lr * (m_hat / (sqrt(v_hat) + eps) + weight_decay * theta_{t-1}).
 
-    m_hat = m_t / (1 - beta1^t) and v_hat = v_t / (1 - beta2^t). The object holds nothing but these constants: whatever
-    a step has to remember is in the state, so that another object can go on from a checkpoint.
+    m_hat = m_t / (1 - beta1^t) and v_hat = v_t / (1 - beta2^t). The object holds only these constants: everything that
+    a step has to remember is in the state, so that another object can continue from a checkpoint.
     """
 
     def __init__(
@@ -29,49 +29,48 @@ class AdamW(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        """Keep the constants. The defaults are those of ``torch.optim.AdamW``.
+        """Store the constants. The defaults are those of ``torch.optim.AdamW``.
 
-        ``lr`` scales the decay too, as in torch: a step takes ``lr * weight_decay`` of every parameter, matrix or bias.
-        ``betas`` are beta1 of m and beta2 of v, each in [0, 1). ``eps`` is added to the root, not under it, and after
-        v was corrected. ``weight_decay`` is 0 or more.
+        ``lr`` also scales the decay, as in torch: a step subtracts ``lr * weight_decay`` times the parameter from every
+        parameter, matrix or bias. ``betas`` are beta1 of m and beta2 of v, each in [0, 1). ``eps`` is added to the
+        square root of the bias-corrected v, not under the root. ``weight_decay`` is 0 or more.
         """
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
 
     def init(self, params: Tensors) -> State:
-        """Return, by the name of each parameter, a dict of its own: ``step``, ``exp_avg`` and ``exp_avg_sq``.
+        """Return for each parameter name a dict with ``step``, ``exp_avg`` and ``exp_avg_sq``.
 
         ``step`` is the int t, ``exp_avg`` is m, ``exp_avg_sq`` is v; these two have the parameter's shape and dtype.
         """
-        # HOLE 1/5: the state before the first step; set ``state``. No step was taken, and both averages are zeros.
+        # HOLE 1/5: the state before the first step; set ``state``. The step count is 0, and both averages are zeros.
         raise NotImplementedError("hole 1/5: the state before the first step")
         return state
 
     @torch.no_grad()
     def step(self, params: Tensors, grads: Tensors, state: State) -> tuple[Tensors, State]:
-        """Return new parameters and new state, under the same names; what is passed in is left as it was.
+        """Return new parameters and new state under the same names. The arguments are not modified.
 
-        A parameter without an entry in ``grads`` stays as it is, and so does its state: no decay, no step counted.
-        A gradient of zeros is a gradient. One of another dtype than its parameter's is taken into that dtype before
-        anything else; all arithmetic is done in it, and what is returned has it. No gradient flows through a step:
-        new tensors require none.
+        A parameter without an entry in ``grads`` stays as it is, and so does its state: no decay, and no step counted.
+        A gradient of zeros counts as a gradient. A gradient of another dtype is first converted to its parameter's
+        dtype, in which all arithmetic is done and all results are returned. The new tensors do not require grad.
 
-        Raises KeyError for a gradient whose name no parameter has, ValueError for one of another shape than its
-        parameter's: it is not broadcast.
+        Raises KeyError for a gradient whose name no parameter has, and ValueError for a gradient whose shape differs
+        from its parameter's: it is not broadcast.
         """
         _check(params, grads)
         new_params, new_state = dict(params), dict(state)
         beta1, beta2 = self.betas
         for name, param in params.items():
-            # HOLE 2/5: who is left alone; ``continue`` where a parameter has no gradient in this step.
+            # HOLE 2/5: who is left alone; ``continue`` if the parameter has no gradient in this step.
             raise NotImplementedError("hole 2/5: who is left alone")
             # HOLE 3/5: step count and moving averages; set ``step``, ``exp_avg`` and ``exp_avg_sq`` from those in
-            # ``state[name]``. They know of gradients only, none of the decay. Make new tensors.
+            # ``state[name]``. They depend only on gradients, not on the decay. Make new tensors.
             raise NotImplementedError("hole 3/5: step count and moving averages")
-            # HOLE 4/5: where to, and how far; set ``update`` to m_hat / (sqrt(v_hat) + eps). Both averages began at 0
-            # and are too small at first: after t steps their weights add up to 1 - beta^t, each with its own beta.
+            # HOLE 4/5: where to, and how far; set ``update`` to m_hat / (sqrt(v_hat) + eps). Both averages start at 0
+            # and are too small at first: after t steps their weights sum to 1 - beta^t, each with its own beta.
             raise NotImplementedError("hole 4/5: where to, and how far")
-            # HOLE 5/5: the new parameter; set ``new_param``. The decay is a share of the parameter as it was before
-            # this step, whatever its gradient.
+            # HOLE 5/5: the new parameter; set ``new_param``. The decay is proportional to the parameter before this
+            # step and does not depend on its gradient.
             raise NotImplementedError("hole 5/5: the new parameter")
             new_params[name] = new_param
             new_state[name] = {"step": step, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}

@@ -1,7 +1,7 @@
-"""A contiguous key-value cache: room for the longest sequence is set aside when a sequence begins.
+"""A contiguous key/value cache: memory for the longest sequence is reserved when a sequence begins.
 
 Source: Kwon et al. 2023, arXiv:2309.06180, section 3 (bytes a token) and 3.1 (one contiguous chunk a sequence).
-Axes: N slots, C tokens to a slot, G key/value heads, D head size, T new tokens, S tokens kept.   Sizes in bytes.
+Axes: N slots, C tokens per slot, G key/value heads, D head size, T new tokens, S cached tokens.   Sizes in bytes.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = ["KVCache"]
 class KVCache(KVCacheManager):
     """Each open sequence owns one slot: the same row of every layer's tensors, with room for C tokens.
 
-    A slot is never moved, grown or cleared. What counts is how many tokens a layer has been given: ``seq_lens``.
+    A slot is never moved, resized or cleared. ``seq_lens`` records how many tokens of it each layer has filled.
     """
 
     def __init__(
         self, *, layers: Sequence[tuple[int, int]], max_seq_len: int, max_batch_size: int, dtype: torch.dtype
     ) -> None:
-        """Set aside all the memory there will ever be, and hand none of it out yet.
+        """Allocate all the memory, with all slots free.
 
-        ``layers`` says of each layer how many key/value heads it has, and their size: (G, D), not the same for all.
-        ``max_seq_len`` is how many tokens one sequence may hold, ``max_batch_size`` how many may be open at a time.
+        ``layers`` gives for each layer the number and size of its key/value heads: (G, D), which may differ between
+        layers. ``max_seq_len`` is the most tokens of a sequence, ``max_batch_size`` the most open sequences.
         """
         self.layers, self.dtype = list(layers), dtype
         self.max_seq_len, self.max_batch_size = max_seq_len, max_batch_size
@@ -41,15 +41,15 @@ class KVCache(KVCacheManager):
         self.seq_lens: dict[int, list[int]] = {}  # open sequence -> S of each of its layers
 
     def begin(self, sequence: int, tokens: Sequence[int] = ()) -> int:
-        """Open ``sequence`` with nothing in it and return 0: no prefix is shared here, whatever the ``tokens`` are.
+        """Open an empty ``sequence`` and return 0: this cache shares no prefixes, so ``tokens`` are ignored.
 
-        Raises ValueError when it is open, CacheFullError when no slot is free.
+        Raises ValueError if it is open already, CacheFullError if no slot is free.
         """
         if sequence in self.slot:
             raise ValueError(f"sequence {sequence} is open already: free it first, or choose another number")
         # HOLE 1/5: a slot for the sequence; take one out of ``free_slots``, and enter the sequence in ``slot`` and in
-        # ``seq_lens``, every layer at 0. Raise CacheFullError when none is free. Any free slot will do, and what its
-        # last owner left in it can stay.
+        # ``seq_lens``, every layer at 0. Raise CacheFullError if none is free. Any free slot will do, and its old
+        # contents need not be cleared.
         if not self.free_slots:
             raise CacheFullError(f"all {self.max_batch_size} slots are taken: free a sequence first")
         self.slot[sequence] = self.free_slots.pop()
@@ -58,16 +58,16 @@ class KVCache(KVCacheManager):
         return 0
 
     def append(self, sequence: int, layer: int, key: Float[Tensor, "G T D"], value: Float[Tensor, "G T D"]) -> None:
-        """Write T tokens behind those that the layer holds, and count them there. T may be 0.
+        """Write T tokens after those that the layer holds, and add T to its length. T may be 0.
 
-        The numbers are copied, without their gradient. Exactly C tokens fit. Raises KeyError when ``sequence`` is not
-        open; ValueError when ``key`` or ``value`` is not (G, T, D) of this layer in the cache's dtype, for nothing is
-        broadcast or cast here; CacheFullError when the T tokens do not all fit. Then none of them is kept.
+        The tensors are copied without their gradient. Exactly C tokens fit. Raises KeyError if ``sequence`` is not
+        open; ValueError if ``key`` or ``value`` is not (G, T, D) for this layer in the cache's dtype (nothing is
+        broadcast or cast); CacheFullError if the T tokens do not all fit, and then none of them is stored.
         """
         slot = self.slot[sequence]
         self._check(layer, key, value)
-        # HOLE 2/5: new tokens into the slot, in place; the first goes right behind the last that this layer holds, in
-        # ``keys`` and in ``values``, and of ``seq_lens`` only this layer's entry grows. Raise CacheFullError before
+        # HOLE 2/5: new tokens into the slot, in place; write them to ``keys`` and ``values`` directly after the last
+        # token of this layer, and increase only this layer's entry of ``seq_lens``. Raise CacheFullError before
         # anything is written.
         # EMPTY: self.seq_lens[sequence][layer] += key.shape[1]
         start = self.seq_lens[sequence][layer]
@@ -82,13 +82,13 @@ class KVCache(KVCacheManager):
         # END HOLE
 
     def read(self, sequence: int, layer: int) -> tuple[Float[Tensor, "G S D"], Float[Tensor, "G S D"]]:
-        """Return the layer's keys and its values, oldest token first: exactly the S tokens that it was given.
+        """Return the layer's keys and values, oldest token first: exactly the S tokens appended to it.
 
-        They may be views. Raises KeyError when ``sequence`` is not open.
+        They may be views. Raises KeyError if ``sequence`` is not open.
         """
         slot = self.slot[sequence]
         # HOLE 3/5: what has been filled; set ``key`` and ``value``, both (G, S, D), to this layer's part of the slot.
-        # A view costs nothing; a copy would cost the whole past again at each step.
+        # A view costs nothing; a copy would copy the whole past at each step.
         # EMPTY: key, value = self.keys[layer][slot], self.values[layer][slot]
         seq_len = self.seq_lens[sequence][layer]
         key = self.keys[layer][slot, :, :seq_len]
@@ -97,15 +97,15 @@ class KVCache(KVCacheManager):
         return key, value
 
     def fork(self, parent: int, child: int) -> None:
-        """Open ``child`` with a copy of all that ``parent`` holds, layer by layer. The two share nothing afterwards.
+        """Open ``child`` with a copy of everything in ``parent``, layer by layer. The two share no memory.
 
-        Raises KeyError when ``parent`` is not open, ValueError when ``child`` is, CacheFullError without a free slot.
+        Raises KeyError if ``parent`` is not open, ValueError if ``child`` is, CacheFullError if no slot is free.
         """
-        source = self.slot[parent]  # first: with no parent to copy from, the child is not to be opened either
+        source = self.slot[parent]  # before begin: if the parent is not open, the child must not be opened
         self.begin(child)
         target = self.slot[child]
         # HOLE 4/5: a copy of the parent; ``source`` and ``target`` are the two slots. Copy keys and values of every
-        # layer as far as they are filled, and give the child ``seq_lens`` of its own.
+        # layer as far as they are filled, and give the child its own list in ``seq_lens``.
         # EMPTY: pass
         for layer, seq_len in enumerate(self.seq_lens[parent]):
             self.keys[layer][target, :, :seq_len] = self.keys[layer][source, :, :seq_len]
@@ -114,15 +114,15 @@ class KVCache(KVCacheManager):
         # END HOLE
 
     def free(self, sequence: int, tokens: Sequence[int] = ()) -> None:
-        """Close ``sequence`` and give its slot back, whatever ``tokens`` are. Raises KeyError when it is not open."""
+        """Close ``sequence`` and free its slot; ``tokens`` are ignored. Raises KeyError if it is not open."""
         self.free_slots.append(self.slot.pop(sequence))
         del self.seq_lens[sequence]
 
     def usage(self) -> dict[str, int]:
-        """Return bytes: ``used`` by tokens of open sequences, ``reserved`` by slots that are owned, and ``total``."""
-        # HOLE 5/5: three sums of bytes; set ``used``, ``reserved`` and ``total``. A token costs a layer G * D numbers
-        # for its key and as many for its value, ``dtype.itemsize`` bytes each; G, D and S differ from layer to layer.
-        # ``used`` counts the tokens that layers hold, ``reserved`` the room in owned slots, ``total`` in all slots.
+        """Return bytes: ``used`` by tokens of open sequences, ``reserved`` by owned slots, and ``total``."""
+        # HOLE 5/5: three sums of bytes; set ``used``, ``reserved`` and ``total``. In each layer a token takes G * D
+        # numbers for its key and as many for its value, ``dtype.itemsize`` bytes each; G, D and S differ between
+        # layers. ``used`` counts the cached tokens, ``reserved`` the room in owned slots, ``total`` in all slots.
         # EMPTY: used = reserved = total = sum(map(sum, self.seq_lens.values()))
         token_bytes = [2 * num_kv_heads * head_dim * self.dtype.itemsize for num_kv_heads, head_dim in self.layers]
         used = sum(size * n for lens in self.seq_lens.values() for size, n in zip(token_bytes, lens, strict=True))

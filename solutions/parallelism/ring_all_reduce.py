@@ -17,12 +17,12 @@ __all__ = ["RingAllReduce"]
 
 
 class RingAllReduce(Collective):
-    """Sums over N ranks that sit in a ring and speak to their neighbours alone.
+    """Sums over N ranks in a ring, which exchange messages only with their neighbours.
 
     Only ``comm.send``, ``comm.recv`` and ``comm.exchange`` are used, no collective of ``comm``. A message is one chunk,
-    in the dtype of what was given. All messages of a rank go to the same neighbour: here to rank + 1, after the last
-    rank comes rank 0. The other way round is as right. Nothing that is passed in is changed, and every result is a new
-    tensor. With N = 1 nothing is sent.
+    in the dtype of the input. All messages of a rank go to the same neighbour: here to rank + 1, and from the last rank
+    to rank 0. The other direction is equally right. Inputs are not modified, and every result is a new tensor. With
+    N = 1 nothing is sent.
     """
 
     def __init__(self, comm: Communicator) -> None:
@@ -38,8 +38,8 @@ class RingAllReduce(Collective):
         rank, size = self.comm.rank, self.comm.size
         # HOLE 1/3: partial sums travel around the ring; set ``partial``, (K,), to the sum of row ``rank`` over all
         # ranks. In each of N - 1 steps a rank sends the partial sum that it holds, receives its neighbour's, which is
-        # of another row, and adds its own part of that row. With which row must it begin to end with row ``rank``?
-        partial = chunks[rank - 1].clone()  # below 0 an index counts from the end, as on a ring
+        # for another row, and adds its own part of that row. With which row must it begin to end with row ``rank``?
+        partial = chunks[rank - 1].clone()  # a negative index counts from the end, as on a ring
         for step in range(1, size):
             received = self.comm.exchange(partial, to=self.next_rank, source=self.prev_rank)
             partial = received + chunks[rank - 1 - step]
@@ -49,8 +49,8 @@ class RingAllReduce(Collective):
     def all_gather(self, chunk: Shaped[Tensor, "K"]) -> Shaped[Tensor, "N K"]:
         """Return every rank's ``chunk`` bit for bit, rank r's in row r, in N - 1 messages of K elements."""
         rank, size = self.comm.rank, self.comm.size
-        # HOLE 2/3: finished chunks travel around the ring; set ``gathered``, (N, K). In each of N - 1 steps a rank
-        # sends on what it received in the step before, its own chunk in the first. Whose chunk does it receive?
+        # HOLE 2/3: finished chunks travel around the ring; set ``gathered``, (N, K). In the first of N - 1 steps a rank
+        # sends its own chunk, in each later step the chunk it received in the step before. Whose chunk does it receive?
         gathered = chunk.new_empty((size, *chunk.shape))
         gathered[rank] = chunk
         for step in range(1, size):
@@ -62,14 +62,14 @@ class RingAllReduce(Collective):
     def all_reduce(self, tensor: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
         """Return the sum of every rank's ``tensor``, the same bits on every rank, in 2 (N - 1) messages of K elements.
 
-        ``tensor`` has any shape and any memory layout: () and shapes with a 0 in them too. Its elements are padded with
-        zeros to N chunks of equal length, the least that will do: K = ceil(elements / N), also where that leaves whole
-        chunks of padding. So a tensor without elements sends 0 bytes. The sum is not divided by N.
+        ``tensor`` has any shape, including () and shapes with a 0, and any memory layout. Its elements are padded with
+        zeros to N chunks of the smallest equal length, K = ceil(elements / N), even if whole chunks are then padding.
+        So a tensor without elements sends 0 bytes. The sum is not divided by N.
         """
         size = self.comm.size
-        # HOLE 3/3: cut, reduce, gather, put together; set ``result``, of the shape and dtype of ``tensor``. Lay its
-        # elements out as N rows of K, call the two methods above, and drop the padding.
-        chunk_size = -(-tensor.numel() // size)  # K: divided and rounded up
+        # HOLE 3/3: cut, reduce, gather, put together; set ``result``, with the shape and dtype of ``tensor``. Arrange
+        # its elements in N rows of K, call the two methods above, and drop the padding.
+        chunk_size = -(-tensor.numel() // size)  # K, rounded up
         padded = tensor.new_zeros(size * chunk_size)
         padded[: tensor.numel()] = tensor.reshape(-1)
         chunk = self.reduce_scatter(padded.reshape(size, chunk_size))

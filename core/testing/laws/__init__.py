@@ -1,8 +1,7 @@
-"""What holds of every implementation of an interface, written once.
+"""Laws: properties that hold for every implementation of an interface, written once.
 
-Each module holds the laws of one interface, and a ``Setting``: what a technique says of itself, so that the laws can
-be tried on it (how it is constructed, which shapes it takes, how exact it is). A properties file makes its properties
-of them::
+Each module holds the laws of one interface and a ``Setting``, with which a technique describes how to test it: its
+constructor, the shapes that it takes, its accuracy. A properties file makes properties from the laws::
 
     from groundup.core.testing.laws import kv_cache as laws
 
@@ -29,7 +28,7 @@ Property = Callable[..., None]
 
 
 class Law(Generic[SettingT]):
-    """A claim about every implementation of an interface. Called with a technique's setting it gives a property."""
+    """A claim about every implementation of an interface. Called with a technique's setting, it returns a property."""
 
     def __init__(self, build: Callable[[SettingT], Property], claim: dict[str, str]) -> None:
         self.name, self.claim, self.build = build.__name__, claim, build
@@ -43,10 +42,10 @@ class Law(Generic[SettingT]):
         after: Property | tuple[Property, ...] = (),
         claim: dict[str, str] | None = None,
     ) -> Property:
-        """Return the property that states this law of one technique, to be assigned to the law's own name.
+        """Return the property that tests this law on one technique, to be assigned to the law's own name.
 
-        ``hole``, ``points`` and ``after`` mark it as the decorators of those names do; ``claim`` says it in words that
-        suit the technique better, by language.
+        ``hole``, ``points`` and ``after`` act like the decorators of those names; ``claim`` replaces the law's claim by
+        wording that suits the technique better, by language.
         """
         property = self.build(setting)
         property.__name__ = property.__qualname__ = self.name
@@ -62,9 +61,9 @@ class Law(Generic[SettingT]):
 
 
 def law(en: str, **translations: str) -> Callable[[Callable[[SettingT], Property]], Law[SettingT]]:
-    """Make a law of a function from a setting to a property: ``@law("What it claims.", zh="...")``.
+    """Make a law from a function that maps a setting to a property: ``@law("What it claims.", zh="...")``.
 
-    ``@about`` on the function marks what the property speaks of alone.
+    ``@about`` on the function marks the property's only topic.
     """
 
     def decorate(build: Callable[[SettingT], Property]) -> Law[SettingT]:

@@ -1,4 +1,4 @@
-"""What holds of every attention: softmax(query key^T / sqrt(D)) value, head by head, under a mask and causality.
+"""Laws of attention: softmax(query key^T / sqrt(D)) value for each head, with a mask and causality.
 
 ::
 
@@ -7,14 +7,14 @@
     GQA = laws.Setting(shapes=(laws.Shape(1, 4, 2, 1, 2, 1, 1), ...))
     test_decoding_equals_prefill = laws.test_decoding_equals_prefill(GQA, hole=2)
 
-A technique in which a query sees other keys, or attends to something made of them, says so with its ``slowly``::
+A technique whose queries see other keys, or attend to a function of them, passes its own ``slowly``::
 
     WINDOWED = laws.Setting(construct=lambda impl: impl(window=2), slowly=partial(laws.slowly, sees=in_window))
     LATENT = laws.Setting(slowly=lambda case: laws.slowly(projected_up(case)), width=3)
 
-It leaves out what then does not hold. In a window the place of a key counts: keys have an order, a masked key that is
-gone moves the others, and of two keys a query may see one (the law on the scale). Latent keys are not scored as they
-are passed in: nothing is said of the scale, of a shift of all keys, or of large scores.
+It leaves out the laws that do not hold for it. With a window the position of a key matters: keys have an order,
+removing a masked key moves the others, and a query may see only one of two keys (the law on the scale). Latent keys are
+projected before they are scored: the laws on the scale, on a shift of all keys and on large scores do not apply.
 """
 
 from __future__ import annotations
@@ -82,17 +82,17 @@ __all__ = [
     "test_values_are_weighed_by_the_softmax_of_the_scores",
 ]
 
-STEEPEST = 64.0  # a gradient sums such terms over up to 9 queries of a group, weighed by up to 2
-HUGE = 2.0**20  # times what is drawn, for whatever must not matter
+STEEPEST = 64.0  # a gradient sums terms of size LARGEST over up to 9 queries of a group, with weights up to 2
+HUGE = 2.0**20  # a factor, or filling, for numbers that must not affect the result
 INPUTS = ("query", "key", "value")
 
 
 def one_number_a_head(shapes: Sequence[Shape]) -> list[Shape]:
-    """Return those with several keys, D = 1: then every score is exact."""
+    """Return the shapes with several keys, with D set to 1: then every score is exact."""
     return [shape._replace(head_dim=1) for shape in shapes if shape.kv_len > 1]
 
 
-# Scores, weights, the mix.
+# Scores, weights and the weighted mean.
 
 
 @law(
@@ -115,7 +115,7 @@ def test_values_are_weighed_by_the_softmax_of_the_scores(setting: Setting) -> Pr
 def test_a_shift_of_all_keys_changes_nothing(setting: Setting) -> Property:
     @given(case=cases(one_number_a_head(setting.shapes), masked=None))
     def holds(impl: Any, case: Case) -> None:
-        shift = HUGE if case.key.dtype == torch.float64 else 64.0  # every score is exact, its logarithms are not
+        shift = HUGE if case.key.dtype == torch.float64 else 64.0  # scores are exact; a log-sum-exp of them is not
         shifted = case._replace(key=case.key + shift)
         setting.check(setting.run(impl, shifted), setting.slowly(case), size=LARGEST * shift / 8)
 
@@ -123,7 +123,7 @@ def test_a_shift_of_all_keys_changes_nothing(setting: Setting) -> Property:
 
 
 class Gap(NamedTuple):
-    """A query of all ``step``, one key of zeros and one of ones: the scores are 0 and step * sqrt(D)."""
+    """A query filled with ``step``, one key of zeros and one of ones: the scores are 0 and step * sqrt(D)."""
 
     shape: Shape
     step: float
@@ -176,14 +176,14 @@ def test_keys_have_no_order(setting: Setting) -> Property:
 def test_large_scores_are_no_trouble(setting: Setting) -> Property:
     @given(case=cases(one_number_a_head(setting.shapes), masked=None))
     def holds(impl: Any, case: Case) -> None:
-        # Keys of -1, 0 and 1 make many ties; two scores that differ do so by 2^17.
+        # Keys of -1, 0 and 1 make many ties; scores that differ do so by at least 2^17.
         case = case._replace(query=case.query * HUGE, key=case.key.sign())
         setting.check(setting.run(impl, case), setting.slowly(case))
 
     return holds
 
 
-# Who sees whom.
+# Masks and causality.
 
 
 @law(
@@ -245,7 +245,7 @@ def test_a_masked_key_might_as_well_not_be_there(setting: Setting) -> Property:
     zh="掩码与因果性同时起作用：两者都允许，查询才看得到键。",
 )
 def test_mask_and_causality_hold_together(setting: Setting) -> Property:
-    # Each alone is among them: a name given to a mistake must fit both.
+    # Includes cases where only one of them hides keys: the diagnosis names a mistake only if it matches all cases.
     @given(case=cases(setting.causal, masked=True, causal=None))
     def holds(impl: Any, case: Case) -> None:
         setting.check(setting.run(impl, case), setting.slowly(case))
@@ -264,16 +264,16 @@ def test_a_query_that_sees_nothing_gets_zeros(setting: Setting) -> Property:
     def holds(impl: Any, case: Case, by: str) -> None:
         query, key, value = inputs = [t.clone().requires_grad_() for t in case[:3]]
         q_len, kv_len = query.shape[2], key.shape[2]
-        blind = q_len - kv_len  # this many of the first queries see nothing
+        blind = q_len - kv_len  # the first ``blind`` queries see nothing
         attn_mask = torch.ones((key.shape[0], kv_len), dtype=torch.bool)
         if by == "mask":
             attn_mask[:], blind = False, q_len
-        elif by == "both":  # the first query that causality lets see something is hidden just that
+        elif by == "both":  # mask the only key that the first non-blind query sees
             attn_mask[:, 0], blind = False, blind + 1
         case = Case(query, key, value, None if by == "causality" else attn_mask, by != "mask")
         got = setting.run(impl, case)[:, :, :blind]
         assert_equal(got.detach(), torch.zeros_like(got))
-        if got.requires_grad:  # zeros that were made for it carry none, and need none
+        if got.requires_grad:  # zeros created by the implementation carry no gradient, which is right too
             for name, of in zip(INPUTS, gradient(got, inputs), strict=True):
                 assert_equal(of, torch.zeros_like(of), what=f"the gradient to {name}")
 
@@ -300,7 +300,7 @@ def test_nothing_to_see_and_nobody_to_see_it(setting: Setting) -> Property:
     return holds
 
 
-# All of it.
+# All together.
 
 
 @law("A sequence's result does not depend on the sequences beside it.", zh="一个序列的结果与同一批里的其他序列无关。")
@@ -317,19 +317,19 @@ def test_sequences_are_independent(setting: Setting) -> Property:
 
 
 class Weighed(NamedTuple):
-    """A call, and the weights of a sum over its result: the gradients are that sum's."""
+    """A call, and the weights of a sum over its result; gradients are those of the sum."""
 
     case: Case
     weight: Tensor
 
 
 def gradients_slowly(setting: Setting, drawn: Weighed) -> list[Tensor]:
-    """Return the gradients to query, key and value of the right answer, in float64."""
+    """Return the right answer's gradients for query, key and value, in float64."""
     case, weight = drawn
     inputs = [t.to(torch.float64, copy=True).requires_grad_() for t in case[:3]]
     query, key, value = inputs
     total = (setting.slowly(case._replace(query=query, key=key, value=value)) * weight).sum()
-    if not total.requires_grad:  # nobody sees anything
+    if not total.requires_grad:  # no query sees a key
         return [torch.zeros_like(t) for t in inputs]
     return list(torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True))
 
@@ -355,7 +355,7 @@ def test_gradients_flow_to_query_key_and_value(setting: Setting) -> Property:
         got = setting.run(impl, case._replace(query=query, key=key, value=value)) * weight.to(query.dtype)
         expected = gradients_slowly(setting, drawn)
         if not got.requires_grad and not any(of.any() for of in expected):
-            return  # nobody sees anything: zeros that were made for it
+            return  # no query sees a key, and the result is zeros created by the implementation
         for name, ours, theirs in zip(INPUTS, expected, gradient(got, inputs), strict=True):
             setting.check(theirs, ours, size=STEEPEST, what=f"the gradient to {name}")
 
@@ -366,7 +366,7 @@ def test_gradients_flow_to_query_key_and_value(setting: Setting) -> Property:
 def test_it_equals_the_reference(setting: Setting) -> Property:
     @given(case=cases(setting.larger, masked=None, causal=None))
     def holds(impl: Any, reference: Any, case: Case) -> None:
-        query, key, value = (t / 3 for t in case[:3])  # off the grid, so that a narrower dtype rounds them
+        query, key, value = (t / 3 for t in case[:3])  # not multiples of 1/8, so that a narrower dtype rounds them
         case = Case(query, key, value, case.attn_mask, case.causal)
         setting.check(setting.run(impl, case), setting.run(reference, case))
 

@@ -1,4 +1,4 @@
-"""The calls that the laws of attention are tried on, what is right for each, worked out slowly, and the setting."""
+"""The calls that the laws of attention test, the slow reference for their answers, and the setting."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 ]
 
 DTYPES = (torch.float32, torch.float64)
-LARGEST = 16.0  # |value| up to 2, times the score's rounding: |score| up to 8 = 4 * D / sqrt(D) with D up to 4
+LARGEST = 16.0  # |value| up to 2, times |score| up to 8 = 4 * D / sqrt(D) with D up to 4, which scales its rounding
 
 
 class Shape(NamedTuple):
-    """The axes of one call. ``key_dim`` is the size of a key where that is not the query's: a latent one, say."""
+    """The axes of one call. ``key_dim`` is the size of a key if it differs from the query's, as for latent keys."""
 
     batch: int
     num_heads: int
@@ -77,7 +77,7 @@ class Case(NamedTuple):
 
 
 def sees(case: Case, b: int, h: int, i: int) -> list[int]:
-    """Return the keys that query i of head h of sequence b may attend to: those that mask and causality allow."""
+    """Return the indices of the keys that query i of head h of sequence b may attend to under mask and causality."""
     mask, last = case.attn_mask, i + case.key.shape[2] - case.query.shape[2]
     return [
         j for j in range(case.key.shape[2]) if (mask is None or bool(mask[b, j])) and (not case.causal or j <= last)
@@ -85,7 +85,7 @@ def sees(case: Case, b: int, h: int, i: int) -> list[int]:
 
 
 def slowly(case: Case, *, sees: Callable[[Case, int, int, int], list[int]] = sees) -> Tensor:
-    """Return the right answer in float64, query by query: (B, H, Q, E). Gradient flows through it."""
+    """Return the right answer, (B, H, Q, E) in float64, computed query by query. Differentiable."""
     query, key, value = (t.to(torch.float64) for t in case[:3])
     result = value.new_zeros((*query.shape[:3], value.shape[3]))
     n_rep = query.shape[1] // key.shape[1]
@@ -96,7 +96,7 @@ def slowly(case: Case, *, sees: Callable[[Case, int, int, int], list[int]] = see
 
 
 def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Return what one query, (D,), finds among keys, (S, D), and values, (S, E), all of which it sees: (E,)."""
+    """Return the attention of one query, (D,), to keys, (S, D), and values, (S, E), without a mask: (E,)."""
     scores = keys @ query / math.sqrt(len(query))
     weights = torch.exp(scores - scores.max())
     return weights @ values / weights.sum()
@@ -104,31 +104,31 @@ def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a technique is tried: what makes its object, what it answers, and the calls that it takes.
+    """How to test a technique: its constructor, its right answers, and the shapes of calls that it takes.
 
-    By default each query head has a key/value head of its own, and all that is fixed has its default.
+    By default each query head has its own key/value head, and the constructor takes no arguments.
     """
 
     construct: Callable[[Any], Any] = lambda impl: impl()
     slowly: Callable[[Case], Tensor] = slowly
-    """The right answer, an obvious way: in float64, and differentiable."""
+    """Computes the right answer in an obvious way: in float64, and differentiable."""
     shapes: Sequence[Shape] = SHAPES
     causal: Sequence[Shape] = CAUSAL
     larger: Sequence[Shape] = LARGER
     width: int | None = None
-    """The size of a result, where it is not that of a value."""
+    """The size of a result, if it differs from the size of a value."""
     terms: int = 7 + 4
-    """How many numbers a result sums at most: values, and the products of their scores."""
+    """The largest number of terms that a result sums: values, and the products in a score."""
 
     def run(self, impl: Any, case: Case) -> Tensor:
-        """Return what ``impl`` makes of ``case``: (B, H, Q, E) in the dtype of the query."""
+        """Return the result of ``impl`` for ``case``: (B, H, Q, E) in the dtype of the query."""
         query, key, value, attn_mask, causal = case
         result: Tensor = self.construct(impl).forward(query, key, value, attn_mask=attn_mask, causal=causal)
         assert_form(result, (*query.shape[:3], self.width or value.shape[3]), query.dtype)
         return result
 
     def check(self, got: Tensor, expected: Tensor, *, size: float = LARGEST, what: str = "the result") -> None:
-        """Compare results. Each is a mean of values, whose weights come of scores, which are sums of products."""
+        """Compare results. Each is a weighted mean of values, with weights from scores, which are sums of products."""
         assert_close(got, expected, dtype=got.dtype, tolerance=sum_tolerance(got.dtype, self.terms, size), what=what)
 
 
@@ -139,7 +139,7 @@ def cases(
     causal: bool | None = False,
     dtypes: Sequence[torch.dtype] = DTYPES,
 ) -> st.SearchStrategy[Case]:
-    """Draw numbers from -2 to 2. ``masked`` and ``causal`` say whether there is a mask, and causality; None: either."""
+    """Draw calls with numbers from -2 to 2, with a mask if ``masked`` and causal if ``causal``; None draws either."""
     return st.one_of([_cases(shape, dtype, masked, causal) for shape in shapes for dtype in dtypes])
 
 

@@ -1,14 +1,14 @@
-"""What holds of every way to sum over ranks.
+"""Laws of collectives: algorithms that sum over ranks.
 
-Where sums are compared, the numbers are multiples of 1/8 or whole numbers, so that every order of additions gives the
-same bits. Where rounding is the point, they are not::
+Where sums are compared, the numbers are multiples of 1/8 or integers, so that every order of additions gives the same
+bits. Laws about rounding use other numbers::
 
     from groundup.core.testing.laws import collective as laws
 
     COLLECTIVE = laws.Setting()
     test_integers_stay_integers = laws.test_integers_stay_integers(COLLECTIVE, hole=3)
 
-What a rank sends, and to whom, is each algorithm's own: ``Given`` and ``on_ranks`` serve to state it.
+Which messages a rank sends depends on the algorithm: its own properties check that, with ``Given`` and ``on_ranks``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["EVEN", "FLOATS", "INTEGERS", "UNEVEN", "Given", "Setting", "canonica
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 INTEGERS = (torch.int64, torch.int32, torch.int8, torch.uint8)
-EVEN = ((12,), (2, 6), (3, 4), (2, 2, 3))  # 12 elements, which 2, 3 and 4 ranks share out evenly
+EVEN = ((12,), (2, 6), (3, 4), (2, 2, 3))  # 12 elements split evenly over 2, 3 and 4 ranks
 UNEVEN = ((), (1,), (3,), (5,), (7,), (0,), (2, 0), (1, 1), (5, 1), (2, 5))
 
 Shape = Callable[[int], tuple[int, ...]]
@@ -41,9 +41,9 @@ Shape = Callable[[int], tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What an algorithm says of itself: on how many ranks it is tried, and what its constructor takes for them.
+    """How to test an algorithm: on how many ranks, and with which constructor arguments.
 
-    ``sizes`` are drawn as often as they are named; where a case is large, only the ``small`` ones are.
+    A size is drawn as often as it is listed in ``sizes``; laws with large cases draw from ``small`` instead.
     """
 
     sizes: tuple[int, ...] = (2, 3, 2, 4)
@@ -56,31 +56,31 @@ class Setting:
 
 
 class Given(NamedTuple):
-    """What each rank is given: one tensor each, all of the same shape and dtype."""
+    """One input tensor per rank, all of the same shape and dtype."""
 
     ranks: list[Tensor]
 
     @property
     def size(self) -> int:
-        """How many ranks there are."""
+        """The number of ranks."""
         return len(self.ranks)
 
     def sum(self) -> Tensor:
-        """Return the sum, number by number: in Python's integers, or in float64, where it is exact."""
+        """Return the elementwise sum, computed exactly: in Python's integers, or in float64 on multiples of 1/8."""
         first = self.ranks[0]
         columns = zip(*[tensor.reshape(-1).tolist() for tensor in self.ranks], strict=True)
         wide = torch.float64 if first.is_floating_point() else torch.int64
         return torch.tensor([sum(column) for column in columns], dtype=wide).reshape(first.shape).to(first.dtype)
 
     def each(self) -> PerRank[Tensor]:
-        """Return copies as an argument, laid out as they were drawn: whoever changes them leaves the case alone."""
+        """Return copies as an argument, in the drawn memory layout: changing them does not change the case."""
         return per_rank([torch.empty_strided(t.shape, t.stride(), dtype=t.dtype).copy_(t) for t in self.ranks])
 
 
 def on_ranks(
     sizes: Sequence[int], shapes: Sequence[tuple[int, ...] | Shape], dtypes: Sequence[torch.dtype] = FLOATS
 ) -> st.SearchStrategy[Given]:
-    """Draw what each of several ranks is given; a shape may depend on how many they are."""
+    """Draw the inputs of several ranks; a shape may depend on the number of ranks."""
 
     def of(shape: tuple[int, ...] | Shape, size: int) -> tuple[int, ...]:
         return shape if isinstance(shape, tuple) else shape(size)
@@ -118,7 +118,7 @@ def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def everywhere(got: Sequence[Any], expected: Tensor) -> None:
-    """Check that every rank got the sum that is expected, bit for bit."""
+    """Check that every rank got the expected sum, bit for bit."""
     for rank, tensor in enumerate(got):
         assert_equal(tensor, expected, what=f"the sum on rank {rank}")
 
@@ -127,7 +127,7 @@ UNROUND = (0.1, 0.7, -0.3, 1 / 3, 2.7, -1.9, 0.07, -0.6)
 
 
 def unround(given: Given) -> Given:
-    """Return numbers whose sums are rounded, and differently in another order of additions."""
+    """Return inputs whose sums round, and round differently in another order of additions."""
     table = torch.tensor(UNROUND, dtype=torch.float64)
     which = [(tensor * 8).long() + 3 * rank for rank, tensor in enumerate(given.ranks)]
     return Given([table[w % len(table)].to(tensor.dtype) for w, tensor in zip(which, given.ranks, strict=True)])
@@ -138,7 +138,7 @@ def unround(given: Given) -> Given:
     zh="reduce-scatter 之后，rank r 持有总和的第 r 行，传入的张量保持原样。",
 )
 def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(setting: Setting) -> Property:
-    """State it of chunks of some numbers, and of none."""
+    """Test it on chunks of 0 to 3 numbers."""
 
     @given(given=on_ranks((*setting.sizes, 1), (rows(1), rows(2), rows(3), rows(0))))
     def holds(impl: Any, given: Given) -> None:
@@ -156,7 +156,7 @@ def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(setting: Setting) -> P
     zh="all-gather 之后，每个 rank 都持有所有 rank 的块，rank r 的块在第 r 行，逐位相同。",
 )
 def test_all_gather_puts_the_chunk_of_rank_r_into_row_r(setting: Setting) -> Property:
-    """State it of floats and integers."""
+    """Test it on floats and integers."""
 
     @given(given=on_ranks((*setting.sizes, 1), ((1,), (2,), (3,), (0,)), (*FLOATS, *INTEGERS)))
     def holds(impl: Any, given: Given) -> None:
@@ -172,7 +172,7 @@ def test_all_gather_puts_the_chunk_of_rank_r_into_row_r(setting: Setting) -> Pro
     zh="all-reduce 让每个 rank 都得到所有 rank 的张量之和，形状和 dtype 不变，传入的张量保持原样。",
 )
 def test_all_reduce_gives_every_rank_the_sum(setting: Setting) -> Property:
-    """State it of tensors that ranks can share out evenly."""
+    """Test it on tensors that split evenly over the ranks."""
 
     @given(given=on_ranks(setting.small, EVEN))
     def holds(impl: Any, given: Given) -> None:
@@ -190,7 +190,7 @@ def test_all_reduce_gives_every_rank_the_sum(setting: Setting) -> Property:
     zh="元素个数任意：一个、零个、少于 rank 数、不能均分都行。补齐的部分从不露面。",
 )
 def test_any_number_of_elements_is_right(setting: Setting) -> Property:
-    """State it of shapes that ranks cannot share out evenly, () among them."""
+    """Test it on shapes that do not split evenly over the ranks, () among them."""
 
     @given(given=on_ranks(setting.sizes, UNEVEN))
     def holds(impl: Any, given: Given) -> None:
@@ -204,7 +204,7 @@ def test_any_number_of_elements_is_right(setting: Setting) -> Property:
     zh="只有一个 rank 带来的数，会到达每个 rank，且只计一次。",
 )
 def test_what_one_rank_brings_arrives_everywhere_once(setting: Setting) -> Property:
-    """State it of each rank in turn, the others bringing zeros."""
+    """Test it on each rank in turn, with zeros on the others."""
 
     @given(size=st.sampled_from(setting.small), who=st.integers(0, 2), alone=tensors((7,), low=0.125, high=2.0))
     def holds(impl: Any, size: int, who: int, alone: Tensor) -> None:
@@ -219,7 +219,7 @@ def test_what_one_rank_brings_arrives_everywhere_once(setting: Setting) -> Prope
     zh="整数按整数求和，保持自己的 dtype，再大也精确。",
 )
 def test_integers_stay_integers(setting: Setting) -> Property:
-    """State it of every integer dtype, and of numbers beyond what a float64 holds."""
+    """Test it on every integer dtype, and on integers that float64 cannot represent exactly."""
 
     @given(
         given=on_ranks(setting.small, ((3,), (2, 2), (5,)), (torch.int64, *INTEGERS)),
@@ -230,7 +230,7 @@ def test_integers_stay_integers(setting: Setting) -> Property:
             given = Given([tensor + (1 << 58) + 1 for tensor in given.ranks])
         got, expected = setting.group(impl, given.size).all_reduce(given.each()), given.sum()
         everywhere(got, expected)
-        for rank, tensor in enumerate(got):  # a comparison of numbers turns both into float64
+        for rank, tensor in enumerate(got):  # assert_equal compares in float64, which rounds large integers
             assert_equal(tensor - expected, torch.zeros_like(expected), what=f"the error of the sum on rank {rank}")
 
     return holds
@@ -242,7 +242,7 @@ def test_integers_stay_integers(setting: Setting) -> Property:
     zh="每个 rank 上的结果逐位相同：每个块只按一个顺序求和一次，然后复制。与精确和之差不超过舍入误差。",
 )
 def test_every_rank_holds_the_same_bits(setting: Setting) -> Property:
-    """State it of more than two ranks: two numbers have one sum."""
+    """Test it on more than two ranks: the sum of two numbers does not depend on their order."""
     sizes = [size for size in setting.small if size > 2]
 
     @given(given=on_ranks(sizes, ((4,), (7,)), (torch.float32, torch.float64)).map(unround))
@@ -264,7 +264,7 @@ def test_every_rank_holds_the_same_bits(setting: Setting) -> Property:
     zh="哪个 rank 带来哪个张量并无区别；张量都乘以同一个数，总和也乘以这个数，与上一次调用无关。",
 )
 def test_the_sum_knows_no_order_and_scales(setting: Setting) -> Property:
-    """State it of two calls, the second with tensors turned around and scaled."""
+    """Test it on two calls, the second with the ranks' tensors permuted and scaled."""
 
     @given(
         given=on_ranks(sorted(set(setting.small)), ((3,), (2, 2), (5,)), FLOATS[:2]),
@@ -285,7 +285,7 @@ def test_the_sum_knows_no_order_and_scales(setting: Setting) -> Property:
     zh="只有一个 rank 时，给什么就得到什么，什么也不发送。",
 )
 def test_a_rank_alone_sends_nothing(setting: Setting) -> Property:
-    """State it of all three calls."""
+    """Test it on all three methods."""
 
     @given(given=on_ranks((1,), (*UNEVEN, (2, 3)), (*FLOATS, torch.int64)))
     def holds(impl: Any, given: Given) -> None:
@@ -301,7 +301,7 @@ def test_a_rank_alone_sends_nothing(setting: Setting) -> Property:
 
 @law("On every rank the sum equals the reference, up to rounding.", zh="在每个 rank 上，总和与参考实现一致，只差舍入。")
 def test_equals_the_reference(setting: Setting) -> Property:
-    """State it of numbers whose sums are rounded."""
+    """Test it on numbers whose sums round."""
 
     @given(given=on_ranks(setting.small, ((3,), (2, 4), (9,)), FLOATS[:2]).map(unround))
     def holds(impl: Any, reference: Any, given: Given) -> None:

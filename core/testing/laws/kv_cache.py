@@ -1,6 +1,6 @@
-"""What holds of every key-value cache, whether it keeps its tokens in one piece, in blocks, in a tree or elsewhere.
+"""Laws of key/value caches, whether contiguous, in blocks, in a tree or otherwise.
 
-A technique derives a model from ``Watched`` and says in a ``Setting`` how its cache is made::
+A technique derives a model from ``Watched``, and describes how to construct its cache in a ``Setting``::
 
     from groundup.core.testing.laws import kv_cache as laws
 
@@ -16,8 +16,8 @@ A technique derives a model from ``Watched`` and says in a ``Setting`` how its c
     CACHE = laws.Setting(Model, shapes=(Shape(), ...), scarce=(Shape(max_tokens=4), ...), room=...)
     test_sequences_do_not_mix = laws.test_sequences_do_not_mix(CACHE, hole=1)
 
-The laws open sequences without a prompt and free them without ids, so that a cache which shares prefixes keeps them as
-any other does. A cache that rounds what it keeps gives its tolerance, and leaves out the laws that say so.
+The laws open sequences without a prompt and free them without ids, so that a cache with prefix sharing stores them like
+any other cache. A cache that rounds its contents declares its tolerance, and leaves out the laws on exact contents.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ __all__ = [
 ]
 
 
-# Refusals, after which nothing has changed
+# Refused calls, which change nothing
 
 
 @law(
@@ -119,7 +119,7 @@ def test_a_closed_sequence_is_unknown(setting: Setting) -> Property:
         further = {"append": (0, *watched.tensors(0, [1])), "fork": (27,), "read": (0,)}
         with watched.refused(KeyError, what=f"{call} with a sequence that is not open"):
             getattr(watched.cache, call)(3, *further.get(call, ()))
-        watched.begin(27)  # which the refused fork has not opened
+        watched.begin(27)  # the refused fork has not opened 27
 
     return holds
 
@@ -144,7 +144,7 @@ def test_opening_needs_a_free_number(setting: Setting) -> Property:
     return holds
 
 
-WRONG: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {  # keys and values of two tokens, spoilt
+WRONG: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {  # make keys and values of two tokens invalid
     "one head where there are two": lambda key, value: (key[:1], value[:1]),
     "no axis of heads": lambda key, value: (key[0], value[0]),
     "an axis of sequences": lambda key, value: (key[None], value[None]),
@@ -174,7 +174,7 @@ def test_what_does_not_fit_the_layer_is_refused(setting: Setting) -> Property:
     return holds
 
 
-# Bytes, and any order of calls
+# Memory usage, and calls in any order
 
 
 @law(
@@ -193,7 +193,7 @@ def test_usage_counts_bytes(setting: Setting) -> Property:
         watched.begin(3)
         watched.check_usage()
         watched.forward(3, 3)
-        watched.append(3, watched.layers[-1], 2)  # the others follow later in the forward pass
+        watched.append(3, watched.layers[-1], 2)  # only one layer: the middle of a forward pass
         watched.check_usage()
         watched.fork(3, 9)
         watched.check_usage()
@@ -209,7 +209,7 @@ def test_usage_counts_bytes(setting: Setting) -> Property:
 
 
 def machine(setting: Setting) -> type[ImplMachine]:
-    """Return a state machine that drives a cache beside its model. What the model has no room for must be refused."""
+    """Return a state machine that runs a cache and its model. The cache must refuse what the model has no room for."""
 
     class AgainstAModel(ImplMachine):
         """Opens, appends, forks, frees and reads in any order."""
@@ -220,7 +220,7 @@ def machine(setting: Setting) -> type[ImplMachine]:
             self.watched.fill(0, 3)
 
         def opened(self, which: int) -> int:
-            """Return one of the open sequences, counted in the order in which they were opened."""
+            """Return open sequence number ``which``, in order of opening, modulo their count."""
             return list(self.watched.held)[which % len(self.watched.held)]
 
         def some_open(self) -> bool:
@@ -252,7 +252,7 @@ def machine(setting: Setting) -> type[ImplMachine]:
         @precondition(some_open)
         @rule(which=st.integers(0, 3), layer=st.integers(0, 1))
         def decode(self, which: int, layer: int) -> None:
-            """Append one token, to one layer or as far as it goes to all, and look at everything."""
+            """Append one token to each layer from a drawn one on, where it fits, and check everything."""
             sequence = self.opened(which)
             for ahead in range(layer % len(self.watched.layers), len(self.watched.layers)):
                 if self.watched.fits(sequence, ahead, 1):
@@ -269,7 +269,7 @@ def machine(setting: Setting) -> type[ImplMachine]:
 
 
 def unless(due: list[type[Exception]]) -> AbstractContextManager[None]:
-    """Return what a call is made within, which must be refused where a refusal is due; any that is due will do."""
+    """Return a context in which the call must raise one of ``due``; if ``due`` is empty, it must not raise."""
     return rejects(*due, what="the last step") if due else nullcontext()
 
 

@@ -1,7 +1,7 @@
-"""The model of a key-value cache in blocks: lists of numbers, and tables of blocks that are mere names.
+"""The model of a paged key/value cache: lists of token numbers, and block tables with symbolic block names.
 
-Which of its blocks a cache takes is its own affair: tables are compared by which entries are the same block, never by
-the blocks' numbers.
+A cache is free to choose which block it allocates: tables are compared by which entries are the same block, never by
+block ids.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["Blocks", "Told", "canonical"]
 
 
 def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return what a cache answered with its blocks numbered in the order in which tables first show them.
+    """Return a trace of answers with blocks renumbered in the order in which block tables first list them.
 
-    By this the diagnosis compares an attempt with known mistakes, which may take other blocks, and may take those that
-    were given back in another order: after a sequence is freed they are numbered anew.
+    The diagnosis compares these between an attempt and known mistakes, which may allocate other blocks, and may reuse
+    freed blocks in another order: so the numbering restarts whenever a sequence is freed.
     """
     names: dict[int, int] = {}
     told: list[tuple[str, Any]] = []
@@ -38,28 +38,28 @@ def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 class Blocks(Watched):
-    """The model of a paged cache: which entries of the tables are the same block.
+    """The model of a paged cache. It knows which entries of the block tables are the same block.
 
-    Its shape has ``block_size`` and ``num_blocks`` beside the layers and the dtype.
+    Its shape has ``block_size`` and ``num_blocks`` in addition to the layers and the dtype.
     """
 
     def __init__(self, impl: Any, shape: Any, tolerance: Tolerance = EXACT) -> None:
         super().__init__(impl, shape, tolerance)
         self.named = 0
         self.block_tables: dict[int, list[int]] = {}
-        self.known: dict[int, int] = {}  # a block's name here -> its id there, once a table told
+        self.known: dict[int, int] = {}  # a block's name in the model -> its id in the cache, once a table showed it
 
     @property
     def free_blocks(self) -> int:
-        """How many blocks no table lists."""
+        """The number of blocks that no table lists."""
         return int(self.shape.num_blocks) - len(self.ref_count())
 
     def ref_count(self) -> Counter[int]:
-        """Return how many tables list each block that any lists."""
+        """Return the number of tables that list each block in use."""
         return Counter(block for table in self.block_tables.values() for block in table)
 
     def name(self) -> int:
-        """Return a name for a block that is taken now."""
+        """Return a name for a newly allocated block."""
         self.named += 1
         return self.named
 
@@ -69,7 +69,7 @@ class Blocks(Watched):
         self.block_tables[sequence] = []
 
     def appended_to(self, sequence: int, layer: int, numbers: list[int]) -> None:
-        """Note what an append has done: to the table, and to what is held."""
+        """Record an append in the block table and in the contents."""
         ref_count, table = self.ref_count(), self.block_tables[sequence]
         for position in range(len(self.held[sequence][layer]), len(self.held[sequence][layer]) + len(numbers)):
             entry = position // self.shape.block_size
@@ -80,24 +80,24 @@ class Blocks(Watched):
         super().appended_to(sequence, layer, numbers)
 
     def fork(self, parent: int, child: int) -> None:
-        """Open ``child`` with a table of its own, which lists the parent's blocks."""
+        """Open ``child`` with its own table, which lists the parent's blocks."""
         super().fork(parent, child)
         self.block_tables[child] = list(self.block_tables[parent])
 
     def free(self, sequence: int, *ids: Sequence[int]) -> None:
-        """Close ``sequence``, which gives up its table."""
+        """Close ``sequence`` and delete its table."""
         super().free(sequence, *ids)
         del self.block_tables[sequence]
 
     def fits(self, sequence: int, layer: int, count: int) -> bool:
-        """Count the blocks that an append takes by going through its tokens."""
+        """Count the blocks that an append allocates, token by token, and compare with the free blocks."""
         ref_count, table, held = self.ref_count(), self.block_tables[sequence], len(self.held[sequence][layer])
         touched = {position // self.shape.block_size for position in range(held, held + count)}
         taken = sum(entry >= len(table) or ref_count[table[entry]] > 1 for entry in touched)
         return bool(taken <= self.free_blocks)
 
     def usage(self) -> dict[str, int]:
-        """Count token by token: one that is in a shared block is found there several times."""
+        """Count token by token in a set: a token in a shared block is counted once."""
         filled = {
             (self.block_tables[sequence][position // self.shape.block_size], position % self.shape.block_size, layer)
             for sequence, held in self.held.items()
@@ -112,27 +112,27 @@ class Blocks(Watched):
         }
 
     def check_everything(self) -> None:
-        """Check all that is read, the count of bytes, the tables and the reference counts."""
+        """Check all contents, the usage, the block tables and the reference counts."""
         super().check_everything()
         self.check_now()
 
     def told(self) -> dict[str, Any]:
-        """Return what the cache tells of itself now, the tables and the reference counts too."""
+        """Return everything that the cache reports now, including the block tables and reference counts."""
         tables = {f"block_table({sequence})": table for sequence, table in self.tell().theirs.items()}
         return super().told() | tables | {"ref_counts()": list(self.cache.ref_counts())}
 
     def check_now(self) -> None:
-        """Check the tables and the reference counts as they are now."""
+        """Check the current block tables and reference counts."""
         self.check_tables(self.tell())
 
     def tell(self) -> Told:
-        """Ask for every table and the reference counts; what they should be is kept beside the answers."""
+        """Read all block tables and the reference counts, and return them with the model's tables."""
         tables = each(self.cache.block_table, [(sequence,) for sequence in self.block_tables])
         theirs = {sequence: list(table) for sequence, table in zip(self.block_tables, tables, strict=True)}
         return Told({s: list(table) for s, table in self.block_tables.items()}, theirs, list(self.cache.ref_counts()))
 
     def check_tables(self, told: Told) -> None:
-        """Check that entries are the same block where they should be, and that no block has moved."""
+        """Check that the right entries share a block, that blocks keep their ids, and the reference counts."""
         ours, theirs, ref_counts = told
         assert_equal(renamed(theirs), renamed(ours), what="the tables, blocks numbered as they first appear")
         ref_count = Counter(block for table in ours.values() for block in table)
@@ -146,7 +146,7 @@ class Blocks(Watched):
 
 
 class Told(NamedTuple):
-    """What a cache told of its tables, and the model's own."""
+    """The model's block tables (``ours``), and the cache's tables (``theirs``) and reference counts."""
 
     ours: dict[int, list[int]]
     theirs: dict[int, list[int]]

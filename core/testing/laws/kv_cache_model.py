@@ -1,7 +1,7 @@
-"""A key-value cache, and beside it a model of what it should hold: lists of numbers.
+"""A key/value cache together with a model of its contents: lists of token numbers.
 
-Tokens are numbered. Token n holds n, n + 1/8, n + 2/8 ... as its key and the same below zero as its value, so that a
-number found in the wrong place says which token it came from.
+Tokens are numbered. The key of token n is n, n + 1/8, n + 2/8 ... and its value is the negative of that, so that a
+misplaced number shows which token it came from.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from groundup.core.testing.strategies import laid_out
 
 __all__ = ["NAMES", "TOKENS", "Setting", "Watched"]
 
-NAMES = (0, 6, -6, 12)  # equal modulo 2 and modulo 3: a number taken for a slot meets itself again; and 0 is a number
-TOKENS = 31  # of different numbers; each of theirs is exact in bfloat16, the narrowest dtype here
+NAMES = (0, 6, -6, 12)  # equal modulo 2 and 3, so that names used as slot numbers collide; 0 is a valid name
+TOKENS = 31  # distinct token numbers; all their keys and values are exact in bfloat16, the narrowest dtype here
 
 
 class Watched(ABC):
-    """A cache, and beside it the numbers of the tokens that each layer of each open sequence should hold.
+    """A cache, and the token numbers that each layer of each open sequence should hold.
 
-    Each technique derives its own model: what there is room for, what ``usage`` should count, and whatever else its
-    cache tells. ``shape`` is a named tuple of what the constructor takes.
+    Each technique derives its own model: the room, the expected ``usage``, and the answers of the cache's further
+    methods. ``shape`` is a named tuple of the constructor's arguments.
     """
 
     def __init__(self, impl: Any, shape: Any, tolerance: Tolerance = EXACT) -> None:
@@ -39,7 +39,7 @@ class Watched(ABC):
         self.cache = impl(**shape._asdict())
         self.held: dict[int, list[list[int]]] = {}
 
-    # What a technique says of its cache.
+    # Defined by the technique.
 
     @abstractmethod
     def fits(self, sequence: int, layer: int, count: int) -> bool:
@@ -47,12 +47,12 @@ class Watched(ABC):
 
     @abstractmethod
     def usage(self) -> dict[str, int]:
-        """Return the bytes that ``usage`` should count: used, reserved, total."""
+        """Return the expected ``usage`` in bytes: used, reserved, total."""
 
     def refusals(self, sequence: int, parent: int | None = None) -> list[type[Exception]]:
-        """Return what opening ``sequence`` may raise; where there is anything, it must raise one of these.
+        """Return the errors that opening ``sequence`` may raise; unless empty, it must raise one of them.
 
-        With a ``parent`` it is opened by fork.
+        With a ``parent`` the sequence is opened by fork.
         """
         return [ValueError] if sequence in self.held else []
 
@@ -62,24 +62,24 @@ class Watched(ABC):
 
     @property
     def sizes(self) -> list[tuple[int, int, int]]:
-        """Of each layer: heads, size of a key, size of a value."""
+        """For each layer: heads, size of a key, size of a value."""
         return [(heads, size, size) for heads, size in self.shape.layers]
 
     @property
     def token_bytes(self) -> list[int]:
-        """Of each layer: the bytes of one token, key and value, where every number is kept in the shape's dtype."""
+        """For each layer: the bytes of one token's key and value, stored in the shape's dtype."""
         byte = torch.empty(0, dtype=self.shape.dtype).element_size()
         return [heads * (key + value) * byte for heads, key, value in self.sizes]
 
-    # Calls, noted in the model.
+    # Calls, recorded in the model.
 
     @property
     def layers(self) -> range:
-        """The places of the layers, from 0."""
+        """The numbers of the layers, from 0."""
         return range(len(self.sizes))
 
     def begin(self, sequence: int, *prompt: Sequence[int]) -> None:
-        """Open ``sequence``, with the ids of a prompt or without."""
+        """Open ``sequence``, with or without the token ids of a prompt."""
         cached = self.cached(*prompt) if prompt else 0
         assert_equal(self.cache.begin(sequence, *prompt), cached, what=f"the answer of begin({sequence})")
         self.held[sequence] = [[] for _ in self.layers]
@@ -91,18 +91,18 @@ class Watched(ABC):
         self.appended_to(sequence, layer, numbers)
 
     def appended_to(self, sequence: int, layer: int, numbers: list[int]) -> None:
-        """Note what an append has done."""
+        """Record an append in the model."""
         self.held[sequence][layer] += numbers
 
     def forward(self, sequence: int, count: int) -> None:
-        """Append as one forward pass does: one layer after the other."""
+        """Append ``count`` tokens to one layer after the other, as a forward pass does."""
         numbers = [self.next(count) for _ in self.layers]
         each(self.cache.append, [(sequence, n, *self.tensors(n, numbers[n])) for n in self.layers])
         for layer in self.layers:
             self.appended_to(sequence, layer, numbers[layer])
 
     def fill(self, sequence: int, *counts: int) -> None:
-        """Begin with ``counts`` tokens in the layers, the last count in all that remain."""
+        """Open ``sequence`` and append ``counts`` tokens to its layers; the last count applies to the rest."""
         self.begin(sequence)
         for layer in self.layers:
             self.append(sequence, layer, counts[min(layer, len(counts) - 1)])
@@ -113,18 +113,18 @@ class Watched(ABC):
         self.held[child] = [list(numbers) for numbers in self.held[parent]]
 
     def free(self, sequence: int, *ids: Sequence[int]) -> None:
-        """Close ``sequence``, with the ids of its tokens or without."""
+        """Close ``sequence``, with or without the ids of its tokens."""
         self.cache.free(sequence, *ids)
         del self.held[sequence]
 
     def next(self, count: int) -> list[int]:
-        """Return the numbers of new tokens; after TOKENS of them they begin anew."""
+        """Return the numbers of new tokens; they repeat after TOKENS."""
         numbers = [n % TOKENS + 1 for n in range(self.appended, self.appended + count)]
         self.appended += count
         return numbers
 
     def tensors(self, layer: int, numbers: Sequence[int], layout: str = "contiguous") -> tuple[Tensor, Tensor]:
-        """Return the keys (G, T, D) and the values (G, T, E) of the tokens of these numbers."""
+        """Return the keys (G, T, D) and the values (G, T, E) of the tokens with these numbers."""
         heads, *sizes = self.sizes[layer]
         token = torch.tensor(numbers, dtype=torch.float64)[:, None]
         key, value = (
@@ -135,12 +135,12 @@ class Watched(ABC):
     # Comparisons.
 
     def check(self, *places: tuple[int, int]) -> None:
-        """Check that layers of sequences read back what they should hold, in the cache's dtype."""
+        """Check that ``read`` returns the expected contents for each (sequence, layer), in the cache's dtype."""
         for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
             self.check_read(sequence, layer, got, self.tensors(layer, self.held[sequence][layer]))
 
     def check_read(self, sequence: int, layer: int, got: Any, expected: tuple[Tensor, Tensor]) -> None:
-        """Check what ``read`` answered."""
+        """Check one answer of ``read``."""
         if not isinstance(got, tuple) or len(got) != 2:
             raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
         for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
@@ -148,25 +148,25 @@ class Watched(ABC):
             assert_close(theirs, ours, dtype=ours.dtype, tolerance=self.tolerance, what=what)
 
     def check_all(self) -> None:
-        """Check that every layer of every open sequence reads back what it should hold."""
+        """Check the contents of every layer of every open sequence."""
         self.check(*itertools.product(self.held, self.layers))
 
     def check_usage(self) -> None:
-        """Check the count of bytes. Further keys are a technique's own."""
+        """Check the usage in bytes. A technique may add further keys, which are not checked."""
         got, expected = self.cache.usage(), self.usage()
         assert_equal({name: got.get(name) for name in expected}, expected, what="the usage")
 
     def check_unchanged(self) -> None:
-        """Check all that is read, and the count of bytes."""
+        """Check all contents and the usage."""
         self.check_all()
         self.check_usage()
 
     def check_everything(self) -> None:
-        """Check all that the cache tells. A technique whose cache tells more checks that, too."""
+        """Check everything that the cache reports. Techniques override it to check their further methods."""
         self.check_unchanged()
 
     def check_begins(self, *places: tuple[int, int]) -> None:
-        """Check that what is read back begins with the tokens appended, however many of them, or more, it is."""
+        """Check that the tokens read equal the tokens appended as far as both go; the lengths may differ."""
         for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
             expected = self.tensors(layer, self.held[sequence][layer])
             if isinstance(got, tuple) and all(isinstance(t, Tensor) and t.dim() == 3 for t in got):
@@ -175,7 +175,7 @@ class Watched(ABC):
             self.check_read(sequence, layer, got, expected)
 
     def told(self) -> dict[str, Any]:
-        """Return what the cache tells of itself now, each under its name: what it holds, and the count of bytes."""
+        """Return everything that the cache reports now, by name: its contents and its usage."""
         told: dict[str, Any] = {}
         places = list(itertools.product(self.held, self.layers))
         for (sequence, layer), got in zip(places, each(self.cache.read, places), strict=True):
@@ -188,7 +188,7 @@ class Watched(ABC):
 
     @contextmanager
     def refused(self, *types: type[Exception], what: str) -> Iterator[None]:
-        """Check that one of ``types`` is raised inside the block, and that the cache tells what it told before."""
+        """Check that one of ``types`` is raised inside the block, and that the cache reports the same as before."""
         before = self.told()
         with rejects(*types, what=what):
             yield
@@ -197,9 +197,9 @@ class Watched(ABC):
             assert_equal(after.get(name), was, what=f"after {what}, {name}")
 
     def check_room(self, sequence: int, layer: int, *, full: bool = False, excess: int = 1) -> None:
-        """Check that exactly as many tokens fit as there is room for, and that ``excess`` too many change nothing.
+        """Check that exactly as many tokens fit as the model has room for, and that ``excess`` more are refused.
 
-        ``full``: after all the room has been filled.
+        ``full``: fill all the room first, then check that one token is refused.
         """
         room = next(count for count in itertools.count() if not self.fits(sequence, layer, count + 1))
         if full:
@@ -207,38 +207,38 @@ class Watched(ABC):
             room = 0
         with self.refused(CacheFullError, what=f"appending {room + excess} tokens where {room} fit"):
             self.cache.append(sequence, layer, *self.tensors(layer, self.next(room + excess)))
-            self.cache.read(sequence, layer)  # reached by mistake only: what was kept instead tells which mistake it is
+            self.cache.read(sequence, layer)  # runs only if nothing was raised: the contents identify the mistake
         self.append(sequence, layer, room)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a technique says of its cache, so that the laws can be tried on it.
+    """How to test a technique's cache.
 
-    A *shape* is a named tuple of what the constructor takes, ``layers`` and ``dtype`` among it. A layer's keys have at
-    most 8 numbers a token, so that they are exact in every dtype.
+    A *shape* is a named tuple of the constructor's arguments, with ``layers`` and ``dtype`` among them. A layer's keys
+    have at most 8 numbers per token, so that they are exact in every dtype.
     """
 
     model: type[Watched]
     shapes: tuple[Any, ...]
-    """The first has one layer of two heads of size 3, in float32; others have more layers, and other dtypes. Each has
-    room for 6 tokens in each of two sequences."""
+    """The first shape has one layer of two heads of size 3, in float32; others have more layers and other dtypes. Each
+    has room for 6 tokens in each of two sequences."""
     scarce: tuple[Any, ...]
-    """Shapes that a few tokens fill: with room for 6 in two sequences, and little more."""
+    """Small shapes that a few tokens fill: with room for 6 tokens in two sequences, and little more."""
     room: Callable[[Any, int, int], Any]
-    """Called with a shape, tokens and sequences: the shape with room for at least so many tokens in each of so many."""
+    """Maps (shape, tokens, sequences) to that shape with room for at least ``tokens`` in each of ``sequences``."""
     variants: tuple[Any, ...] = ()
-    """Further shapes for what a sequence reads back: other sizes of blocks, say."""
+    """Further shapes for the laws on reading, for example with other block sizes."""
     tolerance: Tolerance = EXACT
-    """How far what is read may be from what was appended."""
+    """The accepted difference between what is read and what was appended."""
     methods: tuple[str, ...] = ()
-    """Further methods that are given a sequence alone."""
+    """Further methods of the cache whose only argument is a sequence."""
 
     def watch(self, impl: Any, shape: Any) -> Watched:
-        """Construct a cache of that shape, and the model beside it."""
+        """Construct a cache of that shape together with its model."""
         return self.model(impl, shape, self.tolerance)
 
     @property
     def layered(self) -> tuple[Any, ...]:
-        """The shapes of several layers."""
+        """The shapes with several layers."""
         return tuple(shape for shape in self.shapes if len(shape.layers) > 1)

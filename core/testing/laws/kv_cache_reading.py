@@ -1,4 +1,4 @@
-"""Laws of key-value caches, on what is read: all that was appended, and nothing of other sequences or caches."""
+"""Laws of key/value caches on reading: all that was appended, and nothing of other sequences or caches."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_nothing_is_empty_and_zeros_are_not(setting: Setting) -> Property:
 
 
 class Decoded(NamedTuple):
-    """Queries, keys and values of one layer, (G, T, D) each, and how many tokens are prefilled."""
+    """Queries, keys and values of one layer, (G, T, D) each, and the number of tokens to prefill."""
 
     query: Tensor
     key: Tensor
@@ -124,7 +124,7 @@ class Decoded(NamedTuple):
 
 
 def decoded() -> st.SearchStrategy[Decoded]:
-    """Draw a text of 3 or 4 tokens."""
+    """Draw a sequence of 3 or 4 tokens."""
     return st.one_of(
         [
             st.builds(Decoded, *[tensors((heads, tokens, 2), dtype=dtype)] * 3, st.integers(1, 2))
@@ -135,7 +135,7 @@ def decoded() -> st.SearchStrategy[Decoded]:
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return one token's attention, (G, D), head by head in Python's floats."""
+    """Return the attention output of one token, (G, D), computed head by head in Python floats."""
     heads = []
     for q, keys, values in zip(query.tolist(), key.tolist(), value.tolist(), strict=True):
         weights = [math.exp(sum(a * b for a, b in zip(q, k, strict=True)) / math.sqrt(len(q))) for k in keys]
@@ -159,7 +159,7 @@ def test_decoding_equals_attention_over_the_whole_sequence(setting: Setting) -> 
         cache.begin(9)
         for first, stop in [(0, prefill), *((t, t + 1) for t in range(prefill, tokens))]:
             cache.append(9, 0, key[:, first:stop], value[:, first:stop])
-            newest = query[:, stop - 1]  # sees all that is in the cache, itself included
+            newest = query[:, stop - 1]  # attends to everything in the cache, its own token included
             got, expected = attention(newest, *cache.read(9, 0)), attention(newest, key[:, :stop], value[:, :stop])
             tolerance = sum_tolerance(expected.dtype, tokens, size=2.0)
             what = f"the output of token {stop - 1}"
@@ -178,7 +178,7 @@ def test_no_number_is_rounded(setting: Setting) -> Property:
         dtype=st.sampled_from((torch.float64, torch.float32, torch.bfloat16, torch.float16)), tokens=st.integers(1, 3)
     )
     def holds(impl: Any, dtype: torch.dtype, tokens: int) -> None:
-        key = ((torch.arange(6 * tokens, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens, 3)  # on no grid
+        key = ((torch.arange(6 * tokens, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens, 3)  # not exact
         cache = setting.watch(impl, setting.shapes[0]._replace(dtype=dtype)).cache
         cache.begin(9)
         cache.append(9, 0, key, -key)
@@ -188,9 +188,9 @@ def test_no_number_is_rounded(setting: Setting) -> Property:
 
 
 def check_unrounded(read: Sequence[Tensor], written: Tensor) -> None:
-    """Check that every number of ``read`` is one of ``written`` or its negative, in the same dtype.
+    """Check that every number of ``read`` is a number of ``written`` or its negative, in the same dtype.
 
-    Zeros are passed over: what was never written reads as they do, and is other claims' business.
+    Zeros are ignored: memory that was never written may read as zeros, which other properties check.
     """
     for name, got in zip(("key", "value"), read, strict=True):
         assert_equal(got.dtype, written.dtype, what=f"the dtype of the {name} tensor that is read")
@@ -269,7 +269,7 @@ def test_two_caches_share_nothing(setting: Setting) -> Property:
     @given(shape=st.sampled_from(setting.shapes), counts=st.sampled_from([(2, 1), (1, 2), (1, 1)]))
     def holds(impl: Any, shape: Any, counts: tuple[int, int]) -> None:
         one, other = setting.watch(impl, shape), setting.watch(impl, shape)
-        other.appended = TOKENS // 2  # other numbers than the first one's
+        other.appended = TOKENS // 2  # token numbers that differ from the first cache's
         for watched, count in zip((one, other), counts, strict=True):
             watched.begin(9)
             watched.forward(9, count)

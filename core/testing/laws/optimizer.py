@@ -1,4 +1,4 @@
-"""What holds of every optimizer: what a step leaves alone, what its state is for, what it refuses.
+"""Laws of optimizers: what a step leaves unchanged, what its state holds, which inputs it refuses.
 
 ::
 
@@ -7,8 +7,8 @@
     LION = laws.Setting(constants=({"lr": 0.5, "betas": (0.75, 0.875), "weight_decay": 0.5}, ...))
     test_the_state_is_all_that_is_remembered = laws.test_the_state_is_all_that_is_remembered(LION)
 
-Some laws are of a kind of optimizer alone, and the others leave them out: of those that treat every number apart (not
-Adafactor, Muon), of those with a decoupled weight decay, of those that a gradient's scale does not concern (not SGD).
+Some laws hold only for one kind of optimizer, and the others leave them out: elementwise optimizers (not Adafactor,
+Muon), optimizers with decoupled weight decay, and optimizers invariant to the gradients' scale (not SGD).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from groundup.core.testing.strategies import LAYOUTS, laid_out, tensors
 
 DTYPES = (torch.float32, torch.float64)
 Shapes = dict[str, tuple[int, ...]]
-"""Of the parameters, by name."""
+"""The shapes of the parameters, by name."""
 ONE: tuple[Shapes, ...] = ({"w": (1,)}, {"w": (2,)}, {"w": ()}, {"w": (2, 2)})
 TWO: tuple[Shapes, ...] = ({"w": (2,), "v": (2,)}, {"v": (1, 2), "w": ()})
 SEVERAL: tuple[Shapes, ...] = ({"w": (2, 1), "v": (), "u": (1,)}, {"w": (2, 2), "v": (2,), "u": (1,)})
@@ -42,7 +42,7 @@ LARGER: tuple[Shapes, ...] = ({"w": (3, 2), "v": (), "u": (0,)}, {"u": (2, 2, 2)
 
 
 class Training(NamedTuple):
-    """What an optimizer is constructed with, parameters, and the gradients of one step after another; all by name."""
+    """A training run: the constructor's arguments, the parameters, and the gradients of each step; all by name."""
 
     constants: dict[str, Any]
     params: dict[str, Tensor]
@@ -56,27 +56,27 @@ def by_name(params: dict[str, Tensor], state: Any) -> None:
 
 
 def names(value: Any) -> str:
-    """Return the keys of a dict as a text, or the type of what is none."""
+    """Return the keys of a dict as a text, or the type's name of another value."""
     return ", ".join(sorted(map(str, value))) or "none" if isinstance(value, dict) else type(value).__name__
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a technique is tried: what it is constructed with, the parameters that it takes, and its state's form."""
+    """How to test a technique: its constructor's arguments, the shapes of its parameters, and the form of its state."""
 
     constants: Sequence[dict[str, Any]]
-    """Choices of its constructor's keyword arguments. The laws on weight decay need ``lr`` and ``weight_decay``."""
+    """Sets of constructor arguments to draw from. The laws on weight decay need ``lr`` and ``weight_decay``."""
     form: Callable[[dict[str, Tensor], Any], None] = by_name
-    """Raises Mismatch where a state of those parameters is not as the text says: names, shapes and dtypes."""
+    """Raises Mismatch if a state for those parameters lacks the documented names, shapes or dtypes."""
     shapes: Sequence[Shapes] = ONE
-    """Of a parameter 'w'."""
+    """Shapes of a parameter 'w'."""
     two: Sequence[Shapes] = TWO
-    """Of the parameters 'w' and 'v'."""
+    """Shapes of the parameters 'w' and 'v'."""
     larger: Sequence[Shapes] = LARGER
     depth: int = 16
-    """How many operations make a step, about."""
+    """The approximate number of operations in a step."""
     largest: float = 4.0
-    """How large a parameter, a number of the state or an update gets, about."""
+    """The approximate largest magnitude of a parameter, a number of the state or an update."""
 
     def run(self, impl: Any, training: Training) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return parameters and state after all steps of ``training``."""
@@ -87,12 +87,11 @@ class Setting:
         return params, state
 
     def begin(self, optimizer: Any, params: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return copies of ``params``, which a step might change in place, and their state, in the form it should have.
+        """Return copies of ``params``, which a step might change in place, and their state, checked by ``form``.
 
-        What was drawn stays as it is: the same case is run with other implementations, to see which of them does the
-        same.
+        The drawn tensors must not change: the diagnosis runs the same case on other implementations for comparison.
         """
-        own = copy.deepcopy(params)  # unlike clone, in the same layout
+        own = copy.deepcopy(params)  # unlike clone, it keeps the memory layout
         state: dict[str, Any] = optimizer.init(own)
         self.form(params, state)
         return own, state
@@ -100,7 +99,7 @@ class Setting:
     def step(
         self, optimizer: Any, params: dict[str, Tensor], state: dict[str, Any], grads: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Take one step; see that parameters and state come back under the same names, in the form that they had."""
+        """Take one step; check that parameters and state keep their names, shapes and dtypes."""
         answer = optimizer.step(params, copy.deepcopy(grads), state)
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise Mismatch("step returns no pair", "a tuple of parameters and state", type(answer).__name__)
@@ -113,12 +112,15 @@ class Setting:
         return new, new_state
 
     def check(self, got: Tensor, expected: Tensor, steps: int = 1, *, what: str = "the new parameter") -> None:
-        """Compare what ``steps`` steps made of the same beginning, in the dtype of the parameter that came."""
+        """Compare a parameter after ``steps`` steps from the same start, with the tolerance of its dtype."""
         tolerance = sum_tolerance(got.dtype, self.depth * steps, self.largest)
         assert_close(got, expected, dtype=got.dtype, tolerance=tolerance, what=what)
 
     def check_state(self, got: Any, expected: Any, steps: int, *, what: str) -> None:
-        """Compare states, or parts of one, ``steps`` steps after they were the same: all but wide floats exactly."""
+        """Compare states, or parts of states, ``steps`` steps after they were equal: floats in DTYPES up to rounding.
+
+        Everything else must be equal.
+        """
         if isinstance(expected, Tensor) and expected.dtype in DTYPES:
             tolerance = sum_tolerance(expected.dtype, self.depth * max(steps, 1), self.largest)
             assert_close(got, expected, dtype=expected.dtype, tolerance=tolerance, what=what)
@@ -142,10 +144,10 @@ def trainings(
     shapes: Sequence[Shapes] = ONE,
     nonzero: bool = False,
 ) -> st.SearchStrategy[Training]:
-    """Draw a training: of how many steps, of which parameters; ``nonzero`` asks for gradients other than 0."""
+    """Draw a training run of one of ``steps`` lengths and ``shapes``; ``nonzero`` excludes gradients of 0."""
     plans = list(itertools.product(shapes, DTYPES, steps))
     longest = max(sum(map(math.prod, of_it.values())) * (1 + count) for of_it, _, count in plans)
-    numbers = tensors((longest,), dtype=torch.float64, layouts=False)  # one draw for all, which is quick
+    numbers = tensors((longest,), dtype=torch.float64, layouts=False)  # a single draw for all tensors is fast
     layout = st.sampled_from(LAYOUTS)
     return st.builds(partial(_planned, nonzero), st.sampled_from(plans), st.sampled_from(constants), numbers, layout)
 
@@ -164,7 +166,7 @@ def _planned(
     return Training(constants, trained[0], trained[1:])
 
 
-# Of every optimizer.
+# For every optimizer.
 
 
 @law(
@@ -286,7 +288,7 @@ def test_a_gradient_that_fits_no_parameter_is_refused(setting: Setting) -> Prope
     def holds(impl: Any, wrong: str) -> None:
         optimizer = impl(**setting.constants[0])
         params, state = setting.begin(optimizer, {"w": torch.ones(2, 2), "b": torch.ones(2)})
-        setting.step(optimizer, params, state, {"w": torch.ones(2, 2)})  # what fits is not refused
+        setting.step(optimizer, params, state, {"w": torch.ones(2, 2)})  # a matching gradient is accepted
         grads, error = WRONG[wrong]
         with rejects(error, what=wrong):
             optimizer.step(params, grads, state)
@@ -314,7 +316,7 @@ def test_it_equals_the_reference(setting: Setting) -> Property:
     return holds
 
 
-# Of those that treat every number apart.
+# For elementwise optimizers.
 
 
 @law(
@@ -334,7 +336,7 @@ def test_every_number_goes_its_own_way(setting: Setting) -> Property:
     return holds
 
 
-# Of those whose steps do not depend on the scale of the gradients.
+# For optimizers whose steps do not depend on the scale of the gradients.
 
 
 @law(
@@ -355,7 +357,7 @@ def test_scaling_all_gradients_changes_nothing(setting: Setting) -> Property:
     return holds
 
 
-# Of those whose weight decay is decoupled.
+# For optimizers with decoupled weight decay.
 
 
 @law(

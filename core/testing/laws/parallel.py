@@ -1,15 +1,15 @@
-"""What holds of every strategy of parallel training: it equals one machine, and its traffic equals the formula.
+"""Laws of parallel training: a strategy gives the results of one machine, and its traffic equals the formula.
 
-Outputs, gradients and weights are compared with those of one machine in float64, without ranks; what the ranks send
-each other is counted by the judge::
+Outputs, gradients and weights are compared with those of a single process in float64; the judge counts what the ranks
+send::
 
     from groundup.core.testing.laws import parallel as laws
 
     STRATEGY = laws.Setting(sends=..., options=({"bucket_bytes_cap": 0}, {"bucket_bytes_cap": 1000}))
     test_it_equals_the_reference = laws.test_it_equals_the_reference(STRATEGY)
 
-A law that speaks of ranks with examples of their own, or of the gradients that ranks return, is for strategies that
-have them.
+Laws about ranks with their own examples, or about the gradients that ranks return, apply only to strategies that have
+them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Momentum(Optimizer):
     zh="每个 rank 都从 rank 0 的参数开始，逐位相同，不管它自己拿到的是什么；这些参数的每个字节总共只发送 N - 1 次。",
 )
 def test_every_rank_begins_with_rank_zeros_parameters(setting: Setting) -> Property:
-    """State it of ranks that were given different parameters."""
+    """Test it on ranks that received different parameters."""
 
     @given(
         model=st.sampled_from((setting.models[0], (*setting.models, *setting.tasks)[-1])),
@@ -106,7 +106,7 @@ def test_every_rank_begins_with_rank_zeros_parameters(setting: Setting) -> Prope
     zh="各 rank 样本数相等时，每个 rank 返回的都是全部样本的平均损失的梯度，各处逐位相同。",
 )
 def test_gradients_are_those_of_the_mean_loss_over_all_examples(setting: Setting) -> Property:
-    """State it of every model on the smallest group, and of the first one on the next."""
+    """Test it on every model with the smallest group, and on the first model with the next larger group."""
     few, more = setting.sizes[:2]
     groups = [(few, 2, setting.models[0]), *((few, 1, m) for m in setting.models[1:]), (more, 1, setting.models[0])]
 
@@ -120,7 +120,7 @@ def test_gradients_are_those_of_the_mean_loss_over_all_examples(setting: Setting
 
 @law("Each rank's output is the model's for its own batch.", zh="每个 rank 的输出就是模型对它自己那批数据的输出。")
 def test_outputs_are_those_of_ones_own_batch(setting: Setting) -> Property:
-    """State it of the part of the output whose inputs a rank was given: it is split as targets are."""
+    """Test it on each rank's part of the output, which is split like the targets."""
 
     @given(size=st.sampled_from((setting.sizes[0], 1)), seed=st.sampled_from((0, 1, 2)), dtype=st.sampled_from(FLOATS))
     def holds(impl: Any, size: int, seed: int, dtype: torch.dtype) -> None:
@@ -141,7 +141,7 @@ def test_outputs_are_those_of_ones_own_batch(setting: Setting) -> Property:
     zh="不管分到多少样本，每个 rank 只算一份：梯度是各 rank 平均梯度的平均。",
 )
 def test_a_rank_counts_once_however_many_examples_it_has(setting: Setting) -> Property:
-    """State it of ranks with unlike numbers of examples."""
+    """Test it on ranks with different numbers of examples."""
 
     @given(examples=st.sampled_from(((1, 3), (4, 1), (1, 2, 4))), seed=st.sampled_from((0, 1, 2)))
     def holds(impl: Any, examples: tuple[int, ...], seed: int) -> None:
@@ -161,7 +161,7 @@ def test_a_rank_counts_once_however_many_examples_it_has(setting: Setting) -> Pr
     zh="各 rank 可以训练不同的任务：某个 rank 没用到的参数在它那里算作零，谁也不会永远等下去。",
 )
 def test_ranks_may_use_different_parameters(setting: Setting) -> Property:
-    """State it of as many ranks as there are tasks, each of a task of its own."""
+    """Test it on one rank per task, each with its own task."""
     orders = [(model, [*range(first, model.tasks), *range(first)]) for model in setting.tasks for first in (0, 1)]
 
     def own(model: MultiTaskMLP, tasks: list[int]) -> st.SearchStrategy[Case]:
@@ -180,7 +180,7 @@ def test_ranks_may_use_different_parameters(setting: Setting) -> Property:
     zh="没有任何 rank 用到的参数，梯度是零，照样发送。",
 )
 def test_what_nobody_uses_has_a_gradient_of_zeros(setting: Setting) -> Property:
-    """State it of ranks that are all at the same one of several tasks."""
+    """Test it on ranks that all have the same one of several tasks."""
 
     @given(model=st.sampled_from(setting.tasks), task=st.sampled_from((0, 1)), options=st.sampled_from(setting.options))
     def holds(impl: Any, model: MultiTaskMLP, task: int, options: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ def test_what_nobody_uses_has_a_gradient_of_zeros(setting: Setting) -> Property:
     zh="一步训练发送的正是公式所说的，此外什么也不发；只有一个 rank 时什么也不发。",
 )
 def test_a_step_sends_what_the_formula_says(setting: Setting) -> Property:
-    """State it of each size of group, and of one rank alone; odd ones compute in float64."""
+    """Test it on each group size, and on a single rank; groups of odd size compute in float64."""
     sizes = [
         (size, model, options) for size in setting.sizes for model in setting.models for options in setting.options
     ]
@@ -227,7 +227,7 @@ def test_a_step_sends_what_the_formula_says(setting: Setting) -> Property:
     zh="每个 rank 在自己的分片上做带动量的更新，得到的权重与一台机器处理全部样本相同，各 rank 的结果始终逐位相同。",
 )
 def test_training_equals_training_on_one_machine(setting: Setting) -> Property:
-    """State it of three steps, taken by the strategy where it is given an optimizer, and otherwise here."""
+    """Test it on three optimizer steps, taken by the strategy if the setting has an optimizer, and otherwise here."""
 
     @given(size=st.sampled_from(setting.sizes[:2]), seed=st.sampled_from(range(4)))
     def holds(impl: Any, size: int, seed: int) -> None:
@@ -265,7 +265,7 @@ def test_training_equals_training_on_one_machine(setting: Setting) -> Property:
     zh="每一步都重新开始：不残留前一步的梯度，也不残留中断了的那一步的梯度。",
 )
 def test_a_step_leaves_nothing_behind(setting: Setting) -> Property:
-    """State it of two steps with other parameters, of other tasks where there are several."""
+    """Test it on two steps with different parameters, and with different tasks if there are several."""
     models = setting.tasks or setting.models
 
     @given(
@@ -292,7 +292,7 @@ def test_a_step_leaves_nothing_behind(setting: Setting) -> Property:
     zh="gather 在每个 rank 上给出完整的参数，发送的正是公式所说的。",
 )
 def test_gathering_gives_the_whole_parameters(setting: Setting) -> Property:
-    """State it of what ``shard`` returned."""
+    """Test it on the shards from ``shard``."""
 
     @given(
         model=st.sampled_from((setting.models[0], (*setting.models, *setting.tasks)[-1])),
@@ -312,7 +312,7 @@ def test_gathering_gives_the_whole_parameters(setting: Setting) -> Property:
 
 @law("It gives what the reference gives.", zh="与参考实现的结果相同。")
 def test_it_equals_the_reference(setting: Setting) -> Property:
-    """State it of the outputs and gradients of a step."""
+    """Test it on the outputs and gradients of one step."""
 
     @given(seed=st.sampled_from(range(4)), dtype=st.sampled_from(FLOATS))
     def holds(impl: Any, reference: Any, seed: int, dtype: torch.dtype) -> None:

@@ -1,4 +1,4 @@
-"""One training step of a strategy: how the laws of parallel training draw it, take it, and check what came of it."""
+"""One training step of a strategy: how the laws of parallel training draw it, run it and check its results."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ THREE_TASKS = MultiTaskMLP((2, 2), outputs=3, tasks=3)
 FLOATS = (torch.float32, torch.float64)
 
 Numbers = Callable[[tuple[int, ...]], Tensor]
-"""Gives numbers from -2 to 2 for the inputs of a batch."""
+"""Returns a tensor of the given shape with numbers from -2 to 2, for the inputs of a batch."""
 Sent = list[tuple[str, int]]
-"""What one rank sends, in order: each call and its bytes."""
+"""What one rank sends, in order: the kind and bytes of each call."""
 
 
 class Case(NamedTuple):
-    """What one step is given: a model with parameters, the constructor's options, and a batch for each rank."""
+    """The inputs of one step: a model with parameters, the constructor's options, and a batch for each rank."""
 
     model: Any
     params: Params
     batches: list[Batch]
     options: Mapping[str, Any] = {}
     whole: Batch | None = None
-    """The batch of which those of the ranks are parts; None where each rank's loss counts once."""
+    """The batch that was split over the ranks; None: the expected loss is the mean of the ranks' losses."""
 
     @property
     def size(self) -> int:
-        """How many ranks there are."""
+        """The number of ranks."""
         return len(self.batches)
 
     def expected(self) -> Params:
-        """Return the gradients of one machine, in float64; zeros for what is not used."""
+        """Return the gradients of a single process, in float64; zeros for unused parameters."""
         leaves = {name: value.detach().to(torch.float64).requires_grad_() for name, value in self.params.items()}
         batches = [self.whole] if self.whole is not None else self.batches
         mean = torch.stack([self.model.loss(self.model.forward(leaves, b), b) for b in map(in_float64, batches)]).mean()
@@ -59,7 +59,7 @@ class Case(NamedTuple):
         return dict(zip(leaves, grads, strict=True))
 
     def of_tasks(self, *tasks: int) -> Case:
-        """Return the case with a task for each rank, or with one for all."""
+        """Return the case with one task per rank, or with a single task for all ranks."""
         each = tasks * self.size if len(tasks) == 1 else tasks
         batches = [{**batch, "task": task} for batch, task in zip(self.batches, each, strict=True)]
         alike = self.whole is not None and len(set(each)) == 1
@@ -72,7 +72,7 @@ def regression(model: MultiTaskMLP, examples: int, numbers: Numbers) -> Batch:
 
 
 def split_examples(batch: Batch, size: int) -> list[Batch]:
-    """Return each rank's examples, of a batch that ``size`` ranks share out evenly."""
+    """Split a batch into each rank's examples; their number is divisible by ``size``."""
     parts = {key: value.tensor_split(size) for key, value in batch.items() if isinstance(value, Tensor)}
     return [{**batch, **{key: part[rank] for key, part in parts.items()}} for rank in range(size)]
 
@@ -84,20 +84,20 @@ def whole_batch(batch: Batch, size: int) -> list[Batch]:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a strategy says of itself, and of how it is tried.
+    """How to test a strategy.
 
-    ``sends`` is the formula of its traffic: what a rank sends in a step. ``gathers`` is that of ``gather``, ``begun``
-    how many bytes all ranks together send to begin with rank 0's parameters.
+    ``sends`` is the formula of the traffic: what a rank sends in a step. ``gathers`` is the same for ``gather``;
+    ``begun`` is the number of bytes that all ranks together send to start with rank 0's parameters.
 
-    ``options`` are sets of further arguments of its constructor, of which a case takes one. ``models`` are tried on
-    groups of ``sizes`` ranks: ``inputs`` makes a batch, and ``parts`` deals it out to them. A step of a model of
-    ``tasks`` leaves parameters unused. ``sharded`` says that shards and their gradients are parts of the parameters,
-    which ``gather`` makes whole. A strategy that takes the optimizer's step itself is given the ``optimizer``.
-    ``interrupt`` leaves a step broken off, where that is possible.
+    ``options`` are sets of further constructor arguments; a case takes one. ``models`` are tested on groups of
+    ``sizes`` ranks: ``inputs`` makes a batch, and ``parts`` splits it over the ranks. A step of a model in ``tasks``
+    leaves parameters unused. ``sharded`` says that shards and their gradients are parts of the parameters, from which
+    ``gather`` rebuilds the whole. A strategy that takes the optimizer step itself receives the ``optimizer``.
+    ``interrupt`` starts a step without completing it, if that is possible.
 
-    No gradient is larger than ``largest``, or a sum of more than ``terms``. For the models here: parameters are from -1
-    to 1, inputs and targets from -2 to 2, and no layer is more than 3 wide. So an output is at most 4, its error 6, the
-    slope of the loss 12; on its way back it passes at most 3 weights, and meets an input of 2.
+    No gradient is larger than ``largest``, or a sum of more than ``terms`` terms. For the models here: parameters are
+    in [-1, 1], inputs and targets in [-2, 2], and no layer is wider than 3. So an output is at most 4, its error 6, the
+    slope of the loss 12; the backward pass multiplies it by at most 3 weights and an input of at most 2.
     """
 
     sends: Callable[[Case, int], Sent]
@@ -116,17 +116,17 @@ class Setting:
     terms: int = 32
 
     def group(self, impl: Any, case: Case) -> Any:
-        """Return the strategy's objects on the ranks of a case."""
+        """Construct the strategy on the ranks of a case."""
         given = {} if self.optimizer is None else {"optimizer": self.optimizer}
         return impl(case.size, case.model, **given, **case.options)
 
     def whole(self, group: Any, parts: list[Params]) -> list[Params]:
-        """Return on every rank what its shards, or their gradients, are parts of."""
+        """Return on every rank the full parameters (or gradients) from the ranks' ``parts``."""
         gathered: list[Params] = group.gather(per_rank(parts)) if self.sharded else parts
         return gathered
 
     def step(self, group: Any, case: Case) -> Step:
-        """Take a step with the case's parameters."""
+        """Run a step with the case's parameters."""
         shards = group.shard(case.params) if self.sharded else [case.params] * case.size
         before = sent(group, case.size)
         results = group.step(per_rank(shards), per_rank(case.batches))
@@ -134,13 +134,13 @@ class Setting:
 
 
 class Step(NamedTuple):
-    """What each rank returns of a step, and what it sent in it."""
+    """The results of a step on each rank, and what each rank sent."""
 
     results: list[Any]
     sent: list[Sent]
 
     def grads(self) -> list[Params]:
-        """Return the gradients that each rank returned. Raises Mismatch where there are none."""
+        """Return the gradients that each rank returned. Raises Mismatch if a rank returned no pair."""
         for result in self.results:
             if not isinstance(result, tuple) or len(result) != 2:
                 raise Mismatch("step returns no pair", "a tuple of output and gradients", type(result).__name__)
@@ -150,7 +150,7 @@ class Step(NamedTuple):
 def drawn(
     setting: Setting, size: int, examples: int, model: Any, dtype: torch.dtype = torch.float64
 ) -> st.SearchStrategy[Case]:
-    """Draw a step of ``size`` ranks, with ``examples`` a rank: its numbers, their memory layout, and the options."""
+    """Draw a step on ``size`` ranks with ``examples`` per rank: its numbers, their memory layout, and the options."""
     shapes = {name: tuple(value.shape) for name, value in model.init(0).items()}
     lengths = [math.prod(shape) for shape in shapes.values()]
 
@@ -180,7 +180,7 @@ def random_case(
     dtype: torch.dtype = torch.float64,
     examples: int = 2,
 ) -> Case:
-    """Return a step whose numbers are drawn with ``seed`` from normal distributions; seeds take the options in turn."""
+    """Return a step with normally distributed numbers drawn with ``seed``, which also selects the options if None."""
     generator = torch.Generator().manual_seed(seed)
 
     def numbers(shape: tuple[int, ...]) -> Tensor:
@@ -193,7 +193,7 @@ def random_case(
 
 
 def all_reduce_bytes(elements: int, each: int, size: int) -> int:
-    """Return what a rank sends in an all-reduce: 2 (N - 1) / N of the bytes, padded to N equal chunks."""
+    """Return the bytes that a rank sends in an all-reduce: 2 (N - 1) / N of the tensor, padded to N equal chunks."""
     return 2 * (size - 1) * -(-elements // size) * each
 
 
@@ -210,7 +210,7 @@ def check_sent(got: list[Sent], expected: Callable[[int], Sent], *, of: str) -> 
 
 
 def check_grads(setting: Setting, group: Any, step: Step, case: Case) -> None:
-    """Check the gradients that every rank returned, made whole; all must have the same bits."""
+    """Check the full gradients of every rank; they must be bitwise equal on all ranks."""
     dtype = next(iter(case.params.values())).dtype
     expected, tolerance = case.expected(), sum_tolerance(dtype, setting.terms, setting.largest)
     whole = setting.whole(group, step.grads())
@@ -238,7 +238,7 @@ def check_names(got: Any, params: Params, *, what: str) -> None:
 
 
 def in_float64(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a batch, or parameters, with floats in float64."""
+    """Return a batch, or parameters, with float tensors converted to float64."""
     return {
         name: value.to(torch.float64) if isinstance(value, Tensor) and value.is_floating_point() else value
         for name, value in values.items()

@@ -1,8 +1,8 @@
-"""What holds of every learning rule (``RLAlgorithm``), whatever kind of batch it takes.
+"""Laws of learning rules (``RLAlgorithm``), for every kind of batch.
 
-A ``Setting`` says how batches are drawn, which of their fields are trained, and how large numbers get. Which axis of a
-field is what, and which mask belongs to it, is read off the annotations of the batch: ``mask`` of shape "B T" covers
-every field of shape "B T ...", ``rejected_mask`` of shape "B U" those of "B U"::
+A ``Setting`` specifies how to draw batches, which of their fields are trained, and how large numbers get. The axes and
+masks of fields are derived from the batch's annotations: ``mask`` of shape "B T" covers every field of shape "B T ...",
+``rejected_mask`` of shape "B U" every field of shape "B U"::
 
     from groundup.core.testing.laws import rl as laws
 
@@ -13,7 +13,7 @@ every field of shape "B T ...", ``rejected_mask`` of shape "B U" those of "B U":
     test_padding_changes_nothing = laws.test_padding_changes_nothing(DPO, hole=1)
     test_the_order_of_rows_does_not_matter = laws.test_the_order_of_rows_does_not_matter(DPO)
 
-A technique's own properties use the setting too: ``@given(case=DPO.cases(beta=0.0))``.
+A technique's own properties use the setting, too: ``@given(case=DPO.cases(beta=0.0))``.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ __all__ = [
     "tokens",
 ]
 
-NOISE = tensors((16,), low=0.5)  # what stands in padding: one number a field
-OFF_FLOAT32 = 1 + 2.0**-30  # times a float32, for a number that float32 cannot hold
+NOISE = tensors((16,), low=0.5)  # fills padding, one number per field
+OFF_FLOAT32 = 1 + 2.0**-30  # multiplied with a float32, it gives a number that float32 cannot represent
 
 
 @law(
@@ -153,7 +153,7 @@ def test_metrics_are_detached_scalars(setting: Setting[Any]) -> Property:
 
 
 def check_metrics(setting: Setting[Any], got: Loss, batch: Any) -> None:
-    """Check which metrics there are, and that each is a scalar without gradient; the loss is one with it."""
+    """Check the names of the metrics, that each is a scalar without gradient, and the loss a scalar with gradient."""
     dtype = setting.dtype(batch)
     assert_equal(sorted(got.metrics), sorted(setting.sizes.keys() - {"loss"}), what="the list of metrics")
     for name, scalar in {"the loss": got.loss, **got.metrics}.items():
@@ -216,7 +216,7 @@ def test_loss_equals_the_reference_whatever_came_before(setting: Setting[Any]) -
 
 
 def _padded(setting: Setting[Any], batch: Any, noise: Tensor) -> Any:
-    """Return a batch with one more column of padding, one more row where that is none, and noise in all padding."""
+    """Return a batch with one more column of padding, one more padded row if ``padded_rows``, and noise as padding."""
     axes, masks, where = layout(type(batch)), masks_of(batch), setting.padding(batch)
     along, numbers = setting.token_axes(batch), dict(zip(axes, noise.tolist(), strict=False))
 
@@ -233,7 +233,7 @@ def _padded(setting: Setting[Any], batch: Any, noise: Tensor) -> Any:
 
 
 def _blank(setting: Setting[Any], batch: Any, *, empty: bool) -> Any:
-    """Return a batch of padding alone; where ``empty``, without any column of it."""
+    """Return a batch with only padding; if ``empty``, with no columns at all."""
     axes, masks, along = layout(type(batch)), masks_of(batch), setting.token_axes(batch)
 
     def none(name: str, tensor: Tensor) -> Tensor:
@@ -247,6 +247,6 @@ def _blank(setting: Setting[Any], batch: Any, *, empty: bool) -> Any:
 
 
 def _otherwise(_: str, tensor: Tensor) -> Tensor:
-    """Return other numbers of the same shape: turned round along every axis, floats smaller by 1/2."""
+    """Return other numbers of the same shape: flipped along every axis, floats also reduced by 1/2."""
     turned = tensor.flip(tuple(range(tensor.dim())))
     return turned - 0.5 if tensor.is_floating_point() else turned

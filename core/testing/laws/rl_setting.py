@@ -1,4 +1,4 @@
-"""What the laws of learning rules are told: how batches are drawn, and what is what in them. See ``laws.rl``."""
+"""The setting of the laws of learning rules: how batches are drawn, and the roles of their fields. See ``laws.rl``."""
 
 from __future__ import annotations
 
@@ -41,32 +41,32 @@ class Case(NamedTuple, Generic[BatchT]):
 
 
 def layout(batch: type[Any]) -> dict[str, tuple[str, ...]]:
-    """Return the axes of each tensor of a class of batches, by field, as its annotation names them."""
+    """Return the axis names of each tensor field of a batch class, from its annotations."""
     known: Any = batch
     return _layout(known)
 
 
 def tensors_of(batch: Any) -> dict[str, Tensor]:
-    """Return the tensors of a batch, by field; not those that are None."""
+    """Return the tensors of a batch by field, without the fields that are None."""
     found = {name: getattr(batch, name) for name in layout(type(batch))}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
 def changed(batch: BatchT, change: Callable[[str, Tensor], Tensor]) -> BatchT:
-    """Return the batch with ``change(name, tensor)`` in place of each tensor."""
+    """Return the batch with each tensor replaced by ``change(name, tensor)``."""
     made: Any = batch
     result: BatchT = dataclasses.replace(made, **{name: change(name, t) for name, t in tensors_of(batch).items()})
     return result
 
 
 def masks_of(batch: Any) -> dict[str, Tensor]:
-    """Return the fields that say which tokens are real."""
+    """Return the mask fields: those that mark the real tokens."""
     axes = layout(type(batch))
     return {name: t for name, t in tensors_of(batch).items() if name.endswith("mask") and len(axes[name]) == 2}
 
 
 def padding_by_masks(batch: Any) -> dict[str, Tensor]:
-    """Return where a field holds padding: where the mask of its tokens is False. Fields without a mask are left out."""
+    """Return for each field with a mask where it holds padding: where that mask is False."""
     axes, masks = layout(type(batch)), masks_of(batch)
     where = {axes[name][1]: ~mask for name, mask in masks.items()}
     return {
@@ -78,71 +78,71 @@ def padding_by_masks(batch: Any) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(Generic[BatchT]):
-    """What a technique says of its rule and of its batches, so that the laws can be tried on it."""
+    """How to test a technique: its rule and its batches."""
 
     batches: st.SearchStrategy[BatchT]
-    """Batches in float32 and float64, some with padding, none of padding alone, off the kinks of the rule."""
+    """Draws batches in float32 and float64, some with padding, none with only padding, away from kinks of the rule."""
     learned: tuple[str, ...]
     """The fields that the loss trains."""
     sizes: Mapping[str, float]
-    """How large "loss" and each metric that the rule's text names can be; of a mean, how large one of its terms."""
+    """The largest magnitude of "loss" and of each documented metric; for a mean, of one of its terms."""
     slope: float
-    """How large the gradient to one number of a field can be, before it is divided by how many there are."""
+    """The largest magnitude of the gradient for one number of a field, before division by their count."""
     rules: Sequence[Mapping[str, Any]] = ({},)
-    """Coefficients to construct the rule with, by name."""
+    """Sets of coefficients to construct the rule with, by name."""
     another: Mapping[str, Any] = field(default_factory=dict)
-    """Coefficients unlike all of ``rules``, for a second rule beside the one that is looked at."""
+    """Coefficients that differ from all of ``rules``, for a second rule beside the tested one."""
     constants: tuple[str, ...] = ()
-    """Fields that may come with a graph and get no gradient all the same: a bootstrapped value, a reference point."""
+    """Fields that may require gradient but must not receive any: a bootstrapped value, a reference point."""
     padding: Callable[[BatchT], Mapping[str, Tensor]] = padding_by_masks
-    """Where each field holds what must not matter."""
+    """Maps a batch to where each field holds padding, which must not affect the loss."""
     fill: Mapping[str, int] = field(default_factory=dict)
-    """What fields of integers along the tokens hold in padding: ``{"labels": IGNORE_INDEX}``."""
+    """The padding value of integer fields along the tokens: ``{"labels": IGNORE_INDEX}``."""
     padded_rows: bool = False
-    """Whether a row of padding alone counts for nothing, as where the mean is over all tokens."""
+    """Whether a row with only padding does not affect the loss, as with a mean over all tokens."""
 
     def cases(self, **fixed: Any) -> st.SearchStrategy[Case[BatchT]]:
-        """Draw a rule, with the coefficients in ``fixed`` as they are, and a batch."""
+        """Draw a rule, its coefficients overridden by ``fixed``, and a batch."""
         rules = [{**rule, **fixed} for rule in self.rules]
         return st.builds(Case, st.sampled_from(rules), self.batches)
 
     def trained(self, batch: BatchT, *also: str) -> BatchT:
-        """Return the same batch with gradients wanted for what is being trained, and for the fields ``also``."""
+        """Return the batch with ``requires_grad`` set on the trained fields and on the fields ``also``."""
         wanted = (*self.learned, *also)
         return changed(batch, lambda name, tensor: tensor.detach().requires_grad_() if name in wanted else tensor)
 
     def token_axes(self, batch: BatchT) -> set[str]:
-        """Return the axes along which padding may stand."""
+        """Return the axes along which there may be padding."""
         axes = layout(type(batch))
         return {axes[name][1] for name in (*masks_of(batch), *self.fill)}
 
     def gradients(self, got: Loss, batch: BatchT) -> dict[str, Tensor]:
-        """Return the gradient of the loss to each field that is trained."""
+        """Return the gradient of the loss for each trained field."""
         found = gradient(got.loss, [getattr(batch, name) for name in self.learned])
         return dict(zip(self.learned, found, strict=True))
 
     def dtype(self, batch: BatchT) -> torch.dtype:
-        """Return the dtype that the loss of this batch has: that of what is trained."""
+        """Return the dtype of the loss of this batch: that of the trained fields."""
         learned: Tensor = getattr(batch, self.learned[0])
         return learned.dtype
 
     def tolerance(self, name: str, batch: BatchT) -> Tolerance:
-        """Return how far "loss", a metric or the "gradient" may be from the exact one."""
+        """Return the tolerance of "loss", of a metric or of the "gradient"."""
         terms = max(tensor.numel() for tensor in tensors_of(batch).values())
         return sum_tolerance(self.dtype(batch), terms, self.slope if name == "gradient" else self.sizes[name])
 
     def check(self, got: Loss, name: str, exact: Tensor, batch: BatchT) -> None:
-        """Check "loss" or a metric of a batch."""
+        """Compare "loss" or a metric of a batch with its exact value."""
         what, found = ("the loss", got.loss) if name == "loss" else (name, got.metrics.get(name))
         assert_close(found, exact, dtype=self.dtype(batch), tolerance=self.tolerance(name, batch), what=what)
 
     def check_same(self, got: Loss, expected: Loss, batch: BatchT) -> None:
-        """Check that two losses of the same batch are the same, and their metrics."""
+        """Check that two losses of the same batch are equal, and their metrics too."""
         for name, scalar in {"loss": expected.loss, **expected.metrics}.items():
             self.check(got, name, scalar, batch)
 
     def check_same_gradients(self, got: Mapping[str, Tensor], expected: Mapping[str, Tensor], batch: BatchT) -> None:
-        """Check that two gradients are the same, field by field."""
+        """Check that two gradients are equal, field by field."""
         limit = self.tolerance("gradient", batch)
         for name, exact in expected.items():
             assert_close(got[name], exact, dtype=exact.dtype, tolerance=limit, what=f"the gradient to {name}")
@@ -153,7 +153,7 @@ class Setting(Generic[BatchT]):
         self.check(got, name, torch.tensor(exact, dtype=torch.float64), batch)
 
     def check_gradients(self, got: Loss, batch: BatchT, **slopes: Callable[[Token], float]) -> None:
-        """Check the gradients to the fields named: ``slope(token) / N`` where the mask is True. Elsewhere all are 0."""
+        """Check the gradients for the named fields: ``slope(token) / N`` where the mask is True, 0 elsewhere."""
         mask = tensors_of(batch)["mask"]
         count = max(int(mask.sum()), 1)
         for name, grad in self.gradients(got, batch).items():
@@ -166,19 +166,19 @@ class Setting(Generic[BatchT]):
                 assert_close(grad, expected, dtype=self.dtype(batch), tolerance=limit, what=f"the gradient to {name}")
 
 
-# The slow way of rules that average over tokens: one token at a time, in Python's floats.
+# The slow reference for rules that average over tokens: one token at a time, in Python floats.
 
 Token = dict[str, float]
 
 
 def tokens(batch: Any) -> list[Token]:
-    """Return what the batch holds of each token, by field: of all that have the shape of ``mask``."""
+    """Return each token's numbers by field, from all fields with the shape of ``mask``."""
     columns = {n: t.flatten().tolist() for n, t in tensors_of(batch).items() if t.shape == batch.mask.shape}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def mean(terms: Iterable[float]) -> float:
-    """Return the mean of the terms, 0 where there are none."""
+    """Return the mean of the terms, 0 if there are none."""
     numbers = list(terms)
     return math.fsum(numbers) / max(len(numbers), 1)
 

@@ -1,4 +1,4 @@
-"""The technique ``architecture/nope``, which ``technique.toml`` declares, and a section of the brief."""
+"""The technique ``architecture/nope``, declared in ``technique.toml``, and a section of the brief."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def techniques() -> list[Technique]:
 
 @hookimpl
 def brief_sections(verdicts: list[dict[str, Any]], lang: str) -> dict[str, str]:
-    """Say what a passed attempt has shown; nothing before that."""
+    """Return a section on what a passed attempt has shown, or nothing if none has passed."""
     passed = [v for v in verdicts if v["technique"] == "architecture/nope" and v["passed"]]
     if not passed:
         return {}

@@ -1,4 +1,4 @@
-"""Positions from the mask alone: how far they are found, and where a narrow dtype no longer tells neighbours apart."""
+"""Positions from the mask alone: up to which length they are found, and where bfloat16 merges neighbours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LENGTH, QUICK_LENGTH = 512, 320  # bfloat16 has 8 bits: neighbours merge by posi
 
 
 def run(bench: Bench) -> Outcome:
-    """Take the shares of one long text, with the mask and without, and read the positions from them."""
+    """Compute the first token's weight along one long text, with and without the mask, and the positions from it."""
     attention = bench.impl("architecture/nope")()
     length = QUICK_LENGTH if bench.quick else LENGTH
     tokens = torch.randint(2, 99, (1, length), generator=torch.Generator().manual_seed(bench.seed))
@@ -38,6 +38,6 @@ def run(bench: Bench) -> Outcome:
 
 
 def merged(share: Tensor) -> int:
-    """Return the first position whose share rounds to that of the next one in bfloat16."""
+    """Return the first position whose weight equals the next one's in bfloat16."""
     narrow = share.to(torch.bfloat16)
     return int((narrow[1:] == narrow[:-1]).nonzero()[0])

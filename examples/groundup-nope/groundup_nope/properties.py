@@ -1,4 +1,4 @@
-"""What holds of every right attention without positions."""
+"""Properties of every right attention without positional encoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from groundup.core.testing import assert_equal, claim, hole
 from groundup.core.testing.laws import attention as laws
 
-NOPE = laws.Setting()  # each query head has a key/value head of its own
+NOPE = laws.Setting()  # each query head has its own key/value head
 BEGIN = 1  # the token that every text begins with
 
 

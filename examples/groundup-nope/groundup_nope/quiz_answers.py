@@ -1,10 +1,10 @@
-"""Another way to each computed answer of the quiz."""
+"""A second computation of each computed answer of the quiz, as a check."""
 
 from __future__ import annotations
 
 
 def position_of_a_share(parts: int) -> int:
-    """Walk from the first token on until so many are seen."""
+    """Count positions from the first token until a token sees ``parts`` tokens."""
     seen, position = 1, 0
     while seen < parts:
         seen, position = seen + 1, position + 1
@@ -12,5 +12,5 @@ def position_of_a_share(parts: int) -> int:
 
 
 def neighbours(position: int) -> float:
-    """Take the difference of the two shares."""
+    """Return 1000 times the difference between the weights at two adjacent positions."""
     return 1000 * (1 / (position + 1) - 1 / (position + 2))

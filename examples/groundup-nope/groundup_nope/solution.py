@@ -1,4 +1,4 @@
-"""Attention without positions (NoPE): the causal mask alone tells where a token stands.
+"""Attention without positional encoding (NoPE): the causal mask alone determines a token's position.
 
 Source: Kazemnejad et al. 2023, arXiv:2305.19466, Theorem 1; Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
 Axes: B sequences, H heads, Q queries, K keys, D head size, E value size, T tokens.
@@ -16,7 +16,7 @@ __all__ = ["NoPE"]
 
 
 class NoPE(Attention):
-    """Multi-head attention to which nobody says where a token stands. Each query head has its own key/value head."""
+    """Multi-head attention without positional encoding. Each query head has its own key/value head."""
 
     def forward(
         self,
@@ -27,21 +27,21 @@ class NoPE(Attention):
         attn_mask: Bool[Tensor, "B K"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "B H Q E"]:
-        """Return softmax(query key^T / sqrt(D)) value, head by head. No term of a score depends on a position.
+        """Return softmax(query key^T / sqrt(D)) value for each head. No term of a score depends on a position.
 
-        ``attn_mask`` is True where a key may be attended to. With ``causal``, query i sees key j where j <= i + K - Q:
-        the last query stands where the last key does. A query that may attend to nothing gets zeros. Inputs share one
-        dtype, float32 or float64, which the result has; they are left as they are.
+        ``attn_mask`` is True where a key may be attended to. With ``causal``, query i sees key j only if
+        j <= i + K - Q: the last query is aligned with the last key. The output of a query that may attend to no key is
+        zero. Inputs share one dtype, float32 or float64, which the result has too. They are not modified.
         """
         q_len, kv_len, head_dim = query.shape[2], key.shape[2], query.shape[3]
-        # HOLE 1/3: who sees whom; set ``mask``, boolean, of a shape that broadcasts to (B, H, Q, K).
+        # HOLE 1/3: who sees whom; set ``mask``, boolean, with a shape that broadcasts to (B, H, Q, K).
         mask = torch.ones(q_len, kv_len, dtype=torch.bool)
         if causal:
             mask = mask.tril(kv_len - q_len)
         if attn_mask is not None:
             mask = mask & attn_mask[:, None, None, :]
         # END HOLE
-        # HOLE 2/3: scores, weights, the mix; set ``attn_output``, (B, H, Q, E). No NaN where a query sees nothing.
+        # HOLE 2/3: scores, weights, the mix; set ``attn_output``, (B, H, Q, E). A query without keys gives 0, not NaN.
         scores = query @ key.mT * head_dim**-0.5
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
         attn_weights = torch.softmax(scores, dim=-1).masked_fill(~mask, 0.0)
@@ -50,13 +50,13 @@ class NoPE(Attention):
         return attn_output
 
     def positions(self, tokens: Int[Tensor, "B T"], *, begin: int) -> Int[Tensor, "B T"]:
-        """Return the position of every token, from 0, found by one causal call of ``forward``: nothing else counts.
+        """Return the position of every token, from 0, computed from a single causal call of ``forward``.
 
-        Every row begins with the token ``begin``, which stands nowhere else in it. The result is int64.
+        Every row begins with the token ``begin``, which occurs nowhere else in it. The result is int64.
         """
         first = (tokens == begin).to(torch.float32)[:, None, :, None]  # (B, 1, T, 1): 1 at the first token, else 0
-        # HOLE 3/3: from weights to positions; set ``found``, (B, T), int64. Queries and keys of zeros attend to all
-        # tokens seen alike; what comes out of ``forward`` is then the first token's share of them.
+        # HOLE 3/3: from weights to positions; set ``found``, (B, T), int64. With queries and keys of zeros each token
+        # attends equally to all tokens it sees; the output of ``forward`` is then the weight of the first token.
         nothing = torch.zeros_like(first)
         share = self.forward(nothing, nothing, first, causal=True)[:, 0, :, 0]  # 1 / (t + 1)
         found = (1 / share).round().long() - 1

@@ -1,4 +1,4 @@
-"""The technique is sound. Its properties are tests of their own: pyproject.toml names their file in ``testpaths``."""
+"""Checks that the technique is sound. The properties are tests, too: ``testpaths`` in pyproject.toml names them."""
 
 import json
 import subprocess

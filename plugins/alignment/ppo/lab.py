@@ -1,4 +1,4 @@
-"""PPO balances a pole: policy and critic trained by the ``gae`` and ``ppo`` under test on gymnasium's CartPole-v1.
+"""PPO balances a pole: the tested ``gae`` and ``ppo`` train a policy and a critic on gymnasium's CartPole-v1.
 
 The loop and its settings follow the PPO paper's Atari and control set-ups (Schulman et al. 2017, arXiv:1707.06347,
 Algorithm 1): collect with the current policy, then several epochs of minibatches on the same data.
@@ -20,16 +20,16 @@ from groundup.core.lab import Bench, Outcome
 
 TASK = "CartPole-v1"
 SOLVED = 475.0  # gymnasium's own reward threshold of CartPole-v1
-ENVIRONMENTS, STEPS = 8, 128  # collected between updates
+ENVIRONMENTS, STEPS = 8, 128  # environments, and steps of each between updates
 UPDATES, QUICK_UPDATES = 120, 6
 EPOCHS, MINIBATCH = 4, 256
 GAMMA, LAMBDA = 0.98, 0.95
 LEARNING_RATE = 2e-3
-RECENT = 50  # episodes that an average is taken over
+RECENT = 50  # the number of episodes in a moving average
 
 
 def run(bench: Bench) -> Outcome:
-    """Train until the task is solved, or the budget is spent."""
+    """Train until the task is solved or the update budget is used up."""
     torch.manual_seed(bench.seed)
     rollouts = Rollouts(bench.seed)
     actor, critic = network(rollouts.sizes[0], rollouts.sizes[1], 0.01), network(rollouts.sizes[0], 1, 1.0)
@@ -68,7 +68,7 @@ def network(inputs: int, outputs: int, last_gain: float) -> nn.Sequential:
 
 
 class Rollouts:
-    """Collects experience with the current policy. A row of the batch is one environment's steps."""
+    """Collects experience with the current policy. Each row of a batch holds the steps of one environment."""
 
     def __init__(self, seed: int) -> None:
         self.environments: Any = gymnasium.make_vec(
@@ -82,12 +82,12 @@ class Rollouts:
         self.returns: deque[float] = deque(maxlen=RECENT)
 
     def recent_return(self) -> float:
-        """Return the mean return of the last episodes."""
+        """Return the mean return of the most recent episodes."""
         return float(np.mean(self.returns)) if self.returns else 0.0
 
     @torch.no_grad()
     def collect(self, actor: nn.Module, critic: nn.Module, gae: Any) -> tuple[RolloutBatch, Tensor, Tensor]:
-        """Return a batch of (environments, steps), the observations and the actions behind it."""
+        """Return a batch of shape (environments, steps), and its observations and actions."""
         shape = (ENVIRONMENTS, STEPS)
         observation = torch.zeros(*shape, self.sizes[0])
         action = torch.zeros(shape, dtype=torch.long)
@@ -110,7 +110,7 @@ class Rollouts:
         return batch, observation, action
 
     def step(self, action: Tensor, critic: nn.Module) -> tuple[Tensor, Tensor]:
-        """Take one step everywhere; a time limit's cut is no end, so what was still to come is added to the reward."""
+        """Step all environments. A time limit does not end a task, so a cut-off step's reward gets gamma * V."""
         self.observation, earned, terminated, truncated, info = self.environments.step(action.numpy())
         self.running += earned
         done = terminated | truncated
@@ -127,7 +127,7 @@ def improve(
     rule: Any, actor: nn.Module, critic: nn.Module, optimizer: torch.optim.Optimizer, batch: RolloutBatch,
     observation: Tensor, action: Tensor,
 ) -> float:  # fmt: skip
-    """Take several epochs of minibatch steps on one batch; return the last share of clipped ratios."""
+    """Train on one batch for several epochs of minibatches; return the last clip fraction."""
     rows = ENVIRONMENTS * STEPS
     fields = {
         name: getattr(batch, name).reshape(rows) for name in ("old_log_prob", "advantage", "old_value", "returns")

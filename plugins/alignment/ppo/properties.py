@@ -1,4 +1,4 @@
-"""What holds of every right implementation of the PPO loss."""
+"""Properties of every right implementation of the PPO loss."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from groundup.core.interfaces.rl import RolloutBatch
 from groundup.core.testing import assert_close, claim, float_dtypes, hole, sum_tolerance, tensors
 from groundup.core.testing.laws import rl as laws
 
-# Log-ratios and distances between values lie on a grid of 1/8. None of these clips does, and no power of e reaches
-# 1 - clip or 1 + clip from there: no example sits on a kink, where more than one gradient is right.
+# Log-ratios and distances between values are multiples of 1/8. No clip is, and no ratio exp(n / 8) equals 1 - clip or
+# 1 + clip: so no example lies on a kink of the loss, where more than one gradient is right.
 CLIPS = (0.2, 0.12, 0.27)
 RULES = [
     {"clip": clip, "value_clip": value_clip, "value_coef": value_coef, "entropy_coef": entropy_coef, "kl_coef": kl_coef}
@@ -32,11 +32,11 @@ Token = laws.Token
 
 
 def rollout(drawn: Tensor) -> RolloutBatch:
-    """Make a batch from multiples of 1/8 in [-2, 2]; ratios lie between 0.2 and 4.5, about a third within the clip."""
+    """Make a batch from multiples of 1/8 in [-2, 2]. Ratios are in [0.2, 4.5], about a third within the clip."""
     log_prob, advantage, value, returns, entropy, reference, mask, ratio, step = drawn
     log_prob = log_prob - 4
     mask = mask < 1
-    mask[0, 0] = True  # a batch of padding alone has its own property
+    mask[0, 0] = True  # a batch with only padding has its own property
     return RolloutBatch(
         log_prob=log_prob,
         old_log_prob=log_prob - (ratio * ratio.abs() * 3).round() / 8,  # 0 and 1.5 nats are both drawn often
@@ -63,7 +63,7 @@ PPO = laws.Setting(
 )
 
 
-# What holds of the tokens themselves is tried where all of them are real: padding is hole 4's affair.
+# Properties of the earlier holes use batches without padding: masking is part of hole 4.
 REAL = replace(PPO, batches=PPO.batches.map(lambda batch: replace(batch, mask=torch.ones_like(batch.mask))))
 
 
@@ -125,7 +125,7 @@ def test_value_loss_is_half_the_larger_squared_error(impl: Any, case: Case) -> N
     PPO.check_gradients(got, batch, value=slope)
 
 
-# Eight tokens, spread over three actions as often as the policy takes each: their mean is the policy's expectation.
+# Counts of three actions among eight tokens, proportional to the policy: a mean over tokens is then its expectation.
 EIGHTHS = [(a, b, 8 - a - b) for a in range(1, 7) for b in range(1, 8 - a)]
 
 
@@ -137,7 +137,7 @@ EIGHTHS = [(a, b, 8 - a - b) for a in range(1, 7) for b in range(1, 8 - a)]
 @given(
     policy=st.sampled_from(EIGHTHS),
     shift=st.integers(1, len(EIGHTHS) - 1),
-    kl_coef=st.sampled_from((0.0, 0.5)),  # it is watched even where it is not punished
+    kl_coef=st.sampled_from((0.0, 0.5)),  # the metric is computed even if it is not in the loss
     dtype=float_dtypes(),
 )
 def test_kl_is_the_divergence_in_expectation(
@@ -162,7 +162,7 @@ def test_kl_is_the_divergence_in_expectation(
 @given(case=REAL.cases(entropy_coef=0.0, kl_coef=1.0), relation=st.sampled_from(["apart", "apart", "equal", "none"]))
 def test_kl_pulls_the_policy_back(impl: Any, case: Case, relation: str) -> None:
     ref_log_prob = {"apart": case.batch.ref_log_prob, "equal": case.batch.log_prob, "none": None}[relation]
-    silent = torch.zeros_like(case.batch.advantage)  # takes the surrogate's gradient away
+    silent = torch.zeros_like(case.batch.advantage)  # removes the surrogate's gradient
     batch = PPO.trained(replace(case.batch, ref_log_prob=ref_log_prob, advantage=silent))
 
     def ref_log_ratio(token: Token) -> float:
@@ -175,7 +175,7 @@ def test_kl_pulls_the_policy_back(impl: Any, case: Case, relation: str) -> None:
         return 1 - math.exp(ref_log_ratio(token))
 
     rule = impl(**case.rule)
-    rule.loss(case.batch)  # its reference is not to be remembered
+    rule.loss(case.batch)  # its ref_log_prob must not be remembered
     got = rule.loss(batch)
     PPO.check_mean(got, "kl", kl, batch)
     PPO.check_gradients(got, batch, log_prob=slope)
@@ -204,7 +204,7 @@ def test_clip_fraction_counts_both_sides(impl: Any, case: Case) -> None:
     def outside(token: Token) -> float:
         return float(abs(ratio(token) - 1) > case.rule["clip"])
 
-    # Beside the edge |ratio - 1| and the log-ratio, or 1/ratio - 1, are on different sides of the clip.
+    # Near the edge, |ratio - 1| and the log-ratio, or 1/ratio - 1, are on different sides of the clip.
     near = replace(case.batch, old_log_prob=case.batch.log_prob - case.batch.advantage / 4)
     for batch in (near, case.batch):
         PPO.check_mean(impl(**case.rule).loss(batch), "clip_fraction", outside, batch)
@@ -311,6 +311,6 @@ def penalty(token: Token) -> float:
 
 
 def plain_batch(shape: tuple[int, int], dtype: torch.dtype) -> RolloutBatch:
-    """Return a batch of real tokens, all alike; old policy, old value and reference are a little off."""
+    """Return a batch of identical tokens without padding; old policy, old value and reference differ slightly."""
     one = torch.ones(shape, dtype=dtype)
     return RolloutBatch(-one, -1.5 * one, 2 * one, one, 0.5 * one, 3 * one, one, one.bool(), -2 * one)

@@ -1,4 +1,4 @@
-"""The technique ``architecture/grouped-query-attention``: ``technique.toml`` says what it is."""
+"""The technique ``architecture/grouped-query-attention``, declared in ``technique.toml``."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Technique
@@ -6,5 +6,5 @@ from groundup.core.technique import Technique
 
 @hookimpl
 def techniques() -> list[Technique]:
-    """Declare it."""
+    """Declare ``architecture/grouped-query-attention``."""
     return [Technique.from_package(__name__)]

@@ -1,7 +1,7 @@
-"""Decoding with fewer and fewer key/value heads: bytes kept, and time for a token.
+"""Decoding with fewer and fewer key/value heads: bytes in the cache, and time per token.
 
-A small decoder writes greedily from a cache, once for each number of key/value heads: as many as query heads, half of
-them, and so on down to one. Its keys and values come of a multi-head checkpoint whose heads are pooled.
+A small decoder generates greedily with a cache, once for each number of key/value heads: as many as query heads, half
+as many, and so on down to one. Its weights come from a multi-head checkpoint with pooled key/value heads.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from groundup.core.lab import Bench, Outcome
 
 LAYERS, HEADS, SIZE, VOCABULARY = 2, 8, 32, 97
 WIDTH = HEADS * SIZE
-SEQUENCES, PROMPT, LENGTH = 4, 768, 24  # a long past: reading it is most of a step's work
+SEQUENCES, PROMPT, LENGTH = 4, 768, 24  # a long prompt, so that reading the cache is most of a step's work
 QUICK_PROMPT, QUICK_LENGTH = 128, 4
 GROUPS = (8, 4, 2, 1)
-CLOSE = 1e-4  # float32, between two ways to compute the same
+CLOSE = 1e-4  # in float32, between two computations of the same logits
 
 
 @torch.no_grad()
 def run(bench: Bench) -> Outcome:
-    """Decode with each number of key/value heads, and count the bytes of what is kept."""
+    """Decode with each number of key/value heads, and count the bytes in the cache."""
     torch.manual_seed(bench.seed)
     attention = bench.impl("architecture/grouped-query-attention")()
     checkpoint = Checkpoint()
@@ -38,7 +38,7 @@ def run(bench: Bench) -> Outcome:
         tokens[groups] = decoders[groups].step(prompt)
     times: dict[int, list[float]] = {groups: [] for groups in GROUPS}
     for written in range(length):
-        for groups, decoder in decoders.items():  # in turn: what else runs on the machine slows all of them down
+        for groups, decoder in decoders.items():  # in turn, so that other load on the machine affects all alike
             began = time.perf_counter()
             tokens[groups] = decoder.step(tokens[groups])
             times[groups].append((time.perf_counter() - began) * 1000)
@@ -61,12 +61,12 @@ def run(bench: Bench) -> Outcome:
 
 
 def bytes_of_a_token(groups: int) -> int:
-    """Return what one token should cost, in float32: a key and a value for each layer and key/value head."""
+    """Return the expected bytes of one token in float32: a key and a value for each layer and key/value head."""
     return 2 * LAYERS * groups * SIZE * 4
 
 
 class Layer(NamedTuple):
-    """The weights of one layer, each as torch.nn.Linear keeps it: (outputs, inputs)."""
+    """The weights of one layer, each in the layout of torch.nn.Linear: (outputs, inputs)."""
 
     query: Tensor
     key: Tensor
@@ -93,7 +93,7 @@ class Checkpoint:
 
 
 class Decoder:
-    """The checkpoint with its key/value heads pooled to ``groups``, and a cache of what it has read."""
+    """The checkpoint with its key/value heads pooled to ``groups``, and a key/value cache."""
 
     def __init__(self, checkpoint: Checkpoint, attention: Any, groups: int) -> None:
         self.checkpoint, self.attention = checkpoint, attention
@@ -113,13 +113,13 @@ class Decoder:
         return layer._replace(key=key, value=value)
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Read ``tokens``, (B, T), and return the most likely next one of each sequence, (B, 1)."""
+        """Process ``tokens``, (B, T), and return the most likely next token of each sequence, (B, 1)."""
         self.read.append(tokens)
         self.logits = self.forward(tokens)
         return self.logits.argmax(-1, keepdim=True)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the logits after the last of ``tokens``, which stand behind what is in the cache."""
+        """Return the logits after the last of ``tokens``, which follow the tokens in the cache."""
         start = self.cache[0][0].shape[2]
         x = self.checkpoint.embedding[tokens] + self.checkpoint.position[start : start + tokens.shape[1]]  # (B, T, W)
         for number, layer in enumerate(self.layers):
@@ -134,7 +134,7 @@ class Decoder:
         return logits
 
     def agrees(self) -> bool:
-        """Whether the last step gave the logits that the whole text gives when it is read at once."""
+        """Whether the last step's logits equal those of a single forward pass over the whole text."""
         fresh = Decoder(self.checkpoint, self.attention, self.cache[0][0].shape[1])
         whole = fresh.forward(torch.cat(self.read, dim=1))
         return bool((whole - self.logits).abs().max() <= CLOSE * self.logits.abs().max())
@@ -146,5 +146,5 @@ def split(x: Tensor) -> Tensor:
 
 
 def normed(x: Tensor) -> Tensor:
-    """Return ``x`` with the root of its mean square scaled to 1."""
+    """Return ``x`` scaled to a root mean square of 1 along the last axis."""
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)

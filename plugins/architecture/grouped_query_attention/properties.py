@@ -1,4 +1,4 @@
-"""What holds of every right implementation of grouped-query attention."""
+"""Properties of every right implementation of grouped-query attention."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from groundup.core.testing import (
 from groundup.core.testing.laws import attention as laws
 from groundup.core.testing.laws.attention import DTYPES, Case, Shape, cases, sees, slowly
 
-# Between multi-head and multi-query; where there are as many groups as heads in each, too.
+# Between multi-head and multi-query, also with as many groups as heads per group.
 GROUPED = (
     Shape(1, 4, 2, 1, 2, 1, 1),
     Shape(1, 4, 2, 2, 2, 2, 1),
@@ -43,7 +43,7 @@ UNGROUPED = (
     Shape(1, 3, 3, 2, 2, 2, 1),
     Shape(2, 3, 1, 2, 3, 4, 3),
 )
-# More keys than queries, as many, and fewer.
+# More, as many, and fewer keys than queries.
 CAUSAL = (
     Shape(1, 1, 1, 2, 2, 1, 1),
     Shape(1, 2, 1, 1, 3, 1, 1),
@@ -97,7 +97,7 @@ def test_uneven_query_heads_are_refused(impl: Any, heads: tuple[int, int]) -> No
     zh="相邻的查询头共用一个键值头：查询头 h 使用键值头 h // (H / G)。",
 )
 @hole(3)
-@given(case=cases(GROUPED, dtypes=DTYPES[:1]))  # what float64 asks for has properties of its own
+@given(case=cases(GROUPED, dtypes=DTYPES[:1]))  # other properties check float64
 def test_neighbouring_query_heads_share_a_key_head(impl: Any, case: Case) -> None:
     GQA.check(GQA.run(impl, case), slowly(case))
 
@@ -157,7 +157,7 @@ class Projection(NamedTuple):
     num_kv_heads: int
 
 
-# (num_heads, num_kv_heads, D, M): groups and their sizes differ, and so do D and M. M None is a bias.
+# (num_heads, num_kv_heads, D, M): the number and size of groups vary, and so do D and M. M None is a bias.
 PROJECTIONS = ((2, 1, 1, 1), (4, 2, 1, 2), (4, 2, 2, 1), (6, 2, 2, 3), (6, 3, 3, 2), (4, 1, 3, None), (6, 2, 2, None))
 
 
@@ -202,7 +202,7 @@ def test_pooling_averages_the_heads_of_a_group(impl: Any, projection: Projection
 @hole(4)
 @given(projection=projections([layout for layout in PROJECTIONS if layout[1] > 1]))
 def test_pooling_in_two_steps_equals_one(impl: Any, projection: Projection) -> None:
-    projection = projection._replace(weight=projection.weight / 3)  # off the grid, so that a narrower dtype rounds it
+    projection = projection._replace(weight=projection.weight / 3)  # not exact, so that a narrower dtype rounds it
     weight, num_heads, num_kv_heads = projection
     assert_equal(pool(impl, projection._replace(num_kv_heads=num_heads)), weight, what="the weight pooled to H heads")
     halfway = Projection(pool(impl, projection), num_kv_heads, 1)
@@ -210,7 +210,7 @@ def test_pooling_in_two_steps_equals_one(impl: Any, projection: Projection) -> N
 
 
 class Converted(NamedTuple):
-    """What is attended to, and key and value weights of G heads that a checkpoint keeps for every head."""
+    """A query and the inputs to attend to, and key and value weights of G heads, to be repeated for every head."""
 
     query: Tensor  # (1, H, 1, D)
     text: Tensor  # (K, M)
@@ -255,7 +255,7 @@ def test_pooling_loses_nothing_where_heads_are_alike(impl: Any, drawn: Converted
     GQA.check(got, expected)
 
 
-REFUSED = {  # what does not divide
+REFUSED = {  # numbers that are not divisible
     "pooling 3 heads to 2": lambda of: of.pool(torch.ones((6, 2)), num_heads=3, num_kv_heads=2),
     "pooling 2 heads to 4": lambda of: of.pool(torch.ones((8, 2)), num_heads=2, num_kv_heads=4),
     "pooling 4 heads of 6 rows": lambda of: of.pool(torch.ones((6, 2)), num_heads=4, num_kv_heads=2),
@@ -280,7 +280,7 @@ test_it_equals_the_reference = laws.test_it_equals_the_reference(
 
 
 def pool(impl: Any, projection: Projection) -> Tensor:
-    """Return what ``impl`` pools ``projection`` to: (G * D, M), or (G * D,), in the dtype of the weight."""
+    """Return ``projection`` pooled by ``impl``: (G * D, M), or (G * D,), in the dtype of the weight."""
     weight, num_heads, num_kv_heads = projection
     result: Tensor = impl().pool(weight, num_heads=num_heads, num_kv_heads=num_kv_heads)
     assert_form(result, (len(weight) // num_heads * num_kv_heads, *weight.shape[1:]), weight.dtype)
@@ -288,5 +288,5 @@ def pool(impl: Any, projection: Projection) -> Tensor:
 
 
 def check_pooled(got: Tensor, expected: Tensor) -> None:
-    """Compare pooled weights: means of up to 6 numbers from -2 to 2."""
+    """Compare pooled weights: each is a mean of up to 6 numbers from -2 to 2."""
     assert_close(got, expected, dtype=got.dtype, tolerance=sum_tolerance(got.dtype, 6, 2.0))

@@ -1,4 +1,4 @@
-"""The technique ``inference/kv-cache``: ``technique.toml`` says what it is."""
+"""The technique ``inference/kv-cache``, declared in ``technique.toml``."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Technique
@@ -6,5 +6,5 @@ from groundup.core.technique import Technique
 
 @hookimpl
 def techniques() -> list[Technique]:
-    """Declare it."""
+    """Declare ``inference/kv-cache``."""
     return [Technique.from_package(__name__)]

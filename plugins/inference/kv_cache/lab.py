@@ -1,7 +1,7 @@
 """Decoding with and without the cache: the same tokens, linear instead of quadratic work.
 
-A small decoder with random weights writes greedily. Without a cache every step runs the whole text through the model
-again; with it, one token.
+A small decoder with random weights generates greedily. Without a cache every step runs the whole text through the
+model again; with the cache, only one token.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MEASURED_EVERY = 8
 
 @torch.no_grad()
 def run(bench: Bench) -> Outcome:
-    """Write the same text twice, timing every token, and count what each way pushed through the model."""
+    """Generate the same text both ways, time every token, and count the tokens run through the model."""
     torch.manual_seed(bench.seed)
     model = Decoder()
     prompt = torch.randint(VOCABULARY, (PROMPT,)).tolist()
@@ -36,7 +36,7 @@ def run(bench: Bench) -> Outcome:
     times: list[tuple[float, float]] = []
     for written in range(1, length + 1):
         times.append((cached.write(), plain.write()))
-        if written % MEASURED_EVERY == 0:  # the median of the last few: something else always runs on the machine
+        if written % MEASURED_EVERY == 0:  # a median, because other load on the machine causes outliers
             with_it, without = zip(*times[-MEASURED_EVERY:], strict=True)
             bench.point("with the cache", written, statistics.median(with_it))
             bench.point("without", written, statistics.median(without))
@@ -54,12 +54,12 @@ def run(bench: Bench) -> Outcome:
 
 
 def without_cache(length: int) -> int:
-    """Return how many tokens go through the model when every step begins with the prompt."""
+    """Return how many tokens go through the model if every step processes the whole text."""
     return length * PROMPT + length * (length - 1) // 2
 
 
 def kept_bytes(writer: Writer) -> int:
-    """Return what the cache should hold: the last token written has not been through the model yet."""
+    """Return the expected bytes in the cache; the last generated token has not been through the model yet."""
     return 2 * LAYERS * HEADS * SIZE * 4 * (len(writer.tokens) - 1)
 
 
@@ -78,7 +78,7 @@ class Decoder:
         self.down = [weights(4 * WIDTH, WIDTH) for _ in range(LAYERS)]
 
     def forward(self, tokens: Tensor, start: int, cache: Any) -> Tensor:
-        """Return the logits after the last of T ``tokens``, which stand at position ``start`` and on."""
+        """Return the logits after the last of T ``tokens``, which are at the positions from ``start`` on."""
         x = self.embedding[tokens] + self.position[start : start + len(tokens)]  # (T, W)
         for layer in range(LAYERS):
             split = (normed(x) @ self.query_key_value[layer]).reshape(len(tokens), 3, HEADS, SIZE)
@@ -93,12 +93,12 @@ class Decoder:
 
 
 def normed(x: Tensor) -> Tensor:
-    """Return ``x`` with the root of its mean square scaled to 1."""
+    """Return ``x`` scaled to a root mean square of 1 along the last axis."""
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return causal attention; the last query stands where the last key does."""
+    """Return causal attention, with the last query aligned with the last key."""
     queries, keys = query.shape[1], key.shape[1]
     seen = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
     score = (query @ key.mT) * SIZE**-0.5
@@ -106,7 +106,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class Writer:
-    """Writes one text, and counts the tokens that it pushed through the model for it."""
+    """Generates one text, and counts the tokens that it runs through the model."""
 
     def __init__(self, model: Decoder, prompt: list[int], cache: Any) -> None:
         self.model, self.tokens, self.cache = model, list(prompt), cache
@@ -115,7 +115,7 @@ class Writer:
             cache.begin(0, prompt)
 
     def write(self) -> float:
-        """Write one token; return how long that took, in milliseconds."""
+        """Generate one token; return the time that it took, in milliseconds."""
         began = time.perf_counter()
         start = self.done if self.cache is not None else 0
         logits = self.model.forward(torch.tensor(self.tokens[start:]), start, self.cache)

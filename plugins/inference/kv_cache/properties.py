@@ -1,4 +1,4 @@
-"""What holds of every right contiguous key-value cache."""
+"""Properties of every right contiguous key/value cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundup.core.testing.laws import kv_cache as laws
 
 
 class Shape(NamedTuple):
-    """How a cache is constructed. ``layers`` holds (heads, head size) of each."""
+    """The constructor's arguments. ``layers`` holds (heads, head size) for each layer."""
 
     layers: tuple[tuple[int, int], ...] = ((2, 3),)
     max_seq_len: int = 6
@@ -28,7 +28,7 @@ THREE_LAYERS = Shape(((2, 1), (1, 3), (2, 2)), dtype=torch.bfloat16)
 
 
 class Slots(laws.Watched):
-    """Each open sequence has a slot of its own, and in it room for as many tokens as the capacity says."""
+    """The model: each open sequence has its own slot with room for ``max_seq_len`` tokens."""
 
     shape: Shape
 
@@ -137,7 +137,7 @@ test_the_capacity_is_exact_and_one_too_many_changes_nothing = (
 def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: tuple[int, int], turns: tuple[int, ...]) -> None:
     watched = CACHE.watch(impl, shape._replace(max_seq_len=held[0] + 2, max_batch_size=len(turns)))
     watched.begin(9)
-    for layer in watched.layers:  # the first may be ahead: in the midst of a forward pass
+    for layer in watched.layers:  # the first may hold more tokens, as in the middle of a forward pass
         watched.append(9, layer, held[layer])
     for parent, child in [(9, 3), (9, 27), (27, 8), (8, 45)][: len(turns) - 1]:
         watched.fork(parent, child)
@@ -148,7 +148,7 @@ def test_a_fork_shares_nothing(impl: Any, shape: Shape, held: tuple[int, int], t
         watched.forward(sequence, 2)
     watched.check_all()
     watched.free(first)
-    watched.fork(others[-1], 6)  # the first layer of which is full
+    watched.fork(others[-1], 6)  # its first layer is full
     watched.check_all()
 
 
@@ -171,7 +171,7 @@ def test_a_sequence_in_a_freed_place_begins_empty(impl: Any, shape: Shape, freed
         watched.forward(sequence, 2)
     watched.free(names[freed], ids)
     new = names[freed] if again else 45
-    watched.begin(new, ids)  # a known prompt; this cache shares no prefixes
+    watched.begin(new, ids)  # a prompt seen before; this cache shares no prefixes
     watched.check_all()
     watched.forward(new, 1)
     watched.check_all()

@@ -1,4 +1,4 @@
-"""The technique ``inference/paged-attention``: ``technique.toml`` says what it is."""
+"""The technique ``inference/paged-attention``, declared in ``technique.toml``."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Technique
@@ -6,5 +6,5 @@ from groundup.core.technique import Technique
 
 @hookimpl
 def techniques() -> list[Technique]:
-    """Declare it."""
+    """Declare ``inference/paged-attention``."""
     return [Technique.from_package(__name__)]

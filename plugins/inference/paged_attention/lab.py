@@ -1,7 +1,7 @@
-"""Serving one trace of requests in the same memory, in blocks and in reserved pieces; then sharing prompts and beams.
+"""Serves one trace of requests in the same memory with blocks and with reserved slots; then measures sharing.
 
-The trace is drawn, not recorded: prompts and answers have log-normal lengths with the means that Kwon et al. 2023 give
-in figure 11. No model runs. Token p of a sequence has p as its key and -p as its value, so that reads can be checked.
+The trace is drawn, not recorded: prompts and answers have log-normal lengths with the means in figure 11 of Kwon et al.
+2023. No model runs. The token at position p has key p and value -p, so that reads can be checked.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from groundup.core.interfaces.kv_cache import CacheFullError
 from groundup.core.lab import Bench, Outcome
 
 BLOCK_SIZE = 16  # vLLM's default
-POOL = 15_700  # tokens: what OPT-13B leaves room for on an A100 of 40 GB (table 1)
+POOL = 15_700  # tokens: the room beside OPT-13B on an A100 with 40 GB (table 1)
 LONGEST = 2048  # tokens of prompt and answer together, the most that OPT takes
 SHAREGPT, ALPACA = (161.31, 337.99), (19.31, 58.45)  # mean tokens of prompt and answer (figure 11)
 SPREAD = 1.0  # of the logarithm of a length; the paper gives no number
 REQUESTS, QUICK_REQUESTS = 96, 12
 SAMPLED, QUICK_SAMPLED = 12, 2  # requests of each kind of sharing
-WIDTHS = (2, 4, 6)  # samples of a request, or beams
+WIDTHS = (2, 4, 6)  # samples or beams per request
 SNAPSHOT = 150  # the step at which the memory is drawn
 
 
 @dataclass
 class Request:
-    """Tokens to prefill, and tokens still to write. Who is put out of memory comes back with a longer prompt."""
+    """Tokens to prefill, and tokens still to generate. A preempted request comes back with a longer prompt."""
 
     prompt: int
     answer: int
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass
 class Served:
-    """Sums over the decoding steps of one way to lay out the memory."""
+    """Sums over all decoding steps with one memory layout."""
 
     steps: int = 0
     used: int = 0
@@ -47,7 +47,7 @@ class Served:
     running: int = 0
 
     def step(self, used: int, reserved: int, running: int) -> None:
-        """Add one step: what the tokens fill, what is kept for them, how many requests are in memory."""
+        """Add one step: tokens used, tokens reserved, and requests in memory."""
         self.steps += 1
         self.used += used
         self.reserved += reserved
@@ -55,17 +55,17 @@ class Served:
 
     @property
     def waste(self) -> float:
-        """In per cent of what was reserved."""
+        """The reserved but unused memory, in per cent of the reserved memory."""
         return 100 * (1 - self.used / self.reserved)
 
     @property
     def together(self) -> float:
-        """How many requests were decoded together, on average."""
+        """The mean number of requests decoded together."""
         return self.running / self.steps
 
 
 def run(bench: Bench) -> Outcome:
-    """Serve the trace in both layouts, then measure what sharing saves."""
+    """Serve the trace with both layouts, then measure the memory saved by sharing."""
     chance = torch.Generator().manual_seed(bench.seed)
     trace = lengths(chance, SHAREGPT, QUICK_REQUESTS if bench.quick else REQUESTS)
     pieces = serve_in_pieces(bench, trace)
@@ -97,14 +97,14 @@ def run(bench: Bench) -> Outcome:
 
 
 def lengths(chance: torch.Generator, means: tuple[float, float], count: int) -> list[tuple[int, int]]:
-    """Draw the tokens of prompts and answers: log-normal with these means, none above half of the longest text."""
+    """Draw the lengths of prompts and answers: log-normal with these means, at most half of ``LONGEST`` each."""
     centre = torch.tensor(means).log() - SPREAD**2 / 2
     drawn = (centre + SPREAD * torch.randn(count, 2, generator=chance)).exp().round().clamp(1, LONGEST // 2)
     return [(int(prompt), int(answer)) for prompt, answer in drawn.tolist()]
 
 
 def serve_in_pieces(bench: Bench, trace: list[tuple[int, int]]) -> Served:
-    """Count what an engine wastes that sets ``LONGEST`` places aside for each request. It needs no cache to count."""
+    """Count the waste of an engine that reserves ``LONGEST`` tokens for each request. This needs no real cache."""
     waiting = deque(Request(*lengths) for lengths in trace)
     slots: list[Request | None] = [None] * (POOL // LONGEST)
     served = Served()
@@ -123,9 +123,9 @@ def serve_in_pieces(bench: Bench, trace: list[tuple[int, int]]) -> Served:
 
 
 def serve_in_blocks(bench: Bench, trace: list[tuple[int, int]]) -> tuple[Served, bool]:
-    """Serve the trace first come, first served. Without a free block the youngest request is freed, to begin anew.
+    """Serve the trace first come, first served. If no block is free, the youngest request is preempted and restarted.
 
-    Return the sums, and whether all that was read was right.
+    Return the sums, and whether all reads were right.
     """
     cache = pool(bench)
     waiting = deque(enumerate(Request(*lengths) for lengths in trace))
@@ -157,7 +157,7 @@ def serve_in_blocks(bench: Bench, trace: list[tuple[int, int]]) -> tuple[Served,
 
 
 def pool(bench: Bench) -> Any:
-    """Return a new cache of the pool's size: one layer with one head of size 1, for only counts matter."""
+    """Return a new cache of the pool's size, with one layer of one head of size 1, since only counts matter."""
     impl = bench.impl("inference/paged-attention")
     return impl(layers=[(1, 1)], block_size=BLOCK_SIZE, num_blocks=POOL // BLOCK_SIZE, dtype=torch.float32)
 
@@ -172,7 +172,7 @@ def admitted(cache: Any, number: int, request: Request) -> bool:
 
 
 def written(cache: Any, number: int, start: int, count: int) -> bool:
-    """Append tokens ``start`` and on; return whether there was room for them."""
+    """Append ``count`` tokens from position ``start``; return whether there was room for them."""
     token = positions(start, count)
     try:
         cache.append(number, 0, token, -token)
@@ -191,7 +191,7 @@ def positions(start: int, count: int) -> Tensor:
 
 
 def reads_back(cache: Any, number: int, count: int) -> bool:
-    """Whether the sequence holds ``count`` tokens, each at its place."""
+    """Whether the sequence holds exactly ``count`` tokens, each at its position."""
     key, value = cache.read(number, 0)
     return torch.equal(key, positions(0, count)) and torch.equal(value, -positions(0, count))
 
@@ -200,9 +200,9 @@ def reads_back(cache: Any, number: int, count: int) -> bool:
 
 
 def saved(bench: Bench, chance: torch.Generator, requests: list[tuple[int, int]], width: int, decode: Any) -> float:
-    """Return how many of the blocks that tables list are saved because several list the same, in per cent.
+    """Return the share of table entries saved by sharing blocks, in per cent.
 
-    Summed over all steps of all requests, each of which is decoded alone.
+    Summed over all steps of all requests; each request is decoded alone.
     """
     listed = held = 0
     for prompt, answer in requests:
@@ -219,7 +219,7 @@ def saved(bench: Bench, chance: torch.Generator, requests: list[tuple[int, int]]
 
 
 def parallel_sampling(cache: Any, _: torch.Generator, prompt: int, answer: int, width: int) -> Iterator[None]:
-    """Let each of the samples write on by itself."""
+    """Let each sample generate independently."""
     for position in range(prompt, prompt + answer):
         for sample in range(width):
             written(cache, sample, position, 1)
@@ -227,10 +227,10 @@ def parallel_sampling(cache: Any, _: torch.Generator, prompt: int, answer: int, 
 
 
 def beam_search(cache: Any, chance: torch.Generator, prompt: int, answer: int, width: int) -> Iterator[None]:
-    """Keep the ``width`` best of all continuations; what a token is worth is drawn, for no model runs.
+    """Keep the ``width`` best of all continuations. Token scores are drawn, since no model runs.
 
-    Each beam offers its ``width`` best tokens. A beam's first continuation goes on in its sequence, others fork it; a
-    beam that has none is freed.
+    Each beam offers its ``width`` best tokens. A beam's first continuation stays in its sequence, further ones fork it;
+    a beam without continuation is freed.
     """
     beams, score, unused = list(range(width)), torch.zeros(width, 1), width
     for position in range(prompt, prompt + answer):
@@ -250,11 +250,11 @@ def beam_search(cache: Any, chance: torch.Generator, prompt: int, answer: int, w
         yield
 
 
-# The map of the memory
+# The memory map
 
 
 def slot_places(slots: list[Request | None]) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and kind of what lies in each slot, and of the rest, which is too small for one more."""
+    """Yield start, end and kind of each region of the slots, and of the rest, which is too small for another slot."""
     for number, request in enumerate(slots):
         start, filled = number * LONGEST, request.prompt if request else 0
         yield start, start + filled, "tokens"
@@ -263,7 +263,7 @@ def slot_places(slots: list[Request | None]) -> Iterator[tuple[int, int, str]]:
 
 
 def block_places(cache: Any, held: dict[int, int]) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and kind of what lies in each block, from the tables of the sequences that are ``held``."""
+    """Yield start, end and kind of each region of the blocks, from the tables of the sequences in ``held``."""
     ref_counts = cache.ref_counts()
     filled = {
         block: min(tokens - entry * BLOCK_SIZE, BLOCK_SIZE)
@@ -277,7 +277,7 @@ def block_places(cache: Any, held: dict[int, int]) -> Iterator[tuple[int, int, s
 
 
 def draw(bench: Bench, row: str, places: Iterator[tuple[int, int, str]]) -> None:
-    """Draw what lies in the memory, neighbours of one kind as one bar."""
+    """Draw the memory map; adjacent regions of the same kind become one bar."""
     bars: list[tuple[int, int, str]] = []
     for start, end, kind in places:
         if bars and bars[-1][1:] == (start, kind):
@@ -289,7 +289,7 @@ def draw(bench: Bench, row: str, places: Iterator[tuple[int, int, str]]) -> None
 
 
 def draw_shared(bench: Bench, trace: list[tuple[int, int]]) -> None:
-    """Fill the pool with requests of four samples each, every one half way through its answer."""
+    """Fill the pool with requests of four samples each, with half of each answer generated, and draw it."""
     cache = pool(bench)
     held: dict[int, int] = {}
     for number, (prompt, answer) in enumerate(trace):

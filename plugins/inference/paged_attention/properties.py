@@ -1,4 +1,4 @@
-"""What holds of every right paged cache. Beside it runs a model of its tables: core/testing/laws/kv_cache_blocks.py."""
+"""Properties of every right paged cache, compared with a model of its tables: core/testing/laws/kv_cache_blocks.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["canonical"]
 
 
 class Shape(NamedTuple):
-    """How a cache is constructed. ``layers`` holds (heads, head size) of each."""
+    """The constructor's arguments. ``layers`` holds (heads, head size) for each layer."""
 
     layers: tuple[tuple[int, int], ...] = ((2, 3),)
     block_size: int = 2
@@ -44,7 +44,7 @@ CACHE = laws.Setting(
 
 
 def holding(impl: Any, shape: Shape, *counts: int) -> Blocks:
-    """Return a cache in which sequence 9 holds ``counts`` tokens in its layers, as ``fill`` puts them there."""
+    """Return a cache in which sequence 9 holds ``counts`` tokens in its layers (see ``fill``)."""
     watched = Blocks(impl, shape)
     watched.fill(9, *counts)
     return watched
@@ -139,7 +139,7 @@ def test_an_append_needs_what_it_copies_and_adds(
 def test_a_fork_lists_the_blocks_of_its_parent(
     impl: Any, shape: Shape, held: tuple[int, int], turns: tuple[int, ...]
 ) -> None:
-    alone = {9: 8, 3: 45, 27: 6}  # beside each a sequence that is no fork, and is given the same tokens
+    alone = {9: 8, 3: 45, 27: 6}  # for each sequence one that is no fork and gets the same tokens
     watched = Blocks(impl, shape._replace(block_size=1, num_blocks=40))
     cache, last = watched.cache, watched.layers[-1]
     for sequence in (9, *alone.values()):
@@ -174,7 +174,7 @@ def test_a_fork_lists_the_blocks_of_its_parent(
 )
 def test_a_fork_takes_no_memory(impl: Any, shape: Shape, held: tuple[int, ...]) -> None:
     watched = Blocks(impl, shape)
-    watched.begin(8)  # without tokens, it takes nothing either
+    watched.begin(8)  # an empty sequence takes no block
     watched.fill(9, *held)
     for parent, child in ((9, 3), (3, 27), (27, 45)):
         watched.fork(parent, child)
@@ -197,7 +197,7 @@ test_neither_branch_sees_the_other = laws.test_neither_branch_sees_the_other(CAC
     turns=st.sampled_from([(9, 3, 27), (3, 27, 9), (27, 9, 3), (9, 3, 27, 8, 45), (45, 8, 27, 3, 9)]),
 )
 def test_the_last_owner_writes_in_place(impl: Any, shape: Shape, turns: tuple[int, ...]) -> None:
-    watched = holding(impl, shape._replace(num_blocks=1 + len(turns)), 3)  # one full block; the other, once a branch
+    watched = holding(impl, shape._replace(num_blocks=1 + len(turns)), 3)  # one full block, and a last block per branch
     for parent, child in [(9, 3), (3, 27), (27, 8), (8, 45)][: len(turns) - 1]:
         watched.fork(parent, child)
     for sequence in turns:
@@ -256,7 +256,7 @@ def test_a_fork_in_the_midst_of_a_forward_pass(
 def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, free: int, writer: int) -> None:
     watched = holding(impl, shape, 3 - 2 * free)
     watched.fork(9, 3)
-    tokens, other = 1 + free, 12 - writer  # with a free block, one to copy and one more
+    tokens, other = 1 + free, 12 - writer  # with one free block, the append needs two: a copy and a new block
     with watched.refused(CacheFullError, what="appending to a shared block when no block is free for the copy"):
         watched.cache.append(writer, 0, *watched.tensors(0, watched.next(tokens)))
     watched.free(other)
@@ -286,7 +286,7 @@ def test_freeing_a_shared_block_keeps_it_until_its_last_owner(
     for sequence in order:
         watched.free(sequence)
         watched.begin(sequence)
-        if watched.free_blocks:  # whatever became free is written over at once
+        if watched.free_blocks:  # overwrite all blocks that became free
             watched.forward(sequence, watched.free_blocks * shape.block_size)
         watched.check_all()
         watched.check_now()
@@ -310,7 +310,7 @@ def test_freed_blocks_can_be_filled_by_anyone(impl: Any, shape: Shape, again: bo
     for _ in range(2):
         watched.free(new, ids)
         new = 9 if again else new + 1
-        watched.begin(new, ids)  # a known prompt; this cache finds no prefixes
+        watched.begin(new, ids)  # a prompt seen before; this cache shares no prefixes
         watched.check_all()
         watched.check_now()
         watched.forward(new, 6)
@@ -345,7 +345,7 @@ test_usage_counts_bytes = laws.test_usage_counts_bytes(CACHE, hole=7)
 @hole(5)
 @given(dtype=st.sampled_from((torch.float64, torch.float32, torch.bfloat16, torch.float16)), tokens=st.integers(1, 3))
 def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> None:
-    key = ((torch.arange(6 * tokens + 6, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens + 1, 3)  # no grid
+    key = ((torch.arange(6 * tokens + 6, dtype=torch.float64) + 1) / 7).to(dtype).reshape(2, tokens + 1, 3)  # not exact
     cache = impl(layers=[(2, 3)], block_size=4, num_blocks=8, dtype=dtype)
     cache.begin(9)
     cache.append(9, 0, key[:, :tokens].clone(), -key[:, :tokens])

@@ -1,4 +1,4 @@
-"""The technique ``parallelism/data-parallel``: ``technique.toml`` says what it is."""
+"""The technique ``parallelism/data-parallel``, declared in ``technique.toml``."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Technique
@@ -6,5 +6,5 @@ from groundup.core.technique import Technique
 
 @hookimpl
 def techniques() -> list[Technique]:
-    """Declare it."""
+    """Declare ``parallelism/data-parallel``."""
     return [Technique.from_package(__name__)]

@@ -1,6 +1,6 @@
-"""What buckets buy: the same step with one bucket and with many, and the time that ranks then stand still.
+"""The benefit of buckets: the same step with one bucket and with many, and how long ranks then wait.
 
-Ranks are processes that speak over gloo. Where the backward pass ends and waiting begins is what they took note of.
+Ranks are processes that communicate over gloo, and record when their calls and waits begin and end.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from groundup.core.testing import per_rank
 
 MODEL = MultiTaskMLP((256, *[512] * 6), outputs=64)
 QUICK_MODEL = MultiTaskMLP((64, *[128] * 4), outputs=16)
-EXAMPLES, QUICK_EXAMPLES = 256, 32  # of a rank
-SMALLEST, LARGEST = 15, 23  # buckets of 2 to the power of these bytes: from a bucket for each weight to one for all
+EXAMPLES, QUICK_EXAMPLES = 256, 32  # per rank
+SMALLEST, LARGEST = 15, 23  # log2 of the bucket size in bytes: from one bucket per weight to a single bucket
 DRAWN = 20  # the bucket size of the timeline: 1 MiB
-STEPS, QUICK_STEPS = 4, 2  # after one to warm up
-HIDDEN = 0.2  # of the time until the last bucket starts, buckets have been on their way, if they overlap at all
-ONE_MACHINE = 1e-5  # how far, relative to the largest, a float32 gradient may be from the one of a single machine
+STEPS, QUICK_STEPS = 4, 2  # after one warm-up step
+HIDDEN = 0.2  # least fraction of the time until the last bucket starts in which other buckets are being sent
+ONE_MACHINE = 1e-5  # tolerance against the float32 gradients of a single machine, relative to the largest
 
 
 class Timed(NamedTuple):
-    """What one rank did in one step, in seconds: when it was called, its calls on the wire, and its waits."""
+    """The timeline of one rank in one step, in seconds: the start, its communication calls, and its waits."""
 
     called: float
     calls: list[tuple[float, float, int]]
@@ -35,23 +35,26 @@ class Timed(NamedTuple):
 
     @property
     def whole(self) -> float:
-        """Return how long it took until all sums were there."""
+        """Return the time from the start until all sums had arrived."""
         return self.waits[-1][1] - self.called
 
     @property
     def still(self) -> float:
-        """Return how long the rank did nothing but wait."""
+        """Return the total time that the rank spent waiting."""
         return sum(end - begin for begin, end in self.waits)
 
     @property
     def overlaps(self) -> float:
-        """Return how long, of the time until the last bucket starts, buckets had been on their way; 0 with a wait."""
+        """Return the fraction of the time until the last bucket starts in which buckets were being sent.
+
+        It is 0 if the rank waited before it started the last bucket.
+        """
         first, last = self.calls[0][0], self.calls[-1][0]
         return (last - first) / (last - self.called) if self.waits[0][0] >= last else 0.0
 
 
 def run(bench: Bench) -> Outcome:
-    """Take a few steps with each size of bucket, and draw one step with many buckets beside one with a single one."""
+    """Take a few steps with each bucket size, and draw a step with many buckets beside one with a single bucket."""
     model = QUICK_MODEL if bench.quick else MODEL
     params = model.init(bench.seed)
     total = sum(value.nbytes for value in params.values())
@@ -102,14 +105,14 @@ def examples(model: MultiTaskMLP, size: int, bench: Bench) -> list[Batch]:
 
 
 def alone(model: MultiTaskMLP, params: dict[str, Tensor], batches: list[Batch]) -> dict[str, Tensor]:
-    """Return the gradients of one machine that is given all examples."""
+    """Return the gradients of a single process with all examples."""
     leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
     torch.stack([model.loss(model.forward(leaves, batch), batch) for batch in batches]).mean().backward()
     return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 
 
 def close(grads: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
-    """Whether the gradients of one rank are those of one machine, but for rounding."""
+    """Whether the gradients of one rank equal those of a single process up to rounding."""
     largest = max(float(grad.abs().max()) for grad in expected.values())
     return grads.keys() == expected.keys() and all(
         torch.allclose(grads[name], grad, rtol=0.0, atol=ONE_MACHINE * largest) for name, grad in expected.items()
@@ -119,7 +122,7 @@ def close(grads: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
 def take(
     group: Any, params: dict[str, Tensor], batches: list[Batch], steps: int
 ) -> tuple[list[Timed], list[dict[str, Tensor]]]:
-    """Take one step to warm up and ``steps`` more; return what rank 0 did in these, and the ranks' last gradients."""
+    """Take a warm-up step and ``steps`` more; return rank 0's timelines of these, and all ranks' last gradients."""
     shards = per_rank(group.shard(params))
     seen = len(group.events()[0])
     taken: list[Timed] = []
@@ -136,7 +139,7 @@ def take(
 
 
 def draw(bench: Bench, row: str, step: Timed) -> None:
-    """Draw what rank 0 did in one step, and below it what was on its wire."""
+    """Draw the timeline of rank 0 in one step, and below it its communication."""
 
     def bar(of: str, begin: float, end: float, kind: str) -> None:
         bench.bar(f"{row}: {of}", 1000 * (begin - step.called), 1000 * (end - step.called), kind)

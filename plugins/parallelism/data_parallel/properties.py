@@ -1,6 +1,6 @@
-"""What holds of every right data-parallel strategy: the laws of parallel training, and what makes buckets of it.
+"""Properties of every right data-parallel strategy: the laws of parallel training, and properties of the buckets.
 
-What the ranks send each other is counted by the judge, and tells which buckets were started, how large, in which order.
+The judge counts the messages between ranks, which shows which buckets were started, their sizes and their order.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from groundup.core.testing.laws.parallel import (
 )
 from groundup.core.testing.strategies import LAYOUTS, laid_out
 
-CAPS = (0, 48, 24, 1000)  # bytes: from a bucket for each parameter to one for all
+CAPS = (0, 48, 24, 1000)  # bytes: from one bucket per parameter to a single bucket
 
 
 def planned(params: Params, bucket_bytes_cap: int) -> list[list[str]]:
-    """Return the names of each bucket, filled from the last parameter on."""
+    """Return the names in each bucket, filled from the last parameter to the first."""
     left, buckets = list(params)[::-1], []
     while left:
         count = 1
@@ -58,7 +58,7 @@ def planned(params: Params, bucket_bytes_cap: int) -> list[list[str]]:
 
 
 def buckets_sent(case: Case, rank: int = 0) -> list[tuple[str, int]]:
-    """Return what one rank sends for the buckets of a step, an all-reduce each."""
+    """Return what one rank sends for the buckets of a step: one all-reduce per bucket."""
     sent = []
     for bucket in planned(case.params, case.options["bucket_bytes_cap"]):
         grads = [case.params[name] for name in bucket]
@@ -68,7 +68,7 @@ def buckets_sent(case: Case, rank: int = 0) -> list[tuple[str, int]]:
 
 
 def broken_off(group: Any, case: Case) -> None:
-    """Begin a step, and let the gradients of all parameters but the first come."""
+    """Start a step that stays incomplete: pass the gradients of all parameters but the first."""
     group.prepare_for_backward(case.params)
     for name in list(case.params)[:0:-1]:
         group.mark_variable_ready(name, torch.full_like(case.params[name], 64.0))
@@ -100,7 +100,7 @@ def test_buckets_are_filled_from_the_last_parameter_on(
     impl: Any, model: MultiTaskMLP, dtype: torch.dtype, first: int, count: int, more: int
 ) -> None:
     params = model.init(0, dtype)
-    run = list(params)[::-1][first : first + count]  # the cap is what these take, or one byte from it
+    run = list(params)[::-1][first : first + count]  # the cap is their total size, or differs from it by one byte
     cap = sum(params[name].nbytes for name in run) + more
     (buckets,) = impl(1, model, bucket_bytes_cap=cap).compute_bucket_assignment_by_size(params)
     if not isinstance(buckets, list):
@@ -169,14 +169,14 @@ def test_all_buckets_are_started_before_any_is_waited_for(
 
 
 class Arrivals(NamedTuple):
-    """A step of two ranks, and the order in which its gradients come."""
+    """A step on two ranks, and the order in which its gradients come."""
 
     case: Case
     order: list[str]
 
 
 def arrivals() -> st.SearchStrategy[Arrivals]:
-    """Draw orders that differ from the plan's: neighbours come in the wrong order, or anything in any order."""
+    """Draw steps with the gradients in any order, shrinking towards the order of the buckets."""
 
     def build(model: MultiTaskMLP, order: list[str], dtype: torch.dtype, layout: str, cap: int) -> Arrivals:
         params = {name: laid_out(value, layout) for name, value in model.init(0, dtype).items()}
@@ -205,7 +205,7 @@ def test_a_bucket_is_started_by_its_last_gradient(impl: Any, arrived: Arrivals) 
     for count, name in enumerate(order, start=1):
         try:
             group.mark_variable_ready(name, torch.ones_like(case.params[name]))
-        except Deadlock:  # it waits for a bucket: that is the next property's
+        except Deadlock:  # it waits for a bucket, which the next property checks
             return
         here = set(order[:count])
         complete = next((k for k, bucket in enumerate(buckets) if not here.issuperset(bucket)), len(buckets))
@@ -226,12 +226,12 @@ def test_a_bucket_that_is_started_is_not_waited_for(impl: Any, model: MultiTaskM
     case = Case(model, params, [{}, {}], {"bucket_bytes_cap": 0})
     group = DATA_PARALLEL.group(impl, case)
     group.prepare_for_backward(params)
-    *names, first = params  # the first bucket lacks its gradient to the end
+    *names, first = params  # the gradient of ``first``, in the first bucket, comes last
     for name in names:
         group.mark_variable_ready(name, torch.ones_like(params[name]))
     grads = [
         "not a tensor" if rank == absent else torch.ones_like(params[first]) for rank in range(2)
-    ]  # there it raises
+    ]  # the absent rank raises
     with rejects(AttributeError, TypeError, RuntimeError, ValueError, what="a text as a gradient"):
         group.mark_variable_ready(first, per_rank(grads))
     there = laws.sent(group, 2)[1 - absent]

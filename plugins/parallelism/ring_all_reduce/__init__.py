@@ -1,4 +1,4 @@
-"""The technique ``parallelism/ring-all-reduce``: ``technique.toml`` says what it is."""
+"""The technique ``parallelism/ring-all-reduce``, declared in ``technique.toml``."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Technique
@@ -6,5 +6,5 @@ from groundup.core.technique import Technique
 
 @hookimpl
 def techniques() -> list[Technique]:
-    """Declare it."""
+    """Declare ``parallelism/ring-all-reduce``."""
     return [Technique.from_package(__name__)]

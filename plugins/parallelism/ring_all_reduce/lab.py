@@ -1,7 +1,7 @@
-"""Sums over real processes: the bytes that each rank sends, and the time that takes.
+"""Sums over real processes: the bytes that each rank sends, and the time that it takes.
 
-The ranks are processes that speak over gloo. Tensors of several sizes are summed by 2 to 4 ranks; what each rank put on
-the wire is counted, and set against the formula and against sending everything to everyone.
+The ranks are processes that communicate over gloo. Tensors of several sizes are summed by 2 to 4 ranks; the bytes that
+each rank sends are counted, and compared with the formula and with sending everything to all ranks.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from groundup.core.lab import Bench, Outcome
 from groundup.core.testing import per_rank
 
 RANKS, QUICK_RANKS = (2, 3, 4), (2,)
-UNIT = 12 * 8192  # numbers, which 2, 3 and 4 ranks share out evenly: 384 KiB of float32
+UNIT = 12 * 8192  # elements, divisible by 2, 3 and 4 ranks: 384 KiB of float32
 UNITS, QUICK_UNITS = (1, 4, 8, 16), (1, 2)
-TIMES = 5  # a size is summed so often; the fastest counts, since something else always runs on the machine
+TIMES = 5  # repetitions of each size; the fastest counts, since other load on the machine slows some down
 MIB = 1 << 20
 
 
@@ -25,7 +25,7 @@ Event = tuple[str, float, float, int]
 
 
 def run(bench: Bench) -> Outcome:
-    """Sum tensors over groups of each size, watch the wire, and draw the steps of the fastest of the last calls."""
+    """Sum tensors over groups of each size, record the messages, and draw the fastest of the last calls."""
     ring = bench.impl("parallelism/ring-all-reduce")
     ranks, units = (QUICK_RANKS, QUICK_UNITS) if bench.quick else (RANKS, UNITS)
     factors: dict[int, float] = {}
@@ -62,14 +62,14 @@ def formula(size: int) -> float:
 
 
 def numbers(seed: int, size: int, count: int) -> list[Tensor]:
-    """Return a tensor for each rank; whole numbers, so that their sums are exact in any order."""
+    """Return a tensor of integers for each rank, so that sums are exact in any order."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(-1000, 1000, (size, count), generator=generator)
     return list(drawn.to(torch.float32).unbind())
 
 
 class Watched:
-    """A group of ranks, and what was on the wire in its last call."""
+    """A group of ranks, and the communication events of its last call."""
 
     def __init__(self, group: Any, size: int) -> None:
         self.group, self.size = group, size
@@ -77,7 +77,7 @@ class Watched:
         self.events: list[list[Event]] = [[] for _ in range(size)]
 
     def call(self, method: str, given: list[Tensor]) -> list[Tensor]:
-        """Call a method with what each rank is given; return what each rank got."""
+        """Call a method with one argument per rank; return one result per rank."""
         got: list[Tensor] = getattr(self.group, method)(per_rank(given))
         events: list[list[Event]] = self.group.events()
         self.events = [
@@ -87,15 +87,15 @@ class Watched:
         return got
 
     def sent(self) -> int:
-        """Return how many bytes the busiest rank sent."""
+        """Return the most bytes that any rank sent."""
         return max(sum(sent for *_, sent in own) for own in self.events)
 
     def messages(self) -> int:
-        """Return how many messages the busiest rank sent."""
+        """Return the most messages that any rank sent."""
         return max(sum(sent > 0 for *_, sent in own) for own in self.events)
 
     def draw(self, bench: Bench) -> None:
-        """Draw when each rank was on the wire: the first half of its calls, and the second."""
+        """Draw the communication of each rank over time: the first half of its calls, and the second half."""
         together = began(self.events)
         for rank, own in enumerate(self.events):
             for number, (_, begin, end, _) in enumerate(own):
@@ -105,10 +105,10 @@ class Watched:
 
 
 def began(events: list[list[Event]]) -> float:
-    """Return when the last rank made its first call: they are asked one after the other, and wait for each other."""
+    """Return when the last rank made its first call: ranks are started in turn, and wait for each other."""
     return max((own[0][1] for own in events if own), default=0.0)
 
 
 def duration(events: list[list[Event]]) -> float:
-    """Return the seconds from then until the last rank's last call was done."""
+    """Return the seconds from ``began`` to the end of the last rank's last call."""
     return max((own[-1][2] for own in events if own), default=0.0) - began(events)

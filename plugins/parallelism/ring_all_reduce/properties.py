@@ -1,5 +1,5 @@
-"""What holds of every right ring all-reduce, whichever way around the ring it goes: the laws of sums over ranks, and
-what goes over the wire.
+"""Properties of every right ring all-reduce, in either direction around the ring: the laws of collectives, and the
+messages sent.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ HALVES = (rows(1), rows(2), rows(0))
 
 
 def ring(sent: Sequence[Transfer], size: int, messages: int, chunk: int, dtype: torch.dtype) -> None:
-    """Check that every rank has sent so many messages of one ``chunk``, one to one, all to the same neighbour.
+    """Check that every rank has sent that many point-to-point ``messages`` of one ``chunk``, all to one neighbour.
 
-    Which neighbour is free, but all ranks turn the same way. Chunks without elements may be sent or left out.
+    Either neighbour is right, but all ranks must use the same direction. Empty chunks may be sent or left out.
     """
     each = chunk * dtype.itemsize
     for rank in range(size):

@@ -1,4 +1,4 @@
-"""The technique ``rl/gae``: ``technique.toml`` says what it is."""
+"""The technique ``rl/gae``, declared in ``technique.toml``."""
 
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Technique
@@ -6,5 +6,5 @@ from groundup.core.technique import Technique
 
 @hookimpl
 def techniques() -> list[Technique]:
-    """Declare it."""
+    """Declare ``rl/gae``."""
     return [Technique.from_package(__name__)]

@@ -1,8 +1,8 @@
-"""What lambda trades: bias against variance of the advantage, on a random walk whose values are known.
+"""The trade-off of lambda: bias against variance of the advantage, on a random walk with known values.
 
-The walk is that of Sutton and Barto (Reinforcement Learning, 2nd edition 2018, Example 6.2): five states in a row, a
-start in the middle, steps to the left or right with equal chance; falling off the right end earns 1, off the left end
-nothing. The true values are 1/6 to 5/6. The critic says 1/2 of every state, as theirs does before it has learnt.
+The walk is Example 6.2 of Sutton and Barto (Reinforcement Learning, 2nd edition 2018): five states in a row, a start in
+the middle, steps to the left or right with equal probability; leaving at the right end earns 1, at the left end 0. The
+true values are 1/6 to 5/6. The critic's value is 1/2 for every state, as theirs before learning.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from torch import Tensor
 from groundup.core.lab import Bench, Outcome
 
 STATES, MIDDLE = 5, 3  # states 1 to 5; 0 and 6 are the ends
-STEPS = 64  # longer walks are cut off there: fewer than one in a thousand
-AVERAGED = 64  # walks in the batch that one estimate is averaged over, as a gradient is over its batch
+STEPS = 64  # longer walks are cut off: fewer than one in a thousand
+AVERAGED = 64  # walks per estimate: the estimate is their mean, as a gradient is a mean over its batch
 BATCHES, QUICK_BATCHES = 200, 20
 LAMBDAS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
 CRITIC = 0.5
-TRUE_ADVANTAGE = 1 / 6  # of a first step to the right: the value of state 4 less that of state 3
+TRUE_ADVANTAGE = 1 / 6  # of a first step to the right: the value of state 4 minus that of state 3
 
 
 def run(bench: Bench) -> Outcome:
-    """Estimate the advantage of one first step over and over, for one lambda after another."""
+    """Estimate the advantage of the first step many times for each lambda."""
     torch.manual_seed(bench.seed)
     batches = QUICK_BATCHES if bench.quick else BATCHES
     reward, value, done = walks(batches * AVERAGED)
@@ -50,7 +50,7 @@ def run(bench: Bench) -> Outcome:
 
 
 def walks(count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rewards, the critic's values and ends of ``count`` walks that begin with a step to the right."""
+    """Return rewards, critic values and done flags of ``count`` walks that begin with a step to the right."""
     position = torch.full((count,), MIDDLE)
     reward, done = torch.zeros(count, STEPS), torch.zeros(count, STEPS, dtype=torch.bool)
     walking = torch.ones(count, dtype=torch.bool)
@@ -59,6 +59,6 @@ def walks(count: int) -> tuple[Tensor, Tensor, Tensor]:
         position = torch.where(walking, position + torch.where(right, 1, -1), position)
         ended = walking & ((position == 0) | (position == STATES + 1))
         reward[:, t] = (ended & (position == STATES + 1)).float()
-        done[:, t] = ended | ~walking  # what follows an end is padding
+        done[:, t] = ended | ~walking  # steps after the end are padding
         walking &= ~ended
     return reward, torch.full((count, STEPS + 1), CRITIC), done

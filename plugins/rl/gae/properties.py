@@ -1,4 +1,4 @@
-"""What holds of every right implementation of gae."""
+"""Properties of every right implementation of gae."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from groundup.core.testing import (
 DTYPES = (torch.float32, torch.float64)
 SHAPES = ((1, 1), (1, 2), (2, 2), (1, 4), (2, 3), (3, 4))
 LARGER = ((1, 3), (2, 7), (5, 6), (9, 3))
-GAMMAS = (0.5, 0.75, 0.875)  # neither 0 nor 1, where a factor lost or doubled would not show
-LAMS = (0.25, 0.625, 0.9375)  # nor a gamma, nor 1/2: swapped for it, or for 1 - lambda, it would not show
+GAMMAS = (0.5, 0.75, 0.875)  # neither 0 nor 1, which would hide a missing or doubled factor
+LAMS = (0.25, 0.625, 0.9375)  # also no gamma and not 1/2, which would hide a swap with gamma or with 1 - lambda
 LARGEST = 24.0  # one-step error: |reward| + |next value| + |value|, each up to 8
 LONG = 400  # steps: 0.125 to that power is 0 even in float64
-SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a slope: float32 loses all of a tiny step, or doubles it and more
-HUGE = 32.0  # times what is drawn, for whatever must not matter
+SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32 would lose a tiny step, or double it
+HUGE = 32.0  # a factor for numbers that must not affect the result
 
 
 class Rollout(NamedTuple):
@@ -46,7 +46,7 @@ class Rollout(NamedTuple):
     lam: float
 
     def steps(self, start: int, stop: int) -> Rollout:
-        """Return the steps from ``start`` to before ``stop`` as a rollout of their own."""
+        """Return the steps from ``start`` to ``stop`` - 1 as a rollout."""
         reward, value, done = self.reward[:, start:stop], self.value[:, start : stop + 1], self.done[:, start:stop]
         return self._replace(reward=reward, value=value, done=done)
 
@@ -57,7 +57,7 @@ def rollouts(
     gammas: Sequence[float] = GAMMAS,
     lams: Sequence[float] = LAMS,
 ) -> st.SearchStrategy[Rollout]:
-    """Draw rewards and values from -8 to 8; every other step ends its episode."""
+    """Draw rewards and values from -8 to 8; on average every second step ends its episode."""
     return st.one_of(
         [
             st.builds(
@@ -75,7 +75,7 @@ def rollouts(
 
 
 class Shaped(NamedTuple):
-    """A rollout, and a potential of each of its states."""
+    """A rollout, and a potential for each of its states."""
 
     rollout: Rollout
     potential: Tensor
@@ -91,7 +91,7 @@ def shaped_rollouts() -> st.SearchStrategy[Shaped]:
 
 
 class Parted(NamedTuple):
-    """A rollout whose every row has an end at the last of its first ``steps`` steps, and huge numbers behind it."""
+    """A rollout in which every row's episode ends at step ``steps`` - 1, followed by huge numbers."""
 
     rollout: Rollout
     steps: int
@@ -113,14 +113,14 @@ def parted(rollout: Rollout, steps: int) -> Parted:
 
 
 class Pulse(NamedTuple):
-    """An unbroken episode in which nothing is earned and nothing expected, but one unit at ``at``."""
+    """A single episode with zero rewards and values, except for one unit at step ``at``."""
 
     rollout: Rollout
     at: int
 
 
 def pulses(field: str, places: Sequence[tuple[int, int]]) -> st.SearchStrategy[Pulse]:
-    """Draw a pulse in the reward or in the value, at one of ``places``: of how many steps, at which one."""
+    """Draw a pulse in ``field`` (the reward or the value); ``places`` are pairs of row length and step."""
     coefficients = (st.sampled_from(GAMMAS), st.sampled_from(LAMS), float_dtypes())
     return st.builds(partial(pulse, field), st.sampled_from(places), *coefficients)
 
@@ -135,7 +135,7 @@ def pulse(field: str, place: tuple[int, int], gamma: float, lam: float, dtype: t
 
 @claim("With gamma 0 the advantage is the reward minus the value.", zh="gamma 为 0 时，优势就是奖励减去价值。")
 @hole(1)
-@given(rollout=rollouts(shapes=SHAPES[1:], gammas=(0.0,)))  # normalised, a single advantage is no number at all
+@given(rollout=rollouts(shapes=SHAPES[1:], gammas=(0.0,)))  # normalising a single advantage would give NaN
 def test_gamma_zero_is_the_reward_minus_the_value(impl: Any, rollout: Rollout) -> None:
     check(run(impl, rollout), rollout.reward - rollout.value[:, :-1])
 
@@ -171,7 +171,7 @@ def test_an_unfinished_episode_is_bootstrapped(impl: Any, case: Pulse) -> None:
 @given(case=shaped_rollouts())
 def test_shaping_by_a_potential_changes_nothing(impl: Any, case: Shaped) -> None:
     rollout, potential = case.rollout, case.potential.to(case.rollout.reward.dtype)
-    after_step = torch.where(rollout.done, 0.0, potential[:, 1:])  # there is none after an episode's end
+    after_step = torch.where(rollout.done, 0.0, potential[:, 1:])  # 0 after the end of an episode
     reward = rollout.reward + rollout.gamma * after_step - potential[:, :-1]
     shaped = rollout._replace(reward=reward, value=rollout.value - potential)
     check(run(impl, shaped), run(impl, rollout), size=2 * LARGEST)
@@ -223,7 +223,7 @@ def test_an_end_parts_what_is_before_it_from_what_is_behind(impl: Any, case: Par
     before, behind = rollout.steps(0, steps), rollout.steps(steps, rollout.done.shape[1])
     nothing_behind = before.value.clone()
     nothing_behind[:, -1] = 0.0
-    whole, size = run(impl, rollout), HUGE * LARGEST  # an implementation may round once for the whole row
+    whole, size = run(impl, rollout), HUGE * LARGEST  # rounding may be relative to the largest number of the row
     check(whole[:, :steps], run(impl, before._replace(value=nothing_behind)), size=size)
     check(whole[:, steps:], run(impl, behind), size=size)
 
@@ -252,8 +252,8 @@ def test_nothing_in_nothing_out(impl: Any, shape: tuple[int, int], dtype: torch.
 @hole(2)
 @given(dtype=float_dtypes(), gamma=st.sampled_from((0.5, 1.0)), lam=st.sampled_from((0.25, 0.9375, 1.0)))
 def test_long_rows_stay_exact(impl: Any, dtype: torch.dtype, gamma: float, lam: float) -> None:
-    # Scaling every error by (gamma * lambda)^t and back, as one may to vectorise the sum, underflows here, in float64
-    # too. At 1.0 errors from hundreds of steps away count in full, and none may be left out as too far away.
+    # A vectorised sum that scales every error by (gamma * lambda)^t and back underflows here, even in float64. With
+    # gamma * lambda = 1 errors from hundreds of steps away count in full, so the sum must not be truncated.
     reward, value = torch.ones((1, LONG), dtype=dtype), torch.zeros((1, LONG + 1), dtype=dtype)
     fade, advantages = gamma * lam, [0.0]
     for _ in range(LONG):
@@ -290,7 +290,7 @@ def test_it_equals_the_reference(impl: Any, reference: Any, rollout: Rollout) ->
 
 
 def run(impl: Any, rollout: Rollout) -> Tensor:
-    """Return what ``impl`` makes of ``rollout``: one number a step, in the dtype of its rewards."""
+    """Return the result of ``impl`` for ``rollout``: one number per step, in the dtype of the rewards."""
     reward, value, done, gamma, lam = rollout
     result: Tensor = impl(reward, value, done, gamma=gamma, lam=lam)
     assert_form(result, reward.shape, reward.dtype)
@@ -298,7 +298,7 @@ def run(impl: Any, rollout: Rollout) -> Tensor:
 
 
 def check(got: Tensor, expected: Tensor, *, size: float = LARGEST) -> None:
-    """Compare advantages. Each is a sum of no more errors than its row has steps, none of them above ``size``."""
+    """Compare advantages. Each is a sum of at most one error per step of its row, none larger than ``size``."""
     assert_close(got, expected, dtype=got.dtype, tolerance=sum_tolerance(got.dtype, got.shape[1], size))
 
 
@@ -306,27 +306,27 @@ Row = tuple[list[float], list[float], list[bool], float, float]
 
 
 def slowly(rollout: Rollout, estimate: Callable[[Row, int], float]) -> Tensor:
-    """Return ``estimate`` of each step of each row, in Python's floats."""
+    """Return ``estimate`` for each step of each row, computed in Python floats."""
     reward, value, done = (t.tolist() for t in rollout[:3])
     rows = [(r, v, d, rollout.gamma, rollout.lam) for r, v, d in zip(reward, value, done, strict=True)]
     return torch.tensor([[estimate(row, t) for t in range(len(row[0]))] for row in rows], dtype=torch.float64)
 
 
 def horizon(row: Row, t: int) -> int:
-    """Return how many steps there are from ``t`` on, to the end of its episode or of the row."""
+    """Return the number of steps from ``t`` to the end of its episode or of the row."""
     done = row[2]
     return done.index(True, t) + 1 - t if True in done[t:] else len(done) - t
 
 
 def k_step(row: Row, t: int, k: int) -> float:
-    """Return k discounted rewards and then the critic's value, less the value of the state at ``t``."""
+    """Return the k-step advantage: k discounted rewards plus the value after them, minus the value at ``t``."""
     reward, value, done, gamma, _ = row
     earned = sum(gamma**i * reward[t + i] for i in range(k))
     return earned + (0.0 if done[t + k - 1] else gamma**k * value[t + k]) - value[t]
 
 
 def average(row: Row, t: int) -> float:
-    """Return eq. 16. Estimates that would reach past the last step equal the longest one, which has their weights."""
+    """Return eq. 16. Estimates beyond the last step equal the longest one, which therefore gets their weights."""
     longest, lam = horizon(row, t), row[4]
     shorter = sum((1 - lam) * lam ** (k - 1) * k_step(row, t, k) for k in range(1, longest))
     return shorter + lam ** (longest - 1) * k_step(row, t, longest)

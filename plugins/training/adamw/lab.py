@@ -1,7 +1,7 @@
-"""A small network learns to read digits three times: with AdamW, with Adam and an L2 term, with SGD and momentum.
+"""A small network learns to classify digits three times: with AdamW, with Adam and an L2 term, with SGD and momentum.
 
-At this size all three read about equally well. What differs is what decay does: three of the 64 pixels are blank in
-every image, so that no gradient ever reaches their weights, and what becomes of these is the decay's work alone.
+At this size all three are about equally accurate. They differ in the effect of the decay: three of the 64 pixels are
+blank in every image, so their weights never get a gradient, and only the decay changes them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch.nn.functional import cross_entropy
 
 from groundup.core.lab import Bench, Outcome
 
-TRAINING, BATCH, HIDDEN = 1200, 64, 128  # images, the other 597 are the test; images a step; units
+TRAINING, BATCH, HIDDEN = 1200, 64, 128  # training images (the other 597 are for testing); images per step; units
 STEPS, QUICK_STEPS, MEASURED_EVERY = 600, 100, 20
 RATE, DECAY = 0.003, 0.3
-WEAKER = 100  # times, of a second run with each Adam
-L2, SGD_RATE = 0.003, 0.03  # the L2 term's coefficient; SGD is given no decay
-READS = 0.96  # of the test images, to be reached by AdamW
+WEAKER = 100  # the decay is divided by this in a second run with each Adam
+L2, SGD_RATE = 0.003, 0.03  # the coefficient of the L2 term; SGD has no decay
+READS = 0.96  # the test accuracy that AdamW must reach
 
 Params = dict[str, Tensor]
 Step = Callable[[Params, Params], Params]  # parameters and gradients to new parameters
@@ -73,12 +73,12 @@ def run(bench: Bench) -> Outcome:
 
 
 def tell(bench: Bench, before: int, of: int, done: float) -> None:
-    """Say that of so many trainings some are over, and a part of the next."""
+    """Report progress: ``before`` of ``of`` training runs are complete, and a fraction ``done`` of the next one."""
     bench.progress((before + done) / of)
 
 
 def stepper(adamw: Any, start: Params, weight_decay: float) -> tuple[Step, Callable[[], dict[str, Any]]]:
-    """Return a step with the implementation under test, and a way to look at its state."""
+    """Return a step with the tested implementation, and a function that returns its state."""
     optimizer = adamw(lr=RATE, weight_decay=weight_decay)
     state = [optimizer.init(start)]
 
@@ -90,7 +90,7 @@ def stepper(adamw: Any, start: Params, weight_decay: float) -> tuple[Step, Calla
 
 
 def torch_step(start: Params, kind: Any, **settings: float) -> Step:
-    """Return a step with an optimizer of torch."""
+    """Return a step with a torch optimizer."""
     own = {name: param.clone().requires_grad_() for name, param in start.items()}
     optimizer = kind(own.values(), **settings)
 
@@ -104,10 +104,10 @@ def torch_step(start: Params, kind: Any, **settings: float) -> Step:
 
 
 class Digits:
-    """The 1797 digits of 8 by 8 pixels that scikit-learn brings, and a network of one hidden layer to read them."""
+    """The 1797 digits of 8 by 8 pixels from scikit-learn, and a network with one hidden layer to classify them."""
 
     def __init__(self, bench: Bench) -> None:
-        """Split the images, and draw the network's first weights."""
+        """Split the images, and draw the network's initial weights."""
         self.bench, self.steps = bench, QUICK_STEPS if bench.quick else STEPS
         data, digit = load_digits(return_X_y=True)
         self.random = torch.Generator().manual_seed(bench.seed)
@@ -124,7 +124,7 @@ class Digits:
         self.batches = torch.randint(TRAINING, (self.steps, BATCH), generator=self.random)
 
     def train(self, step: Step, series: str, progress: Callable[[float], None]) -> Params:
-        """Return the parameters after all steps; where there is a ``series``, plot the way."""
+        """Return the parameters after all steps; with a ``series``, plot the losses."""
         params = self.start
         for number, batch in enumerate(self.batches, start=1):
             leaves = {name: param.detach().requires_grad_() for name, param in params.items()}
@@ -139,16 +139,16 @@ class Digits:
         return params
 
     def loss(self, params: Params, which: Any) -> Tensor:
-        """Return the mean cross-entropy over some images."""
+        """Return the mean cross-entropy over the images ``which``."""
         return cross_entropy(logits(params, self.image[which]), self.digit[which])
 
     def read(self, params: Params) -> float:
-        """Return the share of test images whose digit gets the largest logit."""
+        """Return the test accuracy: the share of test images whose digit has the largest logit."""
         right = logits(params, self.image[TRAINING:]).argmax(dim=1) == self.digit[TRAINING:]
         return float(right.float().mean())
 
 
 def logits(params: Params, image: Tensor) -> Tensor:
-    """Return (N, 10)."""
+    """Return the network's logits, (N, 10)."""
     hidden = torch.relu(image @ params["pixels"] + params["hidden bias"])
     return hidden @ params["hidden"] + params["bias"]

@@ -1,7 +1,7 @@
-"""What holds of every right AdamW.
+"""Properties of every right AdamW.
 
-Constants are dyadic, and large: what eps, decay or a correction does to a step shows in its first digits, and an
-implementation that raises beta to a power in float32 is not off by more than one that does so in float64.
+Constants are dyadic and large: eps, decay and bias correction change the leading digits of a step, and powers of beta
+are as accurate in float32 as in float64.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from groundup.core.testing.laws.optimizer import DTYPES, Training, trainings
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 LRS = (0.5, 0.125)
-ONE = (1.0,)  # the learning rate is hole 5's affair
-BETAS = ((0.75, 0.875), (0.25, 0.625), (0.75, 0.375))  # no two of b1, b2, 1 - b1, 1 - b2 and b1^2 alike in all of them
+ONE = (1.0,)  # the learning rate is part of hole 5
+BETAS = ((0.75, 0.875), (0.25, 0.625), (0.75, 0.375))  # no two of b1, b2, 1 - b1, 1 - b2, b1^2 are equal in all pairs
 EPSILONS = (0.25, 1.5)
 WEIGHT_DECAYS = (0.5, 0.75)
 
@@ -47,20 +47,20 @@ def constants(
     eps: Sequence[float] = EPSILONS,
     weight_decay: Sequence[float] = WEIGHT_DECAYS,
 ) -> list[dict[str, Any]]:
-    """Return what an optimizer may be constructed with, in every combination."""
+    """Return all combinations of the constructor's arguments."""
     fields = ("lr", "betas", "eps", "weight_decay")
     return [dict(zip(fields, drawn, strict=True)) for drawn in itertools.product(lrs, betas, eps, weight_decay)]
 
 
 def form(params: dict[str, Tensor], state: Any) -> None:
-    """Check that a state has its form: names, keys, shapes and dtypes."""
+    """Check the form of a state: names, keys, shapes and dtypes."""
     laws.by_name(params, state)
     for name, param in params.items():
         of_it = state[name]
         if not isinstance(of_it, dict) or set(of_it) != {"step", *MOMENTS}:
             expected = laws.names(dict.fromkeys(("step", *MOMENTS)))
             raise Mismatch(f"the state of {name!r} has other entries", expected, laws.names(of_it))
-        if type(of_it["step"]) not in (int, float):  # a float is found out where it is compared, after all steps
+        if type(of_it["step"]) not in (int, float):  # a float fails later, in the comparison after all steps
             raise Mismatch(f"the step of {name!r} is no int", "an int", type(of_it["step"]).__name__)
         for moment in MOMENTS:
             assert_form(of_it[moment], param.shape, param.dtype, what=f"the average {moment} of {name!r}")
@@ -205,8 +205,8 @@ def test_dtypes_stand_side_by_side(impl: Any, training: Training) -> None:
 def test_a_long_training_counts_on(impl: Any, training: Training, before: int) -> None:
     optimizer = impl(**training.constants)
     params, state = ADAMW.begin(optimizer, training.params)
-    for of_it in state.values():
-        of_it["step"] = before  # as a checkpoint may hold it
+    for entry in state.values():
+        entry["step"] = before  # as restored from a checkpoint
     _, state = ADAMW.step(optimizer, params, state, training.grads[0])
     for name in params:
         assert_equal(state[name]["step"], before + 1, what=f"the step of {name!r} after step {before}")
@@ -261,7 +261,7 @@ def test_the_defaults_are_those_of_torch(impl: Any, start: float, size: float) -
     for grad in grads:
         params, state = ADAMW.step(optimizer, params, state, grad)
     moved, right = params["w"] - start, expected["w"] - start
-    rounding = 8 * torch.finfo(torch.float64).eps * abs(start) / right.abs().item()  # of the parameter, as a share
+    rounding = 8 * torch.finfo(torch.float64).eps * abs(start) / right.abs().item()  # parameter's rounding / update
     tolerance = sum_tolerance(torch.float64, ADAMW.depth + math.ceil(rounding / torch.finfo(torch.float64).eps))
     assert_close(moved / right, torch.ones(1), dtype=torch.float64, tolerance=tolerance, what="the share of the way")
 
@@ -278,7 +278,7 @@ FIFTY = {"lr": 0.0625, "betas": (0.875, 0.96875), "eps": 2.0**-10, "weight_decay
 def test_fifty_steps_stay_with_a_recurrence(impl: Any, dtype: torch.dtype, how: dict[str, Any]) -> None:
     lr, (beta1, beta2), eps, weight_decay = how.values()
     param = torch.tensor([2.0, -1.0, 0.25], dtype=dtype)
-    waves = [[((7 * t + 5 * n) % 17 - 8) / 8 for n in range(3)] for t in range(50)]  # up and down, past 0
+    waves = [[((7 * t + 5 * n) % 17 - 8) / 8 for n in range(3)] for t in range(50)]  # of both signs
     grads = [{"w": torch.tensor(wave, dtype=dtype)} for wave in waves]
     params, state = ADAMW.run(impl, Training(how, {"w": param}, grads))
     m, v, theta = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), param.to(torch.float64)
@@ -307,7 +307,7 @@ def check_state(
     dtype: torch.dtype | None = None,
     relative: bool = False,
 ) -> None:
-    """Compare one parameter's state; ``relative`` to the size of the expected numbers, where these are tiny."""
+    """Compare one parameter's state. With ``relative`` the tolerance scales with the expected numbers, if tiny."""
     assert_equal(state[name]["step"], count, what=f"the step of {name!r}")
     for moment, expected in zip(MOMENTS, (exp_avg, exp_avg_sq), strict=True):
         size, kept = float(expected.abs().max()) if relative else ADAMW.largest, dtype or expected.dtype
@@ -318,13 +318,13 @@ def check_state(
 
 
 def weighted_sum(values: Tensor, beta: float) -> Tensor:
-    """Return the sum over steps of ``values`` (T, ...), each times beta to the power of its age: the last is 0 old."""
+    """Return the sum of ``values``, (T, ...), over steps, each times beta to the power of its age (0 for the last)."""
     ages = range(len(values) - 1, -1, -1)
     return torch.stack([beta**age * value for age, value in zip(ages, values, strict=True)]).sum(0)
 
 
 def slowly(training: Training) -> dict[str, Tensor]:
-    """Return the parameters after all steps, in float64, each step from all gradients so far."""
+    """Return the parameters after all steps, in float64; each step is computed from all gradients so far."""
     lr, (beta1, beta2), eps, weight_decay = training.constants.values()
     moved = {}
     for name, param in training.params.items():
