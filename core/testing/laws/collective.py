@@ -187,7 +187,7 @@ def test_all_reduce_gives_every_rank_the_sum(setting: Setting) -> Property:
 @law(
     "Any number of elements is right: one, none, fewer than ranks, or one that they cannot share out evenly. The "
     "padding never shows.",
-    zh="元素个数任意：一个、零个、少于 rank 数、不能均分都行。补齐的部分从不露面。",
+    zh="元素个数任意：一个、零个、少于 rank 数、不能均分都行。填充的部分从不露面。",
 )
 def test_any_number_of_elements_is_right(setting: Setting) -> Property:
     """Test it on shapes that do not split evenly over the ranks, () among them."""

@@ -70,7 +70,7 @@ REAL = replace(PPO, batches=PPO.batches.map(lambda batch: replace(batch, mask=to
 @claim(
     "The policy loss is the mean over tokens of the worse of two surrogates: advantage times ratio, and advantage "
     "times clipped ratio, both negated.",
-    zh="策略损失是各词元的平均；每个词元取两个代理损失中较差的一个：优势乘比率，优势乘截断后的比率，二者都取负。",
+    zh="策略损失是各词元的平均；每个词元取两个代理损失中较差的一个：优势乘比率，优势乘裁剪后的比率，二者都取负。",
 )
 @hole(1)
 @given(case=REAL.cases())
@@ -87,7 +87,7 @@ def test_policy_loss_is_the_clipped_surrogate(impl: Any, case: Case) -> None:
     "A token's policy gradient is -A * ratio / N, before the first step -A / N. It is zero where the clip binds: A > 0 "
     "and the ratio above 1 + clip, or A < 0 and the ratio below 1 - clip.",
     zh="每个词元的策略梯度是 -A * ratio / N，第一步之前就是 -A / N。"
-    "截断起作用时为零：A > 0 且比率高于 1 + clip，或 A < 0 且比率低于 1 - clip。",
+    "裁剪起作用时为零：A > 0 且比率高于 1 + clip，或 A < 0 且比率低于 1 - clip。",
 )
 @hole(1)
 @given(case=REAL.cases(value_coef=0.0, entropy_coef=0.0, kl_coef=0.0))
@@ -105,7 +105,7 @@ def test_clip_stops_the_gradient_only_where_the_policy_would_leave(impl: Any, ca
     "A token's value loss is half the squared error of V against R, or of V kept within value_clip of old_value, "
     "whichever is larger; with value_coef 1 its gradient is (V - R) / N, or zero where the clipped error is larger.",
     zh="每个词元的价值损失是 V 对 R 的平方误差的一半，或把 V 限制在 old_value 上下 value_clip 之内后的误差，取较大者；"
-    "value_coef 为 1 时梯度是 (V - R) / N，截断后的误差更大时为零。",
+    "value_coef 为 1 时梯度是 (V - R) / N，裁剪后的误差更大时为零。",
 )
 @hole(2)
 @given(case=REAL.cases(value_coef=1.0))
@@ -196,7 +196,7 @@ def test_entropy_is_a_bonus(impl: Any, case: Case) -> None:
 
 @claim(
     "The clip fraction is the share of real tokens whose ratio is further than clip from 1, on either side.",
-    zh="截断比例是比率偏离 1 超过 clip 的真实词元所占的比例，两侧都算。",
+    zh="裁剪比例是比率偏离 1 超过 clip 的真实词元所占的比例，两侧都算。",
 )
 @hole(4)
 @given(case=PPO.cases())
@@ -247,7 +247,7 @@ FAR = (-5.0, -3.0, 3.0, 5.0)
 @claim(
     "However far the policy and the critic have moved, nothing else is clipped: not the surrogate of a negative "
     "advantage, not the squared error, not the penalty.",
-    zh="无论策略和价值移动了多远，别的都不截断：优势为负时的代理损失、平方误差和惩罚都不截断。",
+    zh="无论策略和价值移动了多远，别的都不裁剪：优势为负时的代理损失、平方误差和惩罚都不裁剪。",
 )
 @given(
     log_ratio=st.sampled_from(FAR),

@@ -189,7 +189,7 @@ test_neither_branch_sees_the_other = laws.test_neither_branch_sees_the_other(CAC
 @claim(
     "A write copies a block that others hold too, once for all layers. Who holds it alone writes in place: of three "
     "branches two copy, of five four.",
-    zh="写入别人也持有的块时，先复制一次，供所有层使用。独自持有的则就地写入：三个分支中有两个要复制，五个中有四个。",
+    zh="写入别人也持有的块时，先复制一次，供所有层使用。独自持有的则原地写入：三个分支中有两个要复制，五个中有四个。",
 )
 @hole(3)
 @given(
@@ -245,7 +245,7 @@ def test_a_fork_in_the_midst_of_a_forward_pass(
 @claim(
     "A copy needs a free block: without one, CacheFullError, and nothing has changed. Once the other owner is freed, "
     "the same append writes in place.",
-    zh="复制需要空闲块：没有就抛出 CacheFullError，且一切不变。另一个持有者释放之后，同样的写入就地完成。",
+    zh="复制需要空闲块：没有就抛出 CacheFullError，且一切不变。另一个持有者释放之后，同样的写入原地完成。",
 )
 @hole(6)
 @given(

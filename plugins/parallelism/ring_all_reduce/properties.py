@@ -95,7 +95,7 @@ test_any_number_of_elements_is_right = laws.test_any_number_of_elements_is_right
 @claim(
     "All-reduce sends 2 (N - 1) messages a rank, each one N-th of the padded tensor, all to the same neighbour: "
     "2 (N - 1) / N of its bytes, the least possible.",
-    zh="all-reduce 中每个 rank 发送 2 (N - 1) 条消息，每条是补齐后张量的 N 分之一，全部发给同一个邻居："
+    zh="all-reduce 中每个 rank 发送 2 (N - 1) 条消息，每条是填充后张量的 N 分之一，全部发给同一个邻居："
     "共 2 (N - 1) / N 倍的字节，这是可能的最小值。",
 )
 @after(test_all_reduce_gives_every_rank_the_sum)

@@ -72,3 +72,14 @@ def test_texts_that_lack_a_language_are_found(toy: Any, file: str, old: str, new
     path, _, rest = found.partition(": ")
     assert path.startswith(f"{toy.folder}/{file}:"), rest
     assert abs(int(path.rpartition(":")[2]) - int(line)) <= 8  # the line of the text, or of its table
+
+
+def test_a_term_that_the_glossary_translates_otherwise_is_found_where_it_stands(toy: Any) -> None:
+    toy.spoil("lesson.md", "- Integers:", "- Gradients of a clipped ratio:")
+    toy.spoil("lesson.zh.md", "- 整数：", "- 截断后的比值的梯度：")
+    path = toy.folder / "lesson.zh.md"
+    line = path.read_text().splitlines().index("- 截断后的比值的梯度：`3 // 2` 等于 1。") + 1
+    assert told(toy) == [
+        f"{path}:{line}: 截断 for 'clip(s|ped|ping)?': the glossary has 裁剪",
+        f"{path}:{line}: 比值 for 'ratios?': the glossary has 比率",
+    ]
