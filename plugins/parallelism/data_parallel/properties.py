@@ -239,6 +239,29 @@ def test_a_bucket_that_is_started_is_not_waited_for(impl: Any, model: MultiTaskM
 
 
 @claim(
+    "On each rank gradients may come in another order: what is averaged is each parameter's own.",
+    zh="各 rank 上梯度到来的次序可以不同：求平均的始终是同一个参数的梯度。",
+)
+@hole(4)
+@given(arrived=arrivals())
+def test_on_each_rank_gradients_may_come_in_another_order(impl: Any, arrived: Arrivals) -> None:
+    case, order = arrived
+    group = DATA_PARALLEL.group(impl, case)
+    group.prepare_for_backward(case.params)
+    own = {
+        name: [torch.full_like(case.params[name], n + 4.0 * rank) for rank in range(2)] for n, name in enumerate(order)
+    }
+    try:
+        for names in zip(order, order[::-1], strict=True):
+            group.mark_variable_ready(per_rank(names), per_rank([own[name][rank] for rank, name in enumerate(names)]))
+    except Deadlock:  # it waits for a bucket: that is another property's
+        return
+    for rank, grads in enumerate(group.finalize_backward()):
+        for name, (here, there) in own.items():
+            assert_equal(grads[name], (here + there) / 2, what=f"the gradient of {name} on rank {rank}")
+
+
+@claim(
     "Every rank returns the mean of what each would return alone, in the parameters' shapes, the same bits everywhere.",
     zh="每个 rank 返回的都是各 rank 单独训练时所得梯度的平均，形状与参数相同，各处逐位相同。",
 )
