@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help set-up tools test check soak bench docs clean
+.PHONY: help set-up tools test check soak bench docs messages clean
 .NOTPARALLEL:
 
 help: ## show this
@@ -29,6 +29,9 @@ bench: set-up ## measure what the project promises to be fast
 
 docs: set-up ## write the page of the plugin contract from its docstrings
 	@.venv/bin/learn contract > docs/authors/contract.md
+
+messages: tools ## bring the catalogues of other languages in step with the sources
+	@$(PYTHON) -m groundup.cli.messages
 
 clean: ## delete what is made from the sources; .venv and your workspace stay
 	rm -rf build/lib build/bdist.* dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -12,7 +12,7 @@ import click
 from groundup.cli.context import TechniqueName, effort_of, lang_option, language, registry, technique_named
 from groundup.cli.layout import line_starts, line_width
 from groundup.cli.words import tr
-from groundup.core.errors import PluginProblem
+from groundup.core.errors import PluginProblem, reason_of
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -34,8 +34,9 @@ def command(technique: str, lang: str | None) -> None:
     try:
         text = lesson.read_text(encoding="utf-8")
     except OSError as error:
-        told = tr("The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=error.strerror)
-        raise PluginProblem(told) from error
+        raise PluginProblem(
+            "The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=reason_of(error)
+        ) from error
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return

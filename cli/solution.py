@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from groundup.cli.context import TechniqueName, lang_option, open_state, technique_named, workspace_for
-from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
 
@@ -19,12 +18,11 @@ def command(technique: str, give_up: bool, lang: str | None) -> None:
     with open_state(workspace_for(found)) as state:
         passed = state.ever_passed(found.id)
         if not passed and not give_up:
-            told = tr(
+            raise UsageProblem(
                 "You have not passed {id} yet. 'learn hint {name}' helps; "
                 "'learn solution {name} --give-up' shows it all the same, and is recorded.",
                 id=found.id,
                 name=found.name,
             )
-            raise UsageProblem(told)
         state.note(found.id, "solution_shown" if passed else "gave_up")
     click.echo(found.files.solution.read_text(encoding="utf-8"), nl=False)

@@ -12,9 +12,10 @@ from typing import Any
 from groundup.grader.batch import gradescope
 from groundup.grader.batch.journal import replace
 from groundup.grader.batch.moves import Move
+from groundup.grader.batch.names import file_name
 from groundup.grader.batch.row import Row
-from groundup.grader.batch.texts import Texts, file_name
 from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.templates import Texts
 
 __all__ = ["CSV", "MOVED", "cell", "moved_table", "results_file", "table", "write_for"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from groundup.grader.batch.row import Row
-from groundup.grader.batch.texts import Texts
 from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.templates import Texts
 
 __all__ = ["results"]
 

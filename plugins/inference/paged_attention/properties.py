@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.interfaces.kv_cache import CacheFullError
+from groundup.core.messages import Message
 from groundup.core.testing import assert_equal, claim, each, hole
 from groundup.core.testing.laws import kv_cache as laws
 from groundup.core.testing.laws.kv_cache_blocks import Blocks, canonical
@@ -151,14 +152,18 @@ def test_a_fork_lists_the_blocks_of_its_parent(
         counts = [count + (block in table) for block, count in enumerate(cache.ref_counts())]
         watched.fork(parent, child)
         tables = each(cache.block_table, [(parent,), (child,)])
-        assert_equal(tables, [table, table], what=f"the tables of {parent} and of {child}, its fork")
-        assert_equal(cache.ref_counts(), counts, what="ref_counts()")
+        assert_equal(
+            tables,
+            [table, table],
+            what=Message("the tables of {parent} and of {child}, its fork", parent=parent, child=child),
+        )
+        assert_equal(cache.ref_counts(), counts, what=Message("ref_counts()"))
     for turn, sequence in enumerate(turns):
         for appended in (sequence, alone[sequence]):
             for _ in range(1 + turn):
                 watched.append(appended, last, 1)
         lengths = [list(map(len, each(cache.block_table, [(s,) for s in names]))) for names in (alone, alone.values())]
-        assert_equal(*lengths, what=f"the lengths of the tables of {', '.join(map(str, alone))}")
+        assert_equal(*lengths, what=Message("the lengths of the tables of {names}", names=[*alone]))
 
 
 @claim(
@@ -256,7 +261,9 @@ def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, free: int, writer:
     watched = holding(impl, shape, 3 - 2 * free)
     watched.fork(9, 3)
     tokens, other = 1 + free, 12 - writer  # with a free block, one to copy and one more
-    with watched.refused(CacheFullError, what="appending to a shared block when no block is free for the copy"):
+    with watched.refused(
+        CacheFullError, what=Message("appending to a shared block when no block is free for the copy")
+    ):
         watched.cache.append(writer, 0, *watched.tensors(0, watched.next(tokens)))
     watched.free(other)
     watched.append(writer, 0, tokens)
@@ -318,7 +325,7 @@ def test_freed_blocks_can_be_filled_by_anyone(impl: Any, shape: Shape, again: bo
     nothing = torch.zeros_like(watched.tensors(0, range(zeros))[0])
     watched.cache.append(new, 0, nothing, nothing)  # a token of zeros is a token like any other
     for name, got in zip(("key", "value"), watched.cache.read(new, 0), strict=True):
-        assert_equal(got, nothing, what=f"the {name} tensor of {zeros} tokens of zeros")
+        assert_equal(got, nothing, what=Message("the {name} tensor of {zeros} tokens of zeros", name=name, zeros=zeros))
 
 
 test_a_closed_sequence_is_unknown = laws.test_a_closed_sequence_is_unknown(
@@ -349,7 +356,7 @@ def test_no_number_is_rounded(impl: Any, dtype: torch.dtype, tokens: int) -> Non
     cache.fork(9, 3)
     cache.append(3, 0, key[:, tokens:], -key[:, tokens:])
     for name, got, expected in zip(("key", "value"), cache.read(3, 0), (key, -key), strict=True):
-        assert_equal(got, expected, what=f"the {name} tensor of read(3, 0)")
+        assert_equal(got, expected, what=Message("the {name} tensor of read(3, 0)", name=name))
 
 
 test_no_gradient_is_kept = laws.test_no_gradient_is_kept(CACHE, hole=4)
