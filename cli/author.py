@@ -175,7 +175,11 @@ def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: 
 @click.option("--write", is_flag=True, help="Record it in proof.toml: verdicts show the property that says most by it.")
 @json_option
 def matrix(technique: str, mutants: bool, seed: int, write: bool, as_json: bool) -> None:
-    """Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own."""
+    """Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own.
+
+    An exclamation mark stands where a property that speaks of one thing alone, say of dtypes, finds a mistake that is
+    about another.
+    """
     if write and mutants:
         raise UsageProblem("--write records misconceptions, not mutants: leave out one of the two.")
     from groundup.grader.process.fork_server import ForkServer
@@ -189,21 +193,25 @@ def matrix(technique: str, mutants: bool, seed: int, write: bool, as_json: bool)
         judge = Judge(server)
         names = Properties(chosen).names
         killers = Check(judge, chosen, first_seed=seed).matrix(mutants=mutants)
-    if write:
-        from groundup.grader.authoring.proof import write_matrix
+    from groundup.grader.authoring.proof import beside_the_claim, write_matrix
 
+    beside = beside_the_claim(chosen, killers)
+    if write:
         path = write_matrix(chosen, names, killers)
         click.echo(f"{shown(path)}: written", err=True)
     if as_json:
-        print_json({"properties": names, "killers": {mistake: sorted(k) for mistake, k in killers.items()}})
+        found = {mistake: sorted(by) for mistake, by in killers.items()}
+        print_json({"properties": names, "killers": found, "beside_the_claim": beside})
         return
     for number, name in enumerate(names, start=1):
         click.echo(f"{number:>3}  {name}")
     places = max(map(len, killers), default=0)
     click.echo("\n" + " " * places + "".join(f"{n:>4}" for n in range(1, len(names) + 1)))
     for mistake, by in killers.items():
-        cells = "".join(f"{'x' if name in by else '.':>4}" for name in names)
-        click.echo(f"{mistake:<{places}}{cells}")
+        cells = ("!" if mistake in beside.get(name, ()) else "x" if name in by else "." for name in names)
+        click.echo(f"{mistake:<{places}}" + "".join(f"{cell:>4}" for cell in cells))
+    if beside:
+        click.echo("\n! the property speaks of one thing alone, and this mistake is about another")
 
 
 @command.command("stubs", short_help="Generate exercises from solutions.")

@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     from groundup.grader.learner.workspace import Workspace
 
 
-FURTHER = 2  # properties whose cases --all-cases shows
-
-
 @click.command("grade", short_help="Grade your attempt, with evidence.")
 @click.argument("technique", type=TechniqueName(), required=False)
 @click.option(
@@ -150,7 +147,7 @@ def command(
                 steps = [] if everything else _after_a_pass(verdict, workspace, state)
                 _show(
                     verdict, chosen, judge.lang, before, first=number == 0, file=file, alone=not everything,
-                    further=FURTHER if all_cases else 0, after_a_pass=steps,
+                    all_cases=all_cases, after_a_pass=steps,
                 )  # fmt: skip
     if as_json:
         data = [v.model_dump(mode="json") for v in verdicts]
@@ -214,13 +211,13 @@ def _graded(
 
 def _show(
     verdict: Verdict, technique: Technique, lang: str, before: Standing | None, *,
-    first: bool, file: Path | None, alone: bool, further: int, after_a_pass: Sequence[Step],
+    first: bool, file: Path | None, alone: bool, all_cases: bool, after_a_pass: Sequence[Step],
 ) -> None:  # fmt: skip
     from groundup.cli.show import changes_since, show_next_steps, show_verdict
 
     if not first:
         click.echo()
-    show_verdict(verdict, technique, lang, further=further)
+    show_verdict(verdict, technique, lang, all_cases=all_cases)
     if before and (changes := changes_since(technique, before.version, lang)):
         click.echo("\n" + wrapped(tr("The verdict before this one was {changes}", changes=changes), first="  "))
     if alone:

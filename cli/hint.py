@@ -13,9 +13,11 @@ from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
     attempt_in,
+    json_option,
     lang_option,
     language,
     open_state,
+    print_json,
     say,
     technique_named,
     workspace_for,
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 @click.argument("technique", type=TechniqueName())
 @click.argument("hole", type=WholeNumber(0, 999), required=False)
 @lang_option
-def command(technique: str, hole: int | None, lang: str | None) -> None:
+@json_option
+def command(technique: str, hole: int | None, lang: str | None, as_json: bool) -> None:
     """Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.
 
     Without HOLE it is the first one that is still empty, or else the one that your last grading points to. Which hints
@@ -61,18 +64,24 @@ def command(technique: str, hole: int | None, lang: str | None) -> None:
     holes = hole_states(found, attempt, passed=False)
     with open_state(workspace) as state:
         hole = hole or _hole_to_look_at(found, attempt, holes, state)
-        if not state.noted("hint"):
+        if not as_json and not state.noted("hint"):
             _tell_that_it_is_recorded()
         given = {e.detail for e in state.events(found.id) if e.kind == "hint"}
         hints = found.holes[hole - 1].hints
         number = next((n for n in range(1, len(hints) + 1) if f"{hole}.{n}" not in given), len(hints))
         state.note(found.id, "hint", f"{hole}.{number}")
+    texts = [say(hint, language(lang)) for hint in hints[:number]]
+    more = len(hints) - number
+    code = None if more else found.holes[hole - 1].code
+    if as_json:
+        what = {"technique": found.id, "hole": hole, "title": holes[hole - 1].title}
+        print_json({**what, "hints": texts, "of": len(hints), "code": code})
+        return
     bold = click.style(found.id, bold=True)
     click.echo(tr("{technique}, hole {number}: {title}", technique=bold, number=hole, title=holes[hole - 1].title))
-    for shown in hints[:number]:
-        click.echo("\n" + wrapped(say(shown, language(lang)), first="  "))
-    more = len(hints) - number
-    if not more and (code := found.holes[hole - 1].code):
+    for text in texts:
+        click.echo("\n" + wrapped(text, first="  "))
+    if code:
         click.echo("\n" + textwrap.indent(code.rstrip("\n"), "      "))
     count_of_hints = tr("Hint {number} of {total}.", number=number, total=len(hints))
     click.echo(f"\n{count_of_hints}" + ("" if more else tr(" There are no more for this hole.")))

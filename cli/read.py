@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -9,7 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundup.cli.context import TechniqueName, effort_of, lang_option, language, registry, technique_named
+from groundup.cli.context import (
+    TechniqueName,
+    effort_of,
+    json_option,
+    lang_option,
+    language,
+    print_json,
+    registry,
+    technique_named,
+)
 from groundup.cli.layout import line_starts, line_width
 from groundup.cli.words import tr
 from groundup.core.errors import PluginProblem, reason_of
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
 
 UNJOINED = re.compile(r"(^```.*?^```$|^#[^\n]*\n)", re.MULTILINE | re.DOTALL)  # code and headings
+RAW = re.compile(r"(^|\s)(-[a-zA-Z]*[rR]|--raw-control-chars)", re.IGNORECASE)  # among the options of less
 WIDE, QUOTE = r"[\u3000-\u9fff\uff00-\uffef]", r"[\u2014\u2018\u2019\u201c\u201d\u2026]"
 BETWEEN_WIDE = re.compile(rf"(?<={WIDE})\n(?={WIDE}|{QUOTE})|(?<={QUOTE})\n(?={WIDE})")
 
@@ -27,7 +38,8 @@ BETWEEN_WIDE = re.compile(rf"(?<={WIDE})\n(?={WIDE}|{QUOTE})|(?<={QUOTE})\n(?={W
 @click.command("read", short_help="Read a lesson.")
 @click.argument("technique", type=TechniqueName())
 @lang_option
-def command(technique: str, lang: str | None) -> None:
+@json_option
+def command(technique: str, lang: str | None, as_json: bool) -> None:
     """Read the lesson of TECHNIQUE in the terminal; piped, it comes as the Markdown that it is."""
     found = technique_named(technique)
     lesson = found.files.lesson(language(lang))
@@ -37,6 +49,10 @@ def command(technique: str, lang: str | None) -> None:
         raise PluginProblem(
             "The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=reason_of(error)
         ) from error
+    if as_json:
+        effort = {"level": found.level, "minutes": found.minutes, "requires": list(found.requires)}
+        print_json({"technique": found.id, **effort, "path": str(lesson), "markdown": text})
+        return
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
@@ -44,7 +60,16 @@ def command(technique: str, lang: str | None) -> None:
     if shown.count("\n") < shutil.get_terminal_size().lines:
         click.echo(shown, nl=False)
     else:
-        click.echo_via_pager(shown)
+        page(shown)
+
+
+def page(text: str) -> None:
+    """Show coloured text a screenful at a time. ``less`` is asked to show colours; where it is told not to, none come.
+
+    click asks it only where nothing says whether this process writes colours, and ``learn watch`` does say it.
+    """
+    options = os.environ.setdefault("LESS", "-R")
+    click.echo_via_pager(text, color=RAW.search(options) is not None)
 
 
 def with_head(text: str, technique: Technique) -> str:

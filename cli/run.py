@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from groundup.grader.learner.workspace import Workspace
 
 REFRESH_SECONDS = 0.2
+LINE_SECONDS = 5.0  # between lines where there is no terminal
 COLUMN = 14
 FILLER = "\u2060"
 
@@ -174,9 +175,12 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
 
 @contextlib.contextmanager
 def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet: bool) -> Iterator[Watcher]:
-    """Show a progress bar and the curve as it grows, on a terminal; elsewhere nothing until it is done."""
-    if quiet or not sys.stdout.isatty():
+    """Show a progress bar and the curve as it grows, on a terminal; elsewhere a line on stderr every few seconds."""
+    if quiet:
         yield lambda done, points: None
+        return
+    if not sys.stdout.isatty():
+        yield _lines(_named(contestant))
         return
     from rich.console import Console, Group
     from rich.live import Live
@@ -204,6 +208,22 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
             live.update(Group(plot, bar), refresh=True)
 
         yield watch
+
+
+def _lines(name: str) -> Watcher:
+    """Return what tells now and then how far a run is, and how long it will take yet."""
+    began = told = time.monotonic()
+
+    def watch(done: float, points: Points) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= LINE_SECONDS and 0 < done < 1:
+            told = now
+            left = (now - began) * (1 - done) / done
+            text = tr("{name}: {done:.0%}, about {seconds:.0f} s left", name=name, done=done, seconds=left)
+            click.echo(f"  {text}", err=True)
+
+    return watch
 
 
 def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, places: int, lang: str) -> str:

@@ -20,7 +20,7 @@ import click
 
 from groundup.cli.context import find_workspace, say, shown
 from groundup.cli.layout import wrapped
-from groundup.cli.show import MARKS, show_diagnosis, show_property, show_verdict, summary
+from groundup.cli.show import FURTHER, MARKS, show_diagnosis, show_property, show_verdict, summary
 from groundup.cli.words import told, tr
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ class Screen:
         """Show the next property that fails; return whether there is a further one."""
         return False
 
+    def show_further_cases(self) -> None:
+        """Show the cases of further properties that fail, or leave them out again."""
+
     def show_hint(self, technique: Technique) -> None:
         """Show the next hint."""
 
@@ -112,7 +115,9 @@ class Terminal(Screen):
         """What comes after a pass."""
         self.goes_on = False
         self.chosen = 0
-        """Which of the properties that fail is shown whole."""
+        """Which of the properties that fail is shown with its case."""
+        self.further = 0
+        """Of how many properties that fail after it the case is shown too."""
         self.over: str | None = None
         """What is shown over it until a key is pressed."""
         self._handlers: dict[int, Any] = {}
@@ -196,6 +201,11 @@ class Terminal(Screen):
         self.draw()
         return True
 
+    def show_further_cases(self) -> None:
+        """Show the cases of further properties that fail, or leave them out again."""
+        self.further = 0 if self.further else FURTHER
+        self.draw()
+
     def show_hint(self, technique: Technique) -> None:
         """Show the next hint, over what is there, until a key is pressed."""
         from groundup.cli import hint
@@ -224,7 +234,7 @@ class Terminal(Screen):
     def _lines(self, most: int) -> list[str]:
         if self.over is not None:
             return self.over.splitlines()[-most:]
-        keys = tr("n next   h hint   r lesson   q end")
+        keys = tr("n next   c cases   h hint   r lesson   q end")
         head = [
             click.style(self.technique.id, bold=True) + f"  {say(self.technique.title, self.lang)}",
             shown(self.path),
@@ -244,12 +254,12 @@ class Terminal(Screen):
         lines: list[str] = []
         found = self.failing | self.results
         fallen = self._fallen_short()
-        chosen = fallen[self.chosen] if self.chosen < len(fallen) else None
+        chosen = fallen[self.chosen : self.chosen + 1 + self.further]
         held = sum(result.status == "held" for result in found.values())
         if compact and held:
             lines.append(f"  {click.style('✓', fg='green')} " + tr("{held} hold", held=held))
         for result in found.values():
-            if result is chosen and (self.verdict or result.id in self.results):
+            if result in chosen and (self.verdict or result.id in self.results):
                 lines += _said(lambda result=result: show_property(result)).splitlines()  # type: ignore[misc]
             elif result.status in MARKS and not (compact and result.status == "held"):
                 lines += _marked(result).splitlines()
@@ -258,8 +268,9 @@ class Terminal(Screen):
         return lines
 
     def _fallen_short(self) -> list[PropertyResult]:
-        found = self.failing | self.results
-        return [r for r in found.values() if r.status in ("failed", "died", "not_gradable")]
+        """Return the properties that fail: first the one that says most, once that is known."""
+        found = [r for r in (self.failing | self.results).values() if r.status in ("failed", "died", "not_gradable")]
+        return sorted(found, key=lambda r: self.verdict is not None and r.id != self.verdict.says_most)
 
     def _state(self) -> list[str]:
         """Return the lines that say how the grading stands."""

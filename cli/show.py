@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
 PRINTED_LINES, CASE_LINES = 20, 12
+FURTHER = 2  # properties whose cases are shown on request, beside the first that fails
 THOROUGH = 200  # examples
 LABEL = 10  # places
 
 
-def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, further: int = 0) -> None:
+def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, all_cases: bool = False) -> None:
     """Print the verdict: what was graded, what holds, the smallest case that fails and the mistake's name.
 
-    ``further`` is of how many further properties that fail the case is shown too.
+    ``all_cases``: of up to two further properties that fail the case is shown too.
     """
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}")
     click.echo(verdict.attempt.path)
@@ -37,7 +38,7 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, further: 
     if verdict.problem:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")
     elif verdict.outcome != "not_started":
-        _show_properties(verdict.properties, _in_detail(verdict, further))
+        _show_properties(verdict.properties, _in_detail(verdict, FURTHER if all_cases else 0))
     show_diagnosis(verdict)
     click.echo(wrapped(summary(verdict), first="  "))
     click.echo(wrapped(_circumstances(verdict), first="  "))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from groundup.cli.context import TechniqueName, lang_option, open_state, technique_named, workspace_for
+from groundup.cli.context import (
+    TechniqueName,
+    json_option,
+    lang_option,
+    open_state,
+    print_json,
+    technique_named,
+    workspace_for,
+)
 from groundup.core.errors import UsageProblem
 
 
@@ -12,7 +20,8 @@ from groundup.core.errors import UsageProblem
 @click.argument("technique", type=TechniqueName())
 @click.option("--give-up", is_flag=True, help="Show it before you have passed; this is recorded.")
 @lang_option
-def command(technique: str, give_up: bool, lang: str | None) -> None:
+@json_option
+def command(technique: str, give_up: bool, lang: str | None, as_json: bool) -> None:
     """Print the reference solution of TECHNIQUE, once you have passed it or give up."""
     found = technique_named(technique)
     with open_state(workspace_for(found)) as state:
@@ -25,4 +34,8 @@ def command(technique: str, give_up: bool, lang: str | None) -> None:
                 name=found.name,
             )
         state.note(found.id, "solution_shown" if passed else "gave_up")
-    click.echo(found.files.solution.read_text(encoding="utf-8"), nl=False)
+    source = found.files.solution.read_text(encoding="utf-8")
+    if as_json:
+        print_json({"technique": found.id, "gave_up": not passed, "source": source})
+    else:
+        click.echo(source, nl=False)

@@ -13,9 +13,11 @@ from groundup.cli.context import (
     effort_of,
     exercise_text,
     find_workspace,
+    json_option,
     lang_option,
     language,
     open_state,
+    print_json,
     registry,
     roadmap_of,
     say,
@@ -37,7 +39,8 @@ DEFAULT = "workspace"
 @click.command("start", short_help="Put a day's or a technique's stubs into your workspace.")
 @click.argument("name", metavar="DAY|TECHNIQUE", type=TechniqueName(days=True))
 @lang_option
-def command(name: str, lang: str | None) -> None:
+@json_option
+def command(name: str, lang: str | None, as_json: bool) -> None:
     """Put the stubs of a day or of one technique into your workspace.
 
     Techniques that it builds on and that you have not passed come along. A file that is there already is left as it
@@ -49,16 +52,43 @@ def command(name: str, lang: str | None) -> None:
     """
     from groundup.grader.learner.workspace import Workspace
 
-    workspace = find_workspace()
-    day, wanted = _asked_for(name, workspace)
-    if workspace is None and wanted:
-        workspace = Workspace.create(Path(DEFAULT), spoken_language(), told)
-        made = tr("Made a workspace in {folder}/: open that folder in your editor.", folder=shown(workspace.folder))
-        click.echo(wrapped(made) + "\n")
-    if day:
-        click.echo(click.style(day.name, bold=True) + f"  {say(day.title, language(lang))}\n")
+    there_before = find_workspace()
+    day, wanted = _asked_for(name, there_before)
+    workspace = there_before or (Workspace.create(Path(DEFAULT), spoken_language(), told) if wanted else None)
     put = _put(workspace, wanted) if workspace else []
     absent = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
+    if as_json:
+        print_json(_as_data(workspace, day, put, absent))
+    else:
+        if workspace and not there_before:
+            made = tr("Made a workspace in {folder}/: open that folder in your editor.", folder=shown(workspace.folder))
+            click.echo(wrapped(made) + "\n")
+        _tell(workspace, day, put, absent, language(lang))
+    stop_at_a_broken_one(absent)
+
+
+def _as_data(
+    workspace: Workspace | None, day: Day | None, put: Sequence[tuple[Technique, bool, bool]], absent: Sequence[str]
+) -> dict[str, object]:
+    there = [
+        {"technique": t.id, "path": str(workspace.attempt_path(t)), "new": new, "passed": passed}
+        for t, new, passed in put
+        if workspace
+    ]
+    folder = str(workspace.folder) if workspace else None
+    return {"workspace": folder, "day": day.name if day else None, "attempts": there, "absent": list(absent)}
+
+
+def _tell(
+    workspace: Workspace | None,
+    day: Day | None,
+    put: Sequence[tuple[Technique, bool, bool]],
+    absent: Sequence[str],
+    lang: str,
+) -> None:
+    """Print which stubs were put where, what is not written yet, and what comes next."""
+    if day:
+        click.echo(click.style(day.name, bold=True) + f"  {say(day.title, lang)}\n")
     _show(workspace, put, absent)
     if day and absent:
         _tell_what_is_there(day)
@@ -78,9 +108,8 @@ def command(name: str, lang: str | None) -> None:
         show_next(("grade --all", tr("everything that you have started")), ("status", tr("where you stand")))
     else:
         ahead = _next_day_with_any(day, workspace) if day else None
-        further = [(f"start {ahead.name}", say(ahead.title, language(lang)))] if ahead else []
+        further = [(f"start {ahead.name}", say(ahead.title, lang))] if ahead else []
         show_next(*further, ("list", tr("what there is")))
-    stop_at_a_broken_one(absent)
 
 
 def _tell_what_is_there(day: Day) -> None:

@@ -53,6 +53,7 @@ def command(technique: str | None, lang: str | None) -> None:
 
     \b
     Keys  n  the next property that fails, then the next technique
+          c  the cases of up to two further properties that fail
           h  the next hint
           r  the lesson
           q  end
@@ -175,6 +176,8 @@ class Watching:
         if key == "n" and not self.screen.next_failure():
             techniques = list(self.attempts)
             self.go_to(techniques[(techniques.index(self.current) + 1) % len(techniques)])
+        elif key == "c":
+            self.screen.show_further_cases()
         elif key == "h":
             self.screen.show_hint(self.technique)
         elif key == "r":

@@ -11,7 +11,7 @@ from groundup.core.testing.compare import (
     rejects,
     sum_tolerance,
 )
-from groundup.core.testing.marks import after, claim, hole, points
+from groundup.core.testing.marks import about, after, claim, hole, points
 from groundup.core.testing.parts import Event, handed
 from groundup.core.testing.ranks import PerRank, per_rank
 from groundup.core.testing.stateful import ImplMachine, state_machine
@@ -27,6 +27,7 @@ __all__ = [
     "PerRank",
     "Tolerance",
     "Transfer",
+    "about",
     "after",
     "assert_close",
     "assert_equal",

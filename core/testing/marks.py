@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+Topic = Literal["dtype", "gradient", "inputs", "refusal"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -17,6 +18,7 @@ class Marks:
     points: float = 1.0
     after: tuple[str, ...] = ()
     hole: int | None = None
+    topic: Topic | None = None
 
 
 def marks_of(property: Any) -> Marks:
@@ -69,6 +71,21 @@ def hole(number: int) -> Callable[[F], F]:
 
     def decorate(property: F) -> F:
         _mark(property).hole = number
+        return property
+
+    return decorate
+
+
+def about(topic: Topic) -> Callable[[F], F]:
+    """Say that the property speaks of one thing alone, whatever the numbers are.
+
+    ``dtype``: precision and dtype of the answer. ``gradient``: what carries a gradient. ``inputs``: what is passed in
+    stays as it was. ``refusal``: bad input raises. 'learn author matrix' marks the mistakes about other things that
+    trip such a property: it should not fail for them.
+    """
+
+    def decorate(property: F) -> F:
+        _mark(property).topic = topic
         return property
 
     return decorate

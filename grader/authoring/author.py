@@ -17,6 +17,7 @@ from groundup.core.testing.modules import module_from_source
 from groundup.core.testing.ranks import as_impl
 from groundup.grader.authoring.cheats import CALLS, NAMES, cheat
 from groundup.grader.authoring.mutants import mutants as every_mutant
+from groundup.grader.authoring.proof import beside_the_claim
 from groundup.grader.authoring.soundness import hints, holes, imports, interface, lab, languages, lesson, manifest, quiz
 from groundup.grader.authoring.soundness.pace import allowed
 from groundup.grader.authoring.soundness.places import Found, place
@@ -89,7 +90,7 @@ class Check:
         self._registry = registry
         self._seconds: list[float] = []
         """What each grade of the solution took."""
-        self._killers: set[str] | None = None
+        self._killers: dict[str, set[str]] | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Try every rule; a rule that cannot be tried is a finding too."""
@@ -198,13 +199,13 @@ class Check:
         """Every misconception is found out, whatever the seed."""
         problems = []
         edits = load_edits(self.technique)
-        killers: set[str] = set()
+        killers: dict[str, set[str]] = {}
         for edit in edits:
             source = edit.apply(self.solution_text, str(self.technique.files.solution))
             if edit.kind == "convention":
                 continue  # it must fit its solution; whether it passes is the exercise's choice
             found = self.judge.killers(self.technique, source, seed=self.seeds[0])
-            killers |= found
+            killers[edit.id] = found
             passed = [seed for seed in self.seeds[bool(found) :] if self.survives(source, seed)]
             at = place(self.technique.files.misconceptions, f'"{edit.id}"')
             problems += [f"{at}: {edit.id} passes with seed {seed}: add or sharpen a property" for seed in passed]
@@ -226,9 +227,10 @@ class Check:
         ]
 
     def properties(self) -> Found:
-        """Every property finds out a misconception, or a mutant where there is no misconception for it."""
+        """Every property finds out a misconception, or a mutant where there is none for it; and only what it claims."""
         names = Properties(self.technique).names
-        idle = [name for name in names if name not in self._misconceptions_killers()]
+        killers = self._killers_of_misconceptions()
+        idle = [name for name in names if not any(name in by for by in killers.values())]
         by_mutants = self._killers_of_mutants(set(idle)) if idle else set()
         detail = f"{len(names)} properties"
         if by_mutants:
@@ -238,15 +240,19 @@ class Check:
             "drop it"
             for name in idle
             if name not in by_mutants
+        ] + [
+            f"{self._of(name)}: {name} speaks of {Properties(self.technique).topic(name)} alone, and finds "
+            f"{', '.join(mistakes)}: compare nothing else in it, or say in proof.toml, under [argued], why it does"
+            for name, mistakes in beside_the_claim(self.technique, killers).items()
         ]
 
-    def _misconceptions_killers(self) -> set[str]:
-        """Return the properties that find out a misconception, as the rule of misconceptions saw them."""
+    def _killers_of_misconceptions(self) -> dict[str, set[str]]:
+        """Return the properties that find out each misconception, as the rule of misconceptions saw them."""
         if self._killers is None:
             path, seed = str(self.technique.files.solution), self.seeds[0]
             edits = [e for e in load_edits(self.technique) if e.kind == "misconception"]
-            sources = [e.apply(self.solution_text, path) for e in edits]
-            self._killers = set().union(*(self.judge.killers(self.technique, s, seed=seed) for s in sources))
+            sources = {e.id: e.apply(self.solution_text, path) for e in edits}
+            self._killers = {n: self.judge.killers(self.technique, s, seed=seed) for n, s in sources.items()}
         return self._killers
 
     def _killers_of_mutants(self, properties: set[str]) -> set[str]:

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from groundup.core.technique import Technique
+from groundup.grader.judging.edits import load_edits
+from groundup.grader.judging.proof import argued
+from groundup.grader.judging.properties import Properties
 
-__all__ = ["write_matrix"]
+__all__ = ["beside_the_claim", "write_matrix"]
 
 HEAD = "# Which known mistakes each property finds: 'learn author matrix --write' writes it.\n\n"
-_TABLE = re.compile(r"^\[matrix\]\n(?:(?!\[[a-z_]+\]$).*\n?)*", re.MULTILINE)
+_TABLE = re.compile(r"^\[matrix\]\n(?:(?!\[[a-z_.-]+\]$).*\n?)*", re.MULTILINE)
 
 
 def write_matrix(technique: Technique, names: Sequence[str], killers: Mapping[str, set[str]]) -> Path:
@@ -27,6 +30,24 @@ def write_matrix(technique: Technique, names: Sequence[str], killers: Mapping[st
     )
     path.write_text((head or HEAD) + table + ("\n" + others if others else ""), encoding="utf-8")
     return path
+
+
+def beside_the_claim(technique: Technique, killers: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    """Return the mistakes that trip a property which speaks of one thing alone, and are about another.
+
+    Those of which proof.toml says under ``[argued]`` why that is so are left out. ``killers``: which properties find
+    each mistake.
+    """
+    properties, reasons = Properties(technique), argued(technique)
+    about = {edit.id: edit.about for edit in load_edits(technique)}
+    beside: dict[str, list[str]] = {}
+    for name in properties.names:
+        if (topic := properties.topic(name)) is None:
+            continue
+        found = [mistake for mistake, by in killers.items() if name in by and about.get(mistake) != topic]
+        if unexplained := [mistake for mistake in found if not reasons.get(name, {}).get(mistake)]:
+            beside[name] = unexplained
+    return beside
 
 
 def _row(name: str, mistakes: Sequence[str]) -> str:

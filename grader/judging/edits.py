@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from groundup.core.errors import EditProblem, PluginProblem
 from groundup.core.technique import Declared, Technique, Text
+from groundup.core.testing.marks import Topic
 from groundup.grader.judging.exercise import with_hole
 
 
@@ -30,6 +31,7 @@ class Edit(Declared):
     hole: int | None = None
     replace: str | None = None
     source: str | None = Field(None, description="who does it so; of a convention")
+    about: Topic | None = Field(None, description="what it is about, where that is no number of the answer")
 
     @model_validator(mode="after")
     def _one_way_to_change(self) -> Edit:

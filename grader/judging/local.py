@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -65,6 +65,7 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
                     answer = function(*given[0], **given[1])
                 noted = _copied(answer)  # the answer may be one of the inputs
                 changed = [(i, b) for i, b in zip(inputs, before, strict=True) if not same(b, i)]
+                answer = _apart_from([tensor for tensor, _ in changed], answer)
                 for tensor, old in changed:
                     tensor.data.copy_(old)
                 if guarded and (changed or outline(given) != form or getattr(owner, "_changed_inputs", False)):
@@ -108,6 +109,15 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
 def _copied(answer: Any) -> Any:
     """Return ``answer`` as it is now, whatever becomes of its tensors; each says whether it carries gradient."""
     return with_tensors(answer, iter([_as_it_is(t) for t in tensors_in(answer)]))
+
+
+def _apart_from(inputs: Sequence[Tensor], answer: Any) -> Any:
+    """Return ``answer`` with a copy of each tensor that shares memory with ``inputs``: those are restored next."""
+    shared = {tensor.untyped_storage().data_ptr() for tensor in inputs}
+    if not shared:
+        return answer
+    tensors = [_as_it_is(t) if t.untyped_storage().data_ptr() in shared else t for t in tensors_in(answer)]
+    return with_tensors(answer, iter(tensors))
 
 
 def _as_it_is(tensor: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from groundup.core.technique import Technique
 
-__all__ = ["matrix_of", "shows_from"]
+__all__ = ["argued", "matrix_of", "shows_from"]
 
 
 def matrix_of(technique: Technique) -> dict[str, list[str]]:
@@ -18,6 +18,11 @@ def matrix_of(technique: Technique) -> dict[str, list[str]]:
 def shows_from(technique: Technique) -> dict[str, int]:
     """Return the known mistakes that show only once a later hole than theirs is filled, and which."""
     return {name: hole for name, hole in _table(technique, "shows_from").items() if isinstance(hole, int)}
+
+
+def argued(technique: Technique) -> dict[str, dict[str, str]]:
+    """Return why a property may find a mistake of which its claim does not speak, by property and mistake."""
+    return {name: reasons for name, reasons in _table(technique, "argued").items() if isinstance(reasons, dict)}
 
 
 def _table(technique: Technique, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from groundup.core.messages import Message
 from groundup.core.moved import told
 from groundup.core.technique import Technique, say
 from groundup.core.testing.laws import Law
-from groundup.core.testing.marks import marks_of
+from groundup.core.testing.marks import Topic, marks_of
 from groundup.core.testing.modules import properties_of, reference_of
 from groundup.grader.judging.proof import matrix_of
 from groundup.grader.judging.recorder import FAILURES
@@ -77,6 +77,10 @@ class Properties:
             id=function.removeprefix(PREFIX), claim=say(marks.claim, lang), status=status,
             points=marks.points, hole=marks.hole, **clean,
         )  # fmt: skip
+
+    def topic(self, name: str) -> Topic | None:
+        """Return what the property of that id speaks of alone, if it speaks of one thing."""
+        return marks_of(self.functions[PREFIX + name]).topic
 
     def not_loaded(self, error: AttemptRaised | AttemptDied, lang: str) -> list[PropertyResult]:
         """Return the results for an attempt that ``error`` kept from being loaded."""

@@ -13,6 +13,8 @@ LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the sou
 
 def printable(text: str) -> str:
     """Return ``text`` without control, formatting and surrogate characters: none can steer a terminal or a log."""
+    if text.isprintable():
+        return text
     return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

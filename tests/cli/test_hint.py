@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import sys
@@ -147,3 +148,12 @@ def test_without_a_workspace_the_next_step_is_told(learn: Any) -> None:
         result = learn(command, "scale")
         assert result.exit_code == 2
         assert result.stderr == "learn: There is no workspace here. 'learn start scale' makes one.\n"
+
+
+def test_json_holds_the_hints_given_so_far_and_records_them(learn: Any, attempt: Path, here: Path) -> None:
+    told = json.loads(learn("hint", "scale", "--json").stdout)
+    assert told == {
+        "technique": "toys/scale", "hole": 1, "title": "the factor", "hints": [FIRST], "of": 3, "code": None
+    }  # fmt: skip
+    assert json.loads(learn("hint", "scale", "--json").stdout)["hints"] == [FIRST, SECOND]
+    assert given(here) == ["1.1", "1.2"]

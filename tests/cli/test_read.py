@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -132,3 +133,10 @@ def test_a_technique_without_its_lesson_is_the_plugins_fault(learn: Any, toy: Pa
 def test_an_unknown_name_gets_a_did_you_mean(learn: Any, toy: Path) -> None:
     result = learn("read", "scael")
     assert (result.exit_code, result.stderr) == (2, "learn: No technique 'scael'. Did you mean 'toys/scale'?\n")
+
+
+def test_json_holds_the_lesson_and_what_it_asks_of_a_learner(learn: Any, toy: Path) -> None:
+    told = json.loads(learn("read", "scale", "--json").stdout)
+    assert told["markdown"] == (toy / "lesson.md").read_text()
+    assert (told["technique"], told["requires"], told["path"]) == ("toys/scale", [], str(toy / "lesson.md"))
+    assert {"level", "minutes"} <= set(told)

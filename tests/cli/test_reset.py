@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,10 @@ def test_what_was_not_started_cannot_be_reset(learn: Any, attempt: Path) -> None
     result = learn("reset", "gae")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'learn start gae' puts the stub there." in result.stderr
+
+
+def test_json_says_where_the_attempt_is_kept(learn: Any, attempt: Path) -> None:
+    untouched = json.loads(learn("reset", "scale", "--json").stdout)
+    assert untouched == {"technique": "toys/scale", "path": str(attempt), "kept": None}
+    attempt.write_text("# mine\n")
+    assert json.loads(learn("reset", "scale", "--json").stdout)["kept"] == str(attempt.with_name("scale.1.py"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from groundup.cli import run
 from groundup.cli.layout import width
 from groundup.cli.main import cli
 from groundup.cli.run import _plot
@@ -49,6 +51,15 @@ def test_yours_is_measured_beside_the_reference_and_recorded(tmp_path: Path) -> 
     brief = json.loads(CliRunner().invoke(cli, ["brief", "--json"]).stdout)
     assert "gae" in json.dumps(brief)
     assert (tmp_path / "workspace" / "runs" / "gae-1.png").is_file()
+
+
+def test_without_a_terminal_lines_say_how_far_a_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LINE_SECONDS", 0.0)
+    result = CliRunner().invoke(cli, ["run", "gae", "--reference", "--quick"])
+    assert re.search(r"^  reference: \d+%, about \d+ s left$", result.stderr, re.MULTILINE)
+    assert "s left" not in result.stdout
+    monkeypatch.setattr(run, "LINE_SECONDS", 3600.0)
+    assert CliRunner().invoke(cli, ["run", "gae", "--reference", "--quick"]).stderr == ""
 
 
 def test_a_picture_is_never_written_over(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_death_tells_why_and_where_beside_a_failure(capsys: pytest.CaptureFixt
 
 def test_further_cases_are_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     failures = [a_property(id=f"p{n}", status="failed", message=f"case {n}") for n in range(4)]
-    show_verdict(a_verdict(*failures, says_most="p3"), TECHNIQUE, "en", further=2)
+    show_verdict(a_verdict(*failures, says_most="p3"), TECHNIQUE, "en", all_cases=True)
     shown = re.findall(r"case \d", capsys.readouterr().out)
     assert shown == ["case 0", "case 1", "case 3"]
 

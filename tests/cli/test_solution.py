@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,8 @@ def test_giving_up_shows_it_and_is_remembered(learn: Any, attempt: Path, toy: Pa
 def test_a_pass_outside_the_workspace_does_not_count(learn: Any, attempt: Path, toy: Path) -> None:
     learn("grade", "scale", "--attempt", str(toy / "solution.py"))
     assert learn("solution", "scale").exit_code == 2
+
+
+def test_json_holds_the_source_and_whether_it_was_given_up(learn: Any, attempt: Path, toy: Path) -> None:
+    told = json.loads(learn("solution", "scale", "--give-up", "--json").stdout)
+    assert told == {"technique": "toys/scale", "gave_up": True, "source": (toy / "solution.py").read_text()}

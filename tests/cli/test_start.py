@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -250,3 +251,19 @@ def test_columns_align_however_long_the_names(learn: Any, plugins: Any) -> None:
     assert len(rows) == 2
     assert rows[0].index("workspace/") == rows[1].index("workspace/")
     assert rows[0].index("new") == rows[1].index("new")
+
+
+@pytest.mark.usefixtures("toy")
+def test_json_says_what_was_put_where(learn: Any, here: Path) -> None:
+    told = json.loads(learn("start", "scale", "--json").stdout)
+    path = here / "workspace" / "toys" / "scale.py"
+    there = {"technique": "toys/scale", "path": str(path), "new": True, "passed": False}
+    assert told == {"workspace": str(here / "workspace"), "day": None, "attempts": [there], "absent": []}
+    assert json.loads(learn("start", "scale", "--json").stdout)["attempts"] == [{**there, "new": False}]
+
+
+def test_json_of_a_day_names_what_is_not_written_yet(learn: Any, here: Path) -> None:
+    told = json.loads(learn("start", "day-7", "--json").stdout)
+    assert told["day"] == "day-7"
+    assert {a["technique"] for a in told["attempts"]} == {"rl/gae", "alignment/ppo"}
+    assert told["absent"]

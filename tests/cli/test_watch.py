@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -282,6 +283,14 @@ def test_n_shows_one_failing_case_after_the_other(terminal: Terminal) -> None:
     assert not terminal.next_failure()
 
 
+def test_c_shows_further_cases_and_leaves_them_out_again(terminal: Terminal) -> None:
+    for name in "fghi":
+        terminal.tell("result", result(name, "failed", message=f"wrong {name}"))
+    for wanted in ("fgh", "f"):
+        terminal.show_further_cases()
+        assert [line.split()[1] for line in lines(terminal) if line.startswith("      wrong")] == list(wanted)
+
+
 # The command
 
 
@@ -347,11 +356,12 @@ class Typed:
 def typed(learn: Any, toy: Path, plugins: Any, here: Path) -> Iterator[Any]:
     learn("start", "scale")
     environment = {**os.environ, "PYTHONPATH": str(plugins.site), "TERM": "xterm"}
-    environment.pop("COLUMNS", None)
+    for name in ("COLUMNS", "LESS", "PAGER"):
+        environment.pop(name, None)
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str) -> Typed:
-            started = Typed(here, environment, *arguments)
+        def start(*arguments: str, **more: str) -> Typed:
+            started = Typed(here, environment | more, *arguments)
             stack.callback(started.close)
             return started
 
@@ -398,6 +408,26 @@ def test_an_afternoon_of_saves_and_keys(typed: Any, toy: Path, here: Path) -> No
     assert below(watched.process.pid) == []
     with State(here / "workspace" / ".learn" / "learn.db") as state:
         assert [v.outcome for v in state.verdicts("toys/scale")] == ["passed", "fell_short", "not_started"]
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which("less") is None, reason="the pager is less")
+@pytest.mark.parametrize("options", [{}, {"LESS": "-S"}], ids=["any", "without colours"])
+def test_the_lesson_is_paged_without_escape_codes(typed: Any, toy: Path, options: dict[str, str]) -> None:
+    (toy / "lesson.md").write_text("# Scaling\n\n" + "It is a *factor*.\n\n" * 60)
+    watched: Typed = typed("scale", **options)
+    watched.until("q end")
+    watched.clear()
+    watched.press("r")
+    while b"It is a" not in watched.shown:
+        watched.read()
+    watched.press("q")
+    watched.until("q end")
+    assert b"ESC" not in watched.shown
+    assert b"^[" not in watched.shown
+    watched.press("q")
+    assert watched.ended() == 0
+    assert watched.is_as_it_was()
 
 
 @pytest.mark.soak

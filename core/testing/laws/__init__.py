@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from groundup.core.testing.marks import about as mark_about
 from groundup.core.testing.marks import after as mark_after
 from groundup.core.testing.marks import claim as mark_claim
 from groundup.core.testing.marks import hole as mark_hole
+from groundup.core.testing.marks import marks_of
 from groundup.core.testing.marks import points as mark_points
 
 __all__ = ["Law", "Property", "law"]
@@ -51,6 +53,8 @@ class Law(Generic[SettingT]):
         said = claim or self.claim
         property = mark_claim(said["en"], **{lang: text for lang, text in said.items() if lang != "en"})(property)
         property = mark_points(points)(property)
+        if (topic := marks_of(self.build).topic) is not None:
+            property = mark_about(topic)(property)
         if hole is not None:
             property = mark_hole(hole)(property)
         earlier = after if isinstance(after, tuple) else (after,)
@@ -58,7 +62,10 @@ class Law(Generic[SettingT]):
 
 
 def law(en: str, **translations: str) -> Callable[[Callable[[SettingT], Property]], Law[SettingT]]:
-    """Make a law of a function from a setting to a property: ``@law("What it claims.", zh="...")``."""
+    """Make a law of a function from a setting to a property: ``@law("What it claims.", zh="...")``.
+
+    ``@about`` on the function marks what the property speaks of alone.
+    """
 
     def decorate(build: Callable[[SettingT], Property]) -> Law[SettingT]:
         return Law(build, {"en": en, **translations})

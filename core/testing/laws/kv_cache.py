@@ -49,6 +49,7 @@ from groundup.core.testing.laws.kv_cache_reading import (
     test_two_caches_share_nothing,
     test_what_is_read_begins_with_the_first_token,
 )
+from groundup.core.testing.marks import about
 from groundup.core.testing.stateful import ImplMachine, state_machine
 
 __all__ = [
@@ -106,6 +107,7 @@ def test_the_capacity_is_exact_and_one_too_many_changes_nothing(setting: Setting
     "nothing has changed.",
     zh="从未打开或已经释放的序列不能写入、读取、分叉或释放：抛出 KeyError，且一切不变。",
 )
+@about("refusal")
 def test_a_closed_sequence_is_unknown(setting: Setting) -> Property:
     @given(call=st.sampled_from(("append", "fork", "free", "read", *setting.methods)), freed=st.booleans())
     def holds(impl: Any, call: str, freed: bool) -> None:
@@ -126,6 +128,7 @@ def test_a_closed_sequence_is_unknown(setting: Setting) -> Property:
     "A number in use cannot be opened again, by begin or by fork: ValueError, and nothing has changed.",
     zh="正在使用的编号不能再次打开，begin 和 fork 都一样：抛出 ValueError，且一切不变。",
 )
+@about("refusal")
 def test_opening_needs_a_free_number(setting: Setting) -> Property:
     @given(
         call=st.sampled_from(
@@ -163,6 +166,7 @@ WRONG: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {  # keys 
     "and nothing has changed.",
     zh="形状或 dtype 与该层不符的键和值会被拒绝并抛出 ValueError，既不广播也不转换，且一切不变。",
 )
+@about("refusal")
 def test_what_does_not_fit_the_layer_is_refused(setting: Setting) -> Property:
     @given(wrong=st.sampled_from(sorted(WRONG)))
     def holds(impl: Any, wrong: str) -> None:

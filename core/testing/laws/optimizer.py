@@ -30,6 +30,7 @@ from groundup.core.messages import Message
 from groundup.core.tensors import tensors_in
 from groundup.core.testing.compare import Mismatch, assert_close, assert_equal, assert_form, rejects, sum_tolerance
 from groundup.core.testing.laws import Property, law
+from groundup.core.testing.marks import about
 from groundup.core.testing.strategies import LAYOUTS, laid_out, tensors
 
 DTYPES = (torch.float32, torch.float64)
@@ -235,8 +236,9 @@ def test_the_state_is_all_that_is_remembered(setting: Setting) -> Property:
     "A step changes nothing of what it is given, parameters, gradients or state: asked again, it answers the same.",
     zh="一步不改变传入的参数、梯度和状态：再问一次，回答相同。",
 )
+@about("inputs")
 def test_a_step_changes_nothing_that_it_is_given(setting: Setting) -> Property:
-    @given(training=trainings(setting.constants, steps=(2,), shapes=setting.shapes))
+    @given(training=trainings(setting.constants, steps=(2,), shapes=setting.shapes, nonzero=True))
     def holds(impl: Any, training: Training) -> None:
         first, second = training.grads
         optimizer = impl(**training.constants)
@@ -246,7 +248,9 @@ def test_a_step_changes_nothing_that_it_is_given(setting: Setting) -> Property:
         assert_equal(params["w"], param, what=Message("the parameter passed in"))
         setting.check_state(state, before, 1, what=Message("the state passed in"))
         again, again_state = setting.step(optimizer, params, state, second)
-        assert_equal(again["w"], once["w"], what=Message("the parameter at the second asking"))
+        assert_equal(
+            again["w"].nan_to_num(), once["w"].nan_to_num(), what=Message("the parameter at the second asking")
+        )
         setting.check_state(again_state, once_state, 2, what=Message("the state at the second asking"))
 
     return holds
@@ -256,6 +260,7 @@ def test_a_step_changes_nothing_that_it_is_given(setting: Setting) -> Property:
     "No gradient flows through a step: the new tensors require none, whether the old ones did or not.",
     zh="一步不传递梯度：无论旧张量是否需要梯度，新张量都不需要。",
 )
+@about("gradient")
 def test_no_gradient_flows_through_a_step(setting: Setting) -> Property:
     @given(training=trainings(setting.constants, steps=(1,), shapes=setting.shapes, nonzero=True))
     def holds(impl: Any, training: Training) -> None:
@@ -293,6 +298,7 @@ WRONG: dict[
     "is neither dropped nor broadcast.",
     zh="名字对不上任何参数的梯度被拒绝并抛出 KeyError，形状不符的抛出 ValueError：既不丢弃，也不广播。",
 )
+@about("refusal")
 def test_a_gradient_that_fits_no_parameter_is_refused(setting: Setting) -> Property:
     @given(wrong=st.sampled_from(sorted(WRONG)))
     def holds(impl: Any, wrong: str) -> None:

@@ -42,6 +42,7 @@ from groundup.core.testing.laws.rl_setting import (
     tensors_of,
     tokens,
 )
+from groundup.core.testing.marks import about
 from groundup.core.testing.strategies import tensors
 
 __all__ = [
@@ -163,6 +164,7 @@ def check_metrics(setting: Setting[Any], got: Loss, batch: Any) -> None:
 
 
 @law("The batch is left as it was.", zh="批保持原样，不被改动。")
+@about("inputs")
 def test_the_batch_is_left_as_it_was(setting: Setting[Any]) -> Property:
     @given(case=setting.cases())
     def holds(impl: Any, case: Case[Any]) -> None:
@@ -178,6 +180,7 @@ def test_the_batch_is_left_as_it_was(setting: Setting[Any]) -> Property:
     "In float64 nothing is rounded to float32, neither on the way nor at the end.",
     zh="float64 时，无论中途还是最后，任何数都不会被舍入成 float32。",
 )
+@about("dtype")
 def test_float64_is_carried_through(setting: Setting[Any]) -> Property:
     @given(case=setting.cases())
     def holds(impl: Any, reference: Any, case: Case[Any]) -> None:

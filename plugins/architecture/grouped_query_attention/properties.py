@@ -16,6 +16,7 @@ from torch import Tensor
 
 from groundup.core.messages import Message
 from groundup.core.testing import (
+    about,
     assert_close,
     assert_equal,
     assert_form,
@@ -83,6 +84,7 @@ UNEVEN = ((3, 2), (2, 4), (5, 3), (1, 2))
     "Query heads that are no multiple of the key/value heads are refused with ValueError, others are not.",
     zh="查询头数不是键值头数的倍数时，会被拒绝并抛出 ValueError；否则不会被拒绝。",
 )
+@about("refusal")
 @hole(1)
 @given(heads=st.sampled_from((*UNEVEN, *EVEN)))
 def test_uneven_query_heads_are_refused(impl: Any, heads: tuple[int, int]) -> None:
@@ -268,6 +270,7 @@ REFUSED: dict[str, Callable[[Any], Any]] = {  # what does not divide
     "Weights whose heads do not divide evenly are refused with ValueError: heads over groups, rows over heads.",
     zh="头不能整除的权重会被拒绝并抛出 ValueError：头对组、行对头，都是如此。",
 )
+@about("refusal")
 @hole(4)
 @given(wrong=st.sampled_from(sorted(REFUSED)))
 def test_weights_that_do_not_divide_are_refused(impl: Any, wrong: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundup.core.interfaces.kv_cache import CacheFullError
 from groundup.core.messages import Message
-from groundup.core.testing import after, assert_equal, claim, hole, state_machine
+from groundup.core.testing import about, after, assert_equal, claim, hole, state_machine
 from groundup.core.testing.laws import kv_cache as laws
 
 
@@ -195,6 +195,7 @@ test_a_closed_sequence_is_unknown = laws.test_a_closed_sequence_is_unknown(CACHE
     zh="正在使用的编号不能再次打开，begin 和 fork 都一样：抛出 ValueError。"
     "分叉需要空闲的槽：否则抛出 CacheFullError。此后一切不变。",
 )
+@about("refusal")
 @hole(1)
 @given(
     call=st.sampled_from(

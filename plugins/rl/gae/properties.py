@@ -14,6 +14,7 @@ from torch import Tensor
 from groundup.core.messages import Message
 from groundup.core.testing import (
     Tolerance,
+    about,
     after,
     assert_close,
     assert_form,
@@ -268,6 +269,7 @@ def test_long_rows_stay_exact(impl: Any, dtype: torch.dtype, gamma: float, lam: 
     zh="float64 时，任何数都不会被舍入成 float32，包括 gamma 和 lambda："
     "小到 float32 装不下的改动，按大小折算，对优势的影响与较大的改动相同。",
 )
+@about("dtype")
 @hole(1)
 @given(of=st.sampled_from(("gamma", "lam", "reward", "value")), tiny=st.sampled_from((2.0**-27, 2.0**-28, 2.0**-29)))
 def test_float64_is_carried_through(impl: Any, of: str, tiny: float) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from groundup.core.messages import Message
 from groundup.core.testing import (
     Mismatch,
+    about,
     after,
     assert_close,
     assert_equal,
@@ -230,6 +231,7 @@ test_a_step_changes_nothing_that_it_is_given = laws.test_a_step_changes_nothing_
     "square leaves the range of half precision.",
     zh="半精度或双精度的梯度，效果与参数 dtype 下的同一个数相同，即使平方会超出半精度的范围。",
 )
+@about("dtype")
 @hole(3)
 @given(
     dtype=float_dtypes(),

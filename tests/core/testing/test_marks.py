@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundup.core.testing import after, claim, hole, points
+from groundup.core.testing import about, after, claim, hole, points
 from groundup.core.testing.marks import marks_of
 
 
@@ -28,6 +28,14 @@ def test_marks_say_what_they_were_given() -> None:
     marks = marks_of(test_second)
     assert marks.claim == {"en": "It holds.", "zh": "成立。"}
     assert (marks.points, marks.after, marks.hole) == (2, ("earlier",), 3)
+
+
+def test_a_property_may_speak_of_one_thing_alone() -> None:
+    @about("dtype")
+    def test_narrow(impl: Any) -> None: ...
+
+    assert marks_of(test_narrow).topic == "dtype"
+    assert marks_of(earlier).topic is None
 
 
 def test_several_may_come_before() -> None:

@@ -25,6 +25,7 @@ def techniques():
 """
 PROPERTIES = """
 import sys
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,16 @@ from hypothesis import strategies as st
 @given(x=st.integers())
 def test_it_doubles(impl, reference, x):
     assert impl(x) == x + x == reference(x)
+
+
+@given(x=st.just(2))
+def test_a_slow_machine_makes_no_claim_false(impl, x):
+    if not SLOW:
+        SLOW.append(time.sleep(0.3))
+    assert impl(x) == 4
+
+
+SLOW = []
 
 
 def test_it_is_imported_under_its_own_name(impl):
@@ -70,7 +81,7 @@ def run_pytest(folder: Path, *arguments: str) -> str:
 
 def test_an_author_runs_a_properties_file_with_plain_pytest(folder: Path) -> None:
     told = run_pytest(folder, "properties.py")
-    assert "2 passed" in told
+    assert "3 passed" in told
     assert "1 failed" in told
     assert "test_what_does_not_hold_fails" in told
     assert told.count("the manifest runs") == 1

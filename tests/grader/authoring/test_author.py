@@ -206,6 +206,29 @@ def test_what_properties_find_out_is_known_without_the_rule_of_misconceptions(ju
     assert (found.problems, found.detail) == ((), "2 properties")
 
 
+NARROW = f"""
+from groundup.core.testing import about
+
+{PROPERTIES}
+
+@about("dtype")
+@given(x=X, weight=WEIGHT)
+def test_it_keeps_the_dtype(impl, reference, x, weight):
+    check(impl(x, weight), reference(x, weight))
+"""
+
+
+def test_a_property_that_finds_what_its_claim_does_not_speak_of_is_found(judge: Judge, author: Any) -> None:
+    told = problems(judge, technique(author, properties=NARROW))
+    assert list(told) == ["properties"]
+    at = line_of(author, "properties.py", "test_it_keeps_the_dtype")
+    assert told["properties"].startswith(f"{at}: it_keeps_the_dtype speaks of dtype alone, and finds forgets-the-weigh")
+    about = MISCONCEPTIONS.replace('in = "mean"', 'about = "dtype"\nin = "mean"')
+    assert problems(judge, technique(author, properties=NARROW, misconceptions=about)) == {}
+    why = "[argued.it_keeps_the_dtype]\nforgets-the-weights = 'It says so in its first line.'\n"
+    assert problems(judge, technique(author, properties=NARROW, proof__toml=why)) == {}
+
+
 def test_a_technique_without_a_misconception_is_found(judge: Judge, author: Any) -> None:
     told = problems(judge, technique(author, misconceptions=CONVENTION))
     assert list(told) == ["misconceptions"]  # its properties find mutants out

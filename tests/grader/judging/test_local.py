@@ -8,7 +8,7 @@ import torch
 
 from groundup.core.communicator import Communicator
 from groundup.core.errors import AttemptRaised
-from groundup.core.testing.compare import ChangedInput
+from groundup.core.testing.compare import ChangedInput, forgiving_changes
 from groundup.core.testing.ranks import LocalRanks
 from groundup.grader.judging.local import LocalAttempt, traced
 
@@ -93,6 +93,17 @@ def test_guarded_an_input_that_was_changed_is_put_back_and_the_change_is_noted_w
     ((_, (kind, answer)),) = notes
     assert (kind, answer.tolist()) == ("ChangedInput", [2.0, 2.0])
     assert traced(double, lambda *_: None)(x).tolist() == [2.0, 2.0]
+
+
+def test_guarded_an_answer_that_is_a_changed_input_stays_as_it_was_answered() -> None:
+    def add(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.add_(1), y
+
+    x, y = torch.ones(2), torch.ones(2)
+    with forgiving_changes(lambda change: None):
+        total, same = traced(add, lambda *_: None, guarded=True)(x, y)
+    assert (x.tolist(), total.tolist()) == ([1.0, 1.0], [2.0, 2.0])
+    assert same is y
 
 
 def test_guarded_a_dict_that_was_changed_is_put_back() -> None:
