@@ -26,7 +26,7 @@ from groundup.cli.context import (
     why_absent,
 )
 from groundup.cli.layout import line_width, show_next, table, width, wrapped
-from groundup.cli.words import ntr, spoken_language, told, tr
+from groundup.cli.words import languages, ntr, spoken_language, told, tr
 from groundup.core.messages import Message, every
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def command(name: str, lang: str | None, as_json: bool) -> None:
 
     there_before = find_workspace()
     day, wanted = _asked_for(name, there_before)
-    workspace = there_before or (Workspace.create(Path(DEFAULT), spoken_language(), told) if wanted else None)
+    workspace = there_before or (Workspace.create(Path(DEFAULT), _spoken(), told) if wanted else None)
     put = _put(workspace, wanted) if workspace else []
     absent = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
     if as_json:
@@ -65,6 +65,11 @@ def command(name: str, lang: str | None, as_json: bool) -> None:
             click.echo(wrapped(made) + "\n")
         _tell(workspace, day, put, absent, language(lang))
     stop_at_a_broken_one(absent)
+
+
+def _spoken() -> str:
+    lang = spoken_language()
+    return lang if lang in languages() else "en"
 
 
 def _as_data(

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, NoReturn
 
 from groundup.core.errors import AttemptDied, AttemptRaised
@@ -351,15 +352,16 @@ def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
 def _ours(template: str, fields: Any) -> Message:
     """Return the sentence of ours that a frame names, filled with what it gives. Raises ProtocolError for any other."""
     sentence = KNOWN.get(template)
-    if sentence is None or type(fields) is not dict:
+    if sentence is None or type(fields) is not dict or fields.keys() != _fields(template):
         raise wire.ProtocolError("an error of the wrong form")
     for value in fields.values():
         if not all(type(text) is str for text in (value if type(value) is list else [value])):
             raise wire.ProtocolError("an error of the wrong form")
-    try:
-        return sentence.filled(**fields).with_texts(printable)
-    except LookupError as error:
-        raise wire.ProtocolError("an error of the wrong form") from error
+    return sentence.filled(**fields).with_texts(printable)
+
+
+def _fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
 
 
 def _lines(told: Any) -> Message:

@@ -199,8 +199,10 @@ class Server:
         loader.exec_module(self.module)
         if not callable(getattr(self.module, meta["implements"], None)):
             defined = [n for n, v in vars(self.module).items() if getattr(v, "__module__", None) == "attempt"]
-            says = sentences.DEFINES_OTHERS if defined else sentences.DEFINES_NOTHING
-            raise NameError(says.filled(name=meta["implements"], names=defined[:20]))
+            name = meta["implements"]
+            if defined:
+                raise NameError(sentences.DEFINES_OTHERS.filled(name=name, names=defined[:20]))
+            raise NameError(sentences.DEFINES_NOTHING.filled(name=name))
 
     def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
         """Have random numbers begin anew."""
