@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from groundup.cli.words import languages, speak, spoken_language, told, tr
+from groundup.cli.words import also_from, languages, speak, spoken_language, told, tr
 from groundup.core.messages import Message, every
 
 if TYPE_CHECKING:
@@ -50,7 +50,15 @@ def registry_in(lang: str) -> Registry:
         if problem not in already:
             click.echo(f"learn: {told(problem.message)}", err=True)
             already.append(problem)
+    folders = [locale_of(found, name) for name, _ in found.manager.list_name_plugin()] if lang != "en" else []
+    for path, error in also_from(folders, lang) if folders else ():
+        click.echo("learn: " + tr("{path} cannot be read: {why}.", path=path, why=error), err=True)
     return found
+
+
+def locale_of(registry: Registry, plugin: str) -> Path:
+    """Return where a plugin may have catalogues of its own: ``locale``, beside its module."""
+    return Path(getattr(registry.manager.get_plugin(plugin), "__file__", None) or "none").with_name("locale")
 
 
 def index() -> Index:

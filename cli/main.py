@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from groundup.cli.context import TOLD, lang_option, speak_first
 from groundup.cli.names import COMMANDS, called, spoken
-from groundup.cli.words import placeholders, told, tr
+from groundup.cli.words import placeholders, spoken_language, told, tr
 from groundup.core.messages import Message
 
 CLOSE = 0.75  # how like a plugin's command a word has to be to be taken for it; a built-in one is thought of sooner
@@ -65,8 +65,8 @@ class Refusal(click.ClickException):
     def show(self, file: Any = None) -> None:
         """Print what click prints, with what a parameter is called as help has it."""
         error = self.error
-        if isinstance(error, click.BadParameter) and error.param is not None and error.param_hint is None:
-            error.param_hint = placeholders(error.param.get_error_hint(error.ctx or click.get_current_context()))
+        if isinstance(error, click.BadParameter) and isinstance(error.ctx, Spoken) and error.param is not None:
+            error.param_hint = error.param_hint or placeholders(error.param.get_error_hint(error.ctx))
         error.show()
 
 
@@ -238,10 +238,15 @@ def _need_a_folder() -> None:
 
 def _of_plugins() -> dict[str, click.Command]:
     """Return the commands that plugins bring; what is wrong with one is told, and the others go on."""
-    from groundup.cli.context import registry
+    from groundup.cli.context import locale_of, registry
     from groundup.cli.plugin_commands import owned, plugin_commands
 
-    found, problems = plugin_commands(registry(), COMMANDS)
+    known = registry()
+    found, problems = plugin_commands(known, COMMANDS)
     for problem in problems:
         click.echo(f"learn: {told(problem.message)}", err=True)
-    return {name: owned(command, plugin) for name, (plugin, command) in found.items()}
+    commands = {name: (owned(command, plugin), plugin) for name, (plugin, command) in found.items()}
+    return {
+        name: _spoken(command) if (locale_of(known, plugin) / spoken_language()).is_dir() else command
+        for name, (command, plugin) in commands.items()
+    }

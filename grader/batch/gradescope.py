@@ -80,7 +80,7 @@ def _score(row: Row) -> float:
 
 def _test(number: int, result: PropertyResult, texts: Texts) -> dict[str, Any]:
     test: dict[str, Any] = {
-        "name": result.claim,
+        "name": texts.told(result.claim),
         "number": str(number),
         "output": "" if result.status == "held" else details(result, texts),
         "output_format": "text",

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializationInfo,
     WrapValidator,
     computed_field,
     model_serializer,
@@ -35,9 +36,10 @@ Text = Annotated[str, WrapValidator(_as_it_is)]
 
 
 class Model(BaseModel):
-    """The base of the verdict's parts. As data, a message is its English; ``templates`` has what each is made of.
+    """The base of the verdict's parts. As data, a message is its English.
 
-    Data of an older Groundup has no templates: its texts are texts then.
+    In data that is to be read again (``round_trip``), ``templates`` has what each is made of. Data of an older Groundup
+    has none: its texts are texts then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,15 +50,17 @@ class Model(BaseModel):
         if not isinstance(data, dict) or "templates" not in data:
             return data
         texts = {name: value for name, value in data.items() if name != "templates"}
-        for name, made_of in dict(data["templates"]).items():
+        if not isinstance(data["templates"], dict):
+            raise ValueError("templates are given by name")
+        for name, made_of in data["templates"].items():
             if (message := Message.from_data(made_of)) == texts.get(name):
                 texts[name] = message
         return texts
 
     @model_serializer(mode="wrap")
-    def _with_templates(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def _with_templates(self, write: Callable[[Any], dict[str, Any]], info: SerializationInfo) -> dict[str, Any]:
         templates = {name: value.as_data() for name, value in self if isinstance(value, Message)}
-        return {**write(self), "templates": templates} if templates else write(self)
+        return {**write(self), "templates": templates} if templates and info.round_trip else write(self)
 
 
 class PropertyResult(Model):

@@ -100,7 +100,7 @@ def test_help_of_a_plugin_stays_as_it_is(learn: Any, plugins: Any) -> None:
     result = learn("--lang", "zh", "greet", "--help")
     assert result.exit_code == 0
     assert "Say hello to NAME." in result.output
-    assert "错误：缺少参数 '姓名'." in learn("--lang", "zh", "greet").output
+    assert "错误：缺少参数 'NAME'." in learn("--lang", "zh", "greet").output
 
 
 # What click does not understand

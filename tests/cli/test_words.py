@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from babel.messages import Catalog
 
 from groundup.cli import words
 from groundup.cli.context import registry
+from groundup.cli.messages import compiled
 from groundup.cli.words import ntr, speak, told
 from groundup.core.errors import AttemptDied, AttemptRaised, UnknownName, UsageProblem
 from groundup.core.messages import Message, lines_of
@@ -301,3 +303,79 @@ def test_english_needs_no_catalogue(learn: Any, monkeypatch: pytest.MonkeyPatch,
     assert learn("grade", "--help").output == help_text
     assert learn("grade", "--help", "--lang", "zh").output.endswith(help_text)
     assert learn("grade", "--sead").stderr.endswith("Error: No such option '--sead'. Did you mean '--seed'?\n")
+
+
+# Plugins' own catalogues
+
+GREETS = '''
+import click
+from groundup.core.errors import UsageProblem
+from groundup.core.hookspecs import hookimpl
+from groundup.core.messages import Message
+
+
+@click.command("greet")
+@click.argument("name")
+@click.option("--loud", is_flag=True, help="Shout.")
+def greet(name, loud):
+    """Say hello to NAME."""
+    raise UsageProblem("Hello {name}, {rest}", name=name, rest=Message("the lesson"))
+
+
+@hookimpl
+def commands():
+    return [greet]
+'''
+
+
+@pytest.fixture
+def greeting(plugins: Any) -> Path:
+    """A plugin with a command, and its folder for catalogues."""
+    folder: Path = plugins.install(GREETS) / "locale" / "zh" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def catalogue() -> bytes:
+    found = Catalog(locale="zh")
+    for english, chinese in {
+        "Hello {name}, {rest}": "{name}，你好：{rest}",
+        "Say hello to NAME.": "向某人问好。",
+        "Shout.": "大声。",
+        "the lesson": "别的课文",
+    }.items():
+        found.add(english, chinese)
+    return compiled(found)
+
+
+def test_a_plugin_s_catalogue_is_asked_after_ours(learn: Any, greeting: Path, here: Path) -> None:
+    (greeting / "greets.mo").write_bytes(catalogue())
+    assert learn("greet", "Ada", "--lang", "en").exit_code == 2
+    assert learn("--lang", "zh", "greet", "Ada").stderr == "learn: Ada，你好：课文\n"
+    help_text = learn("--lang", "zh", "greet", "--help").output
+    assert help_text.startswith("用法：learn greet [选项] 姓名\n")
+    assert "向某人问好。" in help_text
+    assert "  --loud      大声。" in help_text
+    assert learn("greet", "Ada").stderr == "learn: Hello Ada, the lesson\n"
+
+
+def test_a_plugin_without_a_catalogue_speaks_english(learn: Any, plugins: Any, here: Path) -> None:
+    plugins.install(GREETS)
+    assert learn("--lang", "zh", "greet", "Ada").stderr == "learn: Hello Ada, 课文\n"
+    assert "Say hello to NAME." in learn("--lang", "zh", "greet", "--help").output
+
+
+@pytest.mark.parametrize("data", [b"", b"\xde\x12\x04\x95", b"nonsense" * 9])
+def test_a_damaged_catalogue_is_named_and_the_rest_goes_on(learn: Any, greeting: Path, data: bytes) -> None:
+    (greeting / "greets.mo").write_bytes(data)
+    result = learn("--lang", "zh", "greet", "Ada")
+    assert f"learn: 无法读取 {greeting / 'greets.mo'}：" in result.stderr
+    assert result.stderr.endswith("learn: Hello Ada, 课文\n")
+    assert learn("greet", "Ada").stderr == "learn: Hello Ada, the lesson\n"
+
+
+def test_a_verdict_that_was_given_in_english_is_shown_in_chinese(learn: Any, workspace: Path, toy: Path) -> None:
+    attempt_with(workspace, toy, WRONG)
+    assert "the result differs" in learn("grade", "scale").output
+    assert "结果在 [0] 处不同" in learn("brief", "--lang", "zh").output
+    assert "the result differs at [0]" in learn("brief").output

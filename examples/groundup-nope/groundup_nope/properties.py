@@ -1,4 +1,4 @@
-"""What holds of every right attention without positions."""
+"""Properties of every right attention without positional encoding."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from groundup.core.messages import Message
 from groundup.core.testing import assert_equal, claim, hole
 from groundup.core.testing.laws import attention as laws
 
-NOPE = laws.Setting()  # each query head has a key/value head of its own
+NOPE = laws.Setting()  # each query head has its own key/value head
 BEGIN = 1  # the token that every text begins with
 
 
@@ -50,7 +49,7 @@ def test_the_last_causal_query_knows_no_order(impl: Any, case: laws.Case, turn: 
 @given(drawn=tokens())
 def test_every_position_is_found(impl: Any, drawn: Tensor) -> None:
     expected = torch.arange(drawn.shape[1]).expand(drawn.shape)
-    assert_equal(impl().positions(drawn, begin=BEGIN), expected, what=Message("the positions"))
+    assert_equal(impl().positions(drawn, begin=BEGIN), expected, what="the positions")
 
 
 @claim("A token's position does not depend on what comes after it.")
@@ -59,7 +58,7 @@ def test_every_position_is_found(impl: Any, drawn: Tensor) -> None:
 def test_a_position_does_not_depend_on_what_follows(impl: Any, drawn: Tensor) -> None:
     whole = impl().positions(drawn, begin=BEGIN)
     half = impl().positions(drawn[:, :3], begin=BEGIN)
-    assert_equal(half, whole[:, :3], what=Message("the positions of the first three tokens"))
+    assert_equal(half, whole[:, :3], what="the positions of the first three tokens")
 
 
 test_it_equals_the_reference = laws.test_it_equals_the_reference(NOPE)
