@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help set-up tools test check soak bench docs clean
+.PHONY: help set-up tools test check soak bench docs messages clean
 .NOTPARALLEL:
 
 help: ## show this
@@ -29,6 +29,9 @@ bench: set-up ## measure the performance figures that the project claims
 
 docs: set-up ## generate the plugin contract page from docstrings
 	@.venv/bin/learn contract > docs/authors/contract.md
+
+messages: tools ## update the catalogues of other languages from the sources
+	@$(PYTHON) -m groundup.cli.messages
 
 clean: ## delete generated files and caches; keep .venv and your workspace
 	rm -rf build/lib build/bdist.* dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

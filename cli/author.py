@@ -12,6 +12,7 @@ import click
 from groundup.cli.context import TechniqueName, WholeNumber, json_option, print_json, registry, shown, technique_named
 from groundup.cli.layout import padded, show_next, width, wrapped
 from groundup.cli.names import spoken
+from groundup.cli.parameters import PathTo
 from groundup.core.errors import EXIT_BROKEN, UsageProblem
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def check(
     from groundup.grader.process.fork_server import ForkServer
 
     if everything and techniques:
-        raise UsageProblem(f"Name techniques, or give --all: not both {techniques[0]!r} and --all.")
+        raise UsageProblem("Name techniques, or give --all: not both {name!r} and --all.", name=techniques[0])
     with ForkServer() as server:
         chosen = _chosen(techniques)
         from groundup.grader.authoring.author import Check
@@ -97,9 +98,7 @@ def check(
     show_default=True,
     help="What it fulfils; an unknown one lists all.",
 )
-@click.option(
-    "--into", type=click.Path(path_type=Path, file_okay=False), help="Folder to make. Default: groundup-TECHNIQUE."
-)
+@click.option("--into", type=PathTo(file_okay=False), help="Folder to make. Default: groundup-TECHNIQUE.")
 @click.option("--builtin", metavar="TRACK", help="Put it into this clone of Groundup, on that track.")
 def new(name: str, interface: str, into: Path | None, builtin: str | None) -> None:
     """Write TECHNIQUE as a distribution of its own: complete, and sound from the first minute.

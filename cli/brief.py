@@ -16,28 +16,20 @@ from groundup.cli.context import (
     open_state,
     registry,
     roadmap_of,
-    say,
     shown,
 )
 from groundup.cli.layout import show_next
 from groundup.cli.names import spoken
-from groundup.cli.words import told, tr
+from groundup.cli.words import ntr, told, tr
 from groundup.core.errors import NoWorkspace, UsageProblem
+from groundup.core.messages import Message
 
 if TYPE_CHECKING:
     from groundup.grader.learner.brief import Brief
     from groundup.grader.learner.brief_page import Format
     from groundup.grader.learner.workspace import Workspace
 
-SAYS = {
-    "nothing": {
-        "en": "Nothing is proved yet: a brief quotes gradings, labs and quizzes, and there are none here.",
-        "zh": "目前还没有任何证明：简报引用评判、实验和测验的记录，而这里还没有。",
-    },
-    "read": {"en": "the lesson", "zh": "课文"},
-    "grade": {"en": "what holds of your attempt", "zh": "看看你的作答哪些命题成立"},
-    "start": {"en": "the first stubs", "zh": "最初的练习框架"},
-}
+NOTHING = Message("Nothing is proved yet: a brief quotes gradings, labs and quizzes, and there are none here.")
 
 
 @click.command("brief", short_help="Export what you have proved, with its evidence.")
@@ -64,18 +56,18 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     A file that 'learn brief' wrote, and nobody changed since, is replaced; any other is left alone.
     """
     if as_json and (form or out):
-        raise UsageProblem(tr("--json prints the data of the brief: leave out --format and --out."))
+        raise UsageProblem("--json prints the data of the brief: leave out --format and --out.")
     form = _form(form, out)
     from groundup.grader.learner.gather import gather
 
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=first_day()))
+        raise NoWorkspace("There is no workspace here. 'learn start {name}' makes one.", name=first_day())
     lang = language(lang)
     with open_state(workspace) as state:
-        brief, problems = gather(state, registry(), roadmap_of(workspace), lang, workspace.settings.learner)
+        brief, problems = gather(state, registry(), roadmap_of(workspace), lang, workspace.settings.learner, told)
     for problem in problems:
-        click.echo(f"learn: {spoken(told(str(problem)))}", err=True)
+        click.echo(f"learn: {spoken(told(problem.message))}", err=True)
     if as_json:
         _print(_as_json(brief))
     elif brief.proofs and out:
@@ -84,15 +76,14 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     elif brief.proofs:
         from groundup.grader.learner.brief_page import page
 
-        _print(page(brief, form))
+        _print(page(brief, form, told=told))
         _note(brief, workspace)
     elif out:
-        step = _first_steps(workspace, lang)[0][0]
-        why = say(SAYS["nothing"], lang)
-        raise UsageProblem(tr("{why} {file} was not written. Next: 'learn {step}'.", why=why, file=out, step=step))
+        step = _first_steps(workspace)[0][0]
+        raise UsageProblem("{why} {file} was not written. Next: 'learn {step}'.", why=NOTHING, file=out, step=step)
     else:
-        click.echo(say(SAYS["nothing"], lang))
-        show_next(*_first_steps(workspace, lang))
+        click.echo(told(NOTHING))
+        show_next(*_first_steps(workspace))
 
 
 def _form(form: Format | None, out: Path | None) -> Format:
@@ -103,17 +94,14 @@ def _form(form: Format | None, out: Path | None) -> Format:
         return form or "md"
     named = SUFFIXES.get(out.suffix.lower())
     if form and named and form != named:
-        told_both = tr(
+        raise UsageProblem(
             "{file} is the name of a {named} file, and --format says {form}: leave out one of the two.",
             file=out,
             named=named,
             form=form,
         )
-        raise UsageProblem(told_both)
     if not (form or named):
-        raise UsageProblem(
-            tr("{file} does not tell its format: name a file in .md or .html, or give --format.", file=out)
-        )
+        raise UsageProblem("{file} does not tell its format: name a file in .md or .html, or give --format.", file=out)
     return form or named or "md"
 
 
@@ -122,12 +110,15 @@ def _write(brief: Brief, form: Format, out: Path) -> None:
 
     folder = f"{out.stem}.files"
     files = beside(brief) if form == "md" else {}
-    text = page(brief, form, folder)
+    text = page(brief, form, folder, told)
     write_page(out, text, folder, files)
     count, size = len(brief.proofs), _size(len(text.encode()))
-    one = tr("Wrote {file}: 1 technique, {size}", file=shown(out), size=size)
-    line = (
-        one if count == 1 else tr("Wrote {file}: {count} techniques, {size}", file=shown(out), count=count, size=size)
+    line = ntr(
+        "Wrote {file}: 1 technique, {size}",
+        "Wrote {file}: {count} techniques, {size}",
+        count,
+        file=shown(out),
+        size=size,
     )
     if files:
         line += tr("; its attempts and plots are in {folder}/", folder=shown(out.parent / folder))
@@ -158,12 +149,12 @@ def _print(text: str) -> None:
     click.echo(text.encode("utf-8", "replace"), nl=False)
 
 
-def _first_steps(workspace: Workspace, lang: str) -> list[tuple[str, str]]:
+def _first_steps(workspace: Workspace) -> list[tuple[str, str]]:
     """Return what to type first: a started technique is to be graded, else the first day is to be started."""
     techniques = registry().techniques
     started = [t for t in techniques.values() if workspace.attempt_path(t).is_file()]
     first = next((t for t in registry().with_prerequisites(started) if t in started), None)
     if first:
-        return [(f"read {first.name}", say(SAYS["read"], lang)), (f"grade {first.name}", say(SAYS["grade"], lang))]
+        return [(f"read {first.name}", tr("the lesson")), (f"grade {first.name}", tr("what holds of your attempt"))]
     days = [d.name for d in roadmap_of(workspace).days if any(i in techniques for i in d.techniques)]
-    return [(f"start {days[0]}", say(SAYS["start"], lang))] if days else [("list", "")]
+    return [(f"start {days[0]}", tr("the first stubs"))] if days else [("list", "")]

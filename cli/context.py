@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from groundup.cli.words import LANGUAGES, speak, spoken_language, tr
+from groundup.cli.words import also_from, languages, speak, spoken_language, told, tr
+from groundup.core.messages import Message, every
 
 if TYPE_CHECKING:
     from groundup.cli.index import Index
@@ -47,9 +48,17 @@ def registry_in(lang: str) -> Registry:
     already: list[PluginProblem] = context.meta.setdefault(TOLD, []) if context else []
     for problem in found.problems:
         if problem not in already:
-            click.echo(f"learn: {problem}", err=True)
+            click.echo(f"learn: {told(problem.message)}", err=True)
             already.append(problem)
+    folders = [locale_of(found, name) for name, _ in found.manager.list_name_plugin()] if lang != "en" else []
+    for path, error in also_from(folders, lang) if folders else ():
+        click.echo("learn: " + tr("{path} cannot be read: {why}.", path=path, why=error), err=True)
     return found
+
+
+def locale_of(registry: Registry, plugin: str) -> Path:
+    """Return where a plugin may have catalogues of its own: ``locale``, beside its module."""
+    return Path(getattr(registry.manager.get_plugin(plugin), "__file__", None) or "none").with_name("locale")
 
 
 def index() -> Index:
@@ -85,16 +94,16 @@ def technique_named(name: str) -> Technique:
         days = {d.name: d for r in registry().roadmaps.values() for d in r.days}
         if name not in days:
             known = [*registry().techniques, *days]
-            raise UnknownName("technique", name, known, "'learn list' shows what there is.") from None
+            raise UnknownName(Message("technique"), name, known, Message("'learn list' shows what there is.")) from None
     stop_at_a_broken_one(days[name].techniques)
     written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
     if written:
-        names = tr(" and ").join(written)
         raise UsageProblem(
-            tr("{name!r} is a day; a technique is wanted here. It brings {names}.", name=name, names=names)
+            "{name!r} is a day; a technique is wanted here. It brings {names}.", name=name, names=every(written)
         )
-    told = tr("{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name)
-    raise UsageProblem(told)
+    raise UsageProblem(
+        "{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name
+    )
 
 
 def _technique_at(path: Path) -> Technique:
@@ -104,8 +113,7 @@ def _technique_at(path: Path) -> Technique:
         for technique in registry().techniques.values():
             if workspace.attempt_path(technique).resolve() == path.resolve():
                 return technique
-    other = tr("{path} is no attempt here. 'learn grade TECHNIQUE --attempt FILE' grades any file.", path=path)
-    raise UsageProblem(other)
+    raise UsageProblem("{path} is no attempt here. 'learn grade TECHNIQUE --attempt FILE' grades any file.", path=path)
 
 
 def saved_last(attempts: Mapping[str, Path]) -> str:
@@ -149,7 +157,7 @@ def roadmap_of(workspace: Workspace | None) -> Roadmap:
     try:
         return registry().roadmap(workspace.settings.roadmap)
     except UnknownName as error:
-        raise UsageProblem(f"{workspace.folder / 'learn.toml'}: {error}") from error
+        raise UsageProblem("{file}: {why}", file=workspace.folder / "learn.toml", why=error) from error
 
 
 def followed_roadmap() -> str:
@@ -191,7 +199,7 @@ def workspace_for(technique: Technique) -> Workspace:
 
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=technique.name))
+        raise NoWorkspace("There is no workspace here. 'learn start {name}' makes one.", name=technique.name)
     return workspace
 
 
@@ -209,7 +217,7 @@ def attempt_in(workspace: Workspace, technique: Technique) -> Path:
     path = workspace.attempt_path(technique)
     if not path.is_file():
         at, name = shown(path), technique.name
-        raise UsageProblem(tr("There is no {path} yet: 'learn start {name}' puts the stub there.", path=at, name=name))
+        raise UsageProblem("There is no {path} yet: 'learn start {name}' puts the stub there.", path=at, name=name)
     return path
 
 
@@ -225,15 +233,18 @@ def effort_of(technique: Technique) -> str:
 
 def exercise_text(technique: Technique) -> str:
     """Return the stub as it is handed out. Raises PluginProblem when the technique comes without one."""
-    from groundup.core.errors import PluginProblem
+    from groundup.core.errors import PluginProblem, reason_of
 
     path = technique.files.exercise
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise PluginProblem(
-            f"The exercise of {technique.id} cannot be read: {path}: {error.strerror}. "
-            f"'learn author stubs {technique.name}' writes it."
+            "The exercise of {id} cannot be read: {path}: {why}. 'learn author stubs {name}' writes it.",
+            id=technique.id,
+            path=path,
+            why=reason_of(error),
+            name=technique.name,
         ) from error
 
 
@@ -279,8 +290,8 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]
             number = int(value)
             if self.low <= number <= self.high:
                 return number
-        told = tr("{value!r} is not a whole number from {low} to {high}.", value=value, low=self.low, high=self.high)
-        self.fail(told, param, ctx)
+        says = tr("{value!r} is not a whole number from {low} to {high}.", value=value, low=self.low, high=self.high)
+        self.fail(says, param, ctx)
 
 
 def lang_option(command: F) -> F:
@@ -299,10 +310,13 @@ def language(lang: str | None) -> str:
     if not lang:
         workspace = find_workspace()
         lang = workspace.settings.lang if workspace else "en"
-    if lang not in (*LANGUAGES, spoken_language()):
-        known = " and ".join(LANGUAGES)
-        told = f"the commands speak {known}, not {lang!r}: what has no such translation is in English."
-        click.echo(f"learn: {told}", err=True)
+    if lang not in (known := languages()) and lang != spoken_language():
+        says = tr(
+            "the commands speak {names}, not {lang!r}: what has no such translation is in English.",
+            names=every(known),
+            lang=lang,
+        )
+        click.echo(f"learn: {says}", err=True)
     speak(lang)
     return lang
 
@@ -313,7 +327,7 @@ def speak_first(arguments: Sequence[str]) -> None:
     What is wrong with either is for a command to tell that needs it; until then it is English.
     """
     lang = _asked_for(arguments) or _as_set("lang", "en")
-    speak(lang if lang in LANGUAGES else "en")
+    speak(lang if lang in languages() else "en")
 
 
 def _asked_for(arguments: Sequence[str]) -> str | None:
@@ -345,7 +359,7 @@ def _speak(ctx: click.Context, param: click.Parameter, lang: str | None) -> str 
     return lang
 
 
-def say(text: dict[str, str], lang: str) -> str:
+def say(text: dict[str, str] | str, lang: str) -> str:
     """Return ``text`` in ``lang``, or in English where it has no translation. Here, so that help needs no manifest."""
     from groundup.core.technique import say as in_core
 

@@ -19,6 +19,7 @@ from groundup.cli.context import (
     technique_named,
 )
 from groundup.cli.failing import failing
+from groundup.cli.parameters import PathTo
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 
@@ -26,12 +27,12 @@ from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 @click.command("dispute", short_help="Bundle a case that you think was judged wrong, for others to check.")
 @click.argument("technique", type=TechniqueName(), required=False)
 @click.argument("property", required=False)
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it.")
+@click.option("--out", metavar="FILE", type=PathTo(dir_okay=False), help="Where to write it.")
 @click.option(
     "--check",
     "other",
     metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=PathTo(exists=True, dir_okay=False),
     help="Judge the case of a dispute on this machine.",
 )
 @click.option(
@@ -60,16 +61,16 @@ def command(
     learn dispute --check ppo-dispute-1.json    what this machine says of it
     """
     if other is not None and (technique or out or file):
-        raise UsageProblem(tr("--check goes alone: the file says what it is about."))
+        raise UsageProblem("--check goes alone: the file says what it is about.")
     if other is not None:
         _check(other, language(lang), as_json)
     if technique is None:
-        raise UsageProblem(tr("Name a technique, as in 'learn dispute ppo', or give --check FILE."))
+        raise UsageProblem("Name a technique, as in 'learn dispute ppo', or give --check FILE.")
     found = technique_named(technique)
     again = failing(found, property, file, seed, language(lang))
     if again.replayed.result.status == "held":
         raise UsageProblem(
-            tr("That case holds now. 'learn grade {name}' says whether there is another one.", name=found.name)
+            "That case holds now. 'learn grade {name}' says whether there is another one.", name=found.name
         )
     from groundup.grader.learner.dispute import dispute
 
@@ -91,7 +92,7 @@ def _write(text: str, out: Path | None, name: str) -> Path:
             return path
         except FileExistsError:
             continue
-    raise UsageProblem(tr("{path} is there already: name another file with --out.", path=shown(paths[-1])))
+    raise UsageProblem("{path} is there already: name another file with --out.", path=shown(paths[-1]))
 
 
 def _check(path: Path, lang: str, as_json: bool) -> None:

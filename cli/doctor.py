@@ -22,8 +22,9 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import wrapped
 from groundup.cli.names import COMMANDS, spoken
-from groundup.cli.words import LANGUAGES, told, tr
+from groundup.cli.words import languages, ntr, told, tr
 from groundup.core.errors import EXIT_BROKEN, AttemptDied, GroundupError
+from groundup.core.messages import series
 
 LAYERS_ABOVE = {"landlock": "namespaces", "process": "landlock"}
 
@@ -58,7 +59,7 @@ def _carefully(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except GroundupError as error:
-        return Finding(check.__name__.strip("_"), "broken", told(str(error)))
+        return Finding(check.__name__.strip("_"), "broken", told(error.message))
     except (Exception, AttemptDied) as error:  # whatever it is, the other checks go on
         return Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
 
@@ -78,7 +79,7 @@ def _torch() -> Finding:
     import torch
 
     version, count = torch.__version__, torch.get_num_threads()
-    return Finding("torch", "ok", tr("{version}, {count} threads", version=version, count=count))
+    return Finding("torch", "ok", ntr("{version}, 1 thread", "{version}, {count} threads", count, version=version))
 
 
 def _triton() -> Finding:
@@ -201,9 +202,10 @@ def _state() -> Finding:
         return Finding("workspace", "ok", tr("none here; 'learn start {day}' makes one", day=first_day()))
     with open_state(workspace) as state:
         count = state.gradings()
-    several = tr("{folder}, {count} gradings recorded", folder=workspace.folder, count=count)
-    one = tr("{folder}, 1 grading recorded", folder=workspace.folder)
-    return Finding("workspace", "ok", one if count == 1 else several)
+    recorded = ntr(
+        "{folder}, 1 grading recorded", "{folder}, {count} gradings recorded", count, folder=workspace.folder
+    )
+    return Finding("workspace", "ok", recorded)
 
 
 def _plugins() -> Finding:
@@ -212,13 +214,13 @@ def _plugins() -> Finding:
 
     known = registry()
     commands, refused = plugin_commands(known, COMMANDS)
-    translated = [p for lang in LANGUAGES for p in known.in_language(lang).problems if p not in known.problems]
+    translated = [p for lang in languages() for p in known.in_language(lang).problems if p not in known.problems]
     if problems := [*known.problems, *translated, *refused, *question_kinds(known)[1]]:
-        return Finding("plugins", "broken", "; ".join(map(str, problems)))
+        return Finding("plugins", "broken", told(series(p.message for p in problems)))
     techniques, roadmaps = len(known.techniques), len(known.roadmaps)
     counted = (
-        tr("1 technique") if techniques == 1 else tr("{count} techniques", count=techniques),
-        tr("1 roadmap") if roadmaps == 1 else tr("{count} roadmaps", count=roadmaps),
+        ntr("1 technique", "{count} techniques", techniques),
+        ntr("1 roadmap", "{count} roadmaps", roadmaps),
         *(f"'learn {name}'" for name in sorted(commands)),
     )
     return Finding("plugins", "ok", tr(", ").join(counted))

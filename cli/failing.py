@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundup.cli.context import attempt_in, demand_containment, open_state, shown, workspace_for
-from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -52,15 +51,14 @@ def failing(technique: Technique, name: str | None, file: Path | None, seed: int
                 last = next(iter(state.verdicts(technique.id)), None)
                 kept = state.cases(technique.id)
             if last is None:
-                raise UsageProblem(
-                    tr("Nothing is graded yet: 'learn grade {name}' finds the case.", name=technique.name)
-                )
+                raise UsageProblem("Nothing is graded yet: 'learn grade {name}' finds the case.", name=technique.name)
             cases = kept if seed in (None, last.seed) else None
             seed, thorough = last.seed if seed is None else seed, last.examples == THOROUGH_EXAMPLES
             name = name or _first_failed(technique, last)
         elif seed is None:
-            told = tr("--attempt needs the --seed of a grading: 'learn grade {name}' prints it.", name=technique.name)
-            raise UsageProblem(told)
+            raise UsageProblem(
+                "--attempt needs the --seed of a grading: 'learn grade {name}' prints it.", name=technique.name
+            )
         else:
             path, cases = file, None
         source = read_attempt(path)
@@ -74,5 +72,5 @@ def failing(technique: Technique, name: str | None, file: Path | None, seed: int
 def _first_failed(technique: Technique, verdict: Verdict) -> str:
     failed = [p.id for p in verdict.properties if p.status in ("failed", "died")]
     if not failed:
-        raise UsageProblem(tr("No property of {id} failed in that grading.", id=technique.id))
+        raise UsageProblem("No property of {id} failed in that grading.", id=technique.id)
     return failed[0]

@@ -104,11 +104,11 @@ def command(
                 3  a plugin or this machine is broken
     """
     if technique and everything:
-        raise UsageProblem(tr("Name a technique, or give --all, not both."))
+        raise UsageProblem("Name a technique, or give --all, not both.")
     if everything and file:
-        raise UsageProblem(tr("--attempt goes with one technique, not with --all."))
+        raise UsageProblem("--attempt goes with one technique, not with --all.")
     if file and not technique:
-        raise UsageProblem(tr("Name the technique too, as in 'learn grade ppo --attempt {file}'.", file=file))
+        raise UsageProblem("Name the technique too, as in 'learn grade ppo --attempt {file}'.", file=file)
     from groundup.grader.process.fork_server import running_server
 
     demand_containment(None, level)
@@ -136,7 +136,7 @@ def command(
                 if not everything:
                     raise
                 warm.no_way_back()
-                click.echo(f"learn: {chosen.id}: {spoken(told(str(problem)))}", err=True)
+                click.echo(f"learn: {chosen.id}: {spoken(told(problem.message))}", err=True)
                 codes.append(problem.exit_code)
                 continue
             verdicts.append(verdict)
@@ -162,17 +162,16 @@ def _techniques(name: str | None, file: Path | None, workspace: Workspace | None
         return [technique]
     if workspace is None:
         if technique is None:
-            raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=first_day()))
-        makes = tr(
+            raise NoWorkspace("There is no workspace here. 'learn start {name}' makes one.", name=first_day())
+        raise NoWorkspace(
             "There is no workspace here. 'learn start {name}' makes one; or give --attempt FILE.", name=technique.name
         )
-        raise NoWorkspace(makes)
     started = [t for t in registry().techniques.values() if workspace.attempt_path(t).is_file()]
     if not started:
         for problem in broken_attempts(workspace):
             raise problem
         raise UsageProblem(
-            tr("You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day())
+            "You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day()
         )
     return [t for t in registry().with_prerequisites(started) if t in started]
 
@@ -246,7 +245,7 @@ def _print_event(kind: str, what: Verdict | PropertyResult) -> None:
 def _tell_observers(verdict: Verdict) -> None:
     _, problems = registry().ask("verdict_given", lambda _: None, verdict=verdict.model_dump(mode="json"))
     for problem in problems:
-        click.echo(f"learn: {problem}", err=True)
+        click.echo(f"learn: {told(problem.message)}", err=True)
 
 
 @contextlib.contextmanager

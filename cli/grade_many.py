@@ -20,7 +20,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import table, wrapped
 from groundup.cli.show import tell_undiagnosed
-from groundup.cli.words import told, tr
+from groundup.cli.words import ntr, told, tr
 from groundup.core.errors import EXIT_BROKEN, EXIT_HELD, UsageProblem
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ def command(
                 3  some could not be graded, or this machine is broken
     """
     if not technique:
-        raise UsageProblem(tr("Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'."))
+        raise UsageProblem("Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'.")
     if seed is not None and seed_file:
-        raise UsageProblem(tr("--seed and --seed-file both give the seed: choose one."))
+        raise UsageProblem("--seed and --seed-file both give the seed: choose one.")
     from groundup.grader.batch.journal import Journal
     from groundup.grader.batch.run import Class
     from groundup.grader.batch.submissions import Submissions
-    from groundup.grader.batch.texts import Texts
+    from groundup.grader.learner.templates import Texts
     from groundup.grader.process import sandbox
 
     sandbox.demand(level)
@@ -133,7 +133,7 @@ def command(
             from groundup.grader.batch.database import Database
 
             rows_go_to = stack.enter_context(Database(database))
-        whole = Class(found, journal, wanted, wishes, Texts(spoken, told), rows_go_to)
+        whole = Class(found, journal, wanted, wishes, Texts("class", spoken, told), rows_go_to)
         whole.mend()
         if found.beside and not (only or as_json):
             _say_what_is_left_out(found.beside)
@@ -189,7 +189,7 @@ def _stand_apart(submissions: Path, out: Path) -> None:
     """Raise UsageProblem where results would lie among the submissions, and look like one."""
     if out.resolve().is_relative_to(submissions.resolve()):
         raise UsageProblem(
-            tr("{out} lies inside {submissions}: name a folder beside it with --out.", out=out, submissions=submissions)
+            "{out} lies inside {submissions}: name a folder beside it with --out.", out=out, submissions=submissions
         )
 
 
@@ -227,7 +227,7 @@ def _progress(whole: Class, technique: Technique) -> Iterator[Callable[[object],
 def _show(outcome: Outcome, technique: Technique, out: Path) -> None:
     summary = outcome.summary
     count = sum(summary.outcomes.values())
-    click.echo(click.style(technique.id, bold=True) + "  " + tr("{count} submissions", count=count))
+    click.echo(click.style(technique.id, bold=True) + "  " + ntr("1 submission", "{count} submissions", count))
     names = {
         "passed": tr("passed"),
         "fell_short": tr("fell short"),

@@ -13,7 +13,7 @@ import click
 
 from groundup.cli.layout import padded, table, width, wrapped
 from groundup.cli.names import spoken
-from groundup.cli.words import placeholders, told
+from groundup.cli.words import placeholders, told, tr
 
 __all__ = ["SpokenHelp"]
 
@@ -24,22 +24,26 @@ CELL = re.compile(r"\S+(?: \S+)*")  # what stands between two spaces or more, or
 class SpokenHelp(click.HelpFormatter):
     """Lays help out."""
 
+    def told(self, text: str) -> str:
+        """Return a paragraph, a cell or a placeholder in the language that is spoken."""
+        return told(text)
+
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         """Write how the command is called."""
-        head = f"{told('Usage: ') if prefix is None else prefix}{prog} "
-        self.write(wrapped(placeholders(args), first=head, places=self.width) + "\n")
+        head = f"{self.told('Usage: ') if prefix is None else prefix}{prog} "
+        self.write(wrapped(self._placeholders(args), first=head, places=self.width) + "\n")
 
     def write_heading(self, heading: str) -> None:
-        """Write the heading of a section."""
-        self.write(" " * self.current_indent + told(f"{heading}:") + "\n")
+        """Write the heading of a section, which is translated already."""
+        self.write(" " * self.current_indent + tr("{name}:", name=heading) + "\n")
 
     def write_text(self, text: str) -> None:
         """Write the paragraphs of a command's help."""
         margin = " " * self.current_indent
         paragraphs = [
-            "\n".join(margin + _cells(line) for line in paragraph.removeprefix(AS_IT_STANDS).splitlines())
+            "\n".join(margin + self._cells(line) for line in paragraph.removeprefix(AS_IT_STANDS).splitlines())
             if paragraph.startswith(AS_IT_STANDS)
-            else wrapped(told(" ".join(paragraph.split())), first=margin, places=self.width)
+            else wrapped(self.told(" ".join(paragraph.split())), first=margin, places=self.width)
             for paragraph in text.split("\n\n")
         ]
         self.write("\n\n".join(paragraphs) + "\n")
@@ -47,7 +51,7 @@ class SpokenHelp(click.HelpFormatter):
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write options or commands, each with its help beside it."""
         lines = table(
-            [(placeholders(term), told(help)) for term, help in rows],
+            [(self._placeholders(term), self._help_of(help)) for term, help in rows],
             indent=" " * self.current_indent,
             places=self.width,
         )
@@ -57,7 +61,14 @@ class SpokenHelp(click.HelpFormatter):
         """Return the help as this user would type it."""
         return spoken(super().getvalue())
 
+    def _placeholders(self, text: str) -> str:
+        return placeholders(text, self.told)
 
-def _cells(line: str) -> str:
-    """Return a line of a table with its cells looked up; each begins where it began."""
-    return CELL.sub(lambda cell: padded(told(cell[0]), width(cell[0])), line).rstrip()
+    def _help_of(self, text: str) -> str:
+        """Return an option's help; what click adds to it, as its default, is translated already."""
+        help, added, more = text.partition("  [")
+        return self.told(help) + added + more
+
+    def _cells(self, line: str) -> str:
+        """Return a line of a table with its cells looked up; each begins where it began."""
+        return CELL.sub(lambda cell: padded(self.told(cell[0]), width(cell[0])), line).rstrip()

@@ -11,6 +11,7 @@ import click
 
 from groundup.cli.context import (
     TechniqueName,
+    WholeNumber,
     attempt_in,
     json_option,
     lang_option,
@@ -25,6 +26,7 @@ from groundup.cli.layout import show_next, wrapped
 from groundup.cli.names import spoken
 from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
+from groundup.core.messages import plural
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 @click.command("hint", short_help="Get the next hint for a hole.")
 @click.argument("technique", type=TechniqueName())
-@click.argument("hole", type=int, required=False)
+@click.argument("hole", type=WholeNumber(0, 999), required=False)
 @lang_option
 @json_option
 def command(technique: str, hole: int | None, lang: str | None, as_json: bool) -> None:
@@ -49,15 +51,15 @@ def command(technique: str, hole: int | None, lang: str | None, as_json: bool) -
     workspace = workspace_for(found)
     count = len(found.holes)
     if hole is not None and not 1 <= hole <= count:
-        if count == 1:
-            raise UsageProblem(tr("{id} has one hole, number 1; there is no hole {hole}.", id=found.id, hole=hole))
-        told = tr(
-            "{id} has {count} holes, numbered 1 to {count}; there is no hole {hole}.",
-            id=found.id,
-            count=count,
-            hole=hole,
+        raise UsageProblem(
+            plural(
+                "{id} has one hole, number 1; there is no hole {hole}.",
+                "{id} has {count} holes, numbered 1 to {count}; there is no hole {hole}.",
+                count,
+                id=found.id,
+                hole=hole,
+            )
         )
-        raise UsageProblem(told)
     attempt = attempt_in(workspace, found).read_text(encoding="utf-8", errors="replace")
     holes = hole_states(found, attempt, passed=False)
     with open_state(workspace) as state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from groundup.cli.words import tr
+from groundup.cli.words import ntr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +24,7 @@ def filled_holes(technique: Technique, attempt: Path) -> list[int]:
 
 def how_far(filled: int, hold: int, total: int) -> str:
     """Return in a few words how many holes are filled, and up to which one all holds."""
-    says = (
-        tr("1 of {total} holes filled", total=total)
-        if filled == 1
-        else tr("{filled} of {total} holes filled", filled=filled, total=total)
-    )
-    if hold == 1:
-        says += tr(", hole 1 holds")
-    elif hold:
-        says += tr(", holes 1 to {hold} hold", hold=hold)
+    says = ntr("1 of {total} holes filled", "{count} of {total} holes filled", filled, total=total)
+    if hold:
+        says += ntr(", hole 1 holds", ", holes 1 to {count} hold", hold)
     return says

@@ -24,6 +24,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import line_width, padded, show_next, table, width, wrapped
 from groundup.cli.words import tr
+from groundup.core.messages import Message
 
 if TYPE_CHECKING:
     from groundup.cli.index import DayEntry, Index, RoadmapEntry, TechniqueEntry
@@ -60,10 +61,10 @@ def command(track: str | None, everything: bool, as_json: bool, lang: str | None
 
     language(lang)
     if track is not None and everything:
-        raise UsageProblem(tr("TRACK names one track, --all shows them all: leave out one of the two."))
+        raise UsageProblem("TRACK names one track, --all shows them all: leave out one of the two.")
     found = index()
     if track is not None and track not in found.tracks():
-        raise UnknownName("track", track, found.tracks(), "'learn list' shows what there is.")
+        raise UnknownName(Message("track"), track, found.tracks(), Message("'learn list' shows what there is."))
     if as_json:
         print_json(_as_data(found, track))
         return

@@ -14,7 +14,8 @@ from click.shell_completion import CompletionItem
 
 from groundup.cli.context import TOLD, lang_option, speak_first
 from groundup.cli.names import COMMANDS, called, spoken
-from groundup.cli.words import told, tr
+from groundup.cli.words import placeholders, spoken_language, told, tr
+from groundup.core.messages import Message
 
 CLOSE = 0.75  # how like a plugin's command a word has to be to be taken for it; a built-in one is thought of sooner
 ELSEWHERE = {  # what others call it
@@ -54,7 +55,7 @@ class Problem(click.ClickException):
 
 
 class Refusal(click.ClickException):
-    """What click did not understand, on its way out: told in the learner's language."""
+    """What click did not understand, on its way out. click says it in the learner's language, from our catalogue."""
 
     def __init__(self, error: click.ClickException) -> None:
         super().__init__(error.format_message())
@@ -62,10 +63,11 @@ class Refusal(click.ClickException):
         self.exit_code = error.exit_code  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
-        """Print what click would print."""
-        said = io.StringIO()
-        self.error.show(said)
-        click.echo(told(said.getvalue()), nl=False, err=True)
+        """Print what click prints, with what a parameter is called as help has it."""
+        error = self.error
+        if isinstance(error, click.BadParameter) and isinstance(error.ctx, Spoken) and error.param is not None:
+            error.param_hint = error.param_hint or placeholders(error.param.get_error_hint(error.ctx))
+        error.show()
 
 
 class Spoken(click.Context):
@@ -111,9 +113,9 @@ class Learn(click.Group):
             return args[0], others[args[0]], args[1:]
         if args[0] in ELSEWHERE:
             there = " ".join(["learn", ELSEWHERE[args[0]], *args[1:]])
-            raise UsageProblem(tr("No command {name!r}. Did you mean '{command}'?", name=args[0], command=there))
+            raise UsageProblem("No command {name!r}. Did you mean '{command}'?", name=args[0], command=there)
         meant = difflib.get_close_matches(args[0], others, cutoff=CLOSE)
-        raise UnknownName("command", args[0], [*COMMANDS, *meant], "'learn --help' lists them.")
+        raise UnknownName(Message("command"), args[0], [*COMMANDS, *meant], Message("'learn --help' lists them."))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command without importing it, or an option."""
@@ -122,7 +124,7 @@ class Learn(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
-        with formatter.section("Commands"):
+        with formatter.section(told("Commands")):
             formatter.write_dl(list(COMMANDS.items()))
 
     def make_context(
@@ -137,13 +139,13 @@ class Learn(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a problem of ours becomes its message and its exit code."""
-        from groundup.core.errors import EXIT_BROKEN, GroundupError
+        from groundup.core.errors import EXIT_BROKEN, GroundupError, reason_of
 
         try:
             _need_a_folder()
             return super().invoke(ctx)
         except GroundupError as error:
-            raise Problem(told(str(error)), error.exit_code, is_told=error in ctx.meta.get(TOLD, ())) from error
+            raise Problem(told(error.message), error.exit_code, is_told=error in ctx.meta.get(TOLD, ())) from error
         except click.ClickException as error:
             raise Refusal(error) from error
         except KeyboardInterrupt:
@@ -151,7 +153,7 @@ class Learn(click.Group):
         except OSError as error:
             if error.filename is None:
                 raise
-            raise Problem(f"{error.filename}: {told(str(error.strerror))}.", EXIT_BROKEN) from error
+            raise Problem(f"{error.filename}: {told(reason_of(error))}.", EXIT_BROKEN) from error
 
 
 @click.group(
@@ -199,7 +201,7 @@ def run() -> int:
 
 def stopped() -> int:
     """Say that Ctrl-C has ended the command; return its exit code."""
-    text = f"learn: {tr('stopped.')}"
+    text = "learn: " + tr("stopped.")
     click.echo(("\n" if sys.stderr.isatty() else "") + text, err=True)  # after the terminal's ^C
     return 130
 
@@ -219,6 +221,7 @@ def broken() -> int:
 def _spoken(command: click.Command) -> click.Command:
     """Have the help of a built-in command, and of those below it, speak as the learner does."""
     command.context_class = Spoken
+    command._help_option = None  # click keeps it, in the language that was spoken then
     for below in getattr(command, "commands", {}).values():
         _spoken(below)
     return command
@@ -230,15 +233,20 @@ def _need_a_folder() -> None:
     try:
         Path.cwd()
     except OSError:
-        raise UsageProblem(tr("The folder that you are in is gone: go to another one.")) from None
+        raise UsageProblem("The folder that you are in is gone: go to another one.") from None
 
 
 def _of_plugins() -> dict[str, click.Command]:
     """Return the commands that plugins bring; what is wrong with one is told, and the others go on."""
-    from groundup.cli.context import registry
+    from groundup.cli.context import locale_of, registry
     from groundup.cli.plugin_commands import owned, plugin_commands
 
-    found, problems = plugin_commands(registry(), COMMANDS)
+    known = registry()
+    found, problems = plugin_commands(known, COMMANDS)
     for problem in problems:
-        click.echo(f"learn: {problem}", err=True)
-    return {name: owned(command, plugin) for name, (plugin, command) in found.items()}
+        click.echo(f"learn: {told(problem.message)}", err=True)
+    commands = {name: (owned(command, plugin), plugin) for name, (plugin, command) in found.items()}
+    return {
+        name: _spoken(command) if (locale_of(known, plugin) / spoken_language()).is_dir() else command
+        for name, (command, plugin) in commands.items()
+    }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundup.core.errors import GroundupError, PluginProblem
+from groundup.core.messages import Message
 
 if TYPE_CHECKING:
     from groundup.core.registry import Registry
@@ -30,9 +31,18 @@ def plugin_commands(
         for command in commands:
             name = str(command.name)
             if name in found or name in built_in:
-                taken = f"plugin {found[name][0]!r} has that name" if name in found else "Groundup has one of that name"
+                taken = (
+                    Message("plugin {name!r} has that name", name=found[name][0])
+                    if name in found
+                    else Message("Groundup has one of that name")
+                )
                 problems.append(
-                    PluginProblem(f"The command {name!r} of plugin {plugin!r} is left out: {taken}. Give it another.")
+                    PluginProblem(
+                        "The command {name!r} of plugin {plugin!r} is left out: {taken}. Give it another.",
+                        name=name,
+                        plugin=plugin,
+                        taken=taken,
+                    )
                 )
             else:
                 found[name] = (plugin, command)
@@ -50,8 +60,12 @@ def owned(command: click.Command, plugin: str) -> click.Command:
             raise
         except Exception as error:
             traceback.print_exc()
-            told = f"The command {command.name!r} of plugin {plugin!r} failed: {type(error).__name__}: {error}"
-            raise PluginProblem(told) from error
+            raise PluginProblem(
+                "The command {name!r} of plugin {plugin!r} failed: {why}",
+                name=command.name,
+                plugin=plugin,
+                why=f"{type(error).__name__}: {error}",
+            ) from error
 
     owned = copy.copy(command)
     owned.invoke = watched  # type: ignore[method-assign]

@@ -25,8 +25,10 @@ from groundup.cli.context import (
 from groundup.cli.course import show_what_follows
 from groundup.cli.layout import wrapped
 from groundup.cli.names import called
-from groundup.cli.words import tr
+from groundup.cli.parameters import InputFile
+from groundup.cli.words import ntr, told, tr
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
+from groundup.core.messages import GAP, Message
 
 if TYPE_CHECKING:
     from groundup.core.quiz.question import Asked
@@ -36,53 +38,10 @@ if TYPE_CHECKING:
 
 STOPPED = 130  # what a shell reports of a command ended by Ctrl-C
 
-SAYS = {
-    "head": {"en": "{total} questions, seed {seed}.", "zh": "共 {total} 题，种子 {seed}。"},
-    "kept": {"en": "Answers are kept in your workspace.", "zh": "答案保存在你的工作区里。"},
-    "not_kept": {
-        "en": "There is no workspace here, so nothing is recorded.",
-        "zh": "这里没有工作区，因此不做任何记录。",
-    },
-    "resumed": {
-        "en": "You go on where you stopped: {answered} of {total} are answered. '{again}' begins anew.",
-        "zh": "从上次停下的地方继续：已答 {answered}/{total} 题。'{again}' 可重新开始。",
-    },
-    "changed": {
-        "en": "The quiz has changed since you began it, so it begins anew.",
-        "zh": "你上次开始之后题目有改动，因此重新开始。",
-    },
-    "given_up": {
-        "en": "The half-finished one of seed {seed} is given up.",
-        "zh": "种子为 {seed} 的那次做到一半，现已放弃。",
-    },
-    "answer": {"en": "Your answer ({expects})", "zh": "你的答案（{expects}）"},
-    "again": {"en": "That does not count.", "zh": "这次不算。"},
-    "nothing": {"en": "Nothing was typed.", "zh": "没有输入内容。"},
-    "right": {"en": "Right: {answer}", "zh": "正确：{answer}"},
-    "wrong": {"en": "Not right. The answer is {answer}", "zh": "不正确。答案是 {answer}"},
-    "unanswered": {"en": "Not answered. The answer is {answer}", "zh": "没有作答。答案是 {answer}"},
-    "given": {"en": "You said {answer}", "zh": "你的回答是 {answer}"},
-    "source": {"en": "Source: {source}", "zh": "出处：{source}"},
-    "section": {"en": "the lesson, '{section}'", "zh": "课文“{section}”一节"},
-    "stopped": {
-        "en": "Stopped with {answered} of {total} answered; those are kept. '{command}' goes on from there.",
-        "zh": "已停止，答了 {answered}/{total} 题，答案都已保存。'{command}' 从这里继续。",
-    },
-    "lost": {
-        "en": "Stopped with {answered} of {total} answered. Without a workspace nothing is kept.",
-        "zh": "已停止，答了 {answered}/{total} 题。没有工作区，答案没有保存。",
-    },
-    "score": {"en": "{right} of {total} right.", "zh": "{total} 题答对 {right} 题。"},
-    "recorded": {"en": "Recorded in your workspace, seed {seed}.", "zh": "已记录在你的工作区，种子 {seed}。"},
-    "study": {"en": "To read again ({command}):", "zh": "建议重读（{command}）："},
-    "number": {"en": "{section}  (question {numbers})", "zh": "{section}（第 {numbers} 题）"},
-    "numbers": {"en": "{section}  (questions {numbers})", "zh": "{section}（第 {numbers} 题）"},
-}
-
 
 @click.command("quiz", short_help="Answer questions on a technique, with numbers of their own each time.")
 @click.argument("technique", type=TechniqueName())
-@click.option("--answers", "file", type=click.File("rb"), metavar="FILE", help="Answer from a YAML or JSON file.")
+@click.option("--answers", "file", type=InputFile("rb"), metavar="FILE", help="Answer from a YAML or JSON file.")
 @click.option("--sheet", is_flag=True, help="Print the questions as such a file, to be filled in.")
 @click.option("--seed", type=WholeNumber(0, 2**63 - 1), metavar="N", help="Draw the numbers of an earlier quiz again.")
 @click.option("--fresh", is_flag=True, help="Begin anew, even where a quiz is half finished.")
@@ -112,15 +71,15 @@ def command(
     Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.
     """
     if sheet and (file or as_json or fresh):
-        raise UsageProblem(tr("--sheet goes with --seed and --lang only."))
+        raise UsageProblem("--sheet goes with --seed and --lang only.")
     if file and fresh:
-        raise UsageProblem(tr("--fresh is for a quiz that is asked here; --answers begins anew by itself."))
+        raise UsageProblem("--fresh is for a quiz that is asked here; --answers begins anew by itself.")
     from groundup.grader.learner.quiz import Sitting, answer_sheet, read_answers
 
     found, lang, workspace = technique_named(technique), language(lang), find_workspace()
     quiz = _quiz_on(found)
     if sheet:
-        click.echo(answer_sheet(quiz, secrets.randbelow(10**6) if seed is None else seed, lang), nl=False)
+        click.echo(answer_sheet(quiz, secrets.randbelow(10**6) if seed is None else seed, lang, told), nl=False)
         return
     with ExitStack() as stack:
         state = stack.enter_context(open_state(workspace)) if workspace else None
@@ -150,12 +109,10 @@ def _quiz_on(technique: Technique) -> Quiz:
 
     if not technique.files.quiz.is_file():
         there = ", ".join(sorted(t.name for t in registry().techniques.values() if t.files.quiz.is_file()))
-        raise UsageProblem(
-            tr("There is no quiz on {id} yet. There are quizzes on {names}.", id=technique.id, names=there)
-        )
+        raise UsageProblem("There is no quiz on {id} yet. There are quizzes on {names}.", id=technique.id, names=there)
     kinds, problems = question_kinds(registry())
     for problem in problems:
-        click.echo(f"learn: {problem}", err=True)
+        click.echo(f"learn: {told(problem.message)}", err=True)
     return read_quiz(technique, kinds)
 
 
@@ -176,22 +133,52 @@ def _sit(
     resumed = half is not None and not changed and seed in (None, half.seed)
     sitting = Sitting.resume(quiz, half, state) if half and resumed else Sitting.begin(quiz, seed, state)
     total = len(quiz.questions)
-    head = [_say("head", lang, total=total, seed=sitting.seed), _say("kept" if state else "not_kept", lang)]
+    head = [
+        tr("{total} questions, seed {seed}.", total=total, seed=sitting.seed),
+        tr("Answers are kept in your workspace.")
+        if state
+        else tr("There is no workspace here, so nothing is recorded."),
+    ]
     if half and not resumed:
-        head.append(_say("changed" if changed else "given_up", lang, seed=half.seed))
+        head.append(
+            tr("The quiz has changed since you began it, so it begins anew.")
+            if changed
+            else tr("The half-finished one of seed {seed} is given up.", seed=half.seed)
+        )
     if resumed:
         again = f"{called()} quiz {technique.name} --fresh"
-        head.append(_say("resumed", lang, answered=len(sitting.answers), total=total, again=again))
+        head.append(
+            tr(
+                "You go on where you stopped: {answered} of {total} are answered. '{again}' begins anew.",
+                answered=len(sitting.answers),
+                total=total,
+                again=again,
+            )
+        )
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}", err=as_json)
-    click.echo(wrapped(("" if lang == "zh" else " ").join(head)), err=as_json)
+    click.echo(wrapped(told(GAP).join(head)), err=as_json)
     try:
         for number, question in sitting.open_questions:
             click.echo(f"\n{_heading(number, total, say(question.text, lang))}", err=as_json)
             _ask(sitting, question, lang, as_json)
     except (click.Abort, KeyboardInterrupt):
         again = f"{called()} quiz {technique.name}"
-        told = _say("stopped" if state else "lost", lang, answered=len(sitting.answers), total=total, command=again)
-        click.echo(f"\n\n{wrapped(told)}", err=True)
+        answered = len(sitting.answers)
+        stopped = (
+            tr(
+                "Stopped with {answered} of {total} answered; those are kept. '{command}' goes on from there.",
+                answered=answered,
+                total=total,
+                command=again,
+            )
+            if state
+            else tr(
+                "Stopped with {answered} of {total} answered. Without a workspace nothing is kept.",
+                answered=answered,
+                total=total,
+            )
+        )
+        click.echo(f"\n\n{wrapped(stopped)}", err=True)
     else:
         sitting.finish()
     return sitting
@@ -206,15 +193,16 @@ def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool) -> None:
     for letter, text in choices.items():
         click.echo(wrapped(say(text, lang), first=f"  {letter}  "), err=as_json)
     click.echo(err=as_json)
-    prompt = _say("answer", lang, expects=say(question.expects(), lang))
+    prompt = tr("Your answer ({expects})", expects=told(say(question.expects(), lang)))
     while True:
         typed: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=as_json)
         try:
             if not typed.strip():
-                raise NotAnAnswer(SAYS["nothing"]["en"], SAYS["nothing"]["zh"])
+                raise NotAnAnswer(Message("Nothing was typed."))
             answer = question.read(typed)
         except NotAnAnswer as reason:
-            click.echo(wrapped(f"{say(reason.says, lang)} {_say('again', lang)}", first="  "), err=as_json)
+            refusal = [told(say(reason.says, lang)), tr("That does not count.")]
+            click.echo(wrapped(told(GAP).join(refusal), first="  "), err=as_json)
         else:
             break
     sitting.answer(question, answer)
@@ -227,15 +215,16 @@ def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
     right = reviewed.right_answer or ""
     click.echo(err=err)
     if reviewed.right:
-        click.echo(wrapped(_say("right", lang, answer=right), first=click.style("  ✓ ", fg="green")), err=err)
+        click.echo(wrapped(tr("Right: {answer}", answer=right), first=click.style("  ✓ ", fg="green")), err=err)
     else:
-        key = "wrong" if reviewed.answered else "unanswered"
-        click.echo(wrapped(_say(key, lang, answer=right), first=click.style("  ✗ ", fg="red")), err=err)
+        wrong = tr("Not right. The answer is {answer}", answer=right)
+        wrong = wrong if reviewed.answered else tr("Not answered. The answer is {answer}", answer=right)
+        click.echo(wrapped(wrong, first=click.style("  ✗ ", fg="red")), err=err)
         if reviewed.answered:
-            click.echo(wrapped(_say("given", lang, answer=reviewed.answered), first="    "), err=err)
+            click.echo(wrapped(tr("You said {answer}", answer=reviewed.answered), first="    "), err=err)
     for line in (reviewed.explanation or "").strip().splitlines():
         click.echo(wrapped(line, first="    ") if line.strip() else "", err=err)
-    click.echo(wrapped(_say("source", lang, source="; ".join(_sources(reviewed, lang))), first="    "), err=err)
+    click.echo(wrapped(tr("Source: {source}", source="; ".join(_sources(reviewed, lang))), first="    "), err=err)
 
 
 def _sources(reviewed: Reviewed, lang: str) -> Iterator[str]:
@@ -243,20 +232,30 @@ def _sources(reviewed: Reviewed, lang: str) -> Iterator[str]:
     if source:
         yield ", ".join(part for part in (source.title, source.where, source.url) if part)
     if reviewed.section:
-        yield _say("section", lang, section=reviewed.section)
+        yield tr("the lesson, '{section}'", section=reviewed.section)
 
 
 def _show_summary(review: Review, technique: Technique, lang: str) -> None:
-    score = _say("score", lang, right=review.right, total=review.total)
-    kept = _say("recorded" if review.recorded else "not_kept", lang, seed=review.seed)
+    score = tr("{right} of {total} right.", right=review.right, total=review.total)
+    kept = (
+        tr("Recorded in your workspace, seed {seed}.", seed=review.seed)
+        if review.recorded
+        else tr("There is no workspace here, so nothing is recorded.")
+    )
     colour = "green" if review.right == review.total else "yellow"
     click.echo(f"\n{click.style(score, fg=colour, bold=True)} {kept}")
     if review.study:
-        click.echo(_say("study", lang, command=f"{called()} read {technique.name}"))
+        click.echo(tr("To read again ({command}):", command=f"{called()} read {technique.name}"))
     for section in review.study:
         wrong = [str(n) for n, r in enumerate(review.questions, 1) if r.section == section and not r.right]
-        key = "number" if len(wrong) == 1 else "numbers"
-        click.echo(wrapped(_say(key, lang, section=section, numbers=", ".join(wrong)), first="  "))
+        line = ntr(
+            "{section}  (question {numbers})",
+            "{section}  (questions {numbers})",
+            len(wrong),
+            section=section,
+            numbers=tr(", ").join(wrong),
+        )
+        click.echo(wrapped(line, first="  "))
 
 
 def _heading(number: int, total: int, text: str) -> str:
@@ -264,7 +263,3 @@ def _heading(number: int, total: int, text: str) -> str:
     label = f"{number}/{total}  "
     lines = [wrapped(first, first=click.style(label, bold=True))]
     return "\n".join([*lines, *(wrapped(line, first=" " * len(label)) if line.strip() else "" for line in more)])
-
-
-def _say(key: str, lang: str, **values: object) -> str:
-    return say(SAYS[key], lang).format(**values)

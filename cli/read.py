@@ -22,7 +22,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.layout import line_starts, line_width
 from groundup.cli.words import tr
-from groundup.core.errors import PluginProblem
+from groundup.core.errors import PluginProblem, reason_of
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -46,8 +46,9 @@ def command(technique: str, lang: str | None, as_json: bool) -> None:
     try:
         text = lesson.read_text(encoding="utf-8")
     except OSError as error:
-        told = tr("The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=error.strerror)
-        raise PluginProblem(told) from error
+        raise PluginProblem(
+            "The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=reason_of(error)
+        ) from error
     if as_json:
         effort = {"level": found.level, "minutes": found.minutes, "requires": list(found.requires)}
         print_json({"technique": found.id, **effort, "path": str(lesson), "markdown": text})

@@ -53,7 +53,7 @@ def command(
     'q' leaves).
     """
     if debug and as_json:
-        raise UsageProblem(tr("--pdb asks questions, and --json prints data: leave out one of the two."))
+        raise UsageProblem("--pdb asks questions, and --json prints data: leave out one of the two.")
     found = technique_named(technique)
     again = failing(found, property, file, seed, language(lang))
     result = again.replayed.result

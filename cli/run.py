@@ -28,7 +28,8 @@ from groundup.cli.context import (
 )
 from groundup.cli.course import show_what_follows
 from groundup.cli.layout import line_width, padded, width, wrapped
-from groundup.cli.words import tr
+from groundup.cli.parameters import PathTo
+from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_FELL_SHORT, UsageProblem
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ FILLER = "\u2060"
 @click.option(
     "--seed", metavar="N", type=WholeNumber(0, 2**31 - 1), default=0, show_default=True, help="What chance starts from."
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picture.")
+@click.option("--out", type=PathTo(file_okay=False), help="Folder for the picture.")
 @json_option
 @lang_option
 def command(
@@ -75,7 +76,7 @@ def command(
     reached its mark. The picture lands in your workspace.
     """
     if everything == (technique is not None):
-        raise UsageProblem(tr("Name a technique, as in 'learn run ppo', or give --all."))
+        raise UsageProblem("Name a technique, as in 'learn run ppo', or give --all.")
     from groundup.grader.learner.lab import has_lab
 
     workspace = find_workspace()
@@ -83,15 +84,14 @@ def command(
         chosen = [registry().technique(technique)]
         if not has_lab(chosen[0]):
             there = ", ".join(_with_labs())
-            raise UsageProblem(tr("{id} has no lab. These do: {names}.", id=chosen[0].id, names=there))
+            raise UsageProblem("{id} has no lab. These do: {names}.", id=chosen[0].id, names=there)
         if not reference and (workspace is None or not workspace.attempt_path(chosen[0]).is_file()):
-            told = tr(
+            raise UsageProblem(
                 "You have no attempt at {id} here. 'learn start {name}' puts its stub there; "
                 "'learn run {name} --reference' runs the lab with the reference.",
                 id=chosen[0].id,
                 name=chosen[0].name,
             )
-            raise UsageProblem(told)
     else:
         chosen = [registry().technique(name) for name in _with_labs()]
     runs = [r for t in chosen for r in _run(t, workspace, reference, quick, seed, out, language(lang), as_json)]
@@ -142,7 +142,7 @@ def _run(
             with _screen(lab, contestant, runs, lang, quiet=as_json) as watch:
                 used = sources if contestant == "yours" else {}
                 runs.append(run_lab(technique, registry(), server, used, seed=seed, quick=quick, watch=watch))
-    drawn = picture(lab, runs, lang)
+    drawn = picture(lab, runs, lang, told)
     folder = out or (workspace.folder / "runs" if workspace else Path("runs"))
     path = _write(folder, technique.name, drawn)
     if workspace:
@@ -170,7 +170,7 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
         with contextlib.suppress(FileExistsError), path.open("xb") as file:
             file.write(data)
             return path
-    raise UsageProblem(tr("{folder} holds 9999 pictures of {name}: move some away.", folder=folder, name=name))
+    raise UsageProblem("{folder} holds 9999 pictures of {name}: move some away.", folder=folder, name=name)
 
 
 @contextlib.contextmanager
@@ -180,7 +180,7 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
         yield lambda done, points: None
         return
     if not sys.stdout.isatty():
-        yield _lines(_named(contestant, lang))
+        yield _lines(_named(contestant))
         return
     from rich.console import Console, Group
     from rich.live import Live
@@ -189,7 +189,7 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
 
     console = Console()
     bar = Progress(
-        TextColumn(padded(_named(contestant, lang), 10)),
+        TextColumn(padded(_named(contestant), 10)),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
@@ -240,7 +240,7 @@ def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, place
         plotext.yscale("log")
     earlier, now = [(run.contestant, run.points) for run in before], [(contestant, points)]
     for made, marker in ((earlier, "dot"), (now, "braille")):
-        for _, label, pairs in curves(lab, made, lang):
+        for _, label, pairs in curves(lab, made, lang, told):
             plotext.plot([x for x, _ in pairs], [y for _, y in pairs], label=_spread(label), marker=marker)
     return str(plotext.build()).replace(FILLER, "")
 
@@ -257,7 +257,7 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
     room = min(room, 48)
     beside = room >= 30
     if beside:
-        click.echo(" " * (room + 2) + "".join(_right(_named(run.contestant, lang)) for run in runs))
+        click.echo(" " * (room + 2) + "".join(_right(_named(run.contestant)) for run in runs))
     for values in figures:
         name = say(values[0].name, lang)
         if beside and width(name) <= room:
@@ -265,16 +265,16 @@ def _report(technique: Technique, runs: list[LabRun], path: Path, lang: str, qui
             click.echo(f"  {padded(name, room)}{columns}  {values[0].unit}".rstrip())
         else:
             click.echo(wrapped(name, first="  "))
-            whose = [f"{_named(r.contestant, lang)} {_number(v.value)}" for r, v in zip(runs, values, strict=True)]
+            whose = [f"{_named(r.contestant)} {_number(v.value)}" for r, v in zip(runs, values, strict=True)]
             click.echo(wrapped(tr(", ").join(whose) + f" {values[0].unit}".rstrip(), first="      "))
         for text in values[0].beside(lang):
-            click.echo(wrapped(text, first="      "))
+            click.echo(wrapped(told(text), first="      "))
     for run in runs:
         if run.outcome.mark and not quick:
             reached, missed = "✓ " + tr("reached"), "✗ " + tr("missed")
             reached_it = run.outcome.mark.reached
             mark = click.style(reached, fg="green") if reached_it else click.style(missed, fg="red")
-            head = tr("{contestant}: {mark}", contestant=_named(run.contestant, lang), mark=mark)
+            head = tr("{contestant}: {mark}", contestant=_named(run.contestant), mark=mark)
             click.echo("\n" + wrapped(f"{head}  {say(run.outcome.mark.says, lang)}", first="  "))
     if quick:
         click.echo("\n" + wrapped(tr("A quick run: it shows that the loop runs, not what it reaches."), first="  "))
@@ -296,10 +296,10 @@ def _tell_of_the_font() -> None:
         click.echo("\n" + wrapped(lack, first="  "))
 
 
-def _named(contestant: str, lang: str) -> str:
+def _named(contestant: str) -> str:
     from groundup.grader.learner.picture import WHOSE
 
-    return say(WHOSE[contestant], lang)
+    return told(WHOSE[contestant])
 
 
 def _number(value: float) -> str:

@@ -211,7 +211,7 @@ class Terminal(Screen):
         from groundup.cli import hint
 
         self.over = _said(lambda: _run(hint.command, technique.id, "--lang", self.lang))
-        self.over += f"\n{tr('Press any key to go on.')}\n"
+        self.over += "\n" + tr("Press any key to go on.") + "\n"
         self.draw()
 
     def show_lesson(self, technique: Technique) -> None:
@@ -323,7 +323,7 @@ def _end(number: int, _frame: types.FrameType | None) -> None:
 
 def _marked(result: PropertyResult) -> str:
     mark, colour = MARKS.get(result.status, ("·", "yellow"))
-    return wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} ")
+    return wrapped(told(result.claim), first=f"  {click.style(mark, fg=colour)} ")
 
 
 def _said(say: Callable[[], None]) -> str:
@@ -334,7 +334,7 @@ def _said(say: Callable[[], None]) -> str:
         try:
             say()
         except GroundupError as error:
-            click.echo(told(str(error)))
+            click.echo(told(error.message))
     return printed.getvalue()
 
 
@@ -347,4 +347,4 @@ def _run(command: click.Command, *arguments: str) -> None:
         with command.make_context(command.name, list(arguments), parent=parent) as context:
             command.invoke(context)
     except GroundupError as error:
-        click.echo(told(str(error)))
+        click.echo(told(error.message))

@@ -11,7 +11,8 @@ import click
 from groundup.cli.context import say
 from groundup.cli.layout import line_width, padded, show_next, width, wrapped
 from groundup.cli.names import spoken
-from groundup.cli.words import spoken_language, told, tr
+from groundup.cli.words import ntr, told, tr
+from groundup.core.messages import GAP, lines_of
 
 if TYPE_CHECKING:
     from groundup.cli.way import Step
@@ -64,7 +65,7 @@ def show_diagnosis(verdict: Verdict) -> None:
 def show_property(result: PropertyResult) -> None:
     """Print what became of one property, with all that the attempt printed on the case."""
     mark, colour = MARKS.get(result.status, ("·", "yellow"))
-    click.echo(wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} "))
+    click.echo(wrapped(told(result.claim), first=f"  {click.style(mark, fg=colour)} "))
     for line in _details(result, whole=True):
         click.echo("      " + line)
 
@@ -111,7 +112,7 @@ def _show_properties(properties: tuple[PropertyResult, ...], detailed: set[str])
         if result.status not in MARKS:
             continue
         mark, colour = MARKS[result.status]
-        click.echo(wrapped(result.claim, first=f"  {click.style(mark, fg=colour)} "))
+        click.echo(wrapped(told(result.claim), first=f"  {click.style(mark, fg=colour)} "))
         if result.id in detailed:
             for line in _details(result):
                 click.echo("      " + line)
@@ -125,9 +126,8 @@ def _show_properties(properties: tuple[PropertyResult, ...], detailed: set[str])
     }
     for status, (name, why) in waits.items():
         if count := sum(p.status == status for p in properties):
-            one = tr("1 property {status}: {why}", status=name, why=why)
-            several = tr("{count} properties {status}: {why}", count=count, status=name, why=why)
-            click.echo(f"  · {one if count == 1 else several}")
+            line = ntr("1 property {status}: {why}", "{count} properties {status}: {why}", count, status=name, why=why)
+            click.echo(f"  · {line}")
     click.echo()
 
 
@@ -138,18 +138,22 @@ def _details(result: PropertyResult, *, whole: bool = False) -> Iterator[str]:
     for lines, most in zip(case.values(), _shares([len(lines) for lines in case.values()]), strict=True):
         yield from lines if whole or most >= len(lines) else lines[: most - 1]
         if not whole and most < len(lines):
-            yield "  " + tr("... and {count} more lines", count=len(lines) - most + 1)
+            yield "  " + _and_more(len(lines) - most + 1)
     if result.expected is not None:
         yield from _indented(told(result.expected), padded(tr("expected"), LABEL))
         yield from _indented(told(result.got or ""), padded(tr("got"), LABEL))
-    for number, line in enumerate((result.where or "").splitlines()):
+    for number, line in enumerate(lines_of(result.where or "")):
         yield from _indented(told(line), padded("" if number else tr("at"), LABEL))
     if result.printed:
         lines = result.printed.splitlines()
         yield tr("it printed on this case:")
         yield from (f"  {_cut(line)}" for line in lines[: None if whole else PRINTED_LINES])
         if len(lines) > PRINTED_LINES and not whole:
-            yield "  " + tr("... and {count} more lines", count=len(lines) - PRINTED_LINES)
+            yield "  " + _and_more(len(lines) - PRINTED_LINES)
+
+
+def _and_more(count: int) -> str:
+    return ntr("... and 1 more line", "... and {count} more lines", count)
 
 
 def _value(name: str, value: str) -> list[str]:
@@ -267,13 +271,12 @@ def what_changed(technique: Technique, row: Standing | None, lang: str) -> str:
 
 def changes_since(technique: Technique, version: int, lang: str) -> str:
     """Return what changed since ``version``, where the manifest tells it."""
-    gap = "" if spoken_language() == "zh" else " "
-    changes = gap.join(say(change.text, lang) for change in technique.changed_since(version))
-    told = tr("graded against version {version}; what changed: {changes}", version=version, changes=changes)
-    return told if changes else ""
+    changes = told(GAP).join(say(change.text, lang) for change in technique.changed_since(version))
+    says = tr("graded against version {version}; what changed: {changes}", version=version, changes=changes)
+    return says if changes else ""
 
 
 def tell_undiagnosed(problem: str) -> None:
     """Say why no verdict names a known mistake: what is broken is the technique's, not the learner's."""
-    text = tr("No known mistake can be looked for: {problem}", problem=told(problem))
+    text = tr("No known mistake can be looked for: {problem}", problem=problem)
     click.echo(f"learn: {spoken(text)}", err=True)

@@ -13,7 +13,6 @@ from groundup.cli.context import (
     technique_named,
     workspace_for,
 )
-from groundup.cli.words import tr
 from groundup.core.errors import UsageProblem
 
 
@@ -28,13 +27,12 @@ def command(technique: str, give_up: bool, lang: str | None, as_json: bool) -> N
     with open_state(workspace_for(found)) as state:
         passed = state.ever_passed(found.id)
         if not passed and not give_up:
-            told = tr(
+            raise UsageProblem(
                 "You have not passed {id} yet. 'learn hint {name}' helps; "
                 "'learn solution {name} --give-up' shows it all the same, and is recorded.",
                 id=found.id,
                 name=found.name,
             )
-            raise UsageProblem(told)
         state.note(found.id, "solution_shown" if passed else "gave_up")
     source = found.files.solution.read_text(encoding="utf-8")
     if as_json:

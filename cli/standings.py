@@ -14,7 +14,7 @@ from groundup.cli.holes import filled_holes, how_far
 from groundup.cli.layout import line_width, padded, table, width, wrapped
 from groundup.cli.show import how_many_hold, standing, what_changed
 from groundup.cli.way import Way
-from groundup.cli.words import tr
+from groundup.cli.words import ntr, tr
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
@@ -217,9 +217,9 @@ class Standings:
             half = tr("quiz begun, {count} of {total} answered", count=len(quiz.answers), total=quiz.questions)
             yield whole if quiz.status == "finished" else half
         if trail.hints:
-            yield tr("1 hint") if trail.hints == 1 else tr("{count} hints", count=trail.hints)
+            yield ntr("1 hint", "{count} hints", trail.hints)
         if count := row.attempts if row else 0:
-            yield tr("graded once") if count == 1 else tr("graded {count} times", count=count)
+            yield ntr("graded once", "graded {count} times", count)
 
 
 def _as_data(quiz: QuizRecord) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from groundup.cli.context import (
     why_absent,
 )
 from groundup.cli.layout import line_width, show_next, table, width, wrapped
-from groundup.cli.words import tr
+from groundup.cli.words import languages, ntr, spoken_language, told, tr
+from groundup.core.messages import Message, every
 
 if TYPE_CHECKING:
     from groundup.core.technique import Day, Technique
@@ -53,7 +54,7 @@ def command(name: str, lang: str | None, as_json: bool) -> None:
 
     there_before = find_workspace()
     day, wanted = _asked_for(name, there_before)
-    workspace = there_before or (Workspace.create(Path(DEFAULT), lang) if wanted else None)
+    workspace = there_before or (Workspace.create(Path(DEFAULT), _spoken(), told) if wanted else None)
     put = _put(workspace, wanted) if workspace else []
     absent = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
     if as_json:
@@ -64,6 +65,11 @@ def command(name: str, lang: str | None, as_json: bool) -> None:
             click.echo(wrapped(made) + "\n")
         _tell(workspace, day, put, absent, language(lang))
     stop_at_a_broken_one(absent)
+
+
+def _spoken() -> str:
+    lang = spoken_language()
+    return lang if lang in languages() else "en"
 
 
 def _as_data(
@@ -95,8 +101,12 @@ def _tell(
         first = next((t for t, new, passed in put if not passed), put[-1][0])
         assert workspace is not None
         path, count = shown(workspace.attempt_path(first)), len(first.holes)
-        several = tr("what holds; fill the {count} holes in {path} first", count=count, path=path)
-        purpose = several if count > 1 else tr("what holds; fill the hole in {path} first", path=path)
+        purpose = ntr(
+            "what holds; fill the hole in {path} first",
+            "what holds; fill the {count} holes in {path} first",
+            count,
+            path=path,
+        )
         show_next((f"read {first.name}", tr("the lesson")), (f"grade {first.name}", purpose))
     elif workspace and day and not day.techniques:
         click.echo("  " + tr("This day brings no new technique."))
@@ -139,10 +149,12 @@ def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list
         days = {str(d.number): d.name for d in roadmap.days}
         if name in days:
             raise UsageProblem(
-                tr("No day or technique {name!r}. Did you mean {day!r}?", name=name, day=days[name])
+                "No day or technique {name!r}. Did you mean {day!r}?", name=name, day=days[name]
             ) from None
         known = [*days.values(), *registry().techniques]
-        raise UnknownName("day or technique", name, known, "'learn list' shows what there is.") from None
+        raise UnknownName(
+            Message("day or technique"), name, known, Message("'learn list' shows what there is.")
+        ) from None
 
 
 def _put(workspace: Workspace, wanted: Sequence[Technique]) -> list[tuple[Technique, bool, bool]]:
@@ -169,9 +181,8 @@ def _show(workspace: Workspace | None, put: Sequence[tuple[Technique, bool, bool
         what = tr("new") if new else tr("passed already") if passed else tr("there already, left as it is")
         builders = [t.name for t, _, _ in put if technique.id in t.requires]
         if new and builders:
-            names = tr(" and ").join(builders)
-            one = len(builders) == 1
-            what = tr("new; {names} builds on it", names=names) if one else tr("new; {names} build on it", names=names)
+            names = every(builders)
+            what = ntr("new; {names} builds on it", "new; {names} build on it", len(builders), names=names)
         if effort := effort_of(technique):
             what += tr("; ") + effort
         rows.append([technique.id, shown(workspace.attempt_path(technique)), what])

@@ -332,7 +332,8 @@ def _ended_in_the_middle(arguments: Sequence[str]) -> int:
     from groundup.core.errors import EXIT_BROKEN
 
     speak_first(arguments)
-    sys.stderr.write(f"learn: {tr('the warm judge was ended while it told or kept the verdict: grade again.')}\n")
+    says = tr("the warm judge was ended while it told or kept the verdict: grade again.")
+    sys.stderr.write(f"learn: {says}\n")
     return EXIT_BROKEN
 
 

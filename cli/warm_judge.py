@@ -262,10 +262,7 @@ def _say(connection: socket.socket, line: str) -> None:
 
 
 def _import_everything() -> Registry:
-    """Import what a grade imports, in either language; return what the plugins declare."""
-    import groundup.cli.chinese
-    import groundup.cli.chinese_help
-    import groundup.cli.chinese_wordings
+    """Import what a grade imports; return what the plugins declare."""
     import groundup.cli.grade
     import groundup.cli.show
     import groundup.grader.judging.judge

@@ -29,6 +29,7 @@ from groundup.cli.context import (
 )
 from groundup.cli.words import tr
 from groundup.core.errors import NoWorkspace, UnknownName, UsageProblem
+from groundup.core.messages import Message
 
 if TYPE_CHECKING:
     from groundup.cli.judging import Event, Grade, Judging
@@ -64,7 +65,7 @@ def command(technique: str | None, lang: str | None) -> None:
     """
     workspace = find_workspace()
     if workspace is None:
-        raise NoWorkspace(tr("There is no workspace here. 'learn start {name}' makes one.", name=first_day()))
+        raise NoWorkspace("There is no workspace here. 'learn start {name}' makes one.", name=first_day())
     spoken = language(lang)
     demand_containment(workspace)
     attempts = _attempts(technique, workspace)
@@ -238,7 +239,7 @@ def _attempts(name: str | None, workspace: Workspace) -> dict[str, Path]:
             for problem in broken_attempts(workspace):
                 raise problem
             raise UsageProblem(
-                tr("You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day())
+                "You have started nothing yet: 'learn start {day}' puts the first stubs there.", day=first_day()
             )
         return started
     days = {day.name: day for day in roadmap_of(workspace).days}
@@ -248,9 +249,7 @@ def _attempts(name: str | None, workspace: Workspace) -> dict[str, Path]:
     of_the_day = {id: path for id, path in started.items() if id in days[name].techniques}
     if not of_the_day:
         stop_at_a_broken_one(days[name].techniques)
-        raise UsageProblem(
-            tr("You have started nothing of {name}: 'learn start {name}' puts its stubs there.", name=name)
-        )
+        raise UsageProblem("You have started nothing of {name}: 'learn start {name}' puts its stubs there.", name=name)
     return of_the_day
 
 
@@ -259,7 +258,7 @@ def _named(name: str, days: Sequence[str]) -> Technique:
         return technique_named(name)
     except UnknownName as error:
         if name.startswith("day"):
-            raise UnknownName("day or technique", name, [*days, *registry().techniques]) from error
+            raise UnknownName(Message("day or technique"), name, [*days, *registry().techniques]) from error
         raise
 
 

@@ -1,27 +1,41 @@
-"""The commands' words in the learner's language: English is what they are looked up by, and what stands in for a lack.
+"""The commands' words in the learner's language, from the catalogue in ``locale``.
 
-``tr`` is for what the commands say themselves; ``told`` for what was said elsewhere, by a recorded verdict, an error of
-the registry, a command's help or click, and can be told from its wording. The Chinese is in ``groundup.cli.chinese``
-and ``groundup.cli.chinese_help``.
+Its sentences are looked up by their English, which is what stands where there is no translation. click asks the
+standard library's ``gettext`` for its own, so that is pointed at the same catalogue. Plugins may bring further ones.
 """
 
 from __future__ import annotations
 
 import functools
+import gettext
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from string import Formatter
+from pathlib import Path
 
-__all__ = ["LANGUAGES", "placeholders", "speak", "spoken_language", "told", "tr"]
+from groundup.core.messages import Message, plural
 
-LANGUAGES = ("en", "zh")
+__all__ = ["DOMAIN", "also_from", "languages", "ntr", "placeholders", "speak", "spoken_language", "told", "tr"]
+
+DOMAIN = "groundup"
+LOCALE = Path(__file__).parent / "locale"
 _LANGUAGE = ContextVar("language", default="en")
+_FURTHER: dict[str, list[gettext.GNUTranslations]] = {}
+"""By language, the catalogues of plugins."""
+
+
+def languages() -> tuple[str, ...]:
+    """Return the languages that the commands speak."""
+    return "en", *sorted(path.parts[-3] for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
 
 
 def speak(lang: str) -> None:
-    """Have everything from here on said in ``lang``; in one that is not among LANGUAGES it is said in English."""
+    """Have everything from here on said in ``lang``; where there is no translation it is said in English."""
     _LANGUAGE.set(lang)
+    os.environ["LANGUAGE"] = lang
+    gettext.bindtextdomain(DOMAIN, str(LOCALE))
+    gettext.textdomain(DOMAIN)
 
 
 def spoken_language() -> str:
@@ -29,65 +43,51 @@ def spoken_language() -> str:
     return _LANGUAGE.get()
 
 
-def tr(english: str, /, **values: object) -> str:
-    """Return the sentence ``english`` in the language that is spoken, its fields filled in as ``str.format`` does."""
-    return _sentences().get(english, english).format(**values)
+def tr(english: str, /, **fields: object) -> str:
+    """Return the sentence ``english`` in the language that is spoken, its fields filled in."""
+    return told(Message(english, **fields))
+
+
+def ntr(one: str, many: str, count: int, /, **fields: object) -> str:
+    """Return the one sentence or the other, as the language that is spoken counts; ``count`` is a field of both."""
+    return told(plural(one, many, count, **fields))
 
 
 def told(text: str) -> str:
-    """Return a text that was made elsewhere in the language that is spoken, where its wording is a known one.
-
-    The parts that fill a known wording are looked up in the same way; whatever is not known stays as it is.
-    """
-    if (exactly := _help().get(text)) is not None:
-        return exactly
-    for pattern, translated in _wordings():
-        if found := pattern.fullmatch(text):
-            return translated.format(**{name: told(part) for name, part in found.groupdict().items()})
-    return text
+    """Return a message in the language that is spoken. A text is looked up whole, and stays as it is if not found."""
+    catalogue = _catalogue(spoken_language(), LOCALE)
+    if catalogue is None or not text:
+        return str(text)
+    return text.translated(catalogue) if isinstance(text, Message) else catalogue.gettext(text)
 
 
-def placeholders(text: str) -> str:
+def placeholders(text: str, told: Callable[[str], str] = told) -> str:
     """Return ``text`` with what stands for a value in it, as FILE does, in the language that is spoken."""
-    if spoken_language() != "zh":
-        return text
-    from groundup.cli.chinese_help import PLACEHOLDERS
-
-    return re.sub("[A-Z]+", lambda found: PLACEHOLDERS.get(found[0], found[0]), text)
+    return re.sub("[A-Z]{2,}", lambda found: told(found[0]), text)
 
 
-def _sentences() -> Mapping[str, str]:
-    if spoken_language() != "zh":
-        return {}
-    from groundup.cli.chinese import SENTENCES
-
-    return SENTENCES
-
-
-def _help() -> Mapping[str, str]:
-    if spoken_language() != "zh":
-        return {}
-    from groundup.cli.chinese_help import HELP
-
-    return HELP
-
-
-def _wordings() -> list[tuple[re.Pattern[str], str]]:
-    return _chinese_wordings() if spoken_language() == "zh" else []
+def also_from(folders: Iterable[Path], lang: str) -> list[tuple[Path, Exception]]:
+    """Ask the catalogues in ``folders`` too, where ours lacks a sentence; return those that cannot be read, and why."""
+    found, broken = [], []
+    for file in (file for folder in folders for file in sorted(folder.glob(f"{lang}/LC_MESSAGES/*.mo"))):
+        try:
+            with file.open("rb") as data:
+                found.append(gettext.GNUTranslations(data))
+        except Exception as error:  # whatever a damaged file makes it raise
+            broken.append((file, error))
+    _FURTHER[lang] = found
+    _catalogue.cache_clear()
+    return broken
 
 
 @functools.cache
-def _chinese_wordings() -> list[tuple[re.Pattern[str], str]]:
-    from groundup.cli.chinese_help import CLICK
-    from groundup.cli.chinese_wordings import WORDINGS
-
-    return [(_pattern(english), chinese) for english, chinese in (CLICK | WORDINGS).items()]
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    """Return what matches every text that ``template`` can become. Its fields are plain: ``{name}``, each once."""
-    parts = [
-        re.escape(literal) + (f"(?P<{field}>.+?)" if field else "")
-        for literal, field, _, _ in Formatter().parse(template)
-    ]
-    return re.compile("".join(parts), re.DOTALL)
+def _catalogue(lang: str, folder: Path) -> gettext.NullTranslations | None:
+    if lang == "en":
+        return None
+    try:
+        ours: gettext.NullTranslations = gettext.translation(DOMAIN, folder, [lang])
+    except FileNotFoundError:
+        ours = gettext.NullTranslations()
+    for further in _FURTHER.get(lang, ()):
+        ours.add_fallback(further)
+    return ours

@@ -100,8 +100,10 @@ class Translated(dict[str, str]):
         return [(lang, self[lang]) for lang in self]
 
 
-def say(text: dict[str, str], lang: str = "en") -> str:
-    """Return ``text`` in ``lang``, or in English if it has no translation."""
+def say(text: dict[str, str] | str, lang: str = "en") -> str:
+    """Return ``text`` in ``lang``, or in English if it has no translation. A message is translated elsewhere."""
+    if isinstance(text, str):
+        return text
     return text.get(lang) or text["en"]
 
 

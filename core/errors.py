@@ -19,13 +19,23 @@ import difflib
 import errno
 from collections.abc import Iterable
 
+from groundup.core.messages import Message, either, joined
+
 EXIT_HELD, EXIT_FELL_SHORT, EXIT_USAGE, EXIT_BROKEN = 0, 1, 2, 3
 
 
 class GroundupError(Exception):
-    """A problem whose message is written for the user: what is wrong, which value, and the next step."""
+    """A problem whose message is written for the user: what is wrong, which value, and the next step.
+
+    The message is a template with its fields, and is translated where it is shown:
+    ``UsageProblem("There is no file {path}.", path=path)``. Without fields the text is used as it is.
+    """
 
     exit_code = EXIT_BROKEN
+
+    def __init__(self, template: str, /, **fields: object) -> None:
+        self.message = Message(template, **fields)
+        super().__init__(self.message)
 
 
 class UsageProblem(GroundupError):
@@ -35,12 +45,17 @@ class UsageProblem(GroundupError):
 
 
 class UnknownName(UsageProblem):
-    """Nothing has that name; the message offers the nearest names."""
+    """Nothing has that name; the message offers the nearest names, or ``see``, which says where all are listed."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], see: str = "") -> None:
-        near = nearest(name, known)
-        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        super().__init__(f"No {kind} {name!r}.{hint}{' ' + see if see and not near else ''}")
+        if near := nearest(name, known):
+            offered = either(map(repr, near))
+            said = Message("No {kind} {name!r}. Did you mean {near}?", kind=kind, name=name, near=offered)
+        elif see:
+            said = Message("No {kind} {name!r}. {see}", kind=kind, name=name, see=see)
+        else:
+            said = Message("No {kind} {name!r}.", kind=kind, name=name)
+        super().__init__(said)
 
 
 class NoWorkspace(UsageProblem):
@@ -72,29 +87,61 @@ class StateProblem(GroundupError):
 class AttemptRaised(Exception):
     """The learner's code raised. ``types``: the exception's class and its bases; ``lines``: quoted learner code.
 
-    ``rank`` is the rank that raised, given when not all ranks of a group raised the same exception.
+    ``rank`` is the rank that raised, given when not all ranks of a group raised the same exception. ``summary`` is one
+    line.
     """
 
     def __init__(self, types: tuple[str, ...], message: str, lines: str = "", rank: int | None = None) -> None:
-        where = "" if rank is None else f" on rank {rank}"
-        super().__init__(f"{types[0]}{where}: {message}" if message else f"{types[0]}{where}")
+        where = types[0] if rank is None else Message("{error} on rank {rank}", error=types[0], rank=rank)
+        self.summary = Message("{error}: {message}", error=where, message=message) if message else joined("", [where])
+        super().__init__(self.summary)
         self.types, self.message, self.lines, self.rank = types, message, lines, rank
 
 
+WAYS_TO_DIE = {
+    "timeout": Message("timeout"),
+    "memory": Message("memory"),
+    "crash": Message("crash"),
+    "exit": Message("exit"),
+    "flood": Message("flood"),
+    "protocol": Message("protocol"),
+}
+
+
 class AttemptDied(BaseException):
-    """The learner's process ended or had to be ended. ``how``: timeout, memory, crash, exit or protocol.
+    """The learner's process ended or had to be ended. ``how``: one of WAYS_TO_DIE; ``summary`` says it in a line.
 
     ``lines``: the quoted learner code that was running, if known.
     """
 
     def __init__(self, how: str, detail: str, lines: str = "") -> None:
-        super().__init__(f"{how}: {detail}")
+        self.summary = Message("{how}: {detail}", how=WAYS_TO_DIE.get(how, how), detail=detail)
+        super().__init__(self.summary)
         self.how, self.detail, self.lines = how, detail, lines
 
 
 def remedy(error: OSError, otherwise: str) -> str:
     """Return the advice for a file that could not be written: to free disk space if the disk is full."""
-    return "Make room on the disk and try again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else otherwise
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return Message("Make room on the disk and try again.") if full else otherwise
+
+
+def reason_of(error: OSError) -> Message:
+    """Return what the operating system said. The catalogue has the most common of its sentences."""
+    return Message(error.strerror or str(error))
+
+
+OFTEN = (
+    Message("No such file or directory"),
+    Message("Is a directory"),
+    Message("Not a directory"),
+    Message("Permission denied"),
+    Message("File exists"),
+    Message("No space left on device"),
+    Message("Read-only file system"),
+    Message("Input/output error"),
+)
+"""What :func:`reason_of` most often returns."""
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -2,6 +2,9 @@
 
 A plugin is a module with functions marked ``@hookimpl`` and named as below; an entry point in the group ``groundup``
 names the module. A marked function with any other name is an error that names the plugin.
+
+A plugin's own sentences (``Message``, errors, its commands' help) are English. For other languages it may have
+catalogues beside its module, ``locale/<language>/LC_MESSAGES/<any name>.mo``: they are asked for what ours lacks.
 """
 
 from __future__ import annotations

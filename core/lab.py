@@ -25,14 +25,13 @@ from pydantic import Field, model_validator
 
 from groundup.core.declared import Declared, TechniqueId, Text, fill, say
 from groundup.core.errors import PluginProblem, nearest
+from groundup.core.messages import Message
 
 if TYPE_CHECKING:
     from groundup.core.interfaces.code_runner import CodeRunner
 
 __all__ = ["Bench", "Figure", "Foil", "Lab", "LabFigure", "LabMark", "Mark", "Outcome"]
 __contract__ = ("Lab", "LabFigure", "LabMark", "Foil", "Bench", "Outcome", "Figure", "Mark")
-
-BY_ARITHMETIC = {"en": "by arithmetic: {formula}", "zh": "算式：{formula}"}
 
 
 class LabFigure(Declared):
@@ -104,9 +103,15 @@ class Lab(Declared):
         """Return figure ``key`` with its value. Raises PluginProblem for an unknown key or an unfilled placeholder."""
         if (declared := self.figures.get(key)) is None:
             near = nearest(key, self.figures)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.figures) or 'none'}"
-            raise PluginProblem(f"it reports the figure {key!r}, which [lab.figures] does not have; {hint}")
-        what = f"figure {key!r}"
+            hint = (
+                Message("did you mean {near!r}?", near=near[0])
+                if near
+                else Message("it has {names}", names=[*self.figures] or Message("none"))
+            )
+            raise PluginProblem(
+                "it reports the figure {key!r}, which [lab.figures] does not have; {hint}", key=key, hint=hint
+            )
+        what = Message("figure {key!r}", key=key)
         return Figure(
             name=_filled(declared.name, said, what),
             value=value,
@@ -119,7 +124,7 @@ class Lab(Declared):
         """Return the declared mark and whether it was reached. Raises PluginProblem if no mark is declared."""
         if self.mark is None:
             raise PluginProblem("it reports its mark, but there is no [lab.mark]")
-        return Mark(says=_filled(self.mark.says, said, "mark"), reached=reached)
+        return Mark(says=_filled(self.mark.says, said, Message("mark")), reached=reached)
 
 
 class Figure(Declared):
@@ -138,7 +143,7 @@ class Figure(Declared):
         published = [say(self.published, lang)] if self.published else []
         if self.by_arithmetic is None:
             return published
-        return [*published, say(BY_ARITHMETIC, lang).format(formula=say(self.by_arithmetic, lang))]
+        return [*published, Message("by arithmetic: {formula}", formula=say(self.by_arithmetic, lang))]
 
 
 class Mark(Declared):
@@ -205,5 +210,5 @@ def _filled(text: dict[str, str], said: Mapping[str, object], what: str) -> dict
     try:
         return fill(text, said)
     except (KeyError, IndexError, ValueError) as error:
-        told = f"no value is given for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
-        raise PluginProblem(f"the {what}, {text['en']!r}: {told}") from error
+        why = Message("no value is given for {{{name}}}", name=error.args[0]) if isinstance(error, KeyError) else error
+        raise PluginProblem("the {what}, {text!r}: {why}", what=what, text=text["en"], why=why) from error

@@ -15,6 +15,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from groundup.core.declared import Place, Text, Translated, Translations
+from groundup.core.errors import nearest
+from groundup.core.messages import Message, either
 from groundup.core.toml_file import read_toml, unknown
 
 __all__ = ["languages", "read_manifest", "translated"]
@@ -26,7 +28,7 @@ Shape = dict[str, Any] | bool
 
 _TEXT = get_args(Text)[1]
 """The annotation that marks a type as ``Text``."""
-_LACKING = "this is lacking"
+_LACKING = Message("this is lacking")
 
 
 def read_manifest(model: type[M], path: Path, places: Mapping[str, Place], **given: object) -> M:
@@ -71,7 +73,7 @@ def _unknown(table: Mapping[str, Any], places: Iterable[Place], before: Place = 
             if isinstance(value, dict):
                 yield from _unknown(value, further, (*before, key))
             else:
-                yield (*before, key), "this should be a table"
+                yield (*before, key), Message("this should be a table")
 
 
 # Texts
@@ -125,7 +127,7 @@ class _Texts:
             self.english[place] = value
             return Translated(value, place, self.translations)
         if shape is True:
-            self.problems.append((place, "this should be a text in quotes"))
+            self.problems.append((place, Message("this should be a text in quotes")))
         if isinstance(shape, dict) and isinstance(value, dict):
             return {key: self.translated(part, _inside(shape, key), (*place, key)) for key, part in value.items()}
         if isinstance(shape, dict) and isinstance(value, list):
@@ -158,7 +160,7 @@ def _translation(path: Path, english: Mapping[Place, str], lang: str) -> dict[Pl
             if isinstance(value, str) and value.strip():
                 found[place] = value
             else:
-                problems.append((place, "this should be a text, as it is in English"))
+                problems.append((place, Message("this should be a text, as it is in English")))
         elif place not in inner:
             problems.append((place, _unmatched(path, place, inner | english.keys())))
         elif isinstance(value, dict):
@@ -168,7 +170,7 @@ def _translation(path: Path, english: Mapping[Place, str], lang: str) -> dict[Pl
             for number, part in enumerate(value):
                 read(part, (*place, number))
         else:
-            problems.append((place, f"this should hold texts, as it does in {path.name}"))
+            problems.append((place, Message("this should hold texts, as it does in {file}", file=path.name)))
 
     read(file.data, ())
     if problems:
@@ -180,8 +182,12 @@ def _unmatched(path: Path, place: Place, known: Iterable[Place]) -> str:
     """Return the message for a translation at a ``place`` where the English has no text."""
     beside = [p[-1] for p in known if len(p) == len(place) and p[:-1] == place[:-1]]
     if isinstance(place[-1], int):
-        return f"{path.name} has {len(beside)} of them"
-    return unknown(place[-1], map(str, beside)).replace("no such key", f"no such text in {path.name}")
+        return Message("{file} has {count} of them", file=path.name, count=len(beside))
+    if near := nearest(place[-1], map(str, beside)):
+        return Message(
+            "there is no such text in {file}; did you mean {near}?", file=path.name, near=either(map(repr, near))
+        )
+    return Message("there is no such text in {file}; there are {known}", file=path.name, known=sorted(map(str, beside)))
 
 
 # Pydantic's errors

@@ -6,14 +6,15 @@ import re
 from pathlib import Path
 
 import groundup.core
+from groundup.core.messages import Message
 
 __all__ = ["told"]
 
 
 def told(error: BaseException) -> str:
     """Return an exception as one line; for a failed import of ``groundup.core``, with the new place of the name."""
-    line = f"{type(error).__name__}: {error}"
-    return f"{line}: {new}" if (new := new_name(error)) else line
+    line = Message("{error}: {message}", error=type(error).__name__, message=error)
+    return Message("{error}: {message}", error=line, message=new) if (new := new_name(error)) else line
 
 
 def new_name(error: BaseException) -> str:
@@ -30,4 +31,8 @@ def new_name(error: BaseException) -> str:
     if len(found) != 1:
         return ""
     now = ".".join(("groundup.core", *found[0].relative_to(root).parts)).removesuffix(".__init__")
-    return f"it is {now} now" if found[0].name == wanted else f"it is in {now} now"
+    return (
+        Message("it is {place} now", place=now)
+        if found[0].name == wanted
+        else Message("it is in {place} now", place=now)
+    )

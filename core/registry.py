@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from groundup.core import hookspecs
 from groundup.core.errors import PluginProblem, UnknownName, UsageProblem, nearest
 from groundup.core.manifest import languages, translated
+from groundup.core.messages import Message, either
 from groundup.core.moved import told
 from groundup.core.reloading import Stamp, files_of, forget, have_changed, home_of, refresh, stamp
 from groundup.core.technique import MANIFEST, Day, Roadmap, Technique, say
@@ -110,7 +111,9 @@ class Registry:
         found.problems, found._broken, found._owners = [*self.problems], {**self._broken}, {**self._owners}
         for identity, problem in problems.items():
             name = self._owners[identity]
-            told = PluginProblem(f"Plugin {name!r} is broken in the language {lang!r}: {problem}")
+            told = PluginProblem(
+                "Plugin {name!r} is broken in the language {lang!r}: {problem}", name=name, lang=lang, problem=problem
+            )
             found._set_aside(name, told, [identity])
         return found
 
@@ -130,8 +133,12 @@ class Registry:
                 with contextlib.redirect_stdout(sys.stderr):
                     answers.append((plugin.plugin_name, read(plugin.function(*arguments))))
             except (Exception, SystemExit) as error:
-                told = f"Plugin {plugin.plugin_name!r} failed in {hook}(): {_told(error)}"
-                problems.append(PluginProblem(told))
+                told = _told(error)
+                problems.append(
+                    PluginProblem(
+                        "Plugin {name!r} failed in {hook}(): {why}", name=plugin.plugin_name, hook=hook, why=told
+                    )
+                )
         return answers, problems
 
     def technique(self, name: str) -> Technique:
@@ -143,8 +150,8 @@ class Registry:
             return self.techniques[name]
         named = [t for t in self.techniques.values() if t.name == name]
         if len(named) > 1:
-            ids = " or ".join(t.id for t in named)
-            raise UsageProblem(f"{name!r} names several techniques: say {ids}.")
+            ids = either(t.id for t in named)
+            raise UsageProblem("{name!r} names several techniques: say {ids}.", name=name, ids=ids)
         if named:
             return named[0]
         if problem := self.problem_of(name):
@@ -153,10 +160,12 @@ class Registry:
             for day in roadmap.days:
                 if name in day.techniques or name in (i.partition("/")[2] for i in day.techniques):
                     raise UsageProblem(
-                        f"Technique {name!r} ({day.name} of {roadmap.id}) is not written yet. "
-                        "'learn list' shows what there is."
+                        "Technique {name!r} ({day} of {roadmap}) is not written yet. 'learn list' shows what there is.",
+                        name=name,
+                        day=day.name,
+                        roadmap=roadmap.id,
                     )
-        raise UnknownName("technique", name, self.techniques, "'learn list' shows what there is.")
+        raise UnknownName(Message("technique"), name, self.techniques, Message("'learn list' shows what there is."))
 
     def problem_of(self, name: str) -> PluginProblem | None:
         """Return the problem of the broken plugin that would declare technique or roadmap ``name``, None if none."""
@@ -188,14 +197,19 @@ class Registry:
         if name not in self.roadmaps:
             if problem := self.problem_of(name):
                 raise problem
-            raise UnknownName("roadmap", name, self.roadmaps)
+            raise UnknownName(Message("roadmap"), name, self.roadmaps)
         return self.roadmaps[name]
 
     def day(self, name: str, roadmap: str) -> Day:
         """Return the day ``day-N`` of ``roadmap``. Raises UnknownName, UsageProblem."""
         days = {d.name: d for d in self.roadmap(roadmap).days}
         if name not in days:
-            raise UsageProblem(f"Roadmap {roadmap!r} has {len(days)} days, day-1 to day-{len(days)}; no {name!r}.")
+            raise UsageProblem(
+                "Roadmap {roadmap!r} has {count} days, day-1 to day-{count}; no {name!r}.",
+                roadmap=roadmap,
+                count=len(days),
+                name=name,
+            )
         return days[name]
 
     def with_prerequisites(self, techniques: Iterable[Technique]) -> list[Technique]:
@@ -204,7 +218,9 @@ class Registry:
 
         def visit(technique: Technique, path: tuple[str, ...]) -> None:
             if technique.id in path:
-                raise PluginProblem(f"Techniques require each other in a circle: {' -> '.join((*path, technique.id))}.")
+                raise PluginProblem(
+                    "Techniques require each other in a circle: {circle}.", circle=" -> ".join((*path, technique.id))
+                )
             for required in technique.requires:
                 if required in self.techniques:  # a requirement may not be written yet
                     visit(self.techniques[required], (*path, technique.id))
@@ -217,14 +233,17 @@ class Registry:
     def _add(self, name: str, load: Callable[[], Any]) -> None:
         if self.manager.has_plugin(name):
             raise PluginProblem(
-                f"Plugin {name!r} is left out: another one has that name. Give its entry point a name of its own."
+                "Plugin {name!r} is left out: another one has that name. Give its entry point a name of its own.",
+                name=name,
             )
         try:
             plugin = load()
         except (Exception, SystemExit) as error:
-            raise PluginProblem(f"Plugin {name!r} cannot be imported: {_told(error)}") from error
+            raise PluginProblem("Plugin {name!r} cannot be imported: {why}", name=name, why=_told(error)) from error
         if other := self.manager.get_name(plugin):
-            raise PluginProblem(f"Plugin {name!r} is left out: it is the same module as plugin {other!r}.")
+            raise PluginProblem(
+                "Plugin {name!r} is left out: it is the same module as plugin {other!r}.", name=name, other=other
+            )
         try:
             self.manager.register(plugin, name)
             techniques = self._declared(name, "techniques", Technique)
@@ -243,7 +262,9 @@ class Registry:
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
             says_it_all = type(error) in (ValueError, TypeError, pluggy.PluginValidationError, PluginProblem)
-            raise PluginProblem(f"Plugin {name!r} is broken: {error if says_it_all else _told(error)}") from error
+            raise PluginProblem(
+                "Plugin {name!r} is broken: {why}", name=name, why=error if says_it_all else _told(error)
+            ) from error
         self.techniques |= {t.id: t for t in techniques}
         self.roadmaps |= {r.id: r for r in roadmaps}
         self._owners |= {t.id: name for t in techniques}

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from groundup.core.declared import Place
-from groundup.core.errors import PluginProblem, nearest
+from groundup.core.errors import PluginProblem, nearest, reason_of
+from groundup.core.messages import Message, either, series
 
 __all__ = ["TomlFile", "read_toml", "unknown"]
 
@@ -49,9 +50,13 @@ class TomlFile:
         """Return the error that lists the problems ``found``, each a place and a message."""
         told = [(self.line(place), _named(place), words) for place, words in found]
         told.sort(key=lambda each: each[0])
-        pieces = [", ".join([f"line {line}", *named]) + f": {words}" for line, named, words in told[:TOLD]]
-        more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
-        return PluginProblem(f"{self.path}, {'; '.join(pieces)}{more}")
+        pieces: list[str] = [
+            Message("{place}: {problem}", place=(Message("line {line}", line=line), *named), problem=words)
+            for line, named, words in told[:TOLD]
+        ]
+        if len(told) > TOLD:
+            pieces.append(Message("and {count} more", count=len(told) - TOLD))
+        return PluginProblem("{path}, {problems}", path=self.path, problems=series(pieces))
 
 
 def read_toml(path: Path) -> TomlFile:
@@ -59,25 +64,30 @@ def read_toml(path: Path) -> TomlFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise PluginProblem(f"{path} cannot be read: {error.strerror}") from error
+        raise PluginProblem("{path} cannot be read: {why}", path=path, why=reason_of(error)) from error
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise PluginProblem(f"{path}, line {line}: this is not UTF-8") from error
+        raise PluginProblem("{path}, line {line}: this is not UTF-8", path=path, line=line) from error
     try:
         return TomlFile(path, text, tomllib.loads(text))
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError, too
         found = _AT.fullmatch(str(error))
         line = int(found["line"]) if found and found["line"] else max(1, len(text.splitlines()))
         told = found["what"] if found else str(error)
-        raise PluginProblem(f"{path}, line {line}: this is no TOML: {told[:1].lower()}{told[1:]}") from error
+        raise PluginProblem(
+            "{path}, line {line}: this is no TOML: {why}",
+            path=path,
+            line=line,
+            why=told[:1].lower() + told[1:],
+        ) from error
 
 
 def unknown(key: str, known: Iterable[str]) -> str:
     """Return the message for an unknown key."""
     known = sorted(known)
     if near := nearest(key, known):
-        return f"there is no such key; did you mean {' or '.join(map(repr, near))}?"
-    return f"there is no such key; there are {', '.join(known)}"
+        return Message("there is no such key; did you mean {near}?", near=either(map(repr, near)))
+    return Message("there is no such key; there are {known}", known=known)
 
 
 def _named(place: Place) -> list[str]:

@@ -17,6 +17,7 @@ import click
 
 from groundup.core.errors import UnknownName
 from groundup.core.hookspecs import hookimpl
+from groundup.core.messages import Message
 from groundup.core.technique import CONTRACT
 
 WIDEST = 100
@@ -55,7 +56,7 @@ def contract(name: str | None) -> None:
         return
     entries = {entry.name: entry for _, _, found in parts() for entry in found}
     if name not in entries:
-        raise UnknownName("part of the contract", name, entries, "'learn contract' prints all.")
+        raise UnknownName(Message("part of the contract"), name, entries, Message("'learn contract' prints all."))
     click.echo(entries[name].text, nl=False)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from groundup.core.messages import Message
 from groundup.core.quiz.question import Answer, Asked, FieldProblem, Identity, NotAnAnswer, quoted
 from groundup.core.technique import Text, say
 
@@ -68,8 +69,7 @@ class _Choosing(Asked):
             return [key for part in given for key in self._keys(part)]
         if not isinstance(given, str):
             raise NotAnAnswer(
-                f"{quoted(given)} is no letter; there are A to {self._last()}.",
-                f"{quoted(given)} 不是字母；选项是 A 到 {self._last()}。",
+                Message("{given} is no letter; there are A to {last}.", given=quoted(given), last=self._last())
             )
         keys: list[str] = []
         for word in unicodedata.normalize("NFKC", given).replace(",", " ").replace("、", " ").split():
@@ -80,20 +80,17 @@ class _Choosing(Asked):
     def _lettered(self, letter: str) -> str:
         place = string.ascii_uppercase.find(letter.upper())
         if len(letter) != 1 or not 0 <= place < len(self.options):
-            raise NotAnAnswer(
-                f"{quoted(letter)} is none of A to {self._last()}.",
-                f"{quoted(letter)} 不在 A 到 {self._last()} 之中。",
-            )
+            raise NotAnAnswer(Message("{given} is none of A to {last}.", given=quoted(letter), last=self._last()))
         return list(self.options)[place]
 
     def _once_each(self, given: Any) -> list[str]:
         keys = self._keys(given)
         if not keys:
-            raise NotAnAnswer("There is no letter in that.", "里面没有字母。")
+            raise NotAnAnswer(Message("There is no letter in that."))
         for key in keys:
             if keys.count(key) > 1:
                 letter = self._letters()[key]
-                raise NotAnAnswer(f"{letter} is there twice.", f"{letter} 出现了两次。")
+                raise NotAnAnswer(Message("{letter} is there twice.", letter=letter))
         return keys
 
 
@@ -108,14 +105,14 @@ class Single(_Choosing):
         return self
 
     @override
-    def expects(self) -> Text:
-        return {"en": f"one letter, A to {self._last()}", "zh": f"一个字母，A 到 {self._last()}"}
+    def expects(self) -> Message:
+        return Message("one letter, A to {last}", last=self._last())
 
     @override
     def read(self, given: Any) -> str:
         keys = self._once_each(given)
         if len(keys) > 1:
-            raise NotAnAnswer("Only one of them is right: give one letter.", "只有一项正确：请只给一个字母。")
+            raise NotAnAnswer(Message("Only one of them is right: give one letter."))
         return keys[0]
 
     @override
@@ -141,8 +138,8 @@ class Multiple(_Choosing):
         return self
 
     @override
-    def expects(self) -> Text:
-        return {"en": "every letter that is right, as in AC", "zh": "所有正确项的字母，如 AC"}
+    def expects(self) -> Message:
+        return Message("every letter that is right, as in AC")
 
     @override
     def read(self, given: Any) -> list[str]:
@@ -181,16 +178,16 @@ class Ordering(_Choosing):
         return self._in_order(keys).model_copy(update={"order": right})
 
     @override
-    def expects(self) -> Text:
+    def expects(self) -> Message:
         letters = "".join(reversed(self.choices()))
-        return {"en": f"all letters in order, as in {letters}", "zh": f"按顺序给出所有字母，如 {letters}"}
+        return Message("all letters in order, as in {letters}", letters=letters)
 
     @override
     def read(self, given: Any) -> list[str]:
         keys = self._once_each(given)
         missing = " ".join(letter for key, letter in self._letters().items() if key not in keys)
         if missing:
-            raise NotAnAnswer(f"{missing} is missing: all have to be put in order.", f"缺少 {missing}：每一项都要排。")
+            raise NotAnAnswer(Message("{letters} is missing: all have to be put in order.", letters=missing))
         return keys
 
     @override

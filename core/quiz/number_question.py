@@ -14,6 +14,7 @@ from pydantic import Field, PlainValidator, model_validator
 from typing_extensions import override
 
 from groundup.core.errors import nearest
+from groundup.core.messages import Message
 from groundup.core.quiz.arithmetic import Formula
 from groundup.core.quiz.question import Answer, Asked, FieldProblem, NotAnAnswer, Question, quoted
 from groundup.core.quiz.unit import UNITS, NotANumber, UnknownUnit, convert, read_number
@@ -72,11 +73,15 @@ class Numeric(_Measured, Asked):
     answer: float = Field(allow_inf_nan=False)
 
     @override
-    def expects(self) -> Text:
-        margin = self.tolerance.shown() if self.tolerance.relative or self.tolerance.absolute else ""
-        en = f"a number in {say(self.unit)}" if self.unit else "a number"
-        zh = f"一个数，单位 {say(self.unit, 'zh')}" if self.unit else "一个数"
-        return {"en": f"{en}, {margin or 'exactly'}", "zh": f"{zh}，{margin or '要精确'}"}
+    def expects(self) -> dict[str, str]:
+        figures = self.tolerance.relative or self.tolerance.absolute
+        margin = self.tolerance.shown() if figures else Message("exactly")
+        if not self.unit:
+            return {"en": Message("a number, {margin}", margin=margin)}
+        return {
+            lang: Message("a number in {unit}, {margin}", unit=say(self.unit, lang), margin=margin)
+            for lang in self.unit
+        }
 
     @override
     def read(self, given: Any) -> float:
@@ -95,15 +100,11 @@ class Numeric(_Measured, Asked):
             except UnknownUnit as error:
                 fitting = [name for name, (measures, _) in UNITS.items() if measures == UNITS[own][0]]
                 raise NotAnAnswer(
-                    f"{quoted(unit)} is no unit for this. There are {', '.join(fitting)}.",
-                    f"{quoted(unit)} 不是这里的单位。可用的有 {'、'.join(fitting)}。",
+                    Message("{given} is no unit for this. There are {units}.", given=quoted(unit), units=fitting)
                 ) from error
         if self.unit and unit.casefold() in (word.casefold() for word in self.unit.values()):
             return number
-        raise NotAnAnswer(
-            f"{quoted(unit)} is not understood here: give the number alone.",
-            f"看不懂 {quoted(unit)}：请只给数字。",
-        )
+        raise NotAnAnswer(Message("{given} is not understood here: give the number alone.", given=quoted(unit)))
 
     @override
     def is_right(self, answer: Answer) -> bool:
@@ -121,8 +122,7 @@ class Numeric(_Measured, Asked):
     def _no_number(self, given: Any) -> NotAnAnswer:
         example = f"1.7 {say(self.unit)}" if self.unit and say(self.unit) in UNITS else "1.7e9"
         return NotAnAnswer(
-            f"{quoted(given)} is no number such as 1.7 or {example}.",
-            f"{quoted(given)} 不是像 1.7 或 {example} 的数。",
+            Message("{given} is no number such as 1.7 or {example}.", given=quoted(given), example=example)
         )
 
 

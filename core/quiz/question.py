@@ -26,11 +26,16 @@ Identity = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]+$")]
 
 
 class NotAnAnswer(ValueError):
-    """The input cannot be read as an answer. ``says`` gives the reason, by language."""
+    """The input cannot be read as an answer. ``says`` gives the reason: a message, or a text in two languages.
 
-    def __init__(self, en: str, zh: str) -> None:
+
+    ``NotAnAnswer(Message("{letter} is there twice.", letter="A"))``, or ``NotAnAnswer("A is there twice.", "A …")``
+    where there is no catalogue.
+    """
+
+    def __init__(self, en: str, zh: str = "") -> None:
         super().__init__(en)
-        self.says = {"en": en, "zh": zh}
+        self.says: dict[str, str] | str = {"en": en, "zh": zh} if zh else en
 
 
 class FieldProblem(ValueError):
@@ -74,8 +79,8 @@ class Asked(Question):
         return {}
 
     @abstractmethod
-    def expects(self) -> Text:
-        """Return a short description of the expected input: 'a letter, A to D'."""
+    def expects(self) -> Text | str:
+        """Return a short description of the expected input: ``Message("a letter, A to {last}", last="D")``."""
 
     @abstractmethod
     def read(self, given: Any) -> Answer:

@@ -13,7 +13,11 @@ import torch
 from torch import Tensor
 
 from groundup.core.errors import AttemptRaised
+from groundup.core.messages import Message, either
 from groundup.core.testing.literals import literal
+
+RESULT = Message("the result")
+"""What is compared, where nothing else is said."""
 
 
 class Mismatch(AssertionError):
@@ -28,8 +32,11 @@ class ChangedInput(Mismatch):
     """A call changed one of its inputs in place. ``answer`` is the call's answer."""
 
     def __init__(self, name: str, answer: Any) -> None:
-        message = f"the call changed its input {name!r} in place"
-        super().__init__(message, "inputs left as they were", "an input changed")
+        super().__init__(
+            Message("the call changed its input {name!r} in place", name=name),
+            Message("inputs left as they were"),
+            Message("an input changed"),
+        )
         self.answer = answer
 
 
@@ -58,7 +65,7 @@ class OtherDtype(Mismatch):
     """An answer has the wrong dtype. ``answer`` is that answer."""
 
     def __init__(self, expected: torch.dtype, got: torch.dtype, answer: Any) -> None:
-        super().__init__("the result has another dtype", str(expected), str(got))
+        super().__init__(Message("{what} has another dtype", what=RESULT), str(expected), str(got))
         self.answer = answer
 
 
@@ -91,48 +98,49 @@ def sum_tolerance(dtype: torch.dtype, terms: int, size: float = 1.0) -> Toleranc
     return tolerance
 
 
-def assert_form(got: Any, shape: Sequence[int], dtype: torch.dtype, *, what: str = "the result") -> None:
+def assert_form(got: Any, shape: Sequence[int], dtype: torch.dtype, *, what: str = RESULT) -> None:
     """Check that ``got`` is a tensor of that shape and dtype, with any numbers. Raises Mismatch."""
     _assert_tensor(got, shape, what)
     expected, found = (tuple(shape), dtype), (tuple(got.shape), got.dtype)
     if found != expected:
-        raise Mismatch(f"{what} has another shape or dtype", f"{expected}", f"{found}")
+        raise Mismatch(Message("{what} has another shape or dtype", what=what), str(expected), str(found))
 
 
-def assert_close(
-    got: Any, expected: Tensor, *, dtype: torch.dtype, tolerance: Tolerance, what: str = "the result"
-) -> None:
+def assert_close(got: Any, expected: Tensor, *, dtype: torch.dtype, tolerance: Tolerance, what: str = RESULT) -> None:
     """Check that ``got`` is a tensor of ``dtype`` with the shape and numbers of ``expected`` (of any float dtype).
 
     Raises Mismatch.
     """
     _assert_tensor(got, expected.shape, what)
     if got.shape != expected.shape:
-        raise Mismatch(f"{what} has another shape", f"shape {tuple(expected.shape)}", f"shape {tuple(got.shape)}")
+        raise Mismatch(Message("{what} has another shape", what=what), _shape(expected), _shape(got))
     if got.dtype != dtype:
-        raise Mismatch(f"{what} has another dtype", str(dtype), str(got.dtype))
+        raise Mismatch(Message("{what} has another dtype", what=what), str(dtype), str(got.dtype))
     if got.dtype == expected.dtype and torch.equal(got, expected):
         return
     ours, theirs = expected.detach().to(torch.float64), got.detach().to(torch.float64)
     off = ~torch.isclose(theirs, ours, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=False)
     if off.any():
         index = tuple(off.nonzero()[0].tolist())
-        raise Mismatch(
-            f"{what} differs" + (f" at [{', '.join(map(str, index))}]" if index else ""),
-            literal(expected.detach().to(dtype)),
-            literal(got.detach()),
-            f"[{', '.join(map(str, index))}]: expected {_number(ours[index])}, got {_number(theirs[index])}"
-            if index
-            else None,
+        right, answer = literal(expected.detach().to(dtype)), literal(got.detach())
+        if not index:
+            raise Mismatch(Message("{what} differs", what=what), right, answer)
+        place = ", ".join(map(str, index))
+        where = Message(
+            "[{index}]: expected {expected}, got {got}",
+            index=place,
+            expected=_number(ours[index]),
+            got=_number(theirs[index]),
         )
+        raise Mismatch(Message("{what} differs at [{index}]", what=what, index=place), right, answer, where)
 
 
-def assert_equal(got: Any, expected: Any, *, what: str = "the result") -> None:
+def assert_equal(got: Any, expected: Any, *, what: str = RESULT) -> None:
     """Check that two plain values have the same type and are equal, tensors bit for bit. Raises Mismatch."""
     if isinstance(expected, Tensor):
         assert_close(got, expected, dtype=expected.dtype, tolerance=EXACT, what=what)
     elif type(got) is not type(expected) or got != expected:
-        raise Mismatch(f"{what} differs", literal(expected), literal(got))
+        raise Mismatch(Message("{what} differs", what=what), literal(expected), literal(got))
 
 
 def gradient(output: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -141,7 +149,11 @@ def gradient(output: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
     Raises Mismatch if the output carries no gradient at all.
     """
     if not output.requires_grad:
-        raise Mismatch("the result carries no gradient", "a result that depends on its inputs", "one cut off from them")
+        raise Mismatch(
+            Message("{what} carries no gradient", what=RESULT),
+            Message("a result that depends on its inputs"),
+            Message("one cut off from them"),
+        )
     grads = torch.autograd.grad(output.sum(), inputs, allow_unused=True)
     found = [torch.zeros_like(i) if g is None else g for i, g in zip(inputs, grads, strict=True)]
     if watcher := _WATCHER.get():
@@ -165,7 +177,7 @@ def watching_gradients(watcher: Callable[[list[Tensor]], None]) -> Iterator[None
 @contextmanager
 def rejects(*types: type[Exception], what: str) -> Iterator[None]:
     """Check that one of ``types`` (or a subclass) is raised inside the block, in the attempt's process or here."""
-    names = " or ".join(t.__name__ for t in types)
+    names = [t.__name__ for t in types]
     try:
         yield
     except types:
@@ -174,13 +186,24 @@ def rejects(*types: type[Exception], what: str) -> Iterator[None]:
         if "NotImplementedError" in raised.types or not {t.__name__ for t in types} & set(raised.types):
             raise
         return
-    raise Mismatch(f"{what} is accepted", f"{names} raised", "no error")
+    raise Mismatch(
+        Message("{what} is accepted", what=what), Message("{error} raised", error=either(names)), Message("no error")
+    )
 
 
 def _assert_tensor(got: Any, shape: Sequence[int], what: str) -> None:
     if not isinstance(got, Tensor):
-        kind = "None: is a 'return' missing?" if got is None else literal(got)
-        raise Mismatch(f"{what} is no tensor", f"a tensor of shape {tuple(shape)}", kind)
+        kind = Message("None: is a 'return' missing?") if got is None else literal(got)
+        wanted = Message("a tensor of shape {shape}", shape=_written(shape))
+        raise Mismatch(Message("{what} is no tensor", what=what), wanted, kind)
+
+
+def _shape(tensor: Tensor) -> Message:
+    return Message("shape {shape}", shape=_written(tensor.shape))
+
+
+def _written(shape: Sequence[int]) -> str:
+    return str(tuple(shape))
 
 
 def _number(value: Tensor) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import POINT_TO_POINT, Call, wire_bytes
+from groundup.core.messages import Message, series
 from groundup.core.plain import plain
 from groundup.core.testing.compare import Mismatch
 from groundup.core.testing.parts import Event, now, watcher
@@ -51,10 +52,9 @@ class _Open:
     missing: int = 1
     result: list[Tensor] = field(default_factory=list)
 
-    def __str__(self) -> str:
-        to = f" to rank {self.call.to}" if self.call.to is not None else ""
-        source = f" from rank {self.call.source}" if self.call.source is not None else ""
-        return f"{self.call.kind}{to}{source}{f' ({self.place})' if self.place else ''}"
+    @property
+    def described(self) -> str:
+        return _described(self, self.call.kind)
 
 
 class Switch:
@@ -129,7 +129,13 @@ class Switch:
         if (rank, ticket) in self.open:
             self._check()
         else:
-            self._fail(Deadlock(f"rank {rank} waits for a call that is not under way: it was begun in an earlier step"))
+            self._fail(
+                Deadlock(
+                    Message(
+                        "rank {rank} waits for a call that is not under way: it was begun in an earlier step", rank=rank
+                    )
+                )
+            )
 
     def returned(self, rank: int) -> None:
         """Record that ``rank`` has returned from the joint call."""
@@ -171,8 +177,14 @@ class Switch:
         calls = sorted((e for _, e in self.rounds[number]), key=lambda e: e.rank)
         if all(_agreement(e.call) == _agreement(calls[0].call) for e in calls):
             return False
-        told = "; ".join(f"rank {e.rank} calls {_described(e)}" for e in calls)
-        self._fail(Disagreement(f"collective call {number + 1} is not the same on all ranks: {told}"))
+        told = series(
+            Message("rank {rank} calls {call}", rank=e.rank, call=_described(e, _with_tensors(e.call))) for e in calls
+        )
+        self._fail(
+            Disagreement(
+                Message("collective call {number} is not the same on all ranks: {ranks}", number=number + 1, ranks=told)
+            )
+        )
         return True
 
     def _settle(self, rank: int, ticket: int) -> None:
@@ -194,15 +206,18 @@ class Switch:
         if any(self._disagree(number) for number in range(min(self.joined), len(self.rounds))):
             return
         told = [
-            f"rank {rank} waits in {self.open[rank, self.waiting[rank]]}" if rank in self.waiting
-            else f"rank {rank} has returned"
+            Message("rank {rank} waits in {call}", rank=rank, call=self.open[rank, self.waiting[rank]].described)
+            if rank in self.waiting
+            else Message("rank {rank} has returned", rank=rank)
             for rank in range(self.size)
-        ]  # fmt: skip
+        ]
         if self.waiting:
-            self._fail(Deadlock(f"the ranks wait for each other: {'; '.join(told)}"))
+            self._fail(Deadlock(Message("the ranks wait for each other: {ranks}", ranks=series(told))))
         else:
-            begun = "; ".join(f"rank {e.rank} began {e}" for e in self.open.values())
-            self._fail(Deadlock(f"a call was begun that not every rank made: {begun}"))
+            begun = series(
+                Message("rank {rank} began {call}", rank=e.rank, call=e.described) for e in self.open.values()
+            )
+            self._fail(Deadlock(Message("a call was begun that not every rank made: {ranks}", ranks=begun)))
 
     def _fail(self, failure: Mismatch) -> None:
         self.failure = failure
@@ -217,12 +232,18 @@ def _agreement(call: Call) -> tuple[object, ...]:
     return call.kind, call.source, [(tuple(t.shape), t.dtype) for t in call.tensors]
 
 
-def _described(entry: _Open) -> str:
+def _described(entry: _Open, what: str) -> str:
     call = entry.call
+    if call.to is not None:
+        what = Message("{call} to rank {to}", call=what, to=call.to)
+    if call.source is not None:
+        what = Message("{call} from rank {source}", call=what, source=call.source)
+    return Message("{call} ({place})", call=what, place=entry.place) if entry.place else what
+
+
+def _with_tensors(call: Call) -> str:
     of = [f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for t in call.tensors]
-    source = f" from rank {call.source}" if call.source is not None else ""
-    place = f" ({entry.place})" if entry.place else ""
-    return f"{call.kind}{' of ' + ', '.join(of) if of else ''}{source}{place}"
+    return Message("{call} of {tensors}", call=call.kind, tensors=of) if of else call.kind
 
 
 def _collective(calls: list[Call]) -> list[list[Tensor]]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from groundup.core.errors import AttemptDied, AttemptRaised, GroundupError, UnknownName
+from groundup.core.messages import Message
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.core.tensors import tensors_in
@@ -83,7 +84,7 @@ class Check:
         self.seeds = range(first_seed, first_seed + seeds)
         for rule in rules:
             if rule not in self.RULES:
-                raise UnknownName("rule", rule, self.RULES, f"There are {', '.join(self.RULES)}.")
+                raise UnknownName(Message("rule"), rule, self.RULES, Message("There are {names}.", names=self.RULES))
         chosen = set(rules)
         self.rules = tuple(rule for rule in self.RULES if not chosen or rule in chosen)
         self._registry = registry

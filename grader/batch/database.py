@@ -23,8 +23,9 @@ class Database:
         """Open the database. Raises UsageProblem for a URL that does not work here, StateProblem."""
         if "://" not in url:
             raise UsageProblem(
-                f"--database {url!r} is not an SQLAlchemy URL: sqlite:///class.db is one, "
-                "postgresql+psycopg://user@host/class another."
+                "--database {url!r} is not an SQLAlchemy URL: sqlite:///class.db is one, "
+                "postgresql+psycopg://user@host/class another.",
+                url=url,
             )
         try:
             self._state = State(url)

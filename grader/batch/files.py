@@ -12,9 +12,10 @@ from typing import Any
 from groundup.grader.batch import gradescope
 from groundup.grader.batch.journal import replace
 from groundup.grader.batch.moves import Move
+from groundup.grader.batch.names import file_name
 from groundup.grader.batch.row import Row
-from groundup.grader.batch.texts import Texts, file_name
 from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.templates import Texts
 
 __all__ = ["CSV", "MOVED", "cell", "moved_table", "results_file", "table", "write_for"]
 
@@ -71,7 +72,9 @@ def log(row: Row, texts: Texts) -> str:
     head = [row.name, f"{texts('file')}{texts('colon')}{row.file}" if row.file else "", texts(f"outcome_{row.outcome}")]
     lines = [*filter(None, head), "", gradescope.overview(row, texts), ""]
     for result in row.verdict.properties if row.verdict else ():
-        lines.append(f"[{texts(f'status_{result.status}')}] {result.claim} ({result.id}, {result.points:g})")
+        lines.append(
+            f"[{texts(f'status_{result.status}')}] {texts.told(result.claim)} ({result.id}, {result.points:g})"
+        )
         if result.status in ("failed", "died", "not_gradable"):
             lines += [f"    {line}" for line in gradescope.details(result, texts).splitlines()]
     if row.command:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from groundup.grader.batch.row import Row
-from groundup.grader.batch.texts import Texts
 from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.templates import Texts
 
 __all__ = ["results"]
 
@@ -80,7 +80,7 @@ def _score(row: Row) -> float:
 
 def _test(number: int, result: PropertyResult, texts: Texts) -> dict[str, Any]:
     test: dict[str, Any] = {
-        "name": result.claim,
+        "name": texts.told(result.claim),
         "number": str(number),
         "output": "" if result.status == "held" else details(result, texts),
         "output_format": "text",

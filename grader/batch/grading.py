@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from groundup.core.errors import GroundupError, PluginProblem
+from groundup.core.errors import GroundupError, PluginProblem, reason_of
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.batch.row import Graded, Job
@@ -32,7 +32,9 @@ def technique_files(technique: Technique) -> dict[str, str]:
             if name != "misconceptions" or path.exists()
         }
     except OSError as error:
-        raise PluginProblem(f"{error.filename} of {technique.id} cannot be read: {error.strerror}.") from error
+        raise PluginProblem(
+            "{file} of {id} cannot be read: {why}.", file=error.filename, id=technique.id, why=reason_of(error)
+        ) from error
 
 
 def digest(technique: Technique) -> str:
@@ -53,14 +55,15 @@ def grader(server: ForkServer, lang: str) -> Grader:
         technique = registry.technique(job.technique)
         if digest(technique) != job.digest:
             raise PluginProblem(
-                f"The files of {technique.id} are not the ones that this class is graded with: install the same "
-                "version wherever it is graded, and change none while it is."
+                "The files of {id} are not the ones that this class is graded with: install the same version "
+                "wherever it is graded, and change none while it is.",
+                id=technique.id,
             )
         try:
             found = judge.grade(technique, job.source, job.file, seed=job.seed, thorough=job.thorough)
         except GroundupError as problem:  # where others can be graded, it is this one's
-            return Graded(job, problem=str(problem))
-        undiagnosed = str(found.undiagnosed) if found.undiagnosed else None
+            return Graded(job, problem=problem.message)
+        undiagnosed = found.undiagnosed.message if found.undiagnosed else None
         return Graded(job, found.verdict, found.cases, undiagnosed=undiagnosed)
 
     return grade

@@ -14,7 +14,7 @@ from typing import BinaryIO, Self
 
 from pydantic import Field, ValidationError
 
-from groundup.core.errors import EnvironmentProblem, StateProblem, UsageProblem
+from groundup.core.errors import EnvironmentProblem, StateProblem, UsageProblem, reason_of
 from groundup.grader.batch.row import Row
 from groundup.grader.judging.verdict import Model
 
@@ -77,17 +77,21 @@ class Journal:
             strange = [p.name for p in folder.iterdir() if p.name != LOCK and not (p.name == ROWS and _is_empty(p))]
             if strange and not (folder / RUN).exists():
                 raise UsageProblem(
-                    f"{folder} holds other files ({strange[0]}), and no results of 'learn grade-many': name another "
-                    "folder with --out."
+                    "{folder} holds other files ({other}), and no results of 'learn grade-many': name another folder "
+                    "with --out.",
+                    folder=folder,
+                    other=strange[0],
                 )
             self._lock = _locked(folder / LOCK)
             self._file: BinaryIO = (folder / ROWS).open("a+b", buffering=0)
         except NotADirectoryError as error:
-            raise UsageProblem(f"{folder} is not a folder: name another with --out.") from error
+            raise UsageProblem("{folder} is not a folder: name another with --out.", folder=folder) from error
         except FileExistsError as error:
-            raise UsageProblem(f"{folder} is a file: name a folder with --out.") from error
+            raise UsageProblem("{folder} is a file: name a folder with --out.", folder=folder) from error
         except OSError as error:
-            raise EnvironmentProblem(f"{folder} cannot be written: {error.strerror}.") from error
+            raise EnvironmentProblem(
+                "{folder} cannot be written: {why}.", folder=folder, why=reason_of(error)
+            ) from error
         try:
             self._read_rounds()
             self._read_rows()
@@ -139,8 +143,9 @@ class Journal:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), offset)
             raise EnvironmentProblem(
-                f"{self.folder / ROWS} cannot be written: {error.strerror}. What it holds is whole: make room, and the "
-                "same command goes on."
+                "{path} cannot be written: {why}. What it holds is whole: make room, and the same command goes on.",
+                path=self.folder / ROWS,
+                why=reason_of(error),
             ) from error
         self._note(row, offset)
 
@@ -194,9 +199,11 @@ class Journal:
             except (ValidationError, ValueError) as error:
                 if following is not None:
                     raise StateProblem(
-                        f"{self.folder / ROWS}, line {number} cannot be read "
-                        f"({str(error).splitlines()[0]}). Delete that line, and the same command grades that "
-                        "submission again."
+                        "{file}, line {number} cannot be read ({why}). Delete that line, and the same command grades "
+                        "that submission again.",
+                        file=self.folder / ROWS,
+                        number=number,
+                        why=str(error).splitlines()[0],
                     ) from error
                 os.ftruncate(self._file.fileno(), offset)
                 return
@@ -210,8 +217,10 @@ class Journal:
             self.rounds = [Round.model_validate(r) for r in json.loads(file.read_text(encoding="utf-8"))["rounds"]]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StateProblem(
-                f"{file} cannot be read ({str(error).splitlines()[0]}). Without it nobody knows what the results were "
-                "graded with: name another folder with --out."
+                "{file} cannot be read ({why}). Without it nobody knows what the results were graded with: name "
+                "another folder with --out.",
+                file=file,
+                why=str(error).splitlines()[0],
             ) from error
 
     def _write_rounds(self) -> None:
@@ -230,7 +239,7 @@ def replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise EnvironmentProblem(f"{path} cannot be written: {error.strerror}.") from error
+        raise EnvironmentProblem("{path} cannot be written: {why}.", path=path, why=reason_of(error)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -255,6 +264,7 @@ def _locked(path: Path) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise UsageProblem(
-            f"{path.parent} is being written by another 'learn grade-many': wait for it, or name another folder."
+            "{folder} is being written by another 'learn grade-many': wait for it, or name another folder.",
+            folder=path.parent,
         ) from error
     return descriptor

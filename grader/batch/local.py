@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from groundup.core.errors import EnvironmentProblem, GroundupError, PluginProblem
+from groundup.core.messages import Message
 from groundup.grader.batch.row import Graded, Job
 
 __all__ = ["Local"]
@@ -161,7 +162,7 @@ class _Judge:
         if not self.process.is_alive():
             self._died()
         elif time.monotonic() > self.deadline:
-            self.gone = f"did not answer within {self.deadline - self.begun:.0f} s"
+            self.gone = Message("did not answer within {seconds:.0f} s", seconds=self.deadline - self.begun)
         return None
 
     def _died(self) -> None:
@@ -169,9 +170,13 @@ class _Judge:
         code = self.process.exitcode or 0
         if not self.ready:
             raise EnvironmentProblem(
-                f"A judge's process ended while starting, with exit code {code}. 'learn doctor' checks this machine."
+                "A judge's process ended while starting, with exit code {code}. 'learn doctor' checks this machine.",
+                code=code,
             )
-        self.gone = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        if code < 0:
+            self.gone = Message("was ended by {name}", name=signal.Signals(-code).name)
+        else:
+            self.gone = Message("ended with exit code {code}", code=code)
 
     def close(self) -> None:
         """End the process, and with it what it has started."""

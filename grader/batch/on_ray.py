@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from groundup.core.errors import EnvironmentProblem, GroundupError, PluginProblem
+from groundup.core.messages import Message
 from groundup.grader.batch.grading import Grader
 from groundup.grader.batch.row import Graded, Job
 
@@ -31,8 +32,9 @@ class Ray:
             import ray
         except ImportError as error:
             raise EnvironmentProblem(
-                f"--engine ray needs Ray, which is not installed here: {INSTALL} installs it. Without it, "
-                "--engine local grades on this machine."
+                "--engine ray needs Ray, which is not installed here: {how} installs it. Without it, --engine "
+                "local grades on this machine.",
+                how=INSTALL,
             ) from error
         self._ray: Any = ray
         self.jobs, self.lang = jobs, lang
@@ -53,7 +55,9 @@ class Ray:
             self._ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise EnvironmentProblem(
-                f"The Ray cluster {os.environ.get('RAY_ADDRESS', 'of this machine')} cannot be joined: {error}"
+                "The Ray cluster {name} cannot be joined: {why}",
+                name=os.environ.get("RAY_ADDRESS") or Message("of this machine"),
+                why=error,
             ) from error
 
     def _results(self, jobs: Iterator[Job]) -> Generator[Graded]:
@@ -75,13 +79,18 @@ class Ray:
                     except ray.exceptions.NodeDiedError as error:
                         if lost == LOST_NODES:
                             raise EnvironmentProblem(
-                                f"Ray lost {lost + 1} nodes while grading one job: {error}"
+                                "Ray lost {count} nodes while grading one job: {why}", count=lost + 1, why=error
                             ) from error
                         running[grade.remote(job, self.lang)] = (job, tries, lost + 1)
                         continue
                     except ray.exceptions.RayError as error:
                         if tries == TRIES:
-                            yield Graded(job, problem=f"its judge ended {tries} times in a row: {_first(error)}")
+                            yield Graded(
+                                job,
+                                problem=Message(
+                                    "its judge ended {count} times in a row: {why}", count=tries, why=_first(error)
+                                ),
+                            )
                         else:
                             running[grade.remote(job, self.lang)] = (job, tries + 1, lost)
                         continue

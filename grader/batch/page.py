@@ -14,9 +14,8 @@ import jinja2
 from groundup.grader.batch.journal import Round
 from groundup.grader.batch.moves import Move
 from groundup.grader.batch.row import Row
-from groundup.grader.batch.texts import Texts
 from groundup.grader.judging.verdict import PropertyResult
-from groundup.grader.learner.templates import environment
+from groundup.grader.learner.templates import Texts, environment
 from groundup.grader.process.text import printable
 
 __all__ = ["Summary", "page", "summarised"]
@@ -134,7 +133,7 @@ def page(
         .get_template("class.html.jinja")
         .render(
             t=texts,
-            tongue=texts.lang if texts.lang in ("en", "zh") else "en",
+            tongue=texts.tongue,
             round=round,
             number=number,
             summary=summary,

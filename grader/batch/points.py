@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.errors import UnknownName, UsageProblem, reason_of
+from groundup.core.messages import Message
 from groundup.grader.judging.verdict import PropertyResult, Verdict
 
 __all__ = ["read_points", "score", "weighted"]
@@ -18,29 +19,35 @@ def read_points(file: Path, properties: Iterable[str]) -> dict[str, float]:
     try:
         whole = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UsageProblem(f"The points {file} cannot be read: {error.strerror}.") from error
+        raise UsageProblem("The points {file} cannot be read: {why}.", file=file, why=reason_of(error)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{file} is not TOML: {error}.") from error
+        raise UsageProblem("{file} is not TOML: {why}.", file=file, why=error) from error
     names = list(properties)
     given = whole.pop("points", None)
     if whole:
-        raise UnknownName(f"table in {file}:", next(iter(whole)), ["points"])
+        raise UnknownName(Message("table in {file}:", file=file), next(iter(whole)), ["points"])
     if not isinstance(given, dict) or not given:
         raise UsageProblem(
-            f"{file} gives no points: a table [points] is wanted, with lines such as test_{names[0]} = 3."
+            "{file} gives no points: a table [points] is wanted, with lines such as test_{example} = 3.",
+            file=file,
+            example=names[0],
         )
     points: dict[str, float] = {}
     for key, value in given.items():
         name = key.removeprefix("test_")
         if name not in names:
-            raise UnknownName(f"property in {file}:", key, [f"test_{n}" for n in names], f"There are {_listed(names)}.")
+            known = [f"test_{n}" for n in names]
+            there = Message("There are {names}.", names=known)
+            raise UnknownName(Message("property in {file}:", file=file), key, known, there)
         if name in points:
-            raise UsageProblem(f"{file}: {key!r} is given twice, with and without 'test_'.")
+            raise UsageProblem("{file}: {key!r} is given twice, with and without 'test_'.", file=file, key=key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-            raise UsageProblem(f"{file}: {key} = {value!r} is not a number of points, 0 or more.")
+            raise UsageProblem(
+                "{file}: {key} = {value!r} is not a number of points, 0 or more.", file=file, key=key, value=value
+            )
         points[name] = float(value)
     if len(points) == len(names) and not any(points.values()):
-        raise UsageProblem(f"{file} gives every property 0 points: nothing would be left to score.")
+        raise UsageProblem("{file} gives every property 0 points: nothing would be left to score.", file=file)
     return points
 
 
@@ -57,7 +64,3 @@ def score(properties: Iterable[PropertyResult]) -> float:
     counted = [p for p in properties if p.status != "not_gradable"]
     total = sum(p.points for p in counted)
     return round(sum(p.points for p in counted if p.status == "held") / total, 4) if total else 0.0
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"test_{n}" for n in names)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from groundup.grader.batch.points import weighted
 from groundup.grader.batch.submissions import Reason, Submission
-from groundup.grader.judging.verdict import Model, Outcome, Verdict
+from groundup.grader.judging.verdict import Model, Outcome, Text, Verdict
 
 __all__ = ["Graded", "Job", "Row", "RowOutcome", "fingerprint", "row_of", "without_times"]
 
@@ -56,7 +56,7 @@ class Row(Model):
     file: str | None = Field(None, description="the attempt, as seen from the folder of submissions")
     outcome: RowOutcome
     reason: Reason | None = Field(None, description="why there is nothing to grade")
-    problem: str | None = Field(None, description="what stopped the grading, where something did")
+    problem: Text | None = Field(None, description="what stopped the grading, where something did")
     score: float = Field(ge=0, le=1)
     points: float
     out_of: float

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.messages import Message
 from groundup.core.technique import Technique
 from groundup.grader.batch import files
 from groundup.grader.batch.grading import digest, technique_files
@@ -17,8 +18,8 @@ from groundup.grader.batch.page import Summary, page, summarised
 from groundup.grader.batch.row import Graded, Job, Row, fingerprint, row_of
 from groundup.grader.batch.seeds import fresh
 from groundup.grader.batch.submissions import Submission, Submissions
-from groundup.grader.batch.texts import Texts
 from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.learner.templates import Texts
 
 if TYPE_CHECKING:
     from groundup.grader.batch.database import Database
@@ -80,7 +81,8 @@ class Class:
         self.names = submissions.names
         for name in wishes.only:
             if name not in self.names:
-                raise UnknownName("submission", name, self.names, f"{submissions.folder} holds {len(self.names)}.")
+                there = Message("{folder} holds {count}.", folder=submissions.folder, count=len(self.names))
+                raise UnknownName(Message("submission"), name, self.names, there)
         points = {p.id: wishes.points.get(p.id, p.points) for p in properties}
         self.out_of = round(sum(points.values()), 6)
         self.undiagnosed: set[str] = set()
@@ -160,16 +162,20 @@ class Class:
             return
         if rounds[-1].technique != wanted.technique:
             raise UsageProblem(
-                f"{self.journal.folder} holds results of {rounds[-1].technique}: name another folder for "
-                f"{wanted.technique} with --out."
+                "{folder} holds results of {other}: name another folder for {technique} with --out.",
+                folder=self.journal.folder,
+                other=rounds[-1].technique,
+                technique=wanted.technique,
             )
         differs = wanted.differences(rounds[-1])
         if wishes.regrade and (differs or rounds[-1].finished):
             self.journal.begin(wanted)
         elif differs:
             raise UsageProblem(
-                f"What {self.journal.folder} holds was graded with something else ({', '.join(differs)}): --regrade "
-                "grades all again and shows who moved; or name another folder with --out."
+                "What {folder} holds was graded with something else ({differs}): --regrade grades all again and "
+                "shows who moved; or name another folder with --out.",
+                folder=self.journal.folder,
+                differs=differs,
             )
 
     def _is_waiting(self, name: str) -> bool:

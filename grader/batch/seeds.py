@@ -8,14 +8,14 @@ import os
 import random
 from pathlib import Path
 
-from groundup.core.errors import UsageProblem
+from groundup.core.errors import UsageProblem, reason_of
 from groundup.core.technique import Technique
 
 __all__ = ["ASKED_BY", "derived", "fresh", "secret"]
 
 ASKED_BY = "LEARN_SECRET_SEED"
 SHORTEST = 16  # bytes: one that could be guessed could be tried, as the way from it to a seed is no secret
-MAKE_ONE = "python3 -c 'import secrets; print(secrets.token_hex(16))' makes one"
+MAKE_ONE = "python3 -c 'import secrets; print(secrets.token_hex(16))'"
 
 
 def secret(file: Path | None) -> bytes | None:
@@ -29,12 +29,21 @@ def secret(file: Path | None) -> bytes | None:
         try:
             given = file.read_bytes()
         except OSError as error:
-            raise UsageProblem(f"The secret seed {file} cannot be read: {error.strerror}. {MAKE_ONE}.") from error
+            raise UsageProblem(
+                "The secret seed {file} cannot be read: {why}. {how} makes one.",
+                file=file,
+                why=reason_of(error),
+                how=MAKE_ONE,
+            ) from error
     found = given.strip()
     if len(found) < SHORTEST:
         raise UsageProblem(
-            f"The secret seed in {where} has {len(found)} characters, and at least {SHORTEST} are needed so that "
-            f"nobody can guess it: {MAKE_ONE}."
+            "The secret seed in {where} has {count} characters, and at least {least} are needed so that "
+            "nobody can guess it: {how} makes one.",
+            where=where,
+            count=len(found),
+            least=SHORTEST,
+            how=MAKE_ONE,
         )
     return found
 

@@ -11,9 +11,10 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from groundup.core.errors import UsageProblem
+from groundup.core.errors import UsageProblem, reason_of
+from groundup.core.messages import Message
 from groundup.core.technique import Technique
 from groundup.grader.process.text import LONGEST_SOURCE, printable
 
@@ -53,12 +54,17 @@ class Submissions:
         self.beside: list[str] = []
         """Files that lie beside the folders, and belong to nobody."""
         if not folder.is_dir():
-            what = "is not a folder" if folder.exists() else "does not exist"
-            raise UsageProblem(f"{folder} {what}: name the folder that holds one folder for each learner.")
+            if folder.exists():
+                raise UsageProblem(
+                    "{folder} is not a folder: name the folder that holds one folder for each learner.", folder=folder
+                )
+            raise UsageProblem(
+                "{folder} does not exist: name the folder that holds one folder for each learner.", folder=folder
+            )
         try:
             entries = sorted(os.scandir(folder), key=lambda e: e.name)
         except OSError as error:
-            raise UsageProblem(f"{folder} cannot be read: {error.strerror}.") from error
+            raise UsageProblem("{folder} cannot be read: {why}.", folder=folder, why=reason_of(error)) from error
         for entry in entries:
             if entry.name.startswith(".") or entry.name in SKIPPED:
                 continue
@@ -66,14 +72,28 @@ class Submissions:
             if not entry.is_symlink() and not entry.is_dir(follow_symlinks=False):
                 self.beside.append(name)
             elif name in self._places:
-                raise UsageProblem(f"{folder} holds two folders that both read as {name!r}: rename one of them.")
+                raise UsageProblem(
+                    "{folder} holds two folders that both read as {name!r}: rename one of them.",
+                    folder=folder,
+                    name=name,
+                )
             else:
                 self._places[name] = entry.name
         if not self._places:
-            loose = f"The {len(self.beside)} files in it belong to nobody: " if self.beside else ""
+            example = folder / "anna" / f"{technique.name.replace('-', '_')}.py"
+            if self.beside:
+                raise UsageProblem(
+                    "{folder} holds no submissions. The {count} files in it belong to nobody: each learner's file "
+                    "goes into a folder that bears their name, as in {example}.",
+                    folder=folder,
+                    count=len(self.beside),
+                    example=example,
+                )
             raise UsageProblem(
-                f"{folder} holds no submissions. {loose}Each learner's file goes into a folder that bears their name, "
-                f"as in {folder}/anna/{technique.name.replace('-', '_')}.py."
+                "{folder} holds no submissions. Each learner's file goes into a folder that bears their name, as in "
+                "{example}.",
+                folder=folder,
+                example=example,
             )
 
     @property
@@ -86,13 +106,15 @@ class Submissions:
         place = self.folder / self._places[name]
         try:
             if place.is_symlink():
-                raise _NothingToGradeError("link", "the submission is a link; a folder is wanted")
+                raise _NothingToGradeError("link", Message("the submission is a link; a folder is wanted"))
             file = self._attempt(place)
             shown = _shown(str(file.relative_to(self.folder)))
         except _NothingToGradeError as nothing:
             return Submission(name, reason=nothing.reason, problem=nothing.problem)
         except OSError as error:
-            return Submission(name, reason="unreadable", problem=f"the folder cannot be read: {error.strerror}")
+            return Submission(
+                name, reason="unreadable", problem=Message("the folder cannot be read: {why}", why=reason_of(error))
+            )
         try:
             return Submission(name, shown, source=_text(place, file))
         except _NothingToGradeError as nothing:
@@ -107,11 +129,16 @@ class Submissions:
         if len(candidates) == 1:
             return candidates[0]
         if not candidates:
-            raise _NothingToGradeError("missing", f"no {own} and no other Python file")
-        shown = ", ".join(_shown(str(path.relative_to(place))) for path in candidates[:NAMED])
-        more = f" and {len(candidates) - NAMED} more" if len(candidates) > NAMED else ""
-        what = f"several files are called {own}" if named else f"no {own}, and several Python files"
-        raise _NothingToGradeError("ambiguous", f"{what}: {shown}{more}")
+            raise _NothingToGradeError("missing", Message("no {name} and no other Python file", name=own))
+        files: Any = [_shown(str(path.relative_to(place))) for path in candidates[:NAMED]]
+        if len(candidates) > NAMED:
+            files = Message("{files} and {count} more", files=files, count=len(candidates) - NAMED)
+        raise _NothingToGradeError(
+            "ambiguous",
+            Message("several files are called {name}: {files}", name=own, files=files)
+            if named
+            else Message("no {name}, and several Python files: {files}", name=own, files=files),
+        )
 
 
 class _NothingToGradeError(Exception):
@@ -133,7 +160,9 @@ def _python_files(place: Path) -> Iterator[Path]:
             for entry in entries:
                 seen += 1
                 if seen > MOST_ENTRIES:
-                    raise _NothingToGradeError("too_many_files", f"more than {MOST_ENTRIES} files: that is no attempt")
+                    raise _NothingToGradeError(
+                        "too_many_files", Message("more than {count} files: that is no attempt", count=MOST_ENTRIES)
+                    )
                 if entry.name.startswith(".") or entry.name in SKIPPED:
                     continue
                 if entry.is_dir(follow_symlinks=False):
@@ -148,39 +177,47 @@ def _text(place: Path, path: Path) -> str:
     try:
         real = path.resolve()
         if not real.is_relative_to(place.resolve()):
-            raise _NothingToGradeError("link", "the file is a link that leads out of the submission")
+            raise _NothingToGradeError("link", Message("the file is a link that leads out of the submission"))
         # Not waiting for who writes into a FIFO; and what is opened is what is looked at, whatever lies there by now.
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (OSError, RuntimeError) as error:  # the latter for links in a circle
-        told = error.strerror if isinstance(error, OSError) else "links in a circle"
-        raise _NothingToGradeError("unreadable", f"the file cannot be read: {told}") from error
+        why = reason_of(error) if isinstance(error, OSError) else Message("links in a circle")
+        raise _NothingToGradeError("unreadable", Message("the file cannot be read: {why}", why=why)) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _NothingToGradeError("not_a_file", "what bears the attempt's name is not an ordinary file")
+            raise _NothingToGradeError("not_a_file", Message("what bears the attempt's name is not an ordinary file"))
         data = b""
         while len(data) <= LONGEST_SOURCE and (chunk := os.read(descriptor, LONGEST_SOURCE + 1 - len(data))):
             data += chunk
     except OSError as error:
-        raise _NothingToGradeError("unreadable", f"the file cannot be read: {error.strerror}") from error
+        raise _NothingToGradeError(
+            "unreadable", Message("the file cannot be read: {why}", why=reason_of(error))
+        ) from error
     finally:
         os.close(descriptor)
     if len(data) > LONGEST_SOURCE:
-        raise _NothingToGradeError("too_large", f"larger than {LONGEST_SOURCE >> 10} KiB: that is no attempt")
+        raise _NothingToGradeError(
+            "too_large", Message("larger than {size} KiB: that is no attempt", size=LONGEST_SOURCE >> 10)
+        )
     if not data.strip():
-        raise _NothingToGradeError("empty", "the file is empty")
+        raise _NothingToGradeError("empty", Message("the file is empty"))
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise _NothingToGradeError("not_text", f"not UTF-8 text (byte {error.start}): {_guess(data)}") from None
+        raise _NothingToGradeError(
+            "not_text", Message("not UTF-8 text (byte {at}): {guess}", at=error.start, guess=_guess(data))
+        ) from None
     if "\0" in text:
-        raise _NothingToGradeError("not_text", f"not text (byte {data.index(0)} is 0): {_guess(data)}")
+        raise _NothingToGradeError(
+            "not_text", Message("not text (byte {at} is 0): {guess}", at=data.index(0), guess=_guess(data))
+        )
     return text
 
 
-def _guess(data: bytes) -> str:
+def _guess(data: bytes) -> Message:
     """Return what a file that is not UTF-8 looks like, and what mends it."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "it looks like UTF-16; save it as UTF-8"
+        return Message("it looks like UTF-16; save it as UTF-8")
     if b"\0" in data:
-        return "it looks like a binary file"
-    return "save it as UTF-8"
+        return Message("it looks like a binary file")
+    return Message("save it as UTF-8")

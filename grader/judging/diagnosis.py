@@ -253,9 +253,17 @@ class _Comparison:
             try:
                 module = module_from_source("edited", source, f"<{' and '.join(key)}>")
             except Exception as error:
-                what = f"{edits[-1].kind} {key[-1]!r}" if edits else "the solution"
-                problem = f"{what} of {self.technique.id} cannot be loaded: {error}"
-                raise PluginProblem(problem) from error
+                if not edits:
+                    raise PluginProblem(
+                        "The solution of {id} cannot be loaded: {why}", id=self.technique.id, why=error
+                    ) from error
+                raise PluginProblem(
+                    "{kind} {name!r} of {id} cannot be loaded: {why}",
+                    kind=edits[-1].kind,
+                    name=key[-1],
+                    id=self.technique.id,
+                    why=error,
+                ) from error
             self.loaded[key] = as_impl(self.technique, getattr(module, self.technique.implements))
         return self.loaded[key]
 

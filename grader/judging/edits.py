@@ -58,7 +58,9 @@ class Edit(Declared):
         try:
             ast.parse(edited)
         except SyntaxError as error:
-            raise EditProblem(f"{self.kind} {self.id!r} of {name} is no Python: {error.msg}") from error
+            raise EditProblem(
+                "{kind} {id!r} of {name} is no Python: {why}", kind=self.kind, id=self.id, name=name, why=error.msg
+            ) from error
         return edited
 
 
@@ -83,7 +85,7 @@ def load_edits(technique: Technique) -> list[Edit]:
             edits.append(_read(kind, number, table, path))
     ids = [e.id for e in edits]
     if twice := {i for i in ids if ids.count(i) > 1}:
-        raise PluginProblem(f"{path}: id {sorted(twice)[0]!r} is given twice")
+        raise PluginProblem("{path}: id {id!r} is given twice", path=path, id=sorted(twice)[0])
     return edits
 
 
@@ -97,7 +99,13 @@ def load_equivalents(technique: Technique) -> list[Equivalent]:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "entry"
-            raise PluginProblem(f"{path}: equivalent {number}, {field}: {first['msg']}") from error
+            raise PluginProblem(
+                "{path}: equivalent {number}, {field}: {why}",
+                path=path,
+                number=number,
+                field=field,
+                why=first["msg"],
+            ) from error
     return found
 
 
@@ -106,12 +114,17 @@ def _tables(technique: Technique) -> dict[str, list[dict[str, object]]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PluginProblem(f"{technique.id} has no {path.name}: expected it at {path}") from None
+        raise PluginProblem(
+            "{id} has no {name}: expected it at {path}", id=technique.id, name=path.name, path=path
+        ) from None
     except tomllib.TOMLDecodeError as error:
-        raise PluginProblem(f"{path}: {error}") from error
+        raise PluginProblem("{path}: {why}", path=path, why=error) from error
     if unknown := set(tables) - {"misconception", "convention", "equivalent"}:
-        told = "use [[misconception]], [[convention]] or [[equivalent]]"
-        raise PluginProblem(f"{path}: unknown table {sorted(unknown)[0]!r}; {told}")
+        raise PluginProblem(
+            "{path}: unknown table {name!r}; use [[misconception]], [[convention]] or [[equivalent]]",
+            path=path,
+            name=sorted(unknown)[0],
+        )
     return tables
 
 
@@ -121,16 +134,30 @@ def _read(kind: str, number: int, table: dict[str, object], path: Path) -> Edit:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "entry"
-        raise PluginProblem(f"{path}: {kind} {number} ({table.get('id', 'no id')}), {field}: {first['msg']}") from error
+        raise PluginProblem(
+            "{path}: {kind} {number} ({id}), {field}: {why}",
+            path=path,
+            kind=kind,
+            number=number,
+            id=table.get("id", "no id"),
+            field=field,
+            why=first["msg"],
+        ) from error
 
 
 def _replaced(source: str, within: str, old: str, new: str, who: str) -> str:
     places = _places(source, within)
     if places is None:
-        raise EditProblem(f"{who}: the solution has no {within!r}")
+        raise EditProblem("{who}: the solution has no {within!r}", who=who, within=within)
     matches = _matches(places, old, who)
     if len(matches) != 1:
-        raise EditProblem(f"{who}: {old!r} is found {len(matches)} times in {within!r}, expected once")
+        raise EditProblem(
+            "{who}: {old!r} is found {count} times in {within!r}, expected once",
+            who=who,
+            old=old,
+            count=len(matches),
+            within=within,
+        )
     first, last = matches[0]
     lines = source.encode().splitlines(keepends=True)
     starts = [0]
@@ -186,9 +213,9 @@ def _matches(places: _Places, old: str, who: str) -> list[Span]:
     try:
         wanted = ast.parse(textwrap.dedent(old).strip()).body
     except SyntaxError as error:
-        raise EditProblem(f"{who}: {old!r} is no Python: {error.msg}") from error
+        raise EditProblem("{who}: {old!r} is no Python: {why}", who=who, old=old, why=error.msg) from error
     if not wanted:
-        raise EditProblem(f"{who}: {old!r} holds no code")
+        raise EditProblem("{who}: {old!r} holds no code", who=who, old=old)
     if len(wanted) == 1 and isinstance(wanted[0], ast.Expr):
         return [(node, node) for node in places.expressions.get(ast.dump(wanted[0].value), ())]
     shapes = [ast.dump(statement) for statement in wanted]

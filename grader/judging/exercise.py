@@ -55,9 +55,13 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
         mark = _OPEN.match(lines[at])
         if mark is None:
             if _ALMOST.match(lines[at]):
-                raise PluginProblem(f"{name}, line {at + 1}: expected '# HOLE number/total: what to write'")
+                raise PluginProblem(
+                    "{name}, line {line}: expected '# HOLE number/total: what to write'", name=name, line=at + 1
+                )
             if _CLOSE.match(lines[at]):
-                raise PluginProblem(f"{name}, line {at + 1}: '# END HOLE' without a hole before it")
+                raise PluginProblem(
+                    "{name}, line {line}: '# END HOLE' without a hole before it", name=name, line=at + 1
+                )
             at += 1
             continue
         opened = at
@@ -65,27 +69,43 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
         placeholder = None
         while at < len(lines) and lines[at].strip().startswith("#") and not _CLOSE.match(lines[at]):
             if placeholder is not None:
-                raise PluginProblem(f"{name}, line {at + 1}: '# EMPTY:' stands last, under the hole's explanation")
+                raise PluginProblem(
+                    "{name}, line {line}: '# EMPTY:' stands last, under the hole's explanation",
+                    name=name,
+                    line=at + 1,
+                )
             if empty := _PLACEHOLDER.match(lines[at]):
                 placeholder = _one_line(empty["code"].strip(), mark, f"{name}, line {at + 1}")
             at += 1  # the hole's explanation goes on: it stays in the stub
         first = at
         while at < len(lines) and not _CLOSE.match(lines[at]):
             if _OPEN.match(lines[at]):
-                raise PluginProblem(f"{name}, line {at + 1}: a hole inside the hole of line {opened + 1}")
+                raise PluginProblem(
+                    "{name}, line {line}: a hole inside the hole of line {opened}",
+                    name=name,
+                    line=at + 1,
+                    opened=opened + 1,
+                )
             at += 1
         if at == len(lines):
-            raise PluginProblem(f"{name}, line {opened + 1}: a hole without '# END HOLE'")
+            raise PluginProblem("{name}, line {line}: a hole without '# END HOLE'", name=name, line=opened + 1)
         if at == first:
-            raise PluginProblem(f"{name}, line {opened + 1}: a hole with nothing in it")
+            raise PluginProblem("{name}, line {line}: a hole with nothing in it", name=name, line=opened + 1)
         title = mark["text"].partition(";")[0].strip().rstrip(".")
         found.append(HoleText(int(mark["number"]), int(mark["total"]), title, mark["indent"], first, at, placeholder))
         at += 1
     for expected, hole in enumerate(found, start=1):
         if (hole.number, hole.total) != (expected, len(found)):
-            raise PluginProblem(f"{name}: hole {hole.number}/{hole.total} stands where {expected}/{len(found)} should")
+            raise PluginProblem(
+                "{name}: hole {number}/{total} stands where {expected}/{count} should",
+                name=name,
+                number=hole.number,
+                total=hole.total,
+                expected=expected,
+                count=len(found),
+            )
     if not found:
-        raise PluginProblem(f"{name} marks no hole: '# HOLE 1/1: what to write' ... '# END HOLE'")
+        raise PluginProblem("{name} marks no hole: '# HOLE 1/1: what to write' ... '# END HOLE'", name=name)
     return found
 
 
@@ -105,7 +125,7 @@ def with_hole(source: str, number: int, replacement: str, name: str = "solution"
         if hole.number == number:
             lines[hole.first : hole.last] = [hole.indent + line if line else "" for line in replacement.splitlines()]
             return "\n".join(lines) + "\n"
-    raise PluginProblem(f"{name} has no hole {number}")
+    raise PluginProblem("{name} has no hole {number}", name=name, number=number)
 
 
 def hole_states(technique: Technique, attempt: str, *, passed: bool) -> tuple[HoleState, ...]:
@@ -161,11 +181,13 @@ def emptied(solution: str, empty: Collection[int], name: str = "solution") -> st
 def _one_line(code: str, mark: re.Match[str], where: str) -> str:
     """Return a placeholder. Raises PluginProblem where it is no logical line of Python, or the hole is the first."""
     if mark["number"] == "1":
-        raise PluginProblem(f"{where}: hole 1 has no placeholder: before it there is nothing to judge")
+        raise PluginProblem("{where}: hole 1 has no placeholder: before it there is nothing to judge", where=where)
     try:
         ast.parse(f"def f():\n while True:\n  {code}\n")  # it may return, or continue
     except SyntaxError as error:
-        raise PluginProblem(f"{where}: '# EMPTY: {code}' is no line of Python: {error.msg}") from error
+        raise PluginProblem(
+            "{where}: '# EMPTY: {code}' is no line of Python: {why}", where=where, code=code, why=error.msg
+        ) from error
     return code
 
 

@@ -6,15 +6,15 @@ has this one besides, failed; where nothing was changed it does not speak of it.
 
 from __future__ import annotations
 
-from groundup.core.technique import say
+from groundup.core.messages import Message
 from groundup.grader.judging.verdict import PropertyResult
 
 __all__ = ["INPUTS", "inputs_result"]
 
 INPUTS = "leaves_its_inputs_alone"
-CLAIM = {"en": "No call changes what it is given.", "zh": "任何一次调用都不改变传给它的东西。"}
+CLAIM = Message("No call changes what it is given.")
 
 
-def inputs_result(seen: PropertyResult, lang: str) -> PropertyResult:
+def inputs_result(seen: PropertyResult) -> PropertyResult:
     """Return the result of this property, from that of the one in which a change was ``seen``."""
-    return seen.model_copy(update={"id": INPUTS, "claim": say(CLAIM, lang), "points": 1.0, "hole": None})
+    return seen.model_copy(update={"id": INPUTS, "claim": CLAIM, "points": 1.0, "hole": None})

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from groundup.core.errors import AttemptRaised
+from groundup.core.messages import Message, said_by
 from groundup.core.testing.compare import ChangedInput, Mismatch, forgiving_changes
 from groundup.core.testing.hypothesis_internals import KeptCases, configure, is_hypothesis_test, with_body
 from groundup.core.testing.stateful import machine_test
@@ -68,7 +69,9 @@ class PropertyJudge:
         Unless it ``forgives`` changed inputs, it fails with the first call that changes one.
         """
         if trial.fixtures.get("impl") is not self.subject.impl:
-            return self._not_gradable(trial, "the property was not given the attempt: no fixture 'impl'")
+            return self._not_gradable(
+                trial, Message("the property was not given the attempt: no fixture {name!r}", name="impl")
+            )
 
         def failing(error: BaseException) -> None:
             if not (isinstance(error, AttemptRaised) and _is_of_the_stub(error)):
@@ -103,7 +106,7 @@ class PropertyJudge:
         drawn = recorder.drawn[:FURTHER_CASES]
         if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
             died = self._result(
-                trial, "died", message=f"{behind.death.how}: {behind.death.detail}", where=behind.death.lines or None,
+                trial, "died", message=behind.death.summary, where=behind.death.lines or None,
                 counterexample={} if recorder.last is None else shown(recorder.last.arguments),
                 printed=behind.take_printed() or None,
             )  # fmt: skip
@@ -112,7 +115,7 @@ class PropertyJudge:
         if error is not None:
             return replace(self._fell_short(trial, error, recorder), changed=change)
         if behind.requests == asked:
-            return self._not_gradable(trial, "the property never called the attempt")
+            return self._not_gradable(trial, Message("the property never called the attempt"))
         return Tried(self._result(trial, "held"), changed=change, drawn=drawn)
 
     def unshrunk(self, trial: Trial, held: KeptCases | None = None) -> list[Case]:
@@ -146,11 +149,13 @@ class PropertyJudge:
         except FAILURES as also:
             if self.plan.reach is not None:  # with the same holes empty: the property cannot be judged yet
                 return Tried(self._result(trial, "not_started", message=self.plan.waits_for))
-            message = f"the reference fails this case as well: {type(also).__name__}: {also}"[:500]
+            why = f"{type(also).__name__}: {also}"[:500]
+            message = Message("the reference fails this case as well: {why}", why=why)
             return Tried(self._result(trial, "not_gradable", counterexample=example, message=message))
         told = _what_is_wrong(cause)
         if isinstance(error, hypothesis.errors.Flaky):
-            told["message"] = f"the same case was answered in two ways, once wrong: {told['message'] or 'see above'}"
+            how = told["message"] or Message("see above")
+            told["message"] = Message("the same case was answered in two ways, once wrong: {how}", how=how)
         result = self._result(trial, "failed", counterexample=example, printed=case.printed or None, **told)
         return Tried(result, case, drawn=recorder.drawn[:FURTHER_CASES])
 
@@ -207,14 +212,15 @@ def _is_of_the_stub(error: AttemptRaised) -> bool:
 def _what_is_wrong(cause: BaseException | None) -> dict[str, Any]:
     """Return the fields of a result that tell why the property failed."""
     if isinstance(cause, Mismatch):
-        return {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": str(cause)}
+        return {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": said_by(cause)}
     if isinstance(cause, AttemptRaised) and cause.types == ("NotPlainError",):
         return {"message": cause.message}
     if isinstance(cause, AttemptRaised):
-        return {"message": f"it raised {cause}", "where": cause.lines or None}
+        return {"message": Message("it raised {error}", error=cause.summary), "where": cause.lines or None}
     if isinstance(cause, (AssertionError, pytest.fail.Exception)):
-        return {"message": str(cause) or None}
-    return {"message": f"the answer cannot be used: {type(cause).__name__}: {cause}"[:500]}
+        return {"message": said_by(cause) or None}
+    why = f"{type(cause).__name__}: {cause}"[:500]
+    return {"message": Message("the answer cannot be used: {why}", why=why)}
 
 
 def _steps(error: BaseException) -> dict[str, str] | None:

@@ -56,5 +56,10 @@ def as_far_as_it_goes(technique: Technique, source: str) -> Subjects:
         reference = getattr(module, technique.implements)
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
-        raise PluginProblem(f"{files.solution} cannot be loaded with hole {first.number} empty: {told}") from error
+        raise PluginProblem(
+            "{solution} cannot be loaded with hole {number} empty: {why}",
+            solution=files.solution,
+            number=first.number,
+            why=told,
+        ) from error
     return Subjects(with_placeholders(source, solution), reference, empty, first.named)

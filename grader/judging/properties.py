@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from groundup.core.errors import AttemptDied, AttemptRaised, PluginProblem, UnknownName
+from groundup.core.messages import Message
 from groundup.core.moved import told
 from groundup.core.technique import Technique, say
 from groundup.core.testing.laws import Law
@@ -17,7 +18,7 @@ from groundup.core.testing.modules import properties_of, reference_of
 from groundup.grader.judging.proof import matrix_of
 from groundup.grader.judging.recorder import FAILURES
 from groundup.grader.judging.verdict import PropertyResult, Status
-from groundup.grader.process.text import printable
+from groundup.grader.process.text import cleaned
 
 __all__ = ["Properties", "load_reference"]
 
@@ -34,12 +35,14 @@ class Properties:
         try:
             module = properties_of(technique)
         except (*FAILURES, pytest.skip.Exception) as error:
-            raise PluginProblem(f"{file} cannot be loaded: {told(error)}") from error
+            raise PluginProblem("{file} cannot be loaded: {why}", file=file, why=told(error)) from error
         found = {name: value for name, value in vars(module).items() if name.startswith(PREFIX) and callable(value)}
         if bare := next((name for name, value in found.items() if isinstance(value, Law)), None):
-            raise PluginProblem(f"{file}: {bare} is a law, not yet a property: write {bare} = laws.{bare}(SETTING)")
+            raise PluginProblem(
+                "{file}: {bare} is a law, not yet a property: write {bare} = laws.{bare}(SETTING)", file=file, bare=bare
+            )
         if not found:
-            raise PluginProblem(f"{file} declares no property: functions named test_<claim>")
+            raise PluginProblem("{file} declares no property: functions named test_<claim>", file=file)
         self.functions: dict[str, Callable[..., Any]] = found
 
     @property
@@ -50,9 +53,8 @@ class Properties:
     def function_named(self, property: str) -> str:
         """Return the function's name of a property. Raises UnknownName."""
         if PREFIX + property not in self.functions:
-            raise UnknownName(
-                f"property of {self.technique.id}", property, self.names, f"It has {', '.join(self.names)}."
-            )
+            of_it, names = Message("property of {id}", id=self.technique.id), self.names
+            raise UnknownName(of_it, property, names, Message("It has {names}.", names=names))
         return PREFIX + property
 
     def finds(self, function: str) -> int:
@@ -70,7 +72,7 @@ class Properties:
     def result(self, function: str, status: Status, lang: str, **details: Any) -> PropertyResult:
         """Return the result of one property, its texts cleaned: answers may hold anything."""
         marks = marks_of(self.functions[function])
-        clean = {k: printable(v) if isinstance(v, str) else v for k, v in details.items()}
+        clean = {k: cleaned(v) if isinstance(v, str) else v for k, v in details.items()}
         return PropertyResult(
             id=function.removeprefix(PREFIX), claim=say(marks.claim, lang), status=status,
             points=marks.points, hole=marks.hole, **clean,
@@ -91,4 +93,4 @@ def load_reference(technique: Technique) -> Any:
     try:
         return reference_of(technique)
     except Exception as error:
-        raise PluginProblem(f"The solution of {technique.id} cannot be loaded: {told(error)}") from error
+        raise PluginProblem("The solution of {id} cannot be loaded: {why}", id=technique.id, why=told(error)) from error

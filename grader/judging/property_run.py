@@ -16,6 +16,7 @@ import pytest
 
 from groundup.core.errors import PluginProblem
 from groundup.core.interfaces.code_runner import CodeRunner
+from groundup.core.messages import Message
 from groundup.core.testing.hypothesis_internals import KeptCases, reproducible, unreported
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.pytest_plugin import properties_module
@@ -106,15 +107,19 @@ class PropertyRun:
         if self._interrupted:
             raise KeyboardInterrupt
         if self._problems:
-            raise PluginProblem(f"The properties of {self.technique.id} cannot be run: {self._problems[0]}")
+            raise PluginProblem(
+                "The properties of {id} cannot be run: {why}", id=self.technique.id, why=self._problems[0]
+            )
         none_wanted = self.plan.kept_cases_only and code == pytest.ExitCode.NO_TESTS_COLLECTED
         if not none_wanted and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise PluginProblem(f"pytest could not run {files.properties}: exit code {int(code)}")
+            raise PluginProblem(
+                "pytest could not run {properties}: exit code {code}", properties=files.properties, code=int(code)
+            )
         results = [
-            self.results.get(name) or self._result(name, "not_gradable", message="pytest did not run it")
+            self.results.get(name) or self._result(name, "not_gradable", message=Message("pytest did not run it"))
             for name in self.properties.functions
         ]
-        return [*results, *([inputs_result(self._changed[1], self.plan.lang)] if self._changed else [])]
+        return [*results, *([inputs_result(self._changed[1])] if self._changed else [])]
 
     def diagnosis(self) -> tuple[Edit, ...]:
         """Return the known mistake that explains what failed, or two. Raises PluginProblem, DiagnosisStopped."""
@@ -149,7 +154,7 @@ class PropertyRun:
         """Choose and order the properties; note a test that would not be reported as one, and run nothing then."""
         functions = self.properties.functions
         if odd := [item.nodeid for item in items if getattr(item, "originalname", None) not in functions]:
-            self._problems.append(f"{odd[0]} is no function of the file named test_<claim>")
+            self._problems.append(Message("{name} is no function of the file named test_<claim>", name=odd[0]))
             items.clear()
         names = {item: item.originalname for item in items if isinstance(item, pytest.Function)}
         items[:] = [item for item, name in names.items() if self.only in (None, name)]
@@ -175,9 +180,9 @@ class PropertyRun:
         name = item.originalname
         if call.excinfo is not None and name not in self.results:
             error = call.excinfo.value
-            message = f"{call.excinfo.typename}: {error}"[:500]
+            message: str = f"{call.excinfo.typename}: {error}"[:500]
             if isinstance(error, pytest.FixtureLookupError):
-                message = f"there is no fixture {error.argname!r}"
+                message = Message("there is no fixture {name!r}", name=error.argname)
             self.results[name] = self._result(name, "not_gradable", message=message)
 
     @pytest.fixture

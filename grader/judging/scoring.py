@@ -9,6 +9,7 @@ from importlib.metadata import version
 import torch
 
 from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.core.messages import Message, lines_of
 from groundup.core.technique import Technique
 from groundup.grader.judging.exercise import hole_states
 from groundup.grader.judging.verdict import Outcome, PropertyResult
@@ -42,10 +43,15 @@ def score_of(results: list[PropertyResult]) -> float:
     return round(sum(r.points for r in counted if r.status == "held") / total, 4) if total else 0.0
 
 
-def cannot_be_loaded(error: AttemptRaised | AttemptDied) -> str:
+def cannot_be_loaded(error: AttemptRaised | AttemptDied) -> Message:
     """Return why a file could not be loaded, in a line."""
-    place = f" ({error.lines.splitlines()[-1]})" if error.lines else ""
-    return f"The file cannot be loaded: {error}{place}{'.' if isinstance(error, AttemptDied) else ''}"
+    if isinstance(error, AttemptDied):
+        if lines := lines_of(error.lines):
+            return Message("The file cannot be loaded: {error} ({place}).", error=error.summary, place=lines[-1])
+        return Message("The file cannot be loaded: {error}.", error=error.summary)
+    if lines := lines_of(error.lines):
+        return Message("The file cannot be loaded: {error} ({place})", error=error.summary, place=lines[-1])
+    return Message("The file cannot be loaded: {error}", error=error.summary)
 
 
 @functools.cache

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    WrapValidator,
+    computed_field,
+    model_serializer,
+    model_validator,
+)
+
+from groundup.core.messages import Message
 
 Status = Literal["held", "failed", "died", "not_started", "not_reached", "not_gradable"]
 """Of one property. ``failed``: the claim does not hold. ``died``: the attempt's process ended or had to be ended.
@@ -15,25 +27,55 @@ the machine's fault; it never counts against the attempt."""
 Outcome = Literal["passed", "fell_short", "not_started", "died", "not_gradable"]
 
 
+def _as_it_is(value: Any, check: Callable[[Any], str]) -> str:
+    return value if isinstance(value, Message) else check(value)
+
+
+Text = Annotated[str, WrapValidator(_as_it_is)]
+"""A text, which may be a message."""
+
+
 class Model(BaseModel):
-    """The base of the verdict's parts."""
+    """The base of the verdict's parts. As data, a message is its English.
+
+    In data that is to be read again (``round_trip``), ``templates`` has what each is made of. Data of an older Groundup
+    has none: its texts are texts then.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_messages(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "templates" not in data:
+            return data
+        texts = {name: value for name, value in data.items() if name != "templates"}
+        if not isinstance(data["templates"], dict):
+            raise ValueError("templates are given by name")
+        for name, made_of in data["templates"].items():
+            if (message := Message.from_data(made_of)) == texts.get(name):
+                texts[name] = message
+        return texts
+
+    @model_serializer(mode="wrap")
+    def _with_templates(self, write: Callable[[Any], dict[str, Any]], info: SerializationInfo) -> dict[str, Any]:
+        templates = {name: value.as_data() for name, value in self if isinstance(value, Message)}
+        return {**write(self), "templates": templates} if templates and info.round_trip else write(self)
 
 
 class PropertyResult(Model):
     """What became of one property."""
 
     id: str = Field(description="the test's name without 'test_'")
-    claim: str
+    claim: Text
     status: Status
     points: float = 1.0
     hole: int | None = None
     counterexample: dict[str, str] | None = Field(None, description="the smallest case found, as literals to paste")
-    expected: str | None = None
-    got: str | None = None
-    where: str | None = Field(None, description="the first place where expected and got differ")
-    message: str | None = None
+    expected: Text | None = None
+    got: Text | None = None
+    where: Text | None = Field(None, description="the first place where expected and got differ")
+    message: Text | None = None
     printed: str | None = Field(None, description="what the attempt printed on that case")
 
 
@@ -84,7 +126,7 @@ class Verdict(Model):
     )
     diagnosis: tuple[Diagnosis, ...] = ()
     diagnosis_stopped: bool = Field(False, description="whether its time ran out before every known mistake was tried")
-    problem: str | None = Field(None, description="what stopped the grading, where something did")
+    problem: Text | None = Field(None, description="what stopped the grading, where something did")
     environment: dict[str, str] = Field(default_factory=dict)
     given_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 

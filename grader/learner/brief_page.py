@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shlex
-import tomllib
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -26,38 +25,40 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from groundup.core.errors import EnvironmentProblem, UsageProblem, remedy
-from groundup.core.technique import say
+from groundup.core.errors import EnvironmentProblem, UsageProblem, reason_of, remedy
+from groundup.core.messages import Message
 from groundup.grader.judging.verdict import PropertyResult
 from groundup.grader.learner.brief import THOROUGH, Brief, Code, Grading, Proof
-from groundup.grader.learner.templates import TEMPLATES, environment
+from groundup.grader.learner.templates import Texts, environment
 from groundup.grader.process.text import printable
 
-__all__ = ["SUFFIXES", "Format", "beside", "page", "texts", "write_page"]
+__all__ = ["SUFFIXES", "Format", "beside", "page", "write_page"]
 
 Format = Literal["md", "html"]
 SUFFIXES: dict[str, Format] = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"}
 MARK = re.compile(rb"<!-- Written by 'learn brief'; sha256 of the rest: ([0-9a-f]{64}) -->\n")
 BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # a list, a heading, or the line under one
+LAYERS = ("namespaces", "landlock", "process")
 LONGEST_CASE = 4000  # characters
 BARS = "▁▂▃▄▅▆▇█"
 OUTCOMES = {"held": "✓", "failed": "✗", "died": "✗"}
 SPARK_STEP, SPARK_HEIGHT, SPARK_WIDEST, SPARK_EDGE = 14.0, 36.0, 560.0, 4.0
 
 
-def page(brief: Brief, form: Format, files: str | None = None) -> str:
-    """Return the brief as a page.
+def page(brief: Brief, form: Format, files: str | None = None, told: Callable[[str], str] = str) -> str:
+    """Return the brief as a page. ``told`` says in the brief's language what is English.
 
     ``files`` is the folder, as seen from a Markdown page, that :func:`beside` goes to; without one the page does
     without plots, and does not speak of files. HTML has everything in it.
     """
+    t = Texts("brief", brief.lang, told)
     template = _environment(form).get_template(f"brief.{form}.jinja")
     body = template.render(
         brief=brief,
         files=files,
-        t=lambda key, **values: say(texts()[key], brief.lang).format(**values),
-        contained=lambda level: say(texts().get(f"contained_{level}", {"en": level}), brief.lang),
-        tongue=brief.lang if brief.lang in texts()["title"] else "en",
+        t=t,
+        contained=lambda level: t(f"contained_{level}") if level in LAYERS else level,
+        tongue=t.tongue,
         command=lambda proof: _command(proof, form, files),
         name=_name,
     )
@@ -94,32 +95,29 @@ def write_page(path: Path, text: str, folder: str = "", files: Mapping[str, byte
                 _write(place, data, over=False)
         _write(path, text.encode(), over=True)
     except FileExistsError as error:
-        raise UsageProblem(f"{error.filename} is in the way: move it aside, or name another file.") from error
+        raise UsageProblem("{path} is in the way: move it aside, or name another file.", path=error.filename) from error
     except OSError as error:
-        todo = remedy(error, "Name a file in a folder that you can write to.")
-        raise EnvironmentProblem(f"Cannot write {error.filename or path}: {error.strerror}. {todo}") from error
-
-
-@cache
-def texts() -> dict[str, dict[str, str]]:
-    """Return the texts of a brief: by key, one in each language."""
-    return tomllib.loads((TEMPLATES / "brief.toml").read_text(encoding="utf-8"))
+        todo = remedy(error, Message("Name a file in a folder that you can write to."))
+        raise EnvironmentProblem(
+            "Cannot write {path}: {why}. {todo}", path=error.filename or path, why=reason_of(error), todo=todo
+        ) from error
 
 
 def _check(path: Path) -> None:
     if not path.parent.is_dir():
-        raise UsageProblem(f"There is no folder {path.parent}: make it, or name a file elsewhere.")
+        raise UsageProblem("There is no folder {folder}: make it, or name a file elsewhere.", folder=path.parent)
     if not os.path.lexists(path):
         return
     if not path.is_file():
-        raise UsageProblem(f"{path} is not an ordinary file: name another.")
+        raise UsageProblem("{path} is not an ordinary file: name another.", path=path)
     data = path.read_bytes()
     mark = MARK.match(data)
     if mark is None:
-        raise UsageProblem(f"{path} is there already, and 'learn brief' did not write it: name another file.")
+        raise UsageProblem("{path} is there already, and 'learn brief' did not write it: name another file.", path=path)
     if hashlib.sha256(data[mark.end() :]).hexdigest() != mark[1].decode():
         raise UsageProblem(
-            f"{path} was changed after 'learn brief' had written it: name another file, or move this one aside."
+            "{path} was changed after 'learn brief' had written it: name another file, or move this one aside.",
+            path=path,
         )
 
 
@@ -216,13 +214,13 @@ def _assigned(counterexample: Mapping[str, str]) -> str:
     return "\n".join(v if "\n" in v or n == "steps" else f"{n} = {v}" for n, v in counterexample.items())
 
 
-def _differing(result: PropertyResult, t: Callable[..., str]) -> str:
+def _differing(result: PropertyResult, t: Texts) -> str:
     """Return what was expected, what came instead, and where the two first differ."""
-    told = {"expected": result.expected, "got": result.got, "at": result.where}
-    return "\n".join(t(key) + t("colon") + _short(text, t) for key, text in told.items() if text is not None)
+    parts = {"expected": result.expected, "got": result.got, "at": result.where}
+    return "\n".join(t(key) + t("colon") + _short(t.told(text), t) for key, text in parts.items() if text is not None)
 
 
-def _short(text: str, t: Callable[..., str]) -> str:
+def _short(text: str, t: Texts) -> str:
     """Return text of an attempt or of a case without what is beyond all reading."""
     more = len(text) - LONGEST_CASE
     return f"{text[:LONGEST_CASE]}\n{t('left_out', count=more)}" if more > 0 else text

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from groundup.core.errors import StateProblem
+from groundup.core.messages import Message
 from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.tables import metadata, schema
 
@@ -59,8 +60,9 @@ class Database:
             raise self._problem(error) from error
         except (ImportError, ValueError, SQLAlchemyError) as error:
             raise StateProblem(
-                f"The 'database' of learn.toml does not work here: {error}. It is an SQLAlchemy URL such as "
-                "'postgresql+psycopg://host/class', and its driver must be installed beside 'learn'."
+                "The 'database' of learn.toml does not work here: {why}. It is an SQLAlchemy URL such as "
+                "'postgresql+psycopg://host/class', and its driver must be installed beside 'learn'.",
+                why=error,
             ) from error
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _tune)
@@ -106,8 +108,11 @@ class Database:
         newest = len(MIGRATIONS) + 1
         if version is not None and version > newest:
             raise StateProblem(
-                f"{self.where} was written by a newer Groundup (schema {version}, this one knows {newest}). "
-                "Update Groundup, or name another database in learn.toml."
+                "{where} was written by a newer Groundup (schema {version}, this one knows {newest}). Update "
+                "Groundup, or name another database in learn.toml.",
+                where=self.where,
+                version=version,
+                newest=newest,
             )
         return version
 
@@ -115,19 +120,23 @@ class Database:
         cause = getattr(error, "orig", None) or error
         match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the kind
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                told = "is held by another process. End that one, or wait for it, and try again."
-            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                told = (
-                    "is damaged. Move it elsewhere, with the files '-wal' and '-shm' beside it, and go on with a new "
-                    "one; 'sqlite3 <file> .recover' may bring its rows back."
+                told = Message(
+                    "{where} is held by another process. End that one, or wait for it, and try again.", where=self.where
                 )
-            case sqlite3.SQLITE_FULL:
-                told = "cannot grow. Make room on the disk and try again."
-            case _ if self._is_full(cause):
-                told = "cannot grow. Make room on the disk and try again."
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                told = Message(
+                    "{where} is damaged. Move it elsewhere, with the files '-wal' and '-shm' beside it, and go on with "
+                    "a new one; 'sqlite3 <file> .recover' may bring its rows back.",
+                    where=self.where,
+                )
+            case code if code == sqlite3.SQLITE_FULL or self._is_full(cause):
+                told = Message("{where} cannot grow. Make room on the disk and try again.", where=self.where)
             case _:
-                told = "cannot be used. Make it and its folder writable, or name another database in learn.toml."
-        return StateProblem(f"{self.where} {told} ({cause})")
+                told = Message(
+                    "{where} cannot be used. Make it and its folder writable, or name another database in learn.toml.",
+                    where=self.where,
+                )
+        return StateProblem("{problem} ({cause})", problem=told, cause=cause)
 
     def _is_full(self, cause: BaseException) -> bool:
         """Whether the disk is: SQLite tells of it as that only where it was writing the file itself."""

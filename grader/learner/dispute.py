@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from groundup.core.errors import UsageProblem
+from groundup.core.messages import Message
 from groundup.core.technique import Technique, TechniqueId
 from groundup.grader.judging.judge import Judge, Replayed
 from groundup.grader.judging.scoring import environment
@@ -66,12 +67,12 @@ def read(path: Path) -> Dispute:
     """Return the dispute in a file. Raises UsageProblem that names what is wrong with it."""
     try:
         if path.stat().st_size > LONGEST:
-            raise UsageProblem(f"{path} is larger than {LONGEST >> 20} MiB: that is no dispute.")
+            raise UsageProblem("{path} is larger than {size} MiB: that is no dispute.", path=path, size=LONGEST >> 20)
         return Dispute.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise UsageProblem(f"{path} is no dispute: {where}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"])) or Message("the whole file")
+        raise UsageProblem("{path} is no dispute: {where}: {why}", path=path, where=where, why=first["msg"]) from error
 
 
 def check(judge: Judge, technique: Technique, told: Dispute) -> Finding:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -41,9 +41,17 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def gather(
-    state: State, registry: Registry, roadmap: Roadmap, lang: str, learner: str = ""
+    state: State,
+    registry: Registry,
+    roadmap: Roadmap,
+    lang: str,
+    learner: str = "",
+    told: Callable[[str], str] = str,
 ) -> tuple[Brief, list[GroundupError]]:
-    """Return the brief, and what could not be quoted or was left out of it: plugins that failed, unreadable rows."""
+    """Return the brief, and what could not be quoted or was left out of it: plugins that failed, unreadable rows.
+
+    ``told`` says in ``lang`` what is English.
+    """
     problems: list[GroundupError] = []
     verdicts, quizzes = state.verdicts(), state.quizzes()
     problems += state.problems.values()
@@ -53,7 +61,7 @@ def gather(
     for technique in sorted(known, key=lambda i: (place.get(i, len(place)), i)):
         its_verdicts = [v for v in verdicts if v.technique == technique]
         its_quizzes = [q for q in quizzes if q.technique == technique]
-        proof = _proof(technique, registry, state, its_verdicts, its_quizzes, lang, problems)
+        proof = _proof(technique, registry, state, its_verdicts, its_quizzes, lang, told, problems)
         if proof.verdict or proof.best_quiz or proof.lab:
             proofs.append(proof)
     quoted = [p.verdict for p in proofs if p.verdict]
@@ -75,6 +83,7 @@ def _proof(
     verdicts: list[Verdict],
     quizzes: list[QuizRecord],
     lang: str,
+    told: Callable[[str], str],
     problems: list[GroundupError],
 ) -> Proof:
     technique = registry.techniques.get(identity)
@@ -109,7 +118,7 @@ def _proof(
         hints=sum(len(hole.hints) for hole in technique.holes) if technique else None,
         gave_up_at=gave_up,
         code=_code(best, technique, state, problems) if best else None,
-        lab=_lab(state.labs(identity), lang, problems),
+        lab=_lab(state.labs(identity), lang, told, problems),
         quizzes=tuple(_quiz(q) for q in reversed(quizzes)),
     )
 
@@ -151,8 +160,11 @@ def _code(verdict: Verdict, technique: Technique | None, state: State, problems:
     if source is None or hashlib.sha256(data).hexdigest() != sha256:
         problems.append(
             StateProblem(
-                f"The database does not hold the file that verdict {verdict.technique} of seed {verdict.seed} is on "
-                f"(sha256 {sha256}), so the brief goes without its code. Grading the file again records it."
+                "The database does not hold the file that verdict {technique} of seed {seed} is on (sha256 "
+                "{sha256}), so the brief goes without its code. Grading the file again records it.",
+                technique=verdict.technique,
+                seed=verdict.seed,
+                sha256=sha256,
             )
         )
         return None
@@ -214,7 +226,9 @@ class _Run(BaseModel):
     outcome: LabOutcome
 
 
-def _lab(records: list[LabRecord], lang: str, problems: list[GroundupError]) -> LabProof | None:
+def _lab(
+    records: list[LabRecord], lang: str, told: Callable[[str], str], problems: list[GroundupError]
+) -> LabProof | None:
     """Return the run to quote: a full one before a quick one, one that reached its mark before others, the newest."""
     found: list[tuple[tuple[bool, bool], LabProof]] = []
     for record in records:
@@ -222,21 +236,26 @@ def _lab(records: list[LabRecord], lang: str, problems: list[GroundupError]) -> 
             runs = {run.contestant: run for run in map(_Run.model_validate, record.runs)}
         except ValidationError as error:
             first = error.errors()[0]
-            told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
             problems.append(
                 StateProblem(
-                    f"A lab of {record.technique} ({record.at:%Y-%m-%d %H:%M} UTC) was recorded by another Groundup "
-                    f"and cannot be read by this one; the brief goes without it. Updating Groundup may help. ({told})"
+                    "A lab of {technique} ({at} UTC) was recorded by another Groundup and cannot be read "
+                    "by this one; the brief goes without it. Updating Groundup may help. ({reason})",
+                    technique=record.technique,
+                    at=f"{record.at:%Y-%m-%d %H:%M}",
+                    reason=reason,
                 )
             )
             continue
         if "yours" in runs:
-            proof = _lab_proof(record, runs["yours"], runs.get("reference"), lang)
+            proof = _lab_proof(record, runs["yours"], runs.get("reference"), lang, told)
             found.append(((not proof.quick, bool(proof.reached)), proof))
     return max(found, key=lambda each: each[0], default=(None, None))[1]
 
 
-def _lab_proof(record: LabRecord, yours: _Run, reference: _Run | None, lang: str) -> LabProof:
+def _lab_proof(
+    record: LabRecord, yours: _Run, reference: _Run | None, lang: str, told: Callable[[str], str]
+) -> LabProof:
     beside = {f.name["en"]: f.value for f in reference.outcome.figures} if reference else {}
     mark, other = yours.outcome.mark, reference.outcome.mark if reference else None
     return LabProof(
@@ -249,7 +268,7 @@ def _lab_proof(record: LabRecord, yours: _Run, reference: _Run | None, lang: str
                 unit=f.unit,
                 yours=f.value,
                 reference=beside.get(f.name["en"]),
-                published="; ".join(f.beside(lang)) or None,
+                published="; ".join(map(told, f.beside(lang))) or None,
             )
             for f in yours.outcome.figures
         ),

@@ -14,6 +14,7 @@ from pydantic import Field
 from groundup.core.errors import AttemptDied, AttemptRaised, EnvironmentProblem, LabStopped, PluginProblem
 from groundup.core.interfaces.code_runner import CodeRunner
 from groundup.core.lab import Bench, Lab, Outcome
+from groundup.core.messages import Message, joined
 from groundup.core.moved import told
 from groundup.core.registry import Registry
 from groundup.core.technique import Declared, Technique
@@ -60,18 +61,25 @@ def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
         there, loop = getattr(module, "LAB", None), module.run
     except ModuleNotFoundError as error:
         if not technique.package.startswith("groundup.plugins.") or str(error.name).startswith("groundup"):
-            raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {told(error)}") from error
+            raise PluginProblem("The lab of {id} cannot be loaded: {why}", id=technique.id, why=told(error)) from error
         raise EnvironmentProblem(
-            f"The lab of {technique.id} needs {error.name}, which is not installed here: {INSTALL} installs it."
+            "The lab of {id} needs {package}, which is not installed here: {command} installs it.",
+            id=technique.id,
+            package=error.name,
+            command=INSTALL,
         ) from error
     except Exception as error:
-        raise PluginProblem(f"The lab of {technique.id} cannot be loaded: {told(error)}") from error
+        raise PluginProblem("The lab of {id} cannot be loaded: {why}", id=technique.id, why=told(error)) from error
     if there and technique.lab:
         raise PluginProblem(
-            f"The lab of {technique.id} is declared twice: drop LAB of lab.py, or [lab] of the manifest."
+            "The lab of {id} is declared twice: drop LAB of lab.py, or [lab] of the manifest.", id=technique.id
         )
     if (lab := there or technique.lab) is None:
-        raise PluginProblem(f"The lab of {technique.id} is not declared: add [lab] to {technique.files.manifest}.")
+        raise PluginProblem(
+            "The lab of {id} is not declared: add [lab] to {manifest}.",
+            id=technique.id,
+            manifest=technique.files.manifest,
+        )
     return lab, loop
 
 
@@ -98,11 +106,11 @@ def run_lab(
         try:
             outcome = loop(bench)
         except PluginProblem as problem:
-            raise PluginProblem(f"The lab of {technique.id} is broken: {problem}") from problem
+            raise PluginProblem("The lab of {id} is broken: {problem}", id=technique.id, problem=problem) from problem
         except AttemptRaised as raised:
             raise LabStopped(_stopped(raised)) from raised
         except AttemptDied as died:
-            raise LabStopped(f"Your code ended the lab: {died.how}: {died.detail}.") from died
+            raise LabStopped("Your code ended the lab: {error}.", error=died.summary) from died
     digests = {i: hashlib.sha256(used[i].encode()).hexdigest() if i in used else "reference" for i in lab.uses}
     return LabRun(
         technique=technique.id, contestant="yours" if used else "reference", seed=seed, quick=quick,
@@ -167,8 +175,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _stopped(raised: AttemptRaised) -> str:
+def _stopped(raised: AttemptRaised) -> Message:
     if raised.types[0] == "NotImplementedError":
-        return f"A hole is still empty: {raised.message}. Fill it, or run the lab with --reference."
-    where = f"\n{raised.lines}" if raised.lines else ""
-    return f"Your code raised {raised}{where}"
+        return Message("A hole is still empty: {hole}. Fill it, or run the lab with --reference.", hole=raised.message)
+    told = Message("Your code raised {error}", error=raised.summary)
+    return joined("\n", [told, raised.lines]) if raised.lines else told

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from groundup.core.lab import Lab
+from groundup.core.messages import Message
 from groundup.core.technique import say
 from groundup.grader.learner.lab import LabRun, Points
 
+Told = Callable[[str], str]
+
 __all__ = ["WHOSE", "chinese_font", "curves", "picture"]
 
-WHOSE = {"yours": {"en": "yours", "zh": "你的实现"}, "reference": {"en": "reference", "zh": "参考实现"}}
+WHOSE = {"yours": Message("yours"), "reference": Message("reference")}
 # Families with simplified Chinese, as matplotlib calls them: of a collection it may see the first face alone.
 CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP", "Source Han Sans SC", "Source Han Sans CN",
@@ -23,8 +26,11 @@ CHINESE_FONTS = (
 )  # fmt: skip
 
 
-def picture(lab: Lab, runs: list[LabRun], lang: str = "en") -> bytes:
-    """Return the curves of the runs, and their bars below, as a PNG; in English where no font has the language."""
+def picture(lab: Lab, runs: list[LabRun], lang: str = "en", told: Told = str) -> bytes:
+    """Return the curves of the runs, and their bars below, as a PNG; in English where no font has the language.
+
+    ``told`` says in ``lang`` what is English.
+    """
     import logging
 
     import matplotlib
@@ -36,25 +42,25 @@ def picture(lab: Lab, runs: list[LabRun], lang: str = "en") -> bytes:
     fonts = ["DejaVu Sans"]  # matplotlib's own; what it lacks is taken from the next
     if lang == "zh":
         found = chinese_font()
-        lang, fonts = ("zh", [*fonts, found]) if found else ("en", fonts)
+        lang, told, fonts = ("zh", told, [*fonts, found]) if found else ("en", str, fonts)
     with matplotlib.rc_context({"font.family": fonts}):
         rows = list(dict.fromkeys((run.contestant, row) for run in runs for row, *_ in run.bars))
         heights = [4.2, 1.0 + 0.28 * len(rows)] if rows else [4.2]
         drawing = Figure(figsize=(7.2, sum(heights)), dpi=150, layout="constrained")
         axes = drawing.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-        _draw_curves(axes[0], lab, runs, lang)
+        _draw_curves(axes[0], lab, runs, lang, told)
         if rows:
-            _draw_bars(axes[1], lab, runs, rows, lang)
+            _draw_bars(axes[1], lab, runs, rows, lang, told)
         data = io.BytesIO()
         drawing.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
 
 
-def curves(lab: Lab, made: Iterable[tuple[str, Points]], lang: str) -> Iterator[tuple[str, str, Any]]:
+def curves(lab: Lab, made: Iterable[tuple[str, Points]], lang: str, told: Told = str) -> Iterator[tuple[str, str, Any]]:
     """Return every curve of what each contestant made: the contestant, the curve's label, its points."""
     for contestant, points in made:
         for series, pairs in points.items():
-            yield contestant, _label(lab, contestant, series if len(points) > 1 else "", lang), pairs
+            yield contestant, _label(lab, contestant, series if len(points) > 1 else "", lang, told), pairs
 
 
 @functools.cache
@@ -72,9 +78,9 @@ def chinese_font() -> str | None:
     return next((family for family in CHINESE_FONTS if family in known), None)
 
 
-def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str) -> None:
+def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str, told: Told) -> None:
     made = [(run.contestant, run.points) for run in runs]
-    for number, (contestant, label, points) in enumerate(curves(lab, made, lang)):
+    for number, (contestant, label, points) in enumerate(curves(lab, made, lang, told)):
         style = "--" if contestant == "reference" else "-"
         x, y = zip(*points, strict=True)
         axes.plot(x, y, style, color=f"C{number}", label=label, linewidth=1.8)
@@ -87,7 +93,7 @@ def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str) -> None:
     axes.legend(frameon=False)
 
 
-def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, str]], lang: str) -> None:
+def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, str]], lang: str, told: Told) -> None:
     """Draw the bars of the runs, a line for each of ``rows`` from the top down."""
     kinds = list(dict.fromkeys(kind for run in runs for *_, kind in run.bars))
     for number, kind in enumerate(kinds):
@@ -98,16 +104,16 @@ def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, st
             edgecolor="white", linewidth=0.3,
         )  # fmt: skip
     alone = len({contestant for contestant, _ in rows}) == 1
-    labels = [_name(lab, row, lang) if alone else _label(lab, whose, row, lang) for whose, row in rows]
+    labels = [_name(lab, row, lang) if alone else _label(lab, whose, row, lang, told) for whose, row in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.legend(frameon=False, ncols=len(kinds), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="small")
     axes.set_xlabel(say(lab.bars or {"en": ""}, lang))
 
 
-def _label(lab: Lab, contestant: str, name: str, lang: str) -> str:
-    whose = say(WHOSE[contestant], lang)
-    return whose + ("：" if lang == "zh" else ": ") + _name(lab, name, lang) if name else whose
+def _label(lab: Lab, contestant: str, name: str, lang: str, told: Told) -> str:
+    whose = WHOSE[contestant]
+    return told(Message("{whose}: {name}", whose=whose, name=_name(lab, name, lang)) if name else whose)
 
 
 def _name(lab: Lab, name: str, lang: str) -> str:

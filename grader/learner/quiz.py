@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from groundup.core.errors import PluginProblem, UsageProblem, nearest
+from groundup.core.errors import PluginProblem, UsageProblem, nearest, reason_of
+from groundup.core.messages import Message, joined, said_by
 from groundup.core.quiz.marked_yaml import Document, Malformed, read_yaml
 from groundup.core.quiz.question import Answer, Asked, FieldProblem, NotAnAnswer, Question
 from groundup.core.registry import Registry
@@ -205,15 +206,23 @@ def read_quiz_file(file: Path, technique: str, kinds: Kinds) -> Quiz:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise PluginProblem(f"{technique} has no quiz that can be read at {file}: {error.strerror}") from error
+        raise PluginProblem(
+            "{technique} has no quiz that can be read at {file}: {why}",
+            technique=technique,
+            file=file,
+            why=reason_of(error),
+        ) from error
     try:
         document = _document(data)
     except Malformed as problem:
-        raise PluginProblem(f"{file}:{problem.line}: {problem}") from problem
+        raise PluginProblem("{file}:{line}: {problem}", file=file, line=problem.line, problem=problem) from problem
     questions: list[Question] = []
     problems = list(_check_questions(document, kinds, questions))
     if problems:
-        raise PluginProblem("\n".join(f"{file}:{line}: {told}" for line, told in sorted(problems)))
+        at = [
+            Message("{file}:{line}: {problem}", file=file, line=line, problem=told) for line, told in sorted(problems)
+        ]
+        raise PluginProblem(joined("\n", at))
     return Quiz(technique, tuple(questions), hashlib.sha256(data).hexdigest())
 
 
@@ -223,13 +232,17 @@ def read_answers(name: str, data: bytes, quiz: Quiz, seed: int | None) -> tuple[
     Raises UsageProblem with file, line and field of everything that is no answer. Empty ones count as not given.
     """
     if len(data) > LARGEST_FILE:
-        raise UsageProblem(f"{name} is larger than {LARGEST_FILE} bytes: that is no file of answers.")
+        raise UsageProblem(
+            "{name} is larger than {size} bytes: that is no file of answers.",
+            name=name,
+            size=LARGEST_FILE,
+        )
     try:
         document = _document(data)
         if not isinstance(document.value, dict):
-            raise Malformed(1, "expected one line for each question: its id, a colon and the answer")
+            raise Malformed(1, Message("expected one line for each question: its id, a colon and the answer"))
     except Malformed as problem:
-        raise UsageProblem(f"{name}:{problem.line}: {problem}") from problem
+        raise UsageProblem("{name}:{line}: {problem}", name=name, line=problem.line, problem=problem) from problem
     given: dict[str, Any] = dict(document.value)
     seed, problems = _seed_of(given.pop("seed", None), seed)
     by_id = {q.id: q for q in quiz.questions}
@@ -239,30 +252,44 @@ def read_answers(name: str, data: bytes, quiz: Quiz, seed: int | None) -> tuple[
         try:
             if key not in drawn:
                 near = nearest(key, drawn)
-                raise ValueError(f"no such question{f'; did you mean {near[0]!r}?' if near else ''}")
+                raise ValueError(
+                    Message("no such question; did you mean {near!r}?", near=near[0])
+                    if near
+                    else Message("no such question")
+                )
             if value is None:
                 continue
             if seed is None and _depends_on_draw(by_id[key], value):
                 raise ValueError(
-                    "numbers and letters are drawn anew each time, so this answer needs the seed of its question: "
-                    "give --seed, or begin the file with 'seed: N'"
+                    Message(
+                        "numbers and letters are drawn anew each time, so this answer needs the seed of its question: "
+                        "give --seed, or begin the file with 'seed: N'"
+                    )
                 )
             answers[key] = drawn[key].read(value)
         except ValueError as problem:
-            problems.append((key, str(problem)))
+            problems.append((key, said_by(problem)))
     if problems:
-        raise UsageProblem("\n".join(f"{name}:{document.line([key])}: {key}: {told}" for key, told in problems))
+        at = [
+            Message("{name}:{line}: {key}: {problem}", name=name, line=document.line([key]), key=key, problem=told)
+            for key, told in problems
+        ]
+        raise UsageProblem(joined("\n", at))
     return seed or 0, answers
 
 
-def answer_sheet(quiz: Quiz, seed: int, lang: str) -> str:
-    """Return the questions as a YAML file to fill in: what :func:`read_answers` reads."""
-    lines = [f"# {quiz.technique}: an answer goes behind each colon. The seed is the one that drew these questions."]
+def answer_sheet(quiz: Quiz, seed: int, lang: str, told: Callable[[str], str] = str) -> str:
+    """Return the questions as a YAML file to fill in: what :func:`read_answers` reads.
+
+    ``told`` says in ``lang`` what is English.
+    """
+    head = Message("an answer goes behind each colon. The seed is the one that drew these questions.")
+    lines = [f"# {quiz.technique}: {told(head)}"]
     lines.append(f"seed: {seed}")
     for number, question in enumerate(quiz.drawn(seed), start=1):
         lines += ["", *(f"# {line}" for line in f"{number}. {say(question.text, lang)}".splitlines())]
         lines += [f"#    {letter}  {say(text, lang)}" for letter, text in question.choices().items()]
-        lines += [f"#    ({say(question.expects(), lang)})", f"{question.id}:"]
+        lines += [f"#    ({told(say(question.expects(), lang))})", f"{question.id}:"]
     return "\n".join(lines) + "\n"
 
 
@@ -271,7 +298,7 @@ def _document(data: bytes) -> Document:
         return read_yaml(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise Malformed(line, f"not UTF-8 (byte {error.start}); save it as UTF-8") from error
+        raise Malformed(line, Message("not UTF-8 (byte {at}); save it as UTF-8", at=error.start)) from error
 
 
 def _check_questions(document: Document, kinds: Kinds, questions: list[Question]) -> Iterator[tuple[int, str]]:
@@ -332,9 +359,14 @@ def _seed_of(in_file: Any, asked: int | None) -> tuple[int | None, list[tuple[st
     if in_file is None:
         return asked, []
     if isinstance(in_file, bool) or not isinstance(in_file, int) or in_file < 0:
-        return asked, [("seed", f"{in_file!r:.40} is no whole number from 0 up")]
+        return asked, [("seed", Message("{value} is no whole number from 0 up", value=f"{in_file!r:.40}"))]
     if asked not in (None, in_file):
-        return asked, [("seed", f"these answers are to the questions of seed {in_file}, not {asked}")]
+        return asked, [
+            (
+                "seed",
+                Message("these answers are to the questions of seed {seed}, not {asked}", seed=in_file, asked=asked),
+            )
+        ]
     return in_file, []
 
 

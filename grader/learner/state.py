@@ -299,8 +299,11 @@ class State:
             except (ValueError, TypeError, LookupError) as error:
                 reason = str(error).partition("\n")[0]
                 self.problems[number] = StateProblem(
-                    f"Verdict {number} in {self.database.where} was given by another Groundup and cannot be read by "
-                    f"this one. It is kept; updating Groundup may help. ({reason})"
+                    "Verdict {number} in {where} was given by another Groundup and cannot be read by this one. It is "
+                    "kept; updating Groundup may help. ({reason})",
+                    number=number,
+                    where=self.database.where,
+                    reason=reason,
                 )
 
 

@@ -14,7 +14,7 @@ import re
 import secrets
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import groundup.core
-from groundup.core.errors import EnvironmentProblem, NoWorkspace, UsageProblem, nearest, remedy
+from groundup.core.errors import EnvironmentProblem, NoWorkspace, UsageProblem, nearest, reason_of, remedy
+from groundup.core.messages import Message, joined
 from groundup.grader.learner.settings_file import SETTINGS_FILE, settings_file
 
 if TYPE_CHECKING:
@@ -82,19 +83,21 @@ class Workspace:
         here = (start or Path.cwd()).resolve()
         if (file := settings_file(here)) is not None:
             return cls(file.parent)
-        raise NoWorkspace(f"No workspace in {here}, its folder 'workspace' or above it. 'learn start day-1' makes one.")
+        raise NoWorkspace(
+            "No workspace in {here}, its folder 'workspace' or above it. 'learn start day-1' makes one.", here=here
+        )
 
     @classmethod
-    def create(cls, folder: Path, lang: str | None = None) -> Self:
+    def create(cls, folder: Path, lang: str = "en", told: Callable[[str], str] = str) -> Self:
         """Make ``folder`` a workspace, or complete the one that it is, and return it.
 
-        A new one speaks ``lang``, where there is a translation. Raises EnvironmentProblem when it cannot be written.
+        A new one speaks ``lang``; ``told`` says in it what is English. Raises EnvironmentProblem.
         """
         folder = folder.resolve()
         with _writing(folder):
-            _write_new(folder / SETTINGS_FILE, SETTINGS_TEXT.replace('"en"', f'"{_spoken(lang)}"'))
-            spoken = _spoken(cls(folder).settings.lang)
-            _write_new(folder / "AGENTS.md", (TEMPLATES / f"agents.{spoken}.md").read_text("utf-8"))
+            _write_new(folder / SETTINGS_FILE, SETTINGS_TEXT.replace('"en"', f'"{lang}"'))
+            for_agents = (TEMPLATES / "agents.md").read_text("utf-8").strip().split("\n\n")
+            _write_new(folder / "AGENTS.md", "\n\n".join(map(told, for_agents)) + "\n")
             _write_new(folder / ".learn" / ".gitignore", "*\n")
             _write_generated(folder / "pyrightconfig.json", _pyright(folder))
             _write_generated(folder / ".vscode" / "settings.json", _vscode(folder))
@@ -134,28 +137,27 @@ class Workspace:
         return backup
 
 
-def _spoken(lang: str | None) -> str:
-    return lang if lang == "zh" else "en"
-
-
 def _read_settings(file: Path) -> Settings:
     try:
         return Settings.model_validate(tomllib.loads(file.read_text("utf-8-sig")))
     except OSError as error:
-        raise UsageProblem(f"{file} cannot be read: {error.strerror}.") from error
+        raise UsageProblem("{file} cannot be read: {why}.", file=file, why=reason_of(error)) from error
     except UnicodeDecodeError as error:
-        raise UsageProblem(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+        raise UsageProblem("{file} is not UTF-8 (byte {at}). Save it as UTF-8.", file=file, at=error.start) from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{file} is not TOML: {error}.") from error
+        raise UsageProblem("{file} is not TOML: {why}.", file=file, why=error) from error
     except ValidationError as error:
-        raise UsageProblem("\n".join(f"{file}: {_complaint(dict(problem))}" for problem in error.errors())) from error
+        complaints = [Message("{file}: {why}", file=file, why=_complaint(dict(e))) for e in error.errors()]
+        raise UsageProblem(joined("\n", complaints)) from error
 
 
 def _complaint(problem: dict[str, Any]) -> str:
     name = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         near = nearest(name, Settings.model_fields)
-        return f"no setting {name!r}. " + (f"Did you mean {near[0]!r}?" if near else "Remove it.")
+        if near:
+            return Message("no setting {name!r}. Did you mean {near!r}?", name=name, near=near[0])
+        return Message("no setting {name!r}. Remove it.", name=name)
     if not name:
         return f"{problem['msg'].removeprefix('Value error, ')}."
     return f"{name} = {problem['input']!r}: {problem['msg']}."
@@ -168,8 +170,10 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         at = error.filename or path
-        todo = remedy(error, "Make it writable, or move aside what is in its place.")
-        raise EnvironmentProblem(f"Cannot write {path}: {error.strerror} ({at}). {todo}") from error
+        todo = remedy(error, Message("Make it writable, or move aside what is in its place."))
+        raise EnvironmentProblem(
+            "Cannot write {path}: {why} ({at}). {todo}", path=path, why=reason_of(error), at=at, todo=todo
+        ) from error
 
 
 def _write_new(path: Path, text: str) -> bool:

@@ -12,9 +12,11 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, NoReturn
 
 from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.core.messages import Message
 from groundup.grader.process import interrupt, whereabouts
 from groundup.grader.process.clock import CallClock, cpu_clock
 from groundup.grader.process.fork_server import ForkServer, Spawned
@@ -22,6 +24,7 @@ from groundup.grader.process.parts import MOST_SECONDS, BrokenCall, Parts
 from groundup.grader.process.text import printable
 from groundup.grader.process.worker import WHERE, wire
 from groundup.grader.process.worker.limits import MEMORY
+from groundup.grader.process.worker.sentences import KNOWN
 
 LOAD_SECONDS = 10.0
 EXTRA_SECONDS = 40  # that the kernel lets a process run beyond its limit: a diagnosis may follow
@@ -120,7 +123,7 @@ class AttemptProcess:
         try:
             return wire.decode(*self._incoming.frame())
         except wire.ProtocolError as error:
-            self.end("protocol", f"the process answered with {printable(str(error))}")
+            self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
 
     def asks_a_part(self, frame: dict[str, Any]) -> bool:
         """Whether a frame's meta asks something of a part that the judge owns."""
@@ -135,14 +138,19 @@ class AttemptProcess:
                 raise BrokenCall("a call of a part that was not its turn")
             answer = self.parts.answer(frame, value)
         except BrokenCall as error:
-            self.end("protocol", f"the process answered with {printable(str(error))}")
+            self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
         try:
             self.say(*answer)
         except wire.NotPlainError as error:
             self.say({"ok": False}, f"the part's answer holds {error}")
         self.parts.seconds += time.monotonic() - began
         if self.parts.seconds > MOST_SECONDS:
-            self.end("timeout", f"the parts that it was given worked for more than {MOST_SECONDS:.0f} s in one call")
+            self.end(
+                "timeout",
+                Message(
+                    "the parts that it was given worked for more than {seconds:.0f} s in one call", seconds=MOST_SECONDS
+                ),
+            )
         self.clock.resume()
 
     def settle(self, number: int, answer: dict[str, Any], result: Any) -> None:
@@ -155,14 +163,14 @@ class AttemptProcess:
             if not answer["ok"]:
                 raise self._raised(result)
         except wire.ProtocolError as error:
-            self.end("protocol", f"the process answered with {printable(str(error))}")
+            self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
 
     def reseed(self, seed: int) -> None:
         """Have random numbers in the attempt's process begin anew: what it draws depends on ``seed`` alone."""
         try:
             self.request("reseed", {}, seed)
         except AttemptRaised:
-            self.end("protocol", "the process keeps its random numbers from beginning anew")
+            self.end("protocol", Message("the process keeps its random numbers from beginning anew"))
 
     def allow(self, seconds: float) -> None:
         """Give the process so many seconds of CPU time from now on, for all calls together."""
@@ -183,14 +191,15 @@ class AttemptProcess:
     def _raised(self, told: Any) -> AttemptRaised:
         if type(told) is not dict:
             raise wire.ProtocolError("an error of the wrong form")
-        types, message, lines = told.get("types"), told.get("message"), told.get("lines")
-        if type(types) is not list or not types or not all(type(t) is str for t in types):
+        types, message, fields = told.get("types"), told.get("message"), told.get("fields")
+        if type(types) is not list or not types or not all(type(t) is str for t in types) or type(message) is not str:
             raise wire.ProtocolError("an error of the wrong form")
-        if type(message) is not str or type(lines) is not str:
-            raise wire.ProtocolError("an error of the wrong form")
+        lines = _lines(told.get("lines"))
         if any(types[0] == kind and sign.search(message) for kind, sign in NO_MEMORY.items()):
-            self.end("memory", f"it asked for more than the {MEMORY >> 30} GiB it may use", printable(lines))
-        return AttemptRaised(tuple(printable(t) for t in types), printable(message), printable(lines))
+            size = MEMORY >> 30
+            self.end("memory", Message("it asked for more than the {size} GiB it may use", size=size), lines)
+        says = printable(message) if fields is None else _ours(message, fields)
+        return AttemptRaised(tuple(printable(t) for t in types), says, lines)
 
     def register(self, poll: select.poll) -> tuple[int, int]:
         """Have ``poll`` watch this process; return the descriptors that it then tells of."""
@@ -253,7 +262,7 @@ class AttemptProcess:
         try:
             self._incoming.take(received)
         except wire.ProtocolError as error:
-            self.end("protocol", f"the process answered with {printable(str(error))}")
+            self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
 
     def _drain_output(self) -> bool:
         """Take what the attempt has printed; return whether it may print more."""
@@ -265,7 +274,7 @@ class AttemptProcess:
                 del self._printed[:-OUTPUT_KEPT]
                 self._printed_bytes += len(chunk)
                 if self._printed_bytes > OUTPUT_MOST:
-                    self.end("flood", f"it printed more than {OUTPUT_MOST >> 20} MiB")
+                    self.end("flood", Message("it printed more than {size} MiB", size=OUTPUT_MOST >> 20))
             return False
         return True
 
@@ -273,21 +282,21 @@ class AttemptProcess:
         """The process closed its end: it crashed, exited, was killed, or only hung up. Find out which."""
         code = self._bury(patience=HANG_UP_SECONDS).get("exit")
         if code is None:
-            self.end("protocol", "the process closed its connection")
+            self.end("protocol", Message("the process closed its connection"))
         if code == -signal.SIGKILL:
-            self.end("crash", "the process was killed; most often the machine had no memory left for it")
+            self.end("crash", Message("the process was killed; most often the machine had no memory left for it"))
         if code == -signal.SIGXCPU:
-            self.end("timeout", "it used up its processor time")
+            self.end("timeout", Message("it used up its processor time"))
         if code < 0:
-            self.end("crash", f"the process crashed with {signal.Signals(-code).name}")
-        self.end("exit", f"the process ended by itself with exit code {code}")
+            self.end("crash", Message("the process crashed with {signal}", signal=signal.Signals(-code).name))
+        self.end("exit", Message("the process ended by itself with exit code {code}", code=code))
 
     def end(self, how: str, detail: str, lines: str = "") -> NoReturn:
         """End the process and say why: raises AttemptDied, now and for every later request."""
         if how == "timeout" and self._open is not None:
             self._have_it_say_where()
         self.close()
-        where = printable(whereabouts.taken(self._printed, self._program.source, self._program.filename))
+        where = whereabouts.taken(self._printed, self._program.source, self._program.filename)
         self.death = AttemptDied(how, detail, lines or where)
         raise self.death
 
@@ -308,7 +317,7 @@ class AttemptProcess:
         """
         assert self._open is not None
         spawned, self._open = self._open, None
-        self.death = AttemptDied("exit", "the process was ended by the judge")
+        self.death = AttemptDied("exit", Message("the process was ended by the judge"))
         by_itself = _how_it_ended(spawned.status, patience) if patience else {}
         if not by_itself:
             with contextlib.suppress(OSError):
@@ -338,6 +347,31 @@ def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
         return told
     except (OSError, ValueError):
         return {}
+
+
+def _ours(template: str, fields: Any) -> Message:
+    """Return the sentence of ours that a frame names, filled with what it gives. Raises ProtocolError for any other."""
+    sentence = KNOWN.get(template)
+    if sentence is None or type(fields) is not dict or fields.keys() != _fields(template):
+        raise wire.ProtocolError("an error of the wrong form")
+    for value in fields.values():
+        if not all(type(text) is str for text in (value if type(value) is list else [value])):
+            raise wire.ProtocolError("an error of the wrong form")
+    return sentence.filled(**fields).with_texts(printable)
+
+
+def _fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+
+
+def _lines(told: Any) -> Message:
+    """Return the lines of the attempt's code that a frame quotes. Raises ProtocolError for what are none."""
+    if type(told) is not list:
+        raise wire.ProtocolError("an error of the wrong form")
+    for line in told:
+        if type(line) is not list or [type(part) for part in line] != [int, str, str]:
+            raise wire.ProtocolError("an error of the wrong form")
+    return whereabouts.code_lines(told)
 
 
 def _joined(parts: list[bytes]) -> list[memoryview]:

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from groundup.core.messages import Message
+
 __all__ = ["CallClock", "cpu_clock"]
 
 STANDSTILL_SECONDS = 5.0
@@ -64,7 +66,7 @@ class CallClock:
         left = min(self.seconds - used, self.total_seconds - (self._seen - self._began), LOOK_SECONDS)
         return self._seen_at + left - time.monotonic()
 
-    def over(self) -> str | None:
+    def over(self) -> Message | None:
         """Look; return why the call has to end, or None while it may go on."""
         used, now = self._now(), time.monotonic()
         passed = now - self._seen_at
@@ -74,17 +76,22 @@ class CallClock:
             self._idle += passed
         self._seen, self._seen_at = used, now
         if used - self._call_began > self.seconds:
-            return f"a call used more than the {self.seconds:g} s of CPU time it may use"
+            return Message("a call used more than the {seconds:g} s of CPU time it may use", seconds=self.seconds)
         if used - self._began > self.total_seconds:
-            return f"the grading used more than the {self.total_seconds:.0f} s of CPU time it may use"
+            return Message(
+                "the grading used more than the {seconds:.0f} s of CPU time it may use", seconds=self.total_seconds
+            )
         if now - self._moved_at > STANDSTILL_SECONDS:
-            return f"a call did nothing for {STANDSTILL_SECONDS:.0f} s: it sleeps, or waits for what never comes"
+            return Message(
+                "a call did nothing for {seconds:.0f} s: it sleeps, or waits for what never comes",
+                seconds=STANDSTILL_SECONDS,
+            )
         if self._idle > self.total_seconds:
-            return f"its calls did nothing for {self.total_seconds:.0f} s in all"
+            return Message("its calls did nothing for {seconds:.0f} s in all", seconds=self.total_seconds)
         if now - self._call_at > BACKSTOP * self.seconds:
-            return f"a call took longer than {BACKSTOP * self.seconds:.0f} s"
+            return Message("a call took longer than {seconds:.0f} s", seconds=BACKSTOP * self.seconds)
         if now - self._began_at > BACKSTOP * self.total_seconds:
-            return f"the grading took longer than {BACKSTOP * self.total_seconds:.0f} s"
+            return Message("the grading took longer than {seconds:.0f} s", seconds=BACKSTOP * self.total_seconds)
         return None
 
     def _now(self) -> float:

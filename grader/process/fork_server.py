@@ -19,12 +19,13 @@ from types import TracebackType
 from typing import Any
 
 from groundup.core.errors import EnvironmentProblem
+from groundup.core.messages import Message, joined
 from groundup.grader.process import sandbox
 from groundup.grader.process.worker import scratch
 
 START_SECONDS = 60.0
 CREDENTIALS, SCM_CREDENTIALS = struct.Struct("3i"), 2  # process, user and group of who sent a message
-WEAKER = f"{sandbox.ASKED_BY}=landlock or process grades with weaker walls."
+WEAKER = Message("{name}=landlock or process grades with weaker walls.", name=sandbox.ASKED_BY)
 
 
 @dataclass
@@ -125,7 +126,7 @@ class ForkServer:
                 self._control, [json.dumps(job).encode()], [their_data.fileno(), their_output, their_status.fileno()]
             )
         except OSError as error:
-            raise self._problem("ended") from error
+            raise self._problem(Message("The process that runs attempts ended.")) from error
         finally:
             their_data.close()
             their_status.close()
@@ -147,10 +148,15 @@ class ForkServer:
             message, sent_along, _, _ = spawned.data.recvmsg(4096, socket.CMSG_SPACE(CREDENTIALS.size))
             told = json.loads(message)
         except (OSError, ValueError) as error:
-            raise self._problem("could not start one") from error
+            raise self._problem(Message("The process that runs attempts could not start one.")) from error
         if told != {"contained": self.containment}:
-            why = told.get("problem", "it is not")
-            raise EnvironmentProblem(f"An attempt cannot be contained here by {self.containment!r}: {why}. {WEAKER}")
+            why = told.get("problem", Message("it is not"))
+            raise EnvironmentProblem(
+                "An attempt cannot be contained here by {containment!r}: {why}. {weaker}",
+                containment=self.containment,
+                why=why,
+                weaker=WEAKER,
+            )
         if sys.platform == "linux":
             spawned.data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
             spawned.pid = next(CREDENTIALS.unpack(data)[0] for _, kind, data in sent_along if kind == SCM_CREDENTIALS)
@@ -178,22 +184,24 @@ class ForkServer:
         try:
             answer = self._control.recv(4096)
         except OSError as error:
-            raise self._problem(f"did not start within {START_SECONDS:.0f} s") from error
+            raise self._problem(
+                Message("The process that runs attempts did not start within {seconds:.0f} s.", seconds=START_SECONDS)
+            ) from error
         if not answer:
-            raise self._problem("ended while starting")
+            raise self._problem(Message("The process that runs attempts ended while starting."))
         self._control.settimeout(None)
         there = json.loads(answer)["namespaces"]
         if self._own_machine and not sandbox.are_apart(there):
-            raise EnvironmentProblem(f"bubblewrap did not isolate the process that runs attempts. {WEAKER}")
+            raise EnvironmentProblem(
+                "bubblewrap did not isolate the process that runs attempts. {weaker}", weaker=WEAKER
+            )
         self._ready = True
 
     def _problem(self, what: str) -> EnvironmentProblem:
         self._errors.seek(0)
         said = self._errors.read()[-1000:].decode(errors="replace").strip()
-        return EnvironmentProblem(
-            f"The process that runs attempts {what}. 'learn doctor' checks this machine."
-            + (f"\n{said}" if said else "")
-        )
+        problem = Message("{problem} 'learn doctor' checks this machine.", problem=what)
+        return EnvironmentProblem(joined("\n", [problem, said]) if said else problem)
 
     def replace(self) -> None:
         """Start anew where the server no longer answers: an attempt that is not contained may end it, or stop it."""

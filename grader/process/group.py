@@ -12,18 +12,17 @@ from torch import Tensor
 
 from groundup.core.communicator import COLLECTIVES, POINT_TO_POINT, Call
 from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.core.messages import Message
 from groundup.core.technique import Technique
 from groundup.core.testing.parts import on_rank
 from groundup.core.testing.ranks import outcome
 from groundup.core.testing.switch import Switch
 from groundup.grader.process.attempt import AttemptProcess, Program, next_frames
 from groundup.grader.process.fork_server import ForkServer
-from groundup.grader.process.text import printable
 from groundup.grader.process.worker import wire
 
 MOST_RANKS = 8
 MOST_BYTES = wire.MAX_PAYLOAD  # that one rank may send in one call
-LONGEST_PLACE = 40
 
 Request = tuple[dict[str, Any], Any]
 """The meta of a request, and its value."""
@@ -136,7 +135,11 @@ class AttemptGroup:
         except AttemptDied as died:
             rank = next((r for r, process in enumerate(ranks) if process.death is died), None)
             self.close()
-            self.death = died if rank is None else AttemptDied(died.how, f"rank {rank}: {died.detail}", died.lines)
+            self.death = (
+                died
+                if rank is None
+                else AttemptDied(died.how, Message("rank {rank}: {detail}", rank=rank, detail=died.detail), died.lines)
+            )
             raise self.death from None
 
 
@@ -167,7 +170,7 @@ class _JointCall:
                     continue
                 meta, value = process.hear()
                 if rank not in left or rank in self.switch.waiting:
-                    process.end("protocol", "the process answered with more than one answer")
+                    process.end("protocol", Message("the process answered with {what}", what="more than one answer"))
                 if process.asks_a_part(meta):
                     with on_rank(rank):
                         process.answer_for_a_part(self.numbers[rank], meta, value)
@@ -203,9 +206,10 @@ class _JointCall:
             self.broken(rank)
         self.sent[rank] += sum(t.nbytes for t in call.tensors) + 1024
         if self.sent[rank] > MOST_BYTES:
-            self.ranks[rank].end("memory", f"it sent more than {MOST_BYTES >> 20} MiB in one call")
+            self.ranks[rank].end("memory", Message("it sent more than {size} MiB in one call", size=MOST_BYTES >> 20))
         place = meta.get("at")
-        self.switch.post(rank, ticket, call, printable(place[:LONGEST_PLACE]) if type(place) is str else "")
+        at = Message("line {line}", line=place) if type(place) is int and place > 0 else ""
+        self.switch.post(rank, ticket, call, at)
         if meta.get("wait") is True:
             self.switch.wait(rank, ticket)
         else:
@@ -223,7 +227,9 @@ class _JointCall:
 
     def broken(self, rank: int) -> NoReturn:
         """End a rank whose frame is none that a communicator sends."""
-        self.ranks[rank].end("protocol", "the process answered with a call that no communicator makes")
+        self.ranks[rank].end(
+            "protocol", Message("the process answered with {what}", what="a call that no communicator makes")
+        )
 
 
 def _anywhere(error: Exception) -> AttemptRaised:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.answers import declared_dtype
+from groundup.core.messages import Message
 from groundup.core.plain import field_names, is_plain
 from groundup.core.tensors import tensors_in, with_tensors
 from groundup.core.testing.answers import check_dtypes
@@ -93,7 +94,7 @@ class RemoteFunction:
         _, answer, results = self._process.request("each", self._meta(keep=False), list(calls))
         told = answer.get("each")
         if not (type(told) is type(results) is list and len(told) == len(results) == len(calls)):
-            self._process.end("protocol", "the process answered another number of calls")
+            self._process.end("protocol", Message("the process answered with {what}", what="another number of answers"))
         for reply, call, result in zip(told, calls, results, strict=True):
             self._refuse_changes(reply if type(reply) is dict else {}, call, {}, result)
             check_dtypes(self._declared, call, result)
@@ -192,10 +193,12 @@ class _Attach(torch.autograd.Function):
         process: AttemptProcess = ctx.ticket.process
         _, _, grads = process.request("vjp", {"of": ctx.ticket.number, "wrt": ctx.wrt, "which": which}, given)
         if type(grads) is not list or len(grads) != len(ctx.wrt):
-            process.end("protocol", "the process answered with another number of gradients")
+            process.end("protocol", Message("the process answered with {what}", what="another number of gradients"))
         for grad, (shape, dtype) in zip(grads, ctx.inputs, strict=True):
             if grad is not None and not (isinstance(grad, Tensor) and (grad.shape, grad.dtype) == (shape, dtype)):
-                process.end("protocol", "the process answered with a gradient of another shape or dtype")
+                process.end(
+                    "protocol", Message("the process answered with {what}", what="a gradient of another shape or dtype")
+                )
         placed: list[Tensor | None] = [None] * len(ctx.needs_input_grad[2:])
         for position, grad in zip(ctx.wrt, grads, strict=True):
             placed[position] = grad

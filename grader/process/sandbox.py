@@ -23,6 +23,7 @@ from pathlib import Path
 
 import groundup.core
 from groundup.core.errors import EnvironmentProblem, UsageProblem
+from groundup.core.messages import Message, either
 from groundup.grader.process.worker.imports import LIBRARIES, THEIR_NEEDS, own_modules
 
 if sys.platform == "linux":
@@ -56,14 +57,14 @@ class Offer:
     """The strongest layer that this machine has, and why it has none of the stronger ones."""
 
     layer: str
-    lacks: dict[str, str] = field(default_factory=dict)
+    lacks: dict[str, Message] = field(default_factory=dict)
 
 
 @functools.cache
 def offer() -> Offer:
     """Find out what this machine offers: some 20 ms, once."""
     if sys.platform != "linux":
-        why = "it needs Linux"
+        why = Message("it needs Linux")
         return Offer("process", {"namespaces": why, "landlock": why})
     kernel = _kernel_lacks()
     lacks = {"namespaces": kernel or _bubblewrap_lacks(), "landlock": kernel}
@@ -80,26 +81,38 @@ def chosen() -> str:
     if not asked:
         return offer().layer
     if asked not in LAYERS:
-        raise UsageProblem(f"{ASKED_BY} is {asked!r}: it may be {', '.join(LAYERS[:-1])} or {LAYERS[-1]}.")
+        raise UsageProblem(
+            "{name} is {asked!r}: it may be {layers}.", name=ASKED_BY, asked=asked, layers=either(LAYERS)
+        )
     if why := offer().lacks.get(asked):
-        raise EnvironmentProblem(f"{ASKED_BY} asks for {asked!r}, which this machine does not have: {why}.")
+        raise EnvironmentProblem(
+            "{name} asks for {asked!r}, which this machine does not have: {why}.",
+            name=ASKED_BY,
+            asked=asked,
+            why=why,
+        )
     return asked
 
 
 def demand(what: str) -> None:
     """Raise EnvironmentProblem unless attempts run in a layer that meets the demand: 'strong', or the name of one."""
     if what not in DEMANDS:
-        raise UsageProblem(f"No containment {what!r}: it may be {', '.join(DEMANDS)}.")
+        raise UsageProblem("No containment {what!r}: it may be {demands}.", what=what, demands=[*DEMANDS])
     layer, weakest = chosen(), DEMANDS[what]
     if LAYERS.index(layer) <= LAYERS.index(weakest):
         return
     if layer != offer().layer:
         raise EnvironmentProblem(
-            f"Containment {what!r} is demanded, and {ASKED_BY} asks for {layer!r}. Unset it, or demand less."
+            "Containment {what!r} is demanded, and {name} asks for {layer!r}. Unset it, or demand less.",
+            what=what,
+            name=ASKED_BY,
+            layer=layer,
         )
     raise EnvironmentProblem(
-        f"Containment {what!r} is demanded, and attempts run in {layer!r} here: {offer().lacks[weakest]}. "
-        "Nothing was run."
+        "Containment {what!r} is demanded, and attempts run in {layer!r} here: {why}. Nothing was run.",
+        what=what,
+        layer=layer,
+        why=offer().lacks[weakest],
     )
 
 
@@ -223,18 +236,18 @@ def _isolated() -> list[str]:
     return [*namespaces, *privileges]
 
 
-def _kernel_lacks() -> str:
+def _kernel_lacks() -> Message | None:
     if not jail.landlock_abi():
-        return "this kernel has no Landlock (Linux 5.13 or newer, enabled at boot)"
+        return Message("this kernel has no Landlock (Linux 5.13 or newer, enabled at boot)")
     if not jail.has_seccomp():
-        return "system calls cannot be filtered on this kernel or processor"
-    return ""
+        return Message("system calls cannot be filtered on this kernel or processor")
+    return None
 
 
-def _bubblewrap_lacks() -> str:
+def _bubblewrap_lacks() -> Message | None:
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
-        return "bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)"
+        return Message("bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)")
     probe = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--size", "4096", "--perms", "1777", "--tmpfs"]
     try:
         done = subprocess.run(
@@ -243,11 +256,11 @@ def _bubblewrap_lacks() -> str:
             check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bubblewrap does not run ({error})"
+        return Message("bubblewrap does not run ({why})", why=error)
     if done.returncode == 0:
-        return ""
+        return None
     said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return f"bubblewrap may not, or cannot, make namespaces here ({said[-1]})"
+    return Message("bubblewrap may not, or cannot, make namespaces here ({why})", why=said[-1])
 
 
 def _interpreter() -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from groundup.core.errors import UsageProblem
+from groundup.core.errors import UsageProblem, reason_of
+from groundup.core.messages import Message
 
 LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
 
@@ -17,15 +18,26 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def cleaned(text: str) -> str:
+    """Return a text, or a message with the texts that fill it, made printable."""
+    return text.with_texts(printable) if isinstance(text, Message) else printable(text)
+
+
 def read_attempt(path: Path) -> str:
     """Return the text of a learner's file. Raises UsageProblem that names what is wrong with it."""
     try:
         if not path.is_file():
-            raise UsageProblem(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
+            if path.exists():
+                raise UsageProblem("{path} is not a file.", path=path)
+            raise UsageProblem("There is no file {path}.", path=path)
         if path.stat().st_size > LONGEST_SOURCE:
-            raise UsageProblem(f"{path} is larger than {LONGEST_SOURCE >> 10} KiB: that is no attempt.")
+            raise UsageProblem(
+                "{path} is larger than {size} KiB: that is no attempt.", path=path, size=LONGEST_SOURCE >> 10
+            )
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
-        raise UsageProblem(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
+        raise UsageProblem(
+            "{path} is not UTF-8 text (byte {at}): save it as UTF-8.", path=path, at=error.start
+        ) from None
     except OSError as error:
-        raise UsageProblem(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageProblem("{path} cannot be read: {why}.", path=path, why=reason_of(error)) from error

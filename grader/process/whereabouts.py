@@ -7,8 +7,12 @@ print the same: it then misleads nobody but its author.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["END", "taken"]
+from groundup.core.messages import Message, joined
+from groundup.grader.process.text import printable
+
+__all__ = ["END", "code_lines", "taken"]
 
 END = b"(most recent call first):\n"
 _WRITTEN = re.compile(
@@ -19,15 +23,27 @@ _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>\S+)
 MOST_FRAMES = 4
 
 
-def taken(printed: bytearray, source: str, filename: str) -> str:
+def taken(printed: bytearray, source: str, filename: str) -> Message:
     """Take out of ``printed`` what the interpreter wrote; return the lines of ``source`` that were being run.
 
     The innermost is the last, each as ``line 3, in mean: total = x.sum()``.
     """
-    lines, told = source.splitlines(), ""
+    lines, told = source.splitlines(), code_lines([])
     for written in reversed([*_WRITTEN.finditer(bytes(printed))]):
         frames = _FRAME.finditer(written["frames"].decode(errors="replace"))
         own = [(int(f["line"]), f["name"]) for f in frames if f["file"] == filename and int(f["line"]) <= len(lines)]
-        told = "\n".join(f"line {n}, in {name}: {lines[n - 1].strip()}" for n, name in reversed(own[:MOST_FRAMES]))
+        told = code_lines([(n, name, lines[n - 1].strip()) for n, name in reversed(own[:MOST_FRAMES])])
         del printed[written.start() : written.end()]
     return told
+
+
+def code_lines(lines: Iterable[tuple[int, str, str]]) -> Message:
+    """Return lines of an attempt's code, each with its number, the function that it is in, if any, and its text."""
+    told = []
+    for number, name, code in lines:
+        name, code = printable(name), printable(code)
+        if name:
+            told.append(Message("line {number}, in {name}: {code}", number=number, name=name, code=code))
+        else:
+            told.append(Message("line {number}: {code}", number=number, code=code))
+    return joined("\n", told)

@@ -76,7 +76,12 @@ def test_what_lists_everything_shows_a_broken_technique_as_broken(
         registry_in.cache_clear()
         result = learn(*command, "--lang", lang)
         assert result.exit_code == 0
-        assert f"Plugin '{GAE}' is broken: {gae / 'technique.toml'}, line 2: this is no TOML" in result.stderr
+        manifest = gae / "technique.toml"
+        told = {
+            "en": f"Plugin '{GAE}' is broken: {manifest}, line 2: this is no TOML",
+            "zh": f"插件 '{GAE}' 已损坏：{manifest}，第 2 行：这不是 TOML",
+        }
+        assert told[lang] in result.stderr
         (row,) = [line for line in result.stdout.splitlines() if line.split()[:1] == ["rl/gae"]]
         assert row.split()[-1] == word
     assert f"\n          gae{shown}\n" in learn("list", "--lang", lang).stdout
@@ -125,7 +130,8 @@ def test_a_broken_translation_is_told_to_who_speaks_it_and_to_nobody_else(
     assert learn("read", "gae").exit_code == 0
     result = learn("read", "gae", "--lang", "zh")
     assert result.exit_code == 3
-    assert f"Plugin '{GAE}' is broken in the language 'zh': {place}, titel: there is no such text" in result.stderr
+    place = place.replace(", line 1", "，第 1 行")
+    assert f"插件 '{GAE}' 的语言 'zh' 已损坏：{place}、titel：technique.toml 里没有这段文字" in result.stderr
     assert result.stderr.count("titel") == 1
     assert learn("read", "ppo", "--lang", "zh").exit_code == 0
 

@@ -129,7 +129,7 @@ def test_hints_come_in_the_language_asked_for_or_in_english(learn: Any, attempt:
     [
         (["scale", "3"], "toys/scale has 2 holes, numbered 1 to 2; there is no hole 3."),
         (["scale", "0"], "toys/scale has 2 holes, numbered 1 to 2; there is no hole 0."),
-        (["scale", "x"], "'x' is not a valid integer."),
+        (["scale", "x"], "'x' is not a whole number from 0 to 999."),
         (["scael"], "Did you mean 'toys/scale'?"),
         (["gae"], "There is no workspace/rl/gae.py yet: 'learn start gae' puts the stub there."),
     ],

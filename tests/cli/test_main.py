@@ -332,7 +332,7 @@ def test_a_plugins_command_that_is_misspelt_gets_a_did_you_mean(learn: Any, plug
     plugins.install(COMMAND)
     result = learn("gret", "you")
     assert result.exit_code == 2
-    assert "Did you mean 'greet' or " in result.stderr
+    assert "Did you mean 'greet', " in result.stderr
 
 
 def test_no_plugin_takes_the_place_of_a_built_in_command(learn: Any, plugins: Any) -> None:

@@ -145,9 +145,9 @@ def test_no_dispute_is_overwritten(learn: Any, attempt: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "is no dispute: the whole: Invalid JSON"),
+        ("", "is no dispute: the whole file: Invalid JSON"),
         ("{}", "is no dispute: technique: Field required"),
-        (b"\xff\xfe", "is no dispute: the whole: Invalid JSON"),
+        (b"\xff\xfe", "is no dispute: the whole file: Invalid JSON"),
         ("x" * (5 << 20), "is larger than 4 MiB"),
     ],
     ids=["empty", "no fields", "bytes", "large"],

@@ -15,6 +15,7 @@ from groundup.cli import run
 from groundup.cli.layout import width
 from groundup.cli.main import cli
 from groundup.cli.run import _plot
+from groundup.cli.words import speak
 from groundup.core.registry import Registry
 from groundup.grader.learner import picture
 from groundup.grader.learner.lab import load_lab
@@ -90,7 +91,7 @@ def test_who_speaks_chinese_is_told_once_of_a_missing_font(
     monkeypatch: pytest.MonkeyPatch, font: str | None, told: int
 ) -> None:
     monkeypatch.setattr(picture, "chinese_font", lambda: font)
-    monkeypatch.setattr(picture, "picture", lambda lab, runs, lang: b"drawn")
+    monkeypatch.setattr(picture, "picture", lambda lab, runs, lang, told: b"drawn")
     arguments = ["run", "gae", "--reference", "--quick"]
     result = CliRunner().invoke(cli, [*arguments, "--lang", "zh"])
     assert result.output.replace("\n  ", "").count("没有中文字体：请安装一种（Debian 上为 fonts-wqy-zenhei") == told
@@ -101,6 +102,7 @@ def test_who_speaks_chinese_is_told_once_of_a_missing_font(
 def test_every_line_of_a_plot_on_the_terminal_is_as_wide_as_it_should_be(lang: str) -> None:
     lab, _ = load_lab(Registry().technique("gae"))
     points = {series: [(0.0, 1.0), (1.0, float(n))] for n, series in enumerate(("bias", "standard deviation"))}
+    speak(lang)
     plot = _plot(lab, "yours", [], points, 80, lang)
     assert {width(line) for line in plot.splitlines()} == {80}
     assert ("你的实现：标准差" if lang == "zh" else "yours: standard deviation") in plot

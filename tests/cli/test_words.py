@@ -1,226 +1,64 @@
-"""That the commands say everything in both languages."""
+"""That the commands say everything in the learner's language."""
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-import string
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from babel.messages import Catalog
 
-import groundup.cli
-import groundup.core
-import groundup.grader
-import groundup.plugins
-from groundup.cli.chinese import SENTENCES
-from groundup.cli.chinese_wordings import WORDINGS
+from groundup.cli import words
 from groundup.cli.context import registry
-from groundup.cli.words import speak, told
+from groundup.cli.messages import compiled
+from groundup.cli.words import ntr, speak, told
 from groundup.core.errors import AttemptDied, AttemptRaised, UnknownName, UsageProblem
+from groundup.core.messages import Message, lines_of
 from groundup.core.registry import Registry
 from groundup.core.testing.compare import EXACT, Mismatch, assert_close
 from groundup.grader.judging.scoring import cannot_be_loaded
 from groundup.grader.process.text import read_attempt
+from groundup.grader.process.whereabouts import code_lines
 
-CLI = Path(groundup.cli.__path__[0])
-NOT_THE_LEARNERS = {
-    "author.py": "for authors, in English",
-    "completion.py": "prints a script",
-    "plugin_commands.py": "for plugins' authors, in English",
-    "judging.py": "says nothing itself",
-    "warm_judge.py": "says nothing itself",
-    "warm_child.py": "says nothing itself",
-    "watched.py": "says nothing itself",
-    "words.py": "the mechanism",
-    "chinese.py": "the catalogue",
-    "chinese_course.py": "the catalogue of what is said of the course",
-    "chinese_wordings.py": "the catalogue of what is told by its wording",
-    "chinese_help.py": "the catalogue of help and of click",
-}
-MODULES = {p.name: ast.parse(p.read_text(encoding="utf-8")) for p in sorted(CLI.glob("*.py"))}
-LEARNERS = {name: tree for name, tree in MODULES.items() if name not in NOT_THE_LEARNERS}
-ENGLISH_ONLY = {  # what the modules of the learner's commands say in English all the same, and why
-    "learn: …": "the command's name",
-    "learn: …: …": "the command's name",
-    "sha256 …\n": "the name of a digest",
-    "brief --out brief.html": "a command to type",
-    "utf-8": "the name of an encoding",
-    "replace": "an argument of the encoder's",
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from groundup.cli.warm_judge import main; main()": "code",
-    "def one():\n    return 1\n": "code",
-    "day or technique": "told by its wording: UnknownName",
-    "'learn list' shows what there is.": "told by its wording: UnknownName",
-    "'learn --help' lists them.": "told by its wording: UnknownName",
-    "The exercise of … cannot be read: …: …. 'learn author stubs …' writes it.": "for the technique's author",
-    "the commands speak …, not …: what has no such translation is in English.": "whoever reads it asked for neither",
-}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
-
-# The catalogue
-
-
-def calls(tree: ast.AST, *names: str) -> list[ast.Call]:
-    return [n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) in names]
-
-
-def called(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-
-
-def looked_up() -> list[tuple[str, ast.Call]]:
-    return [(name, call) for name, tree in LEARNERS.items() for call in calls(tree, "tr")]
-
-
-def fields(template: str) -> set[tuple[str, str, str]]:
-    return {(n, s or "", c or "") for _, n, s, c in string.Formatter().parse(template) if n is not None}
-
-
-def test_only_literal_sentences_are_looked_up() -> None:
-    assert [f"{name}:{c.lineno}" for name, c in looked_up() if not isinstance(c.args[0], ast.Constant)] == []
-
-
-def test_every_sentence_has_its_chinese_and_none_is_left_over() -> None:
-    assert {ast.literal_eval(call.args[0]) for _, call in looked_up()} == set(SENTENCES)
-
-
-@pytest.mark.parametrize("english", [*SENTENCES, *WORDINGS])
-def test_both_languages_have_the_same_fields(english: str) -> None:
-    chinese = SENTENCES.get(english) or WORDINGS[english]
-    assert fields(chinese) == fields(english)
-    assert commands(chinese) == commands(english)
-    assert chinese != english
-
-
-def commands(template: str) -> set[str]:
-    return set(re.findall(r"'learn [^']*'|--[a-z-]+", template))
-
-
-def test_every_field_of_a_sentence_is_given() -> None:
-    for name, call in looked_up():
-        given = {k.arg for k in call.keywords}
-        assert {field for field, _, _ in fields(ast.literal_eval(call.args[0]))} == given, f"{name}:{call.lineno}"
-
-
-# What is not looked up
-
-
-def shape(node: ast.AST) -> str:
-    """Return the text of a literal, with '…' for an f-string's fields."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(shape(part) for part in node.values)
-    return str(node.value) if isinstance(node, ast.Constant) else "…"
-
-
-def texts(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the literals and f-strings below ``node`` that may be printed.
-
-    Left out: what is looked up, documentation, annotations, conditions, keys, help (``test_help`` sees to it) and the
-    tables that hold both languages.
-    """
-    if isinstance(node, ast.Call) and called(node) in ("tr", "told", "say", "_say", "print_json"):
-        return
-    if isinstance(node, ast.Assign) and any(getattr(t, "id", "") in ("SAYS", "HELP", "COMMANDS") for t in node.targets):
-        return
-    if isinstance(node, ast.Compare):
-        return
-    if isinstance(node, ast.Call) and called(node) == "show_next":  # pairs of a command and its purpose
-        for step in node.args:
-            yield from texts(step.elts[1] if isinstance(step, ast.Tuple) else step)
-        return
-    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-        yield node
-        if isinstance(node, ast.Constant):
-            return
-        parts = [v.value for v in node.values if isinstance(v, ast.FormattedValue)]
-        for part in parts:
-            yield from texts(part)
-        return
-    for field, value in ast.iter_fields(node):
-        if field in ("decorator_list", "annotation", "returns", "slice", "test", "keys"):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-                continue  # documentation
-            if isinstance(child, ast.keyword) and child.arg in ("help", "fg", "encoding"):
-                continue
-            if isinstance(child, ast.AST):
-                yield from texts(child)
-
-
-@pytest.mark.parametrize("module", LEARNERS)
-def test_no_english_phrase_is_left_outside_the_catalogue(module: str) -> None:
-    found = {shape(t) for t in texts(LEARNERS[module])}
-    assert {t for t in found if re.search(r"[A-Za-z]{2,} [A-Za-z]{2,}", t)} - set(ENGLISH_ONLY) == set()
-
-
-@pytest.mark.parametrize("module", LEARNERS)
-def test_no_english_word_is_printed_past_the_catalogue(module: str) -> None:
-    printed = calls(LEARNERS[module], "echo", "wrapped", "show_next")
-    found = {shape(text) for call in printed for text in texts(call)}
-    assert {t for t in found if re.search(r"[A-Za-z]{2,}", t)} - set(ENGLISH_ONLY) == set()
-
-
-def test_nothing_is_excused_that_is_not_there() -> None:
-    found = {shape(text) for tree in LEARNERS.values() for text in texts(tree)}
-    assert set(ENGLISH_ONLY) - found == set()
-
-
-# What is told by its wording
-
-
-def said_elsewhere() -> str:
-    """Return every text of the code whose words may be told, one a line; fields are '…'."""
-    folders = [Path(package.__path__[0]) for package in (groundup.core, groundup.grader, groundup.plugins)]
-    trees = [ast.parse(p.read_text(encoding="utf-8")) for folder in folders for p in folder.rglob("*.py")]
-    nodes = [n for tree in (*trees, *LEARNERS.values()) for n in ast.walk(tree)]
-    return "\n".join(shape(n) for n in nodes if isinstance(n, (ast.Constant, ast.JoinedStr)))
-
-
-def test_every_wording_is_still_one_that_is_said() -> None:
-    """A wording that nobody says any more would silently leave its sentence in English."""
-    there, gone = said_elsewhere(), []
-    for wording in WORDINGS:
-        plain = re.sub(r"^\w+Error: ", "", re.sub(r"\{\w+\}", "…", wording))
-        pieces = [piece.strip(" …'") for piece in re.split(r"[.:;,()\[\]…]| at ", plain)]  # joined at these
-        gone += [(wording, piece) for piece in pieces if re.search("[A-Za-z]{2}", piece) and piece not in there]
-    assert gone == []
+# What is said elsewhere, and shown here
 
 
 @pytest.mark.parametrize(
     ("text", "chinese"),
     [
         (
-            str(UnknownName("technique", "pp0", ["alignment/ppo"])),
+            UnknownName(Message("technique"), "pp0", ["alignment/ppo"]).message,
             "没有名为 'pp0' 的技术。你要的是 'alignment/ppo' 吗？",
         ),
         (
-            str(UnknownName("technique", "ppo", ["rl/ppo", "a/ppo", "b/ppo"])),
+            UnknownName(Message("technique"), "ppo", ["rl/ppo", "a/ppo", "b/ppo"]).message,
             "没有名为 'ppo' 的技术。你要的是 'rl/ppo'、'a/ppo' 或 'b/ppo' 吗？",
         ),
-        (str(UnknownName("roadmap", "x", ["fourteen-days"])), "没有名为 'x' 的路线图。"),
+        (UnknownName(Message("roadmap"), "x", ["fourteen-days"]).message, "没有名为 'x' 的路线图。"),
         (
-            cannot_be_loaded(AttemptDied("timeout", "a call used more than the 10 s of CPU time it may use")),
-            "无法加载该文件：超时：一次调用用掉的 CPU 时间超过了允许的 10 秒。",
+            cannot_be_loaded(
+                AttemptDied(
+                    "timeout", Message("a call used more than the {seconds:g} s of CPU time it may use", seconds=9)
+                )
+            ),
+            "无法加载该文件：超时：一次调用用掉的 CPU 时间超过了允许的 9 秒。",
         ),
         (
-            cannot_be_loaded(AttemptRaised(("SyntaxError", "Exception"), "invalid syntax", "line 3: def f(:")),
+            cannot_be_loaded(
+                AttemptRaised(("SyntaxError", "Exception"), "invalid syntax", code_lines([(3, "", "def f(:")]))
+            ),
             "无法加载该文件：SyntaxError: invalid syntax（第 3 行：def f(:）",
         ),
-        (
-            cannot_be_loaded(AttemptRaised(("NameError",), "the file must define 'gae'; it defines nothing")),
-            "无法加载该文件：NameError: 文件必须定义 'gae'，但它什么也没有定义",
-        ),
-        ("the gradient to log_prob differs at [0, 1]", "对 log_prob 的梯度在 [0, 1] 处不同"),
-        ("it raised ValueError: no such thing", "抛出了 ValueError: no such thing"),
-        ("line 7, in gae: return x", "第 7 行，gae 中：return x"),
+        (lines_of(code_lines([(2, "f", "g()"), (7, "gae", "return x")]))[1], "第 7 行，gae 中：return x"),
+        (Message("it raised {error}", error="ValueError: no such thing"), "抛出了 ValueError: no such thing"),
+        ("the lesson", "课文"),
     ],
 )
 def test_what_others_say_is_told_in_chinese(text: str, chinese: str) -> None:
@@ -229,10 +67,17 @@ def test_what_others_say_is_told_in_chinese(text: str, chinese: str) -> None:
     assert told(text) == chinese
 
 
-def test_what_nobody_foresaw_stays_as_it_is() -> None:
+def test_what_nobody_marked_stays_as_it_is() -> None:
     speak("zh")
-    for text in ("", "Something else.", "a {brace} and a : colon", "没有"):
+    for text in ("", "Something else.", "a {brace} and a : colon", "没有", "No technique 'x'."):
         assert told(text) == text
+    assert told(Message("No {kind} {name!r}.", kind="memory", name="end")) == "没有名为 'end' 的memory。"
+
+
+def test_a_language_counts_as_it_counts() -> None:
+    assert [ntr("1 hint", "{count} hints", count) for count in (1, 2)] == ["1 hint", "2 hints"]
+    speak("zh")
+    assert [ntr("1 hint", "{count} hints", count) for count in (1, 2)] == ["提示 1 条", "提示 2 条"]
 
 
 def test_the_registry_and_the_judge_are_told_in_chinese(tmp_path: Path) -> None:
@@ -240,16 +85,16 @@ def test_the_registry_and_the_judge_are_told_in_chinese(tmp_path: Path) -> None:
     for name in ("ipo", "mdp"):
         with pytest.raises(UsageProblem) as caught:
             registry.technique(name)
-        speaks_of[name] = str(caught.value)
+        speaks_of[name] = caught.value.message
     with pytest.raises(UsageProblem) as caught:
         registry.day("day-15", "fourteen-days")
-    speaks_of["day"] = str(caught.value)
+    speaks_of["day"] = caught.value.message
     for name, content in (("latin", b"caf\xe9"), ("long", b"#" * (1 << 18))):
         file = tmp_path / f"{name}.py"
         file.write_bytes(content)
         with pytest.raises(UsageProblem) as caught:
             read_attempt(file)
-        speaks_of[name] = str(caught.value)
+        speaks_of[name] = caught.value.message
     speak("zh")
     for text in speaks_of.values():
         assert re.search(CHINESE, told(text))
@@ -260,11 +105,11 @@ def test_a_difference_is_told_in_chinese() -> None:
     with pytest.raises(Mismatch) as caught:
         assert_close(torch.ones(2, 1), torch.zeros(2, 1), dtype=torch.float32, tolerance=EXACT)
     speak("zh")
-    assert told(str(caught.value)) == "结果在 [0, 0] 处不同"
+    assert told(caught.value.args[0]) == "结果在 [0, 0] 处不同"
     assert told(caught.value.where or "") == "[0, 0]：期望 0，实际 1"
     with pytest.raises(Mismatch) as caught:
         assert_close(None, torch.zeros(2, 1), dtype=torch.float32, tolerance=EXACT)
-    assert told(str(caught.value)) == "结果不是张量"
+    assert told(caught.value.args[0]) == "结果不是张量"
     assert told(caught.value.expected or "") == "形状为 (2, 1) 的张量"
 
 
@@ -445,8 +290,92 @@ def test_a_broken_learn_toml_does_not_keep_a_command_from_running_that_needs_non
     assert "Input should be a valid string" in result.stdout
 
 
-def test_english_needs_no_chinese() -> None:
-    code = "import sys; from groundup.cli.entry import main; sys.argv[1:] = ['--help']\n"
-    code += "try: main()\nfinally: print(sorted(m for m in sys.modules if m == 'torch' or 'chinese' in m))"
+def test_english_reads_no_catalogue_and_loads_no_torch() -> None:
+    code = "import gettext, sys; from groundup.cli.entry import main; sys.argv[1:] = ['--help']\n"
+    code += "try: main()\nfinally: print('torch' in sys.modules, gettext._translations)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, check=True)
-    assert done.stdout.endswith("[]\n")
+    assert done.stdout.endswith("False {}\n")
+
+
+def test_english_needs_no_catalogue(learn: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    help_text = learn("grade", "--help").output
+    monkeypatch.setattr(words, "LOCALE", tmp_path)
+    assert learn("grade", "--help").output == help_text
+    assert learn("grade", "--help", "--lang", "zh").output.endswith(help_text)
+    assert learn("grade", "--sead").stderr.endswith("Error: No such option '--sead'. Did you mean '--seed'?\n")
+
+
+# Plugins' own catalogues
+
+GREETS = '''
+import click
+from groundup.core.errors import UsageProblem
+from groundup.core.hookspecs import hookimpl
+from groundup.core.messages import Message
+
+
+@click.command("greet")
+@click.argument("name")
+@click.option("--loud", is_flag=True, help="Shout.")
+def greet(name, loud):
+    """Say hello to NAME."""
+    raise UsageProblem("Hello {name}, {rest}", name=name, rest=Message("the lesson"))
+
+
+@hookimpl
+def commands():
+    return [greet]
+'''
+
+
+@pytest.fixture
+def greeting(plugins: Any) -> Path:
+    """A plugin with a command, and its folder for catalogues."""
+    folder: Path = plugins.install(GREETS) / "locale" / "zh" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def catalogue() -> bytes:
+    found = Catalog(locale="zh")
+    for english, chinese in {
+        "Hello {name}, {rest}": "{name}，你好：{rest}",
+        "Say hello to NAME.": "向某人问好。",
+        "Shout.": "大声。",
+        "the lesson": "别的课文",
+    }.items():
+        found.add(english, chinese)
+    return compiled(found)
+
+
+def test_a_plugin_s_catalogue_is_asked_after_ours(learn: Any, greeting: Path, here: Path) -> None:
+    (greeting / "greets.mo").write_bytes(catalogue())
+    assert learn("greet", "Ada", "--lang", "en").exit_code == 2
+    assert learn("--lang", "zh", "greet", "Ada").stderr == "learn: Ada，你好：课文\n"
+    help_text = learn("--lang", "zh", "greet", "--help").output
+    assert help_text.startswith("用法：learn greet [选项] 姓名\n")
+    assert "向某人问好。" in help_text
+    assert "  --loud      大声。" in help_text
+    assert learn("greet", "Ada").stderr == "learn: Hello Ada, the lesson\n"
+
+
+def test_a_plugin_without_a_catalogue_speaks_english(learn: Any, plugins: Any, here: Path) -> None:
+    plugins.install(GREETS)
+    assert learn("--lang", "zh", "greet", "Ada").stderr == "learn: Hello Ada, 课文\n"
+    assert "Say hello to NAME." in learn("--lang", "zh", "greet", "--help").output
+
+
+@pytest.mark.parametrize("data", [b"", b"\xde\x12\x04\x95", b"nonsense" * 9])
+def test_a_damaged_catalogue_is_named_and_the_rest_goes_on(learn: Any, greeting: Path, data: bytes) -> None:
+    (greeting / "greets.mo").write_bytes(data)
+    result = learn("--lang", "zh", "greet", "Ada")
+    assert f"learn: 无法读取 {greeting / 'greets.mo'}：" in result.stderr
+    assert result.stderr.endswith("learn: Hello Ada, 课文\n")
+    assert learn("greet", "Ada").stderr == "learn: Hello Ada, the lesson\n"
+
+
+def test_a_verdict_that_was_given_in_english_is_shown_in_chinese(learn: Any, workspace: Path, toy: Path) -> None:
+    attempt_with(workspace, toy, WRONG)
+    assert "the result differs" in learn("grade", "scale").output
+    assert "结果在 [0] 处不同" in learn("brief", "--lang", "zh").output
+    assert "the result differs at [0]" in learn("brief").output

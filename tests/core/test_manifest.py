@@ -349,7 +349,7 @@ def test_a_figure_is_filled_in_in_every_language(package: Path) -> None:
     figure = lab.figure("left", 2.0, {"steps": 3, "expected": 1 / 8})
     assert (say(figure.name), say(figure.name, "zh"), figure.unit) == ("left after 3 steps", "3 步后剩余", "B")
     assert figure.beside("en") == ["an eighth (a paper)", "by arithmetic: 1 / 2^3 = 0.125"]
-    assert figure.beside("zh") == ["an eighth (a paper)", "算式：1 / 2^3 = 0.125"]
+    assert figure.beside("zh") == figure.beside("en")  # what a catalogue translates is a message
     assert figure.model_dump()["name"] == {"en": "left after 3 steps", "zh": "3 步后剩余"}
     mark = lab.marked(True, {"share": 0.25})
     assert (say(mark.says), say(mark.says, "zh"), mark.reached) == ("At least 25% are left.", "至少剩 25%。", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gettext
 import importlib
 import itertools
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 
+from groundup.cli.words import DOMAIN, LOCALE
+from groundup.core.messages import Message
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.judging.judge import Judge
@@ -211,3 +214,10 @@ def standing_fixture() -> Callable[[], Iterator[tuple[int, str]]]:
 @pytest.fixture(name="descendants")
 def descendants_fixture() -> Callable[[int], list[int]]:
     return descendants
+
+
+@pytest.fixture(scope="session")
+def chinese() -> Callable[[str], str]:
+    """Return what says in Chinese what is English, as the commands do."""
+    catalogue = gettext.translation(DOMAIN, LOCALE, ["zh"])
+    return lambda text: text.translated(catalogue) if isinstance(text, Message) else catalogue.gettext(text)

@@ -28,6 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_equal, gradient
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.laws.attention_calls import (
@@ -275,7 +276,7 @@ def test_a_query_that_sees_nothing_gets_zeros(setting: Setting) -> Property:
         assert_equal(got.detach(), torch.zeros_like(got))
         if got.requires_grad:  # zeros created by the implementation carry no gradient, which is right too
             for name, of in zip(INPUTS, gradient(got, inputs), strict=True):
-                assert_equal(of, torch.zeros_like(of), what=f"the gradient to {name}")
+                assert_equal(of, torch.zeros_like(of), what=Message("the gradient to {name}", name=name))
 
     return holds
 
@@ -357,7 +358,7 @@ def test_gradients_flow_to_query_key_and_value(setting: Setting) -> Property:
         if not got.requires_grad and not any(of.any() for of in expected):
             return  # no query sees a key, and the result is zeros created by the implementation
         for name, ours, theirs in zip(INPUTS, expected, gradient(got, inputs), strict=True):
-            setting.check(theirs, ours, size=STEEPEST, what=f"the gradient to {name}")
+            setting.check(theirs, ours, size=STEEPEST, what=Message("the gradient to {name}", name=name))
 
     return holds
 

@@ -12,6 +12,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_close, assert_form, sum_tolerance
 from groundup.core.testing.strategies import booleans, tensors
 
@@ -127,7 +128,7 @@ class Setting:
         assert_form(result, (*query.shape[:3], self.width or value.shape[3]), query.dtype)
         return result
 
-    def check(self, got: Tensor, expected: Tensor, *, size: float = LARGEST, what: str = "the result") -> None:
+    def check(self, got: Tensor, expected: Tensor, *, size: float = LARGEST, what: str = Message("the result")) -> None:
         """Compare results. Each is a weighted mean of values, with weights from scores, which are sums of products."""
         assert_close(got, expected, dtype=got.dtype, tolerance=sum_tolerance(got.dtype, self.terms, size), what=what)
 

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_close, assert_equal, sum_tolerance
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.ranks import PerRank, per_rank
@@ -120,7 +121,7 @@ def canonical(trace: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 def everywhere(got: Sequence[Any], expected: Tensor) -> None:
     """Check that every rank got the expected sum, bit for bit."""
     for rank, tensor in enumerate(got):
-        assert_equal(tensor, expected, what=f"the sum on rank {rank}")
+        assert_equal(tensor, expected, what=Message("the sum on rank {rank}", rank=rank))
 
 
 UNROUND = (0.1, 0.7, -0.3, 1 / 3, 2.7, -1.9, 0.07, -0.6)
@@ -145,8 +146,8 @@ def test_reduce_scatter_leaves_row_r_of_the_sum_on_rank_r(setting: Setting) -> P
         passed, expected = given.each(), given.sum()
         got = setting.group(impl, given.size).reduce_scatter(passed)
         for rank in range(given.size):
-            assert_equal(got[rank], expected[rank], what=f"the reduced chunk of rank {rank}")
-            assert_equal(passed[rank], given.ranks[rank], what=f"what rank {rank} passed in")
+            assert_equal(got[rank], expected[rank], what=Message("the reduced chunk of rank {rank}", rank=rank))
+            assert_equal(passed[rank], given.ranks[rank], what=Message("what rank {rank} passed in", rank=rank))
 
     return holds
 
@@ -162,7 +163,7 @@ def test_all_gather_puts_the_chunk_of_rank_r_into_row_r(setting: Setting) -> Pro
     def holds(impl: Any, given: Given) -> None:
         expected = torch.stack(given.ranks)
         for rank, got in enumerate(setting.group(impl, given.size).all_gather(given.each())):
-            assert_equal(got, expected, what=f"the gathered chunks on rank {rank}")
+            assert_equal(got, expected, what=Message("the gathered chunks on rank {rank}", rank=rank))
 
     return holds
 
@@ -179,7 +180,7 @@ def test_all_reduce_gives_every_rank_the_sum(setting: Setting) -> Property:
         passed = given.each()
         everywhere(setting.group(impl, given.size).all_reduce(passed), given.sum())
         for rank, tensor in enumerate(passed):
-            assert_equal(tensor, given.ranks[rank], what=f"what rank {rank} passed in")
+            assert_equal(tensor, given.ranks[rank], what=Message("what rank {rank} passed in", rank=rank))
 
     return holds
 
@@ -231,7 +232,11 @@ def test_integers_stay_integers(setting: Setting) -> Property:
         got, expected = setting.group(impl, given.size).all_reduce(given.each()), given.sum()
         everywhere(got, expected)
         for rank, tensor in enumerate(got):  # assert_equal compares in float64, which rounds large integers
-            assert_equal(tensor - expected, torch.zeros_like(expected), what=f"the error of the sum on rank {rank}")
+            assert_equal(
+                tensor - expected,
+                torch.zeros_like(expected),
+                what=Message("the error of the sum on rank {rank}", rank=rank),
+            )
 
     return holds
 
@@ -251,9 +256,9 @@ def test_every_rank_holds_the_same_bits(setting: Setting) -> Property:
         columns = zip(*[tensor.tolist() for tensor in given.ranks], strict=True)
         exact = torch.tensor([math.fsum(column) for column in columns], dtype=torch.float64)
         tolerance = sum_tolerance(dtype, given.size, size=max(map(abs, UNROUND)))
-        assert_close(got[0], exact, dtype=dtype, tolerance=tolerance, what="the sum on rank 0")
+        assert_close(got[0], exact, dtype=dtype, tolerance=tolerance, what=Message("the sum on rank 0"))
         for rank in range(1, given.size):
-            assert_equal(got[rank], got[0], what=f"the sum on rank {rank}, next to that on rank 0,")
+            assert_equal(got[rank], got[0], what=Message("the sum on rank {rank}, next to that on rank 0,", rank=rank))
 
     return holds
 
@@ -291,10 +296,10 @@ def test_a_rank_alone_sends_nothing(setting: Setting) -> Property:
     def holds(impl: Any, given: Given) -> None:
         group, tensor = setting.group(impl, 1), given.ranks[0]
         flat = tensor.reshape(-1)
-        assert_equal(group.all_reduce(given.each())[0], tensor, what="the sum of one rank")
-        assert_equal(group.reduce_scatter(flat[None].clone())[0], flat, what="the reduced chunk of one rank")
-        assert_equal(group.all_gather(flat.clone())[0], flat[None], what="the gathered chunks of one rank")
-        assert_equal([t.bytes for t in group.traffic()], [], what="what a rank alone sends (bytes)")
+        assert_equal(group.all_reduce(given.each())[0], tensor, what=Message("the sum of one rank"))
+        assert_equal(group.reduce_scatter(flat[None].clone())[0], flat, what=Message("the reduced chunk of one rank"))
+        assert_equal(group.all_gather(flat.clone())[0], flat[None], what=Message("the gathered chunks of one rank"))
+        assert_equal([t.bytes for t in group.traffic()], [], what=Message("what a rank alone sends (bytes)"))
 
     return holds
 
@@ -309,6 +314,8 @@ def test_equals_the_reference(setting: Setting) -> Property:
         dtype = given.ranks[0].dtype
         tolerance = sum_tolerance(dtype, given.size, size=max(map(abs, UNROUND)))
         for rank, got in enumerate(setting.group(impl, given.size).all_reduce(given.each())):
-            assert_close(got, expected[rank], dtype=dtype, tolerance=tolerance, what=f"the sum on rank {rank}")
+            assert_close(
+                got, expected[rank], dtype=dtype, tolerance=tolerance, what=Message("the sum on rank {rank}", rank=rank)
+            )
 
     return holds

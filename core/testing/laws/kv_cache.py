@@ -33,6 +33,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from torch import Tensor
 
 from groundup.core.interfaces.kv_cache import CacheFullError
+from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_equal, rejects
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.laws.kv_cache_model import NAMES, TOKENS, Setting, Watched
@@ -117,7 +118,7 @@ def test_a_closed_sequence_is_unknown(setting: Setting) -> Property:
             watched.fill(3, 1)
             watched.free(3)
         further = {"append": (0, *watched.tensors(0, [1])), "fork": (27,), "read": (0,)}
-        with watched.refused(KeyError, what=f"{call} with a sequence that is not open"):
+        with watched.refused(KeyError, what=Message("{call} with a sequence that is not open", call=call)):
             getattr(watched.cache, call)(3, *further.get(call, ()))
         watched.begin(27)  # the refused fork has not opened 27
 
@@ -130,7 +131,11 @@ def test_a_closed_sequence_is_unknown(setting: Setting) -> Property:
 )
 @about("refusal")
 def test_opening_needs_a_free_number(setting: Setting) -> Property:
-    @given(call=st.sampled_from(["begin an open one", "fork onto an open one", "fork onto itself"]))
+    @given(
+        call=st.sampled_from(
+            [Message("begin an open one"), Message("fork onto an open one"), Message("fork onto itself")]
+        )
+    )
     def holds(impl: Any, call: str) -> None:
         watched = setting.watch(impl, setting.layered[0])
         watched.fill(9, 3)
@@ -145,15 +150,15 @@ def test_opening_needs_a_free_number(setting: Setting) -> Property:
 
 
 WRONG: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {  # make keys and values of two tokens invalid
-    "one head where there are two": lambda key, value: (key[:1], value[:1]),
-    "no axis of heads": lambda key, value: (key[0], value[0]),
-    "an axis of sequences": lambda key, value: (key[None], value[None]),
-    "a smaller head": lambda key, value: (key[..., :1], value[..., :1]),
-    "values of a smaller head": lambda key, value: (key, value[..., :1]),
-    "tokens where the heads should be": lambda key, value: (key.mT, value.mT),
-    "two keys and one value": lambda key, value: (key, value[:, :1]),
-    "another dtype": lambda key, value: (key.to(torch.float64), value.to(torch.float64)),
-    "values of another dtype": lambda key, value: (key, value.to(torch.float16)),
+    Message("one head where there are two"): lambda key, value: (key[:1], value[:1]),
+    Message("no axis of heads"): lambda key, value: (key[0], value[0]),
+    Message("an axis of sequences"): lambda key, value: (key[None], value[None]),
+    Message("a smaller head"): lambda key, value: (key[..., :1], value[..., :1]),
+    Message("values of a smaller head"): lambda key, value: (key, value[..., :1]),
+    Message("tokens where the heads should be"): lambda key, value: (key.mT, value.mT),
+    Message("two keys and one value"): lambda key, value: (key, value[:, :1]),
+    Message("another dtype"): lambda key, value: (key.to(torch.float64), value.to(torch.float64)),
+    Message("values of another dtype"): lambda key, value: (key, value.to(torch.float16)),
 }
 
 
@@ -203,7 +208,7 @@ def test_usage_counts_bytes(setting: Setting) -> Property:
         watched.check_usage()
         got = watched.cache.usage()
         kinds = [type(got[name]).__name__ for name in ("used", "reserved", "total")]
-        assert_equal(kinds, ["int"] * 3, what="the types in the usage")
+        assert_equal(kinds, ["int"] * 3, what=Message("the types in the usage"))
 
     return holds
 
@@ -270,7 +275,7 @@ def machine(setting: Setting) -> type[ImplMachine]:
 
 def unless(due: list[type[Exception]]) -> AbstractContextManager[None]:
     """Return a context in which the call must raise one of ``due``; if ``due`` is empty, it must not raise."""
-    return rejects(*due, what="the last step") if due else nullcontext()
+    return rejects(*due, what=Message("the last step")) if due else nullcontext()
 
 
 @law(

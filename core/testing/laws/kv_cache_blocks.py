@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from groundup.core.messages import Message
 from groundup.core.testing.calls import each
 from groundup.core.testing.compare import EXACT, Tolerance, assert_equal
 from groundup.core.testing.laws.kv_cache_model import Watched
@@ -134,15 +135,19 @@ class Blocks(Watched):
     def check_tables(self, told: Told) -> None:
         """Check that the right entries share a block, that blocks keep their ids, and the reference counts."""
         ours, theirs, ref_counts = told
-        assert_equal(renamed(theirs), renamed(ours), what="the tables, blocks numbered as they first appear")
+        assert_equal(renamed(theirs), renamed(ours), what=Message("the tables, blocks numbered as they first appear"))
         ref_count = Counter(block for table in ours.values() for block in table)
         self.known = {block: number for block, number in self.known.items() if block in ref_count}
         for sequence, table in ours.items():
             kept = [self.known.setdefault(b, n) for b, n in zip(table, theirs[sequence], strict=True)]
-            assert_equal(theirs[sequence], kept, what=f"block_table({sequence}), whose blocks stay where they are")
+            assert_equal(
+                theirs[sequence],
+                kept,
+                what=Message("block_table({sequence}), whose blocks stay where they are", sequence=sequence),
+            )
         numbered = {number: ref_count[block] for block, number in self.known.items()}
         counted = [numbered.get(number, 0) for number in range(self.shape.num_blocks)]
-        assert_equal(ref_counts, counted, what="ref_counts(), one number for each block")
+        assert_equal(ref_counts, counted, what=Message("ref_counts(), one number for each block"))
 
 
 class Told(NamedTuple):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from groundup.core.interfaces.kv_cache import CacheFullError
+from groundup.core.messages import Message
 from groundup.core.testing.calls import each
 from groundup.core.testing.compare import EXACT, Mismatch, Tolerance, assert_close, assert_equal, rejects
 from groundup.core.testing.strategies import laid_out
@@ -81,7 +82,11 @@ class Watched(ABC):
     def begin(self, sequence: int, *prompt: Sequence[int]) -> None:
         """Open ``sequence``, with or without the token ids of a prompt."""
         cached = self.cached(*prompt) if prompt else 0
-        assert_equal(self.cache.begin(sequence, *prompt), cached, what=f"the answer of begin({sequence})")
+        assert_equal(
+            self.cache.begin(sequence, *prompt),
+            cached,
+            what=Message("the answer of begin({sequence})", sequence=sequence),
+        )
         self.held[sequence] = [[] for _ in self.layers]
 
     def append(self, sequence: int, layer: int, count: int, layout: str = "contiguous") -> None:
@@ -142,9 +147,9 @@ class Watched(ABC):
     def check_read(self, sequence: int, layer: int, got: Any, expected: tuple[Tensor, Tensor]) -> None:
         """Check one answer of ``read``."""
         if not isinstance(got, tuple) or len(got) != 2:
-            raise Mismatch("read returns no pair", "a tuple of keys and values", type(got).__name__)
+            raise Mismatch(Message("read returns no pair"), Message("a tuple of keys and values"), type(got).__name__)
         for name, ours, theirs in zip(("key", "value"), expected, got, strict=True):
-            what = f"the {name} tensor of read({sequence}, {layer})"
+            what = Message("the {name} tensor of read({sequence}, {layer})", name=name, sequence=sequence, layer=layer)
             assert_close(theirs, ours, dtype=ours.dtype, tolerance=self.tolerance, what=what)
 
     def check_all(self) -> None:
@@ -154,7 +159,7 @@ class Watched(ABC):
     def check_usage(self) -> None:
         """Check the usage in bytes. A technique may add further keys, which are not checked."""
         got, expected = self.cache.usage(), self.usage()
-        assert_equal({name: got.get(name) for name in expected}, expected, what="the usage")
+        assert_equal({name: got.get(name) for name in expected}, expected, what=Message("the usage"))
 
     def check_unchanged(self) -> None:
         """Check all contents and the usage."""
@@ -182,9 +187,11 @@ class Watched(ABC):
             parts = got if isinstance(got, tuple) else (got,)
             for name, part in zip(("key", "value"), parts, strict=False):
                 kept = part.detach().clone() if isinstance(part, Tensor) else part  # it may be a view of the memory
-                told[f"the {name} tensor of read({sequence}, {layer})"] = kept
+                told[
+                    Message("the {name} tensor of read({sequence}, {layer})", name=name, sequence=sequence, layer=layer)
+                ] = kept
         usage = self.cache.usage()
-        return told | {"the usage": {name: usage.get(name) for name in ("used", "reserved", "total")}}
+        return told | {Message("the usage"): {name: usage.get(name) for name in ("used", "reserved", "total")}}
 
     @contextmanager
     def refused(self, *types: type[Exception], what: str) -> Iterator[None]:
@@ -194,7 +201,7 @@ class Watched(ABC):
             yield
         after = self.told()
         for name, was in before.items():
-            assert_equal(after.get(name), was, what=f"after {what}, {name}")
+            assert_equal(after.get(name), was, what=Message("after {what}, {name}", what=what, name=name))
 
     def check_room(self, sequence: int, layer: int, *, full: bool = False, excess: int = 1) -> None:
         """Check that exactly as many tokens fit as the model has room for, and that ``excess`` more are refused.
@@ -205,7 +212,9 @@ class Watched(ABC):
         if full:
             self.append(sequence, layer, room)
             room = 0
-        with self.refused(CacheFullError, what=f"appending {room + excess} tokens where {room} fit"):
+        with self.refused(
+            CacheFullError, what=Message("appending {count} tokens where {room} fit", count=room + excess, room=room)
+        ):
             self.cache.append(sequence, layer, *self.tensors(layer, self.next(room + excess)))
             self.cache.read(sequence, layer)  # runs only if nothing was raised: the contents identify the mistake
         self.append(sequence, layer, room)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_close, assert_equal, sum_tolerance
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.laws.kv_cache_model import TOKENS, Setting
@@ -109,7 +110,9 @@ def test_nothing_is_empty_and_zeros_are_not(setting: Setting) -> Property:
         nothing = [torch.zeros_like(tensor) for tensor in watched.tensors(0, range(zeros))]
         watched.cache.append(9, 0, *nothing)
         for name, got, expected in zip(("key", "value"), watched.cache.read(9, 0), nothing, strict=True):
-            assert_equal(got, expected, what=f"the {name} tensor of {zeros} tokens of zeros")
+            assert_equal(
+                got, expected, what=Message("the {name} tensor of {zeros} tokens of zeros", name=name, zeros=zeros)
+            )
 
     return holds
 
@@ -162,7 +165,7 @@ def test_decoding_equals_attention_over_the_whole_sequence(setting: Setting) -> 
             newest = query[:, stop - 1]  # attends to everything in the cache, its own token included
             got, expected = attention(newest, *cache.read(9, 0)), attention(newest, key[:, :stop], value[:, :stop])
             tolerance = sum_tolerance(expected.dtype, tokens, size=2.0)
-            what = f"the output of token {stop - 1}"
+            what = Message("the output of token {number}", number=stop - 1)
             assert_close(got, expected, dtype=expected.dtype, tolerance=tolerance, what=what)
 
     return holds
@@ -193,9 +196,9 @@ def check_unrounded(read: Sequence[Tensor], written: Tensor) -> None:
     Zeros are ignored: memory that was never written may read as zeros, which other properties check.
     """
     for name, got in zip(("key", "value"), read, strict=True):
-        assert_equal(got.dtype, written.dtype, what=f"the dtype of the {name} tensor that is read")
+        assert_equal(got.dtype, written.dtype, what=Message("the dtype of the {name} tensor that is read", name=name))
         strangers = sorted(set(got.double().abs().flatten().tolist()) - {0.0, *written.double().flatten().tolist()})
-        assert_equal(strangers, [], what=f"the numbers in the {name} tensor that nobody appended")
+        assert_equal(strangers, [], what=Message("the numbers in the {name} tensor that nobody appended", name=name))
 
 
 @law(
@@ -211,7 +214,7 @@ def test_no_gradient_is_kept(setting: Setting) -> Property:
         key, value = watched.tensors(0, watched.next(tokens))
         watched.cache.append(3, 0, key.requires_grad_(), value.requires_grad_())
         for name, kept in zip(("key", "value"), watched.cache.read(3, 0), strict=True):
-            what = f"whether the {name} tensor of read(3, 0) carries gradient"
+            what = Message("whether the {name} tensor of read(3, 0) carries gradient", name=name)
             assert_equal(kept.requires_grad, False, what=what)
 
     return holds
@@ -278,6 +281,8 @@ def test_two_caches_share_nothing(setting: Setting) -> Property:
         before = other.told()
         one.free(9)
         for name, told in other.told().items():
-            assert_equal(told, before[name], what=f"{name}, after another cache has freed a sequence,")
+            assert_equal(
+                told, before[name], what=Message("{name}, after another cache has freed a sequence,", name=name)
+            )
 
     return holds

@@ -26,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.tensors import tensors_in
 from groundup.core.testing.compare import Mismatch, assert_close, assert_equal, assert_form, rejects, sum_tolerance
 from groundup.core.testing.laws import Property, law
@@ -52,12 +53,14 @@ class Training(NamedTuple):
 def by_name(params: dict[str, Tensor], state: Any) -> None:
     """Check that a state is a dict with an entry for each parameter. Raises Mismatch."""
     if not isinstance(state, dict) or set(state) != set(params):
-        raise Mismatch("the state has other names", names(params), names(state))
+        raise Mismatch(Message("the state has other names"), names(params), names(state))
 
 
 def names(value: Any) -> str:
     """Return the keys of a dict as a text, or the type's name of another value."""
-    return ", ".join(sorted(map(str, value))) or "none" if isinstance(value, dict) else type(value).__name__
+    if not isinstance(value, dict):
+        return type(value).__name__
+    return ", ".join(sorted(map(str, value))) or Message("none")
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,18 @@ class Setting:
         """Take one step; check that parameters and state keep their names, shapes and dtypes."""
         answer = optimizer.step(params, copy.deepcopy(grads), state)
         if not isinstance(answer, tuple) or len(answer) != 2:
-            raise Mismatch("step returns no pair", "a tuple of parameters and state", type(answer).__name__)
+            raise Mismatch(
+                Message("step returns no pair"), Message("a tuple of parameters and state"), type(answer).__name__
+            )
         new, new_state = answer
         if not isinstance(new, dict) or set(new) != set(params):
-            raise Mismatch("the new parameters have other names", names(params), names(new))
+            raise Mismatch(Message("the new parameters have other names"), names(params), names(new))
         for name, param in params.items():
-            assert_form(new[name], param.shape, param.dtype, what=f"the new parameter {name!r}")
+            assert_form(new[name], param.shape, param.dtype, what=Message("the new parameter {name!r}", name=name))
         self.form(params, new_state)
         return new, new_state
 
-    def check(self, got: Tensor, expected: Tensor, steps: int = 1, *, what: str = "the new parameter") -> None:
+    def check(self, got: Tensor, expected: Tensor, steps: int = 1, *, what: str = Message("the new parameter")) -> None:
         """Compare a parameter after ``steps`` steps from the same start, with the tolerance of its dtype."""
         tolerance = sum_tolerance(got.dtype, self.depth * steps, self.largest)
         assert_close(got, expected, dtype=got.dtype, tolerance=tolerance, what=what)
@@ -126,13 +131,15 @@ class Setting:
             assert_close(got, expected, dtype=expected.dtype, tolerance=tolerance, what=what)
         elif isinstance(expected, dict):
             if not isinstance(got, dict) or set(got) != set(expected):
-                raise Mismatch(f"{what} has other entries", names(expected), names(got))
+                raise Mismatch(Message("{what} has other entries", what=what), names(expected), names(got))
             for key, part in expected.items():
-                self.check_state(got[key], part, steps, what=f"{what}, {key!r}")
+                self.check_state(got[key], part, steps, what=Message("{what}, {key!r}", what=what, key=key))
         elif isinstance(expected, list | tuple):
-            assert_equal(len(got), len(expected), what=f"the length of {what}")
+            assert_equal(len(got), len(expected), what=Message("the length of {what}", what=what))
             for number, part in enumerate(expected):
-                self.check_state(got[number], part, steps, what=f"{what}, part {number}")
+                self.check_state(
+                    got[number], part, steps, what=Message("{what}, part {number}", what=what, number=number)
+                )
         else:
             assert_equal(got, expected, what=what)
 
@@ -188,13 +195,17 @@ def test_a_parameter_without_a_gradient_is_left_alone(setting: Setting) -> Prope
                 continue
             before, before_state = params["v"], copy.deepcopy(state["v"])
             params, state = setting.step(optimizer, params, state, {"w": grads["w"]})
-            assert_equal(params["v"], before, what="the parameter without a gradient")
-            setting.check_state(state["v"], before_state, number, what="the state of the parameter without a gradient")
+            assert_equal(params["v"], before, what=Message("the parameter without a gradient"))
+            setting.check_state(
+                state["v"], before_state, number, what=Message("the state of the parameter without a gradient")
+            )
         present = [{"v": grads["v"]} for number, grads in enumerate(training.grads) if number not in absent]
         of_others = [{"w": grads["w"]} for grads in training.grads]
         for name, grads_of_it in (("v", present), ("w", of_others)):
             alone, _ = setting.run(impl, Training(training.constants, {name: training.params[name]}, grads_of_it))
-            setting.check(params[name], alone[name], len(training.grads), what=f"the new parameter {name!r}")
+            setting.check(
+                params[name], alone[name], len(training.grads), what=Message("the new parameter {name!r}", name=name)
+            )
 
     return holds
 
@@ -218,7 +229,7 @@ def test_the_state_is_all_that_is_remembered(setting: Setting) -> Property:
             params, state = setting.step(optimizer, params, state, grads)
             beside, beside_state = setting.step(serving, beside, beside_state, other.grads[0])
         setting.check(params["w"], through["w"], len(training.grads))
-        setting.check_state(state, through_state, len(training.grads), what="the state")
+        setting.check_state(state, through_state, len(training.grads), what=Message("the state"))
 
     return holds
 
@@ -236,11 +247,13 @@ def test_a_step_changes_nothing_that_it_is_given(setting: Setting) -> Property:
         params, state = setting.step(optimizer, *setting.begin(optimizer, training.params), first)
         param, before = params["w"].clone(), copy.deepcopy(state)
         once, once_state = setting.step(optimizer, params, state, second)
-        assert_equal(params["w"], param, what="the parameter passed in")
-        setting.check_state(state, before, 1, what="the state passed in")
+        assert_equal(params["w"], param, what=Message("the parameter passed in"))
+        setting.check_state(state, before, 1, what=Message("the state passed in"))
         again, again_state = setting.step(optimizer, params, state, second)
-        assert_equal(again["w"].nan_to_num(), once["w"].nan_to_num(), what="the parameter at the second asking")
-        setting.check_state(again_state, once_state, 2, what="the state at the second asking")
+        assert_equal(
+            again["w"].nan_to_num(), once["w"].nan_to_num(), what=Message("the parameter at the second asking")
+        )
+        setting.check_state(again_state, once_state, 2, what=Message("the state at the second asking"))
 
     return holds
 
@@ -256,24 +269,29 @@ def test_no_gradient_flows_through_a_step(setting: Setting) -> Property:
         params = {"w": training.params["w"].clone().requires_grad_()}
         optimizer = impl(**training.constants)
         new, state = setting.step(optimizer, *setting.begin(optimizer, params), training.grads[0])
-        made = [("the new parameter", new["w"]), *(("a tensor of the state", t) for t in tensors_in(state))]
+        made = [(Message("the new parameter"), new["w"])]
+        made += [(Message("a tensor of the state"), tensor) for tensor in tensors_in(state)]
         for what, tensor in made:
             if tensor.requires_grad:
                 raise Mismatch(
-                    f"{what} carries a gradient", "a tensor that requires no gradient", "one that requires it"
+                    Message("{what} carries a gradient", what=what),
+                    Message("a tensor that requires no gradient"),
+                    Message("one that requires it"),
                 )
 
     return holds
 
 
-WRONG = {  # gradients that fit no parameter, of parameters 'w' (2, 2) and 'b' (2,)
-    "a gradient of an unknown name": ({"x": torch.ones(2)}, KeyError),
-    "a row for a matrix": ({"w": torch.ones(2)}, ValueError),
-    "a number for a row": ({"b": torch.ones(())}, ValueError),
-    "a column for a matrix": ({"w": torch.ones(2, 1)}, ValueError),
-    "a column for a row": ({"b": torch.ones(2, 1)}, ValueError),
-    "all numbers of a matrix in a row": ({"w": torch.ones(4)}, ValueError),
-    "a matrix for a row": ({"w": torch.ones(2, 2), "b": torch.ones(2, 2)}, ValueError),
+WRONG: dict[
+    str, tuple[dict[str, Tensor], type[Exception]]
+] = {  # gradients that fit no parameter, of parameters 'w' (2, 2) and 'b' (2,)
+    Message("a gradient of an unknown name"): ({"x": torch.ones(2)}, KeyError),
+    Message("a row for a matrix"): ({"w": torch.ones(2)}, ValueError),
+    Message("a number for a row"): ({"b": torch.ones(())}, ValueError),
+    Message("a column for a matrix"): ({"w": torch.ones(2, 1)}, ValueError),
+    Message("a column for a row"): ({"b": torch.ones(2, 1)}, ValueError),
+    Message("all numbers of a matrix in a row"): ({"w": torch.ones(4)}, ValueError),
+    Message("a matrix for a row"): ({"w": torch.ones(2, 2), "b": torch.ones(2, 2)}, ValueError),
 }
 
 
@@ -310,8 +328,10 @@ def test_it_equals_the_reference(setting: Setting) -> Property:
         params, state = setting.run(impl, training)
         expected, expected_state = setting.run(reference, training)
         for name, param in expected.items():
-            setting.check(params[name], param, len(training.grads), what=f"the new parameter {name!r}")
-        setting.check_state(state, expected_state, len(training.grads), what="the state")
+            setting.check(
+                params[name], param, len(training.grads), what=Message("the new parameter {name!r}", name=name)
+            )
+        setting.check_state(state, expected_state, len(training.grads), what=Message("the state"))
 
     return holds
 
@@ -376,7 +396,7 @@ def test_the_decay_is_a_share_of_the_parameter(setting: Setting) -> Property:
         with_it, state_with = setting.step(impl(**constants), params, state, last)
         decay = constants["lr"] * constants["weight_decay"] * params["w"].to(torch.float64)
         setting.check(with_it["w"], without["w"] - decay, steps)
-        setting.check_state(state_with, state_without, steps, what="the state")
+        setting.check_state(state_with, state_without, steps, what=Message("the state"))
 
     return holds
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.interfaces.optimizer import Optimizer, State, Tensors
+from groundup.core.messages import Message
 from groundup.core.models import MultiTaskMLP
 from groundup.core.testing.compare import assert_close, assert_equal, sum_tolerance
 from groundup.core.testing.laws import Property, law
@@ -92,10 +93,12 @@ def test_every_rank_begins_with_rank_zeros_parameters(setting: Setting) -> Prope
         shards = group.shard(per_rank(unlike))
         begun = sum(transfer.bytes for transfer in group.traffic())
         whole = setting.whole(group, shards)
-        check_whole(whole, first, what="the shards")
+        check_whole(whole, first, what=Message("the shards"))
         for rank, own in enumerate(whole):
-            assert_equal(list(own), list(first), what=f"the order of names in the shards of rank {rank}")
-        assert_equal(begun, setting.begun(case), what="the bytes that shard sends in all")
+            assert_equal(
+                list(own), list(first), what=Message("the order of names in the shards of rank {rank}", rank=rank)
+            )
+        assert_equal(begun, setting.begun(case), what=Message("the bytes that shard sends in all"))
 
     return holds
 
@@ -131,7 +134,13 @@ def test_outputs_are_those_of_ones_own_batch(setting: Setting) -> Property:
         for rank, result in enumerate(setting.step(setting.group(impl, case), case).results):
             got = result[0] if isinstance(result, tuple) and result else result
             tolerance = sum_tolerance(dtype, setting.terms, 4.0)
-            assert_close(got, expected[rank], dtype=dtype, tolerance=tolerance, what=f"the output of rank {rank}")
+            assert_close(
+                got,
+                expected[rank],
+                dtype=dtype,
+                tolerance=tolerance,
+                what=Message("the output of rank {rank}", rank=rank),
+            )
 
     return holds
 
@@ -188,12 +197,12 @@ def test_what_nobody_uses_has_a_gradient_of_zeros(setting: Setting) -> Property:
         group = setting.group(impl, case)
         step = setting.step(group, case)
         for rank, grads in enumerate(setting.whole(group, step.grads())):
-            check_names(grads, case.params, what=f"the gradients on rank {rank}")
+            check_names(grads, case.params, what=Message("the gradients on rank {rank}", rank=rank))
             for name, value in case.params.items():
                 if name.startswith("heads.") and not name.startswith(f"heads.{task}."):
-                    what = f"the gradient of the unused {name} on rank {rank}"
+                    what = Message("the gradient of the unused {name} on rank {rank}", name=name, rank=rank)
                     assert_equal(grads[name], torch.zeros_like(value), what=what)
-        check_sent(step.sent, partial(setting.sends, case), of="in a step that leaves parameters unused")
+        check_sent(step.sent, partial(setting.sends, case), of=Message("in a step that leaves parameters unused"))
 
     return holds
 
@@ -214,9 +223,11 @@ def test_a_step_sends_what_the_formula_says(setting: Setting) -> Property:
         case = random_case(setting, size, model, 0, options, dtype=FLOATS[size % 2])
         group = setting.group(impl, case)
         step = setting.step(group, case)
-        check_sent(step.sent, lambda rank: setting.sends(case, rank) if size > 1 else [], of="in a step")
+        check_sent(step.sent, lambda rank: setting.sends(case, rank) if size > 1 else [], of=Message("in a step"))
         dtypes = {dtype for transfer in group.traffic() for dtype in transfer.dtypes}
-        assert_equal(dtypes - {FLOATS[size % 2]}, set(), what="other dtypes than the parameters' in what is sent")
+        assert_equal(
+            dtypes - {FLOATS[size % 2]}, set(), what=Message("other dtypes than the parameters' in what is sent")
+        )
 
     return holds
 
@@ -244,18 +255,20 @@ def test_training_equals_training_on_one_machine(setting: Setting) -> Property:
                 updated = group.update(per_rank(shards), per_rank(step.grads()), per_rank(states))
             else:
                 for own, grads in zip(shards, step.grads(), strict=True):
-                    check_names(grads, own, what="the gradients")
+                    check_names(grads, own, what=Message("the gradients"))
                 updated = list(map(optimizer.step, shards, step.grads(), states))
             shards, states = [own for own, _ in updated], [own for _, own in updated]
             whole = setting.whole(group, shards)
             for rank, params in enumerate(whole):
-                check_names(params, alone, what=f"the parameters on rank {rank}")
+                check_names(params, alone, what=Message("the parameters on rank {rank}", rank=rank))
                 for name, value in params.items():
-                    what = f"the parameter {name} on rank {rank} after step {number}"
+                    what = Message(
+                        "the parameter {name} on rank {rank} after step {number}", name=name, rank=rank, number=number
+                    )
                     tolerance = sum_tolerance(torch.float64, 1000, 10.0)
                     assert_close(value, alone[name], dtype=torch.float64, tolerance=tolerance, what=what)
-                    assert_equal(value, whole[0][name], what=f"{what}, next to rank 0's,")
-        check_whole(group.gather(per_rank(shards)), whole[0], what="the gathered parameters")
+                    assert_equal(value, whole[0][name], what=Message("{what}, next to rank 0's,", what=what))
+        check_whole(group.gather(per_rank(shards)), whole[0], what=Message("the gathered parameters"))
 
     return holds
 
@@ -303,9 +316,9 @@ def test_gathering_gives_the_whole_parameters(setting: Setting) -> Property:
         group = setting.group(impl, case)
         shards = group.shard(case.params)
         before = sent(group, size)
-        check_whole(group.gather(per_rank(shards)), case.params, what="the whole parameters")
+        check_whole(group.gather(per_rank(shards)), case.params, what=Message("the whole parameters"))
         since = [own[len(old) :] for old, own in zip(before, sent(group, size), strict=True)]
-        check_sent(since, lambda rank: setting.gathers(case, rank) if size > 1 else [], of="in gather")
+        check_sent(since, lambda rank: setting.gathers(case, rank) if size > 1 else [], of=Message("in gather"))
 
     return holds
 
@@ -323,10 +336,10 @@ def test_it_equals_the_reference(setting: Setting) -> Property:
         tolerance = sum_tolerance(dtype, setting.terms, setting.largest)
         for rank, (expected, got) in enumerate(zip(ours.grads(), theirs.grads(), strict=True)):
             output = ours.results[rank][0]
-            what = f"the output of rank {rank}"
+            what = Message("the output of rank {rank}", rank=rank)
             assert_close(theirs.results[rank][0], output, dtype=output.dtype, tolerance=tolerance, what=what)
             for name, grad in expected.items():
-                what = f"the gradient of {name} on rank {rank}"
+                what = Message("the gradient of {name} on rank {rank}", name=name, rank=rank)
                 assert_close(got[name], grad, dtype=grad.dtype, tolerance=tolerance, what=what)
 
     return holds

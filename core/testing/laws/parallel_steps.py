@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.interfaces.optimizer import Optimizer
+from groundup.core.messages import Message
 from groundup.core.models import Batch, MultiTaskMLP, Params
 from groundup.core.testing.compare import Mismatch, assert_close, assert_equal, sum_tolerance
 from groundup.core.testing.ranks import per_rank
@@ -143,7 +144,9 @@ class Step(NamedTuple):
         """Return the gradients that each rank returned. Raises Mismatch if a rank returned no pair."""
         for result in self.results:
             if not isinstance(result, tuple) or len(result) != 2:
-                raise Mismatch("step returns no pair", "a tuple of output and gradients", type(result).__name__)
+                raise Mismatch(
+                    Message("step returns no pair"), Message("a tuple of output and gradients"), type(result).__name__
+                )
         return [grads for _, grads in self.results]
 
 
@@ -206,7 +209,7 @@ def sent(group: Any, size: int) -> list[Sent]:
 def check_sent(got: list[Sent], expected: Callable[[int], Sent], *, of: str) -> None:
     """Check what each rank has sent."""
     for rank, own in enumerate(got):
-        assert_equal(own, expected(rank), what=f"what rank {rank} sends {of} (calls, bytes)")
+        assert_equal(own, expected(rank), what=Message("what rank {rank} sends {of} (calls, bytes)", rank=rank, of=of))
 
 
 def check_grads(setting: Setting, group: Any, step: Step, case: Case) -> None:
@@ -215,26 +218,30 @@ def check_grads(setting: Setting, group: Any, step: Step, case: Case) -> None:
     expected, tolerance = case.expected(), sum_tolerance(dtype, setting.terms, setting.largest)
     whole = setting.whole(group, step.grads())
     for rank, grads in enumerate(whole):
-        check_names(grads, case.params, what=f"the gradients on rank {rank}")
+        check_names(grads, case.params, what=Message("the gradients on rank {rank}", rank=rank))
         for name, grad in grads.items():
-            what = f"the gradient of {name} on rank {rank}"
+            what = Message("the gradient of {name} on rank {rank}", name=name, rank=rank)
             assert_close(grad, expected[name], dtype=dtype, tolerance=tolerance, what=what)
-            assert_equal(grad, whole[0][name], what=f"{what}, next to rank 0's,")
+            assert_equal(grad, whole[0][name], what=Message("{what}, next to rank 0's,", what=what))
 
 
 def check_whole(got: list[Any], params: Params, *, what: str) -> None:
     """Check that every rank has ``params``, bit for bit."""
     for rank, own in enumerate(got):
-        check_names(own, params, what=f"{what} of rank {rank}")
+        check_names(own, params, what=Message("{what} of rank {rank}", what=what, rank=rank))
         for name, value in params.items():
-            assert_equal(own[name], value, what=f"{name} in {what} of rank {rank}")
+            assert_equal(
+                own[name], value, what=Message("{name} in {what} of rank {rank}", name=name, what=what, rank=rank)
+            )
 
 
 def check_names(got: Any, params: Params, *, what: str) -> None:
     """Check that ``got`` is a dict with the names of the parameters."""
     if not isinstance(got, dict):
-        raise Mismatch(f"{what} are no dict", "a dict of tensors, by name", type(got).__name__)
-    assert_equal(sorted(got), sorted(params), what=f"which names {what} have")
+        raise Mismatch(
+            Message("{what} are no dict", what=what), Message("a dict of tensors, by name"), type(got).__name__
+        )
+    assert_equal(sorted(got), sorted(params), what=Message("which names {what} have", what=what))
 
 
 def in_float64(values: Mapping[str, Any]) -> dict[str, Any]:

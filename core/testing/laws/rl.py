@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.interfaces.rl import Loss
+from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_equal, gradient
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.laws.rl_setting import (
@@ -83,7 +84,7 @@ def test_padding_changes_nothing(setting: Setting[Any]) -> Property:
         grads, where = setting.gradients(got, padded), setting.padding(padded)
         for name, grad in grads.items():
             beside = grad[where[name]] if name in where else grad[:0]
-            assert_equal(beside, torch.zeros_like(beside), what=f"the gradient to {name} on padding")
+            assert_equal(beside, torch.zeros_like(beside), what=Message("the gradient to {name} on padding", name=name))
         own = {name: grad[tuple(map(slice, getattr(batch, name).shape))] for name, grad in grads.items()}
         setting.check_same_gradients(own, setting.gradients(expected, batch), padded)
 
@@ -99,10 +100,10 @@ def test_padding_alone_gives_zero(setting: Setting[Any]) -> Property:
     def holds(impl: Any, case: Case[Any], empty: bool) -> None:
         batch = setting.trained(_blank(setting, case.batch, empty=empty))
         got = impl(**case.rule).loss(batch)
-        for name, scalar in {"the loss": got.loss, **got.metrics}.items():
+        for name, scalar in {Message("the loss"): got.loss, **got.metrics}.items():
             assert_equal(scalar, torch.zeros((), dtype=setting.dtype(batch)), what=name)
         for name, grad in setting.gradients(got, batch).items():
-            assert_equal(grad, torch.zeros_like(grad), what=f"the gradient to {name}")
+            assert_equal(grad, torch.zeros_like(grad), what=Message("the gradient to {name}", name=name))
 
     return holds
 
@@ -134,7 +135,7 @@ def test_a_constant_gets_no_gradient(setting: Setting[Any]) -> Property:
         batch = setting.trained(case.batch, *setting.constants)
         found = gradient(impl(**case.rule).loss(batch).loss, [getattr(batch, name) for name in setting.constants])
         for name, grad in zip(setting.constants, found, strict=True):
-            assert_equal(grad, torch.zeros_like(grad), what=f"the gradient to {name}")
+            assert_equal(grad, torch.zeros_like(grad), what=Message("the gradient to {name}", name=name))
 
     return holds
 
@@ -155,11 +156,11 @@ def test_metrics_are_detached_scalars(setting: Setting[Any]) -> Property:
 def check_metrics(setting: Setting[Any], got: Loss, batch: Any) -> None:
     """Check the names of the metrics, that each is a scalar without gradient, and the loss a scalar with gradient."""
     dtype = setting.dtype(batch)
-    assert_equal(sorted(got.metrics), sorted(setting.sizes.keys() - {"loss"}), what="the list of metrics")
-    for name, scalar in {"the loss": got.loss, **got.metrics}.items():
+    assert_equal(sorted(got.metrics), sorted(setting.sizes.keys() - {"loss"}), what=Message("the list of metrics"))
+    for name, scalar in {Message("the loss"): got.loss, **got.metrics}.items():
         found = (tuple(scalar.shape), str(scalar.dtype), scalar.requires_grad)
         expected = ((), str(dtype), name == "the loss")
-        assert_equal(found, expected, what=f"(shape, dtype, whether it carries gradient) of {name}")
+        assert_equal(found, expected, what=Message("(shape, dtype, whether it carries gradient) of {name}", name=name))
 
 
 @law("The batch is left as it was.", zh="批保持原样，不被改动。")
@@ -170,7 +171,7 @@ def test_the_batch_is_left_as_it_was(setting: Setting[Any]) -> Property:
         before = {name: tensor.clone() for name, tensor in tensors_of(case.batch).items()}
         impl(**case.rule).loss(case.batch)
         for name, tensor in tensors_of(case.batch).items():
-            assert_equal(tensor, before[name], what=f"{name} after the call")
+            assert_equal(tensor, before[name], what=Message("{name} after the call", name=name))
 
     return holds
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.interfaces.rl import Loss
+from groundup.core.messages import Message
 from groundup.core.testing.compare import Tolerance, assert_close, assert_equal, gradient, sum_tolerance
 
 __all__ = [
@@ -133,7 +134,7 @@ class Setting(Generic[BatchT]):
 
     def check(self, got: Loss, name: str, exact: Tensor, batch: BatchT) -> None:
         """Compare "loss" or a metric of a batch with its exact value."""
-        what, found = ("the loss", got.loss) if name == "loss" else (name, got.metrics.get(name))
+        what, found = (Message("the loss"), got.loss) if name == "loss" else (name, got.metrics.get(name))
         assert_close(found, exact, dtype=self.dtype(batch), tolerance=self.tolerance(name, batch), what=what)
 
     def check_same(self, got: Loss, expected: Loss, batch: BatchT) -> None:
@@ -145,7 +146,9 @@ class Setting(Generic[BatchT]):
         """Check that two gradients are equal, field by field."""
         limit = self.tolerance("gradient", batch)
         for name, exact in expected.items():
-            assert_close(got[name], exact, dtype=exact.dtype, tolerance=limit, what=f"the gradient to {name}")
+            assert_close(
+                got[name], exact, dtype=exact.dtype, tolerance=limit, what=Message("the gradient to {name}", name=name)
+            )
 
     def check_mean(self, got: Loss, name: str, term: Callable[[Token], float], batch: BatchT) -> None:
         """Check that "loss" or a metric is the mean of ``term`` over the tokens whose mask is True."""
@@ -158,12 +161,20 @@ class Setting(Generic[BatchT]):
         count = max(int(mask.sum()), 1)
         for name, grad in self.gradients(got, batch).items():
             padding = grad[~mask]
-            assert_equal(padding, torch.zeros_like(padding), what=f"the gradient to {name} on padding")
+            assert_equal(
+                padding, torch.zeros_like(padding), what=Message("the gradient to {name} on padding", name=name)
+            )
             if name in slopes:
                 exact = [slopes[name](token) / count if token["mask"] else 0.0 for token in tokens(batch)]
                 expected = torch.tensor(exact, dtype=torch.float64).reshape(mask.shape)
                 limit = sum_tolerance(grad.dtype, 1, self.slope / count)
-                assert_close(grad, expected, dtype=self.dtype(batch), tolerance=limit, what=f"the gradient to {name}")
+                assert_close(
+                    grad,
+                    expected,
+                    dtype=self.dtype(batch),
+                    tolerance=limit,
+                    what=Message("the gradient to {name}", name=name),
+                )
 
 
 # The slow reference for rules that average over tokens: one token at a time, in Python floats.

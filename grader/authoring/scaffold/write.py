@@ -17,6 +17,7 @@ import jinja2
 
 import groundup.core
 from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.messages import Message
 from groundup.core.registry import Registry
 from groundup.grader.judging.exercise import holes, stub
 
@@ -69,25 +70,34 @@ class NewTechnique:
 def new_technique(name: str, interface: str, registry: Registry, track: str | None = None) -> NewTechnique:
     """Return what is to be written. Raises UsageProblem for a name that cannot be, or is taken, UnknownName."""
     if interface not in INTERFACES:
-        raise UnknownName("interface", interface, INTERFACES, f"There are {', '.join(INTERFACES)}.")
+        raise UnknownName(
+            Message("interface"), interface, INTERFACES, Message("There are {names}.", names=[*INTERFACES])
+        )
     if not _NAME.fullmatch(name):
         raise UsageProblem(
-            f"{name!r} is no name for a technique: small letters, digits and single hyphens, a letter first, "
-            "as in my-technique."
+            "{name!r} is no name for a technique: small letters, digits and single hyphens, a letter first, as "
+            "in my-technique.",
+            name=name,
         )
     if len(name) > LONGEST:
-        raise UsageProblem(f"{name!r} has {len(name)} characters: at most {LONGEST}.")
+        raise UsageProblem(
+            "{name!r} has {count} characters: at most {longest}.", name=name, count=len(name), longest=LONGEST
+        )
     about = tomllib.loads((TEMPLATES / INTERFACES[interface] / "about.toml").read_text(encoding="utf-8"))
     track = track or str(about["track"])
     if not _TRACK.fullmatch(track):
-        raise UsageProblem(f"{track!r} is no track: small letters, digits and hyphens, a letter first: rl-systems.")
+        raise UsageProblem(
+            "{track!r} is no track: small letters, digits and hyphens, a letter first: rl-systems.", track=track
+        )
     new = NewTechnique(name, interface, track, about)
     taken = [t.id for t in registry.techniques.values() if name in (t.name, t.id)]
     if taken:
-        raise UsageProblem(f"The name {name!r} is taken, by {taken[0]}: choose another.")
+        raise UsageProblem("The name {name!r} is taken, by {owner}: choose another.", name=name, owner=taken[0])
     if keyword.iskeyword(new.implements) or new.implements in _bound(new) | set(dir(builtins)):
         raise UsageProblem(
-            f"{name!r} would be called {new.implements!r} in Python, where that has a meaning: choose another name."
+            "{name!r} would be called {implements!r} in Python, where that has a meaning: choose another name.",
+            name=name,
+            implements=new.implements,
         )
     return new
 
@@ -112,7 +122,9 @@ def write_distribution(new: NewTechnique, folder: Path) -> list[Path]:
     files |= {inside / "solution.py": solution, inside / "exercise.py": stub(solution)}
     files[inside / "quiz.yaml"] = _example("quiz.yaml", new, package)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageProblem(f"{folder} is there already, and nothing is overwritten: choose another folder with --into.")
+        raise UsageProblem(
+            "{folder} is there already, and nothing is overwritten: choose another folder with --into.", folder=folder
+        )
     return _written(files)
 
 
@@ -120,7 +132,9 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
     """Write the technique into this clone, or into ``root``. Raises UsageProblem where a file of it is there."""
     root = root or Path(groundup.core.__file__).parents[1]
     if not (root / "setup.py").is_file():
-        raise UsageProblem(f"{root} is no clone of Groundup but an installed copy: --builtin works in a clone.")
+        raise UsageProblem(
+            "{root} is no clone of Groundup but an installed copy: --builtin works in a clone.", root=root
+        )
     track = new.track.replace("-", "_")
     package = f"groundup.plugins.{track}.{new.identifier}"
     solution = _example("solution.py", new, package)
@@ -133,7 +147,7 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
         root / "quizzes" / track / f"{new.identifier}.yaml": _example("quiz.yaml", new, package),
     }
     if there := [path for path in files if path.exists()]:
-        raise UsageProblem(f"{there[0]} is there already, and nothing is overwritten: choose another name.")
+        raise UsageProblem("{path} is there already, and nothing is overwritten: choose another name.", path=there[0])
     kinds = {"plugins": "Techniques", "solutions": "References", "exercises": "Stubs", "quizzes": "Questions"}
     for kind, what in kinds.items():
         if not (init := root / kind / track / "__init__.py").exists():

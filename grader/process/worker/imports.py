@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import groundup.core
+from groundup.core.messages import Message
+from groundup.grader.process.worker import sentences
 
 if TYPE_CHECKING:
     from _typeshed.importlib import MetaPathFinderProtocol
@@ -72,10 +74,10 @@ class ImportRules(importlib.abc.MetaPathFinder):
         standard = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
         return standard or top in LIBRARIES | THEIR_NEEDS | self.further
 
-    def refusal(self, name: str) -> str:
+    def refusal(self, name: str) -> Message:
         """Return what to tell who tried to import ``name``."""
-        told = ", ".join(sorted({"torch", "numpy", "triton", "jaxtyping"} | self.further))
-        return f"an attempt cannot import {name!r}; it has the standard library, {told} and groundup.core.interfaces"
+        there = sorted({"torch", "numpy", "triton", "jaxtyping"} | self.further)
+        return sentences.NOT_IMPORTABLE.filled(name=name, names=there)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None

@@ -21,7 +21,7 @@ class Channel(Protocol):
     def hear(self) -> tuple[dict[str, Any], Any]:
         """Receive the next frame: its meta and its value."""
 
-    def own_line(self) -> str:
+    def own_line(self) -> int:
         """Return the line of the attempt that is being executed."""
 
 

@@ -26,16 +26,16 @@ import torch
 from torch import Tensor
 
 from groundup.core.communicator import Communicator
+from groundup.core.messages import Message, said_by
 from groundup.core.parts import Part
 from groundup.core.tensors import SCALARS, outline, same, tensors_in, with_tensors
-from groundup.grader.process.worker import wire
+from groundup.grader.process.worker import sentences, wire
 from groundup.grader.process.worker.imports import ImportRules
 from groundup.grader.process.worker.limits import die_with_parent, limit_this_process
 from groundup.grader.process.worker.ranks import communicator
 from groundup.grader.process.worker.remote_part import remote_part
 
 CHUNK = 1 << 18
-NO_DEBUGGER = "nobody can type here; 'learn replay --pdb' stops there, on the case that failed"
 # As they are before the attempt can put anything in their place; torch.manual_seed looks for devices each time.
 seed_torch, seed_python, seed_numpy = torch.default_generator.manual_seed, random.seed, numpy.random.seed
 
@@ -139,9 +139,8 @@ class Server:
         except wire.NotPlainError as error:
             told = {
                 "types": ["NotPlainError"],  # alone: whoever expects a TypeError of the attempt's means another one
-                "message": f"the answer holds {error}, which cannot leave the attempt's process: return tensors, "
-                "numbers, text, lists, tuples, or dicts whose keys are text",
-                "lines": "",
+                **_said(sentences.NOT_PLAIN.filled(what=_text(str(error), 400))),
+                "lines": [],
             }
             return wire.encode({"id": meta["id"], "ok": False}, told)
 
@@ -149,19 +148,19 @@ class Server:
         """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
         try:
             types_ = [_text(t.__name__, 80) for t in type(error).__mro__[:12]]
-            message = _text(str(error) or (NO_DEBUGGER if types_[0] == "BdbQuit" else ""), 2000)
+            message = said_by(error) or (sentences.NO_DEBUGGER if types_[0] == "BdbQuit" else "")
             if isinstance(error, ModuleNotFoundError) and error.name and not self.rules.allows(error.name):
                 message = self.rules.refusal(_text(error.name, 200))
             if isinstance(error, SyntaxError):
-                message = _text(str(error.msg), 2000)
-                lines = [f"line {error.lineno}: {(error.text or '').strip()}"] if error.lineno else []
+                message = str(error.msg)
+                lines = [[error.lineno, "", _text((error.text or "").strip(), 400)]] if error.lineno else []
             else:
                 frames = traceback.extract_tb(error.__traceback__)
                 own = [f for f in frames if f.filename == getattr(self.module, "__file__", None)]
-                lines = [f"line {f.lineno}, in {f.name}: {f.line}" for f in own[-4:]]
-            return {"types": types_, "message": message, "lines": _text("\n".join(lines), 2000)}
+                lines = [[f.lineno or 0, _text(f.name, 100), _text(f.line or "", 400)] for f in own[-4:]]
+            return {"types": types_, **_said(message), "lines": lines}
         except BaseException:
-            return {"types": ["Exception"], "message": "an exception that cannot be shown", "lines": ""}
+            return {"types": ["Exception"], **_said(sentences.NOT_SHOWN), "lines": []}
 
     def hear(self) -> tuple[dict[str, Any], Any]:
         """Return the judge's next frame; ends the process when the judge is gone."""
@@ -180,13 +179,13 @@ class Server:
         """Return what stands for a part that the judge owns."""
         return remote_part(self, number, declared)
 
-    def own_line(self) -> str:
-        """Return which line of the attempt's own is being executed: ``line 12``."""
+    def own_line(self) -> int:
+        """Return which line of the attempt's own is being executed, 0 where none is."""
         frame: types.FrameType | None = sys._getframe(1)
         name = getattr(self.module, "__file__", None)
         while frame is not None and frame.f_code.co_filename != name:
             frame = frame.f_back
-        return f"line {frame.f_lineno}" if frame is not None else ""
+        return frame.f_lineno if frame is not None else 0
 
     def load(self, meta: dict[str, Any], source: str, reply: dict[str, Any]) -> None:
         """Execute the attempt's source and see that it defines what is asked for."""
@@ -200,8 +199,10 @@ class Server:
         loader.exec_module(self.module)
         if not callable(getattr(self.module, meta["implements"], None)):
             defined = [n for n, v in vars(self.module).items() if getattr(v, "__module__", None) == "attempt"]
-            there = f"it defines {', '.join(defined[:20])}" if defined else "it defines nothing"
-            raise NameError(f"the file must define {meta['implements']!r}; {there}")
+            name = meta["implements"]
+            if defined:
+                raise NameError(sentences.DEFINES_OTHERS.filled(name=name, names=defined[:20]))
+            raise NameError(sentences.DEFINES_NOTHING.filled(name=name))
 
     def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
         """Have random numbers begin anew."""
@@ -277,6 +278,13 @@ class _Source(importlib.abc.InspectLoader):
 
     def is_package(self, fullname: str) -> bool:
         return False
+
+
+def _said(message: str) -> dict[str, Any]:
+    """Return a message as a frame holds it: what fills one of our sentences goes beside its template."""
+    if isinstance(message, Message):
+        return {"message": message.template, "fields": message.as_data()["fields"]}
+    return {"message": _text(message, 2000)}
 
 
 def _text(text: str, longest: int) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.interfaces.rl import RolloutBatch
+from groundup.core.messages import Message
 from groundup.core.testing import assert_close, claim, float_dtypes, hole, sum_tolerance, tensors
 from groundup.core.testing.laws import rl as laws
 
@@ -276,7 +277,9 @@ def test_nothing_else_is_clipped(
     found = PPO.gradients(got, batch)
     for name, number in slopes.items():
         exact, limit = torch.tensor([[number]], dtype=torch.float64), sum_tolerance(dtype, 1, 400.0)
-        assert_close(found[name], exact, dtype=dtype, tolerance=limit, what=f"the gradient to {name}")
+        assert_close(
+            found[name], exact, dtype=dtype, tolerance=limit, what=Message("the gradient to {name}", name=name)
+        )
 
 
 @claim(
@@ -294,7 +297,7 @@ def test_zero_is_a_number(impl: Any, case: Case) -> None:
     PPO.check_mean(got, "entropy", lambda token: token["entropy"], case.batch)
     PPO.check_mean(got, "kl", penalty, case.batch)
     limit = PPO.tolerance("policy_loss", case.batch)
-    what = "the loss of the surrogate alone"
+    what = Message("the loss of the surrogate alone")
     assert_close(got.loss, got.metrics["policy_loss"], dtype=case.batch.log_prob.dtype, tolerance=limit, what=what)
 
 

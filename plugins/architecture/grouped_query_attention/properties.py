@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing import (
     about,
     assert_close,
@@ -72,7 +73,7 @@ def test_a_query_head_alone_gives_the_same(impl: Any, case: Case) -> None:
     for h in range(case.query.shape[1]):
         group = slice(h // n_rep, h // n_rep + 1)
         alone = case._replace(query=case.query[:, h : h + 1], key=case.key[:, group], value=case.value[:, group])
-        GQA.check(whole[:, h : h + 1], GQA.run(impl, alone), what=f"query head {h}")
+        GQA.check(whole[:, h : h + 1], GQA.run(impl, alone), what=Message("query head {head}", head=h))
 
 
 EVEN = ((1, 1), (2, 1), (3, 3), (4, 2), (6, 2))
@@ -88,7 +89,8 @@ UNEVEN = ((3, 2), (2, 4), (5, 3), (1, 2))
 @given(heads=st.sampled_from((*UNEVEN, *EVEN)))
 def test_uneven_query_heads_are_refused(impl: Any, heads: tuple[int, int]) -> None:
     query, key = (torch.ones((1, count, 2, 2)) for count in heads)
-    with rejects(ValueError, what="{} query heads over {}".format(*heads)) if heads in UNEVEN else nullcontext():
+    what = Message("{heads} query heads over {groups}", heads=heads[0], groups=heads[1])
+    with rejects(ValueError, what=what) if heads in UNEVEN else nullcontext():
         impl().forward(query, key, key)
 
 
@@ -117,7 +119,7 @@ def test_a_query_alone_sees_the_same(impl: Any, case: Case) -> None:
         seen, got = sees(case, b, 0, i), whole[b : b + 1, :, i : i + 1]
         key, value = case.key[b : b + 1, :, seen], case.value[b : b + 1, :, seen]
         alone = Case(case.query[b : b + 1, :, i : i + 1], key, value, None, False)
-        GQA.check(got, GQA.run(impl, alone), what=f"query {i} of sequence {b}")
+        GQA.check(got, GQA.run(impl, alone), what=Message("query {query} of sequence {sequence}", query=i, sequence=b))
 
 
 @claim(
@@ -204,7 +206,9 @@ def test_pooling_averages_the_heads_of_a_group(impl: Any, projection: Projection
 def test_pooling_in_two_steps_equals_one(impl: Any, projection: Projection) -> None:
     projection = projection._replace(weight=projection.weight / 3)  # not exact, so that a narrower dtype rounds it
     weight, num_heads, num_kv_heads = projection
-    assert_equal(pool(impl, projection._replace(num_kv_heads=num_heads)), weight, what="the weight pooled to H heads")
+    assert_equal(
+        pool(impl, projection._replace(num_kv_heads=num_heads)), weight, what=Message("the weight pooled to H heads")
+    )
     halfway = Projection(pool(impl, projection), num_kv_heads, 1)
     check_pooled(pool(impl, halfway), pool(impl, projection._replace(num_kv_heads=1)))
 
@@ -255,10 +259,10 @@ def test_pooling_loses_nothing_where_heads_are_alike(impl: Any, drawn: Converted
     GQA.check(got, expected)
 
 
-REFUSED = {  # numbers that are not divisible
-    "pooling 3 heads to 2": lambda of: of.pool(torch.ones((6, 2)), num_heads=3, num_kv_heads=2),
-    "pooling 2 heads to 4": lambda of: of.pool(torch.ones((8, 2)), num_heads=2, num_kv_heads=4),
-    "pooling 4 heads of 6 rows": lambda of: of.pool(torch.ones((6, 2)), num_heads=4, num_kv_heads=2),
+REFUSED: dict[str, Callable[[Any], Any]] = {  # numbers that are not divisible
+    Message("pooling 3 heads to 2"): lambda of: of.pool(torch.ones((6, 2)), num_heads=3, num_kv_heads=2),
+    Message("pooling 2 heads to 4"): lambda of: of.pool(torch.ones((8, 2)), num_heads=2, num_kv_heads=4),
+    Message("pooling 4 heads of 6 rows"): lambda of: of.pool(torch.ones((6, 2)), num_heads=4, num_kv_heads=2),
 }
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.interfaces.kv_cache import CacheFullError
+from groundup.core.messages import Message
 from groundup.core.testing import about, after, assert_equal, claim, hole, state_machine
 from groundup.core.testing.laws import kv_cache as laws
 
@@ -68,11 +69,17 @@ def test_as_many_can_be_open_as_were_asked_for(impl: Any, names: tuple[int, ...]
     for sequence in names:
         watched.begin(sequence)
     for again in (45, names[freed % len(names)]):
-        with watched.refused(CacheFullError, what=f"opening {len(names) + 1} sequences where {len(names)} fit"):
+        with watched.refused(
+            CacheFullError,
+            what=Message("opening {count} sequences where {room} fit", count=len(names) + 1, room=len(names)),
+        ):
             watched.cache.begin(8)
         watched.free(list(watched.held)[freed % len(names)])
         watched.begin(again)
-    with watched.refused(CacheFullError, what=f"opening {len(names) + 1} sequences where {len(names)} fit"):
+    with watched.refused(
+        CacheFullError,
+        what=Message("opening {count} sequences where {room} fit", count=len(names) + 1, room=len(names)),
+    ):
         watched.cache.begin(8)
 
 
@@ -94,12 +101,14 @@ def test_opening_and_freeing_use_nothing(impl: Any, shape: Shape, new: int, coun
     for sequence, count in zip((5, 9), counts, strict=True):
         used.append(watched.cache.usage()["used"])
         watched.begin(sequence)
-        assert_equal(watched.cache.usage()["used"], used[-1], what=f"used once {sequence} is open")
+        assert_equal(
+            watched.cache.usage()["used"], used[-1], what=Message("used once {sequence} is open", sequence=sequence)
+        )
         watched.append(sequence, 0, count)
     watched.free(9)
-    assert_equal(watched.cache.usage()["used"], used[1], what="used once 9 is freed")
+    assert_equal(watched.cache.usage()["used"], used[1], what=Message("used once 9 is freed"))
     watched.begin(new)
-    assert_equal(watched.cache.usage()["used"], used[1], what=f"used once {new} is open in its place")
+    assert_equal(watched.cache.usage()["used"], used[1], what=Message("used once {new} is open in its place", new=new))
 
 
 test_what_is_read_begins_with_the_first_token = laws.test_what_is_read_begins_with_the_first_token(CACHE, hole=2)
@@ -189,7 +198,14 @@ test_a_closed_sequence_is_unknown = laws.test_a_closed_sequence_is_unknown(CACHE
 @about("refusal")
 @hole(1)
 @given(
-    call=st.sampled_from(["begin an open one", "fork onto an open one", "fork onto itself", "fork without a free slot"])
+    call=st.sampled_from(
+        [
+            Message("begin an open one"),
+            Message("fork onto an open one"),
+            Message("fork onto itself"),
+            Message("fork without a free slot"),
+        ]
+    )
 )
 def test_opening_needs_a_free_number_and_a_vacant_slot(impl: Any, call: str) -> None:
     full = call == "fork without a free slot"

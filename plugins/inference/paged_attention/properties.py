@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.core.interfaces.kv_cache import CacheFullError
+from groundup.core.messages import Message
 from groundup.core.testing import about, assert_equal, claim, each, hole
 from groundup.core.testing.laws import kv_cache as laws
 from groundup.core.testing.laws.kv_cache_blocks import Blocks, canonical
@@ -152,14 +153,18 @@ def test_a_fork_lists_the_blocks_of_its_parent(
         counts = [count + (block in table) for block, count in enumerate(cache.ref_counts())]
         watched.fork(parent, child)
         tables = each(cache.block_table, [(parent,), (child,)])
-        assert_equal(tables, [table, table], what=f"the tables of {parent} and of {child}, its fork")
-        assert_equal(cache.ref_counts(), counts, what="ref_counts()")
+        assert_equal(
+            tables,
+            [table, table],
+            what=Message("the tables of {parent} and of {child}, its fork", parent=parent, child=child),
+        )
+        assert_equal(cache.ref_counts(), counts, what=Message("ref_counts()"))
     for turn, sequence in enumerate(turns):
         for appended in (sequence, alone[sequence]):
             for _ in range(1 + turn):
                 watched.append(appended, last, 1)
         lengths = [list(map(len, each(cache.block_table, [(s,) for s in names]))) for names in (alone, alone.values())]
-        assert_equal(*lengths, what=f"the lengths of the tables of {', '.join(map(str, alone))}")
+        assert_equal(*lengths, what=Message("the lengths of the tables of {names}", names=[*alone]))
 
 
 @claim(
@@ -257,7 +262,9 @@ def test_a_copy_needs_a_vacant_block(impl: Any, shape: Shape, free: int, writer:
     watched = holding(impl, shape, 3 - 2 * free)
     watched.fork(9, 3)
     tokens, other = 1 + free, 12 - writer  # with one free block, the append needs two: a copy and a new block
-    with watched.refused(CacheFullError, what="appending to a shared block when no block is free for the copy"):
+    with watched.refused(
+        CacheFullError, what=Message("appending to a shared block when no block is free for the copy")
+    ):
         watched.cache.append(writer, 0, *watched.tensors(0, watched.next(tokens)))
     watched.free(other)
     watched.append(writer, 0, tokens)
@@ -319,7 +326,7 @@ def test_freed_blocks_can_be_filled_by_anyone(impl: Any, shape: Shape, again: bo
     nothing = torch.zeros_like(watched.tensors(0, range(zeros))[0])
     watched.cache.append(new, 0, nothing, nothing)  # a token of zeros is a token like any other
     for name, got in zip(("key", "value"), watched.cache.read(new, 0), strict=True):
-        assert_equal(got, nothing, what=f"the {name} tensor of {zeros} tokens of zeros")
+        assert_equal(got, nothing, what=Message("the {name} tensor of {zeros} tokens of zeros", name=name, zeros=zeros))
 
 
 test_a_closed_sequence_is_unknown = laws.test_a_closed_sequence_is_unknown(

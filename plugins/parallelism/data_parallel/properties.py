@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundup.core.messages import Message
 from groundup.core.models import Linears, MultiTaskMLP, Params
 from groundup.core.testing import (
     Deadlock,
@@ -104,9 +105,11 @@ def test_buckets_are_filled_from_the_last_parameter_on(
     cap = sum(params[name].nbytes for name in run) + more
     (buckets,) = impl(1, model, bucket_bytes_cap=cap).compute_bucket_assignment_by_size(params)
     if not isinstance(buckets, list):
-        raise Mismatch("what is returned is no list", "a list of lists of names", type(buckets).__name__)
+        raise Mismatch(
+            Message("what is returned is no list"), Message("a list of lists of names"), type(buckets).__name__
+        )
     got = [list(bucket) if isinstance(bucket, tuple) else bucket for bucket in buckets]
-    assert_equal(got, planned(params, cap), what="the buckets")
+    assert_equal(got, planned(params, cap), what=Message("the buckets"))
 
 
 test_gradients_are_those_of_the_mean_loss_over_all_examples = (
@@ -162,10 +165,14 @@ def test_all_buckets_are_started_before_any_is_waited_for(
     case = laws.random_case(DATA_PARALLEL, 2, model, 0, options)
     case.batches[absent]["x"] = torch.ones(2, 7, dtype=torch.float64)  # its forward pass raises
     group = DATA_PARALLEL.group(impl, case)
-    with rejects(RuntimeError, ValueError, what="an input of 7 numbers where the model takes 2"):
+    with rejects(RuntimeError, ValueError, what=Message("an input of 7 numbers where the model takes 2")):
         DATA_PARALLEL.step(group, case)
     there = laws.sent(group, 2)[1 - absent]
-    check_sent([there], lambda _: buckets_sent(case), of=f"before it waits for rank {absent}, which never comes")
+    check_sent(
+        [there],
+        lambda _: buckets_sent(case),
+        of=Message("before it waits for rank {absent}, which never comes", absent=absent),
+    )
 
 
 class Arrivals(NamedTuple):
@@ -232,10 +239,10 @@ def test_a_bucket_that_is_started_is_not_waited_for(impl: Any, model: MultiTaskM
     grads = [
         "not a tensor" if rank == absent else torch.ones_like(params[first]) for rank in range(2)
     ]  # the absent rank raises
-    with rejects(AttributeError, TypeError, RuntimeError, ValueError, what="a text as a gradient"):
+    with rejects(AttributeError, TypeError, RuntimeError, ValueError, what=Message("a text as a gradient")):
         group.mark_variable_ready(first, per_rank(grads))
     there = laws.sent(group, 2)[1 - absent]
-    check_sent([there], lambda _: buckets_sent(case), of=f"while rank {absent} never comes")
+    check_sent([there], lambda _: buckets_sent(case), of=Message("while rank {absent} never comes", absent=absent))
 
 
 @claim(
@@ -258,7 +265,11 @@ def test_on_each_rank_gradients_may_come_in_another_order(impl: Any, arrived: Ar
         return
     for rank, grads in enumerate(group.finalize_backward()):
         for name, (here, there) in own.items():
-            assert_equal(grads[name], (here + there) / 2, what=f"the gradient of {name} on rank {rank}")
+            assert_equal(
+                grads[name],
+                (here + there) / 2,
+                what=Message("the gradient of {name} on rank {rank}", name=name, rank=rank),
+            )
 
 
 @claim(
@@ -288,18 +299,20 @@ def test_it_is_the_mean_of_what_each_would_get_alone(
         for batch in batches
     ]
     for own in alone:
-        check_names(own, case.params, what="the gradients of a rank alone")
+        check_names(own, case.params, what=Message("the gradients of a rank alone"))
         shapes = {name: list(grad.shape) for name, grad in own.items()}
-        assert_equal(shapes, {name: list(v.shape) for name, v in case.params.items()}, what="the gradients' shapes")
+        assert_equal(
+            shapes, {name: list(v.shape) for name, v in case.params.items()}, what=Message("the gradients' shapes")
+        )
     step = DATA_PARALLEL.step(DATA_PARALLEL.group(impl, case), case)
     for rank, grads in enumerate(step.grads()):
-        check_names(grads, case.params, what=f"the gradients on rank {rank}")
+        check_names(grads, case.params, what=Message("the gradients on rank {rank}", rank=rank))
         for name, grad in grads.items():
-            what = f"the gradient of {name} on rank {rank}"
+            what = Message("the gradient of {name} on rank {rank}", name=name, rank=rank)
             mean = torch.stack([own[name] for own in alone]).mean(0)
             tolerance = sum_tolerance(torch.float64, size, DATA_PARALLEL.largest)
             assert_close(grad, mean, dtype=torch.float64, tolerance=tolerance, what=what)
-            assert_equal(grad, step.grads()[0][name], what=f"{what}, next to rank 0's,")
+            assert_equal(grad, step.grads()[0][name], what=Message("{what}, next to rank 0's,", what=what))
 
 
 @claim(
@@ -322,9 +335,9 @@ def test_buckets_leave_while_the_backward_pass_goes_on(impl: Any, model: MultiTa
         gone = sum(event.at < ends for event in group.messages() if event.rank == rank)
         if gone < len(early):
             raise Mismatch(
-                f"rank {rank} holds buckets back until the backward pass has ended",
-                f"{len(early)} bucket(s) started before it reaches the first layer",
-                f"{gone} bucket(s)",
+                Message("rank {rank} holds buckets back until the backward pass has ended", rank=rank),
+                Message("{count} bucket(s) started before it reaches the first layer", count=len(early)),
+                Message("{count} bucket(s)", count=gone),
             )
 
 
@@ -362,10 +375,16 @@ def test_the_plan_stays_the_same(impl: Any, model: MultiTaskMLP, options: dict[s
     before = group.compute_bucket_assignment_by_size(case.params)
     first = DATA_PARALLEL.step(group, case).sent
     for rank, plan in enumerate(group.compute_bucket_assignment_by_size(case.params)):
-        assert_equal(before[rank], before[0], what=f"the plan of rank {rank}, next to that of rank 0,")
-        assert_equal(plan, before[rank], what=f"the plan of rank {rank} after a step, next to that before it,")
+        assert_equal(
+            before[rank], before[0], what=Message("the plan of rank {rank}, next to that of rank 0,", rank=rank)
+        )
+        assert_equal(
+            plan, before[rank], what=Message("the plan of rank {rank} after a step, next to that before it,", rank=rank)
+        )
     for rank, sent in enumerate(DATA_PARALLEL.step(group, case).sent):
-        assert_equal(sent, first[rank], what=f"what rank {rank} sends in the next step, next to the first,")
+        assert_equal(
+            sent, first[rank], what=Message("what rank {rank} sends in the next step, next to the first,", rank=rank)
+        )
 
 
 test_gathering_gives_the_whole_parameters = laws.test_gathering_gives_the_whole_parameters(

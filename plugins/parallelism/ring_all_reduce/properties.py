@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from hypothesis import given
 
+from groundup.core.messages import Message
 from groundup.core.testing import Mismatch, Transfer, after, claim, hole, per_rank
 from groundup.core.testing.laws import collective as laws
 from groundup.core.testing.laws.collective import FLOATS, Given, canonical, on_ranks, rows
@@ -31,24 +32,26 @@ def ring(sent: Sequence[Transfer], size: int, messages: int, chunk: int, dtype: 
         own = [transfer for transfer in sent if transfer.rank == rank]
         if together := [transfer.kind for transfer in own if transfer.to is None]:
             raise Mismatch(
-                f"rank {rank} leaves work to a collective of the communicator",
-                "send, recv and exchange alone",
+                Message("rank {rank} leaves work to a collective of the communicator", rank=rank),
+                Message("send, recv and exchange alone"),
                 ", ".join(dict.fromkeys(together)),
             )
-        told = [f"{transfer.bytes} bytes of {', '.join(map(str, transfer.dtypes))}" for transfer in own]
-        right = [f"{each} bytes of {dtype}"] * messages
+        told = [Message("{count} bytes of {dtypes}", count=t.bytes, dtypes=t.dtypes) for t in own]
+        right = [Message("{count} bytes of {dtypes}", count=each, dtypes=dtype)] * messages
         if told != right and not (each == 0 and told in ([], right)):
             raise Mismatch(
-                f"rank {rank} of {size} sends other messages",
-                f"{messages} message(s) of {each} bytes of {dtype}" if each else "nothing sent, or empty chunks",
-                ", ".join(told) or "no message",
+                Message("rank {rank} of {size} sends other messages", rank=rank, size=size),
+                Message("{count} message(s) of {each} bytes of {dtype}", count=messages, each=each, dtype=dtype)
+                if each
+                else Message("nothing sent, or empty chunks"),
+                Message("{messages}", messages=told) if told else Message("no message"),
             )
     turns = sorted({((transfer.to or 0) - transfer.rank) % size for transfer in sent})
     if len(turns) > 1 or not {*turns} <= {1, size - 1}:
         raise Mismatch(
-            "the messages do not go around one ring",
-            "every rank sends to rank + 1, or every rank to rank - 1",
-            "messages to rank " + ", ".join(f"+ {turn}" for turn in turns),
+            Message("the messages do not go around one ring"),
+            Message("every rank sends to rank + 1, or every rank to rank - 1"),
+            Message("messages to rank {turns}", turns=[f"+ {turn}" for turn in turns]),
         )
 
 

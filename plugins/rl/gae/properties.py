@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing import (
     Tolerance,
     about,
@@ -279,7 +280,9 @@ def test_float64_is_carried_through(impl: Any, of: str, tiny: float) -> None:
         there, back = (run(impl, at._replace(**{of: getattr(at, of) + way * step})) for way in (1, -1))
         return (there - back) / (2 * step)
 
-    assert_close(slope(tiny), slope(2.0**-10), dtype=torch.float64, tolerance=SLOPE, what=f"the slope along {of}")
+    assert_close(
+        slope(tiny), slope(2.0**-10), dtype=torch.float64, tolerance=SLOPE, what=Message("the slope along {of}", of=of)
+    )
 
 
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")

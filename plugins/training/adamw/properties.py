@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from groundup.core.messages import Message
 from groundup.core.testing import (
     Mismatch,
     about,
@@ -59,11 +60,18 @@ def form(params: dict[str, Tensor], state: Any) -> None:
         of_it = state[name]
         if not isinstance(of_it, dict) or set(of_it) != {"step", *MOMENTS}:
             expected = laws.names(dict.fromkeys(("step", *MOMENTS)))
-            raise Mismatch(f"the state of {name!r} has other entries", expected, laws.names(of_it))
+            raise Mismatch(Message("the state of {name!r} has other entries", name=name), expected, laws.names(of_it))
         if type(of_it["step"]) not in (int, float):  # a float fails later, in the comparison after all steps
-            raise Mismatch(f"the step of {name!r} is no int", "an int", type(of_it["step"]).__name__)
+            raise Mismatch(
+                Message("the step of {name!r} is no int", name=name), Message("an int"), type(of_it["step"]).__name__
+            )
         for moment in MOMENTS:
-            assert_form(of_it[moment], param.shape, param.dtype, what=f"the average {moment} of {name!r}")
+            assert_form(
+                of_it[moment],
+                param.shape,
+                param.dtype,
+                what=Message("the average {moment} of {name!r}", moment=moment, name=name),
+            )
 
 
 ADAMW = laws.Setting(constants=constants(), form=form)
@@ -83,9 +91,13 @@ def test_the_state_begins_with_zeros(impl: Any, shapes: list[tuple[int, ...]], d
     params = {f"w{n}": torch.full(shape, 2.0, dtype=dtype) for n, shape in enumerate(shapes)}
     _, state = ADAMW.begin(impl(), params)
     for name, param in params.items():
-        assert_equal(state[name]["step"], 0, what=f"the step of {name!r}")
+        assert_equal(state[name]["step"], 0, what=Message("the step of {name!r}", name=name))
         for moment in MOMENTS:
-            assert_equal(state[name][moment], torch.zeros_like(param), what=f"the average {moment} of {name!r}")
+            assert_equal(
+                state[name][moment],
+                torch.zeros_like(param),
+                what=Message("the average {moment} of {name!r}", moment=moment, name=name),
+            )
 
 
 @claim(
@@ -193,7 +205,7 @@ def test_dtypes_stand_side_by_side(impl: Any, training: Training) -> None:
     for name, param in params.items():
         own = Training(training.constants, {name: param}, [{name: step[name]} for step in grads])
         alone, _ = ADAMW.run(impl, own)
-        ADAMW.check(together[name], alone[name], len(grads), what=f"the new parameter {name!r}")
+        ADAMW.check(together[name], alone[name], len(grads), what=Message("the new parameter {name!r}", name=name))
 
 
 @claim(
@@ -209,7 +221,8 @@ def test_a_long_training_counts_on(impl: Any, training: Training, before: int) -
         entry["step"] = before  # as restored from a checkpoint
     _, state = ADAMW.step(optimizer, params, state, training.grads[0])
     for name in params:
-        assert_equal(state[name]["step"], before + 1, what=f"the step of {name!r} after step {before}")
+        what = Message("the step of {name!r} after step {before}", name=name, before=before)
+        assert_equal(state[name]["step"], before + 1, what=what)
 
 
 test_the_state_is_all_that_is_remembered = laws.test_the_state_is_all_that_is_remembered(ADAMW)
@@ -263,7 +276,9 @@ def test_the_defaults_are_those_of_torch(impl: Any, start: float, size: float) -
     moved, right = params["w"] - start, expected["w"] - start
     rounding = 8 * torch.finfo(torch.float64).eps * abs(start) / right.abs().item()  # parameter's rounding / update
     tolerance = sum_tolerance(torch.float64, ADAMW.depth + math.ceil(rounding / torch.finfo(torch.float64).eps))
-    assert_close(moved / right, torch.ones(1), dtype=torch.float64, tolerance=tolerance, what="the share of the way")
+    assert_close(
+        moved / right, torch.ones(1), dtype=torch.float64, tolerance=tolerance, what=Message("the share of the way")
+    )
 
 
 FIFTY = {"lr": 0.0625, "betas": (0.875, 0.96875), "eps": 2.0**-10, "weight_decay": 0.5}
@@ -308,12 +323,16 @@ def check_state(
     relative: bool = False,
 ) -> None:
     """Compare one parameter's state. With ``relative`` the tolerance scales with the expected numbers, if tiny."""
-    assert_equal(state[name]["step"], count, what=f"the step of {name!r}")
+    assert_equal(state[name]["step"], count, what=Message("the step of {name!r}", name=name))
     for moment, expected in zip(MOMENTS, (exp_avg, exp_avg_sq), strict=True):
         size, kept = float(expected.abs().max()) if relative else ADAMW.largest, dtype or expected.dtype
         tolerance = sum_tolerance(kept, ADAMW.depth * max(count, 1), size)
         assert_close(
-            state[name][moment], expected, dtype=kept, tolerance=tolerance, what=f"the average {moment} of {name!r}"
+            state[name][moment],
+            expected,
+            dtype=kept,
+            tolerance=tolerance,
+            what=Message("the average {moment} of {name!r}", moment=moment, name=name),
         )
 
 

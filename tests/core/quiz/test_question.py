@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from groundup.core.messages import Message
 from groundup.core.quiz.choice_question import Multiple, Ordering, Single
 from groundup.core.quiz.number_question import Numeric, Parametric
 from groundup.core.quiz.question import FieldProblem, NotAnAnswer
@@ -176,7 +177,7 @@ def test_an_option_is_named_by_its_letter_or_its_key(typed: str) -> None:
 def test_nonsense_is_no_answer_and_says_why(given: Any, told: str) -> None:
     with pytest.raises(NotAnAnswer, match=told) as reason:
         single().read(given)
-    assert reason.value.says["zh"] != reason.value.says["en"]
+    assert isinstance(reason.value.says, Message)
 
 
 @pytest.mark.parametrize("given", ["AC", "ca", "a c", "A, C", "a、c", ["A", "C"], ["gamma", "alpha"], "gamma alpha"])

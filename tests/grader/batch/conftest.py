@@ -15,7 +15,7 @@ from groundup.grader.batch.journal import Journal
 from groundup.grader.batch.row import Graded, Job
 from groundup.grader.batch.run import Class, Outcome, Wishes
 from groundup.grader.batch.submissions import Submissions
-from groundup.grader.batch.texts import Texts
+from groundup.grader.learner.templates import Texts
 from groundup.grader.process.fork_server import ForkServer
 
 PROPERTIES = """
@@ -104,7 +104,7 @@ def grade_all(handed_in: Path, tmp_path: Path, engine: Here, mean: Technique) ->
     ) -> Outcome:
         submissions = Submissions(handed_in, technique)
         with Journal(tmp_path / "results") as journal:
-            whole = Class(submissions, journal, properties(technique, "en"), Wishes(**wishes), Texts("en"), database)
+            whole = Class(submissions, journal, properties(technique, "en"), Wishes(**wishes), Texts("class"), database)
             whole.mend()
             whole.grade(engine, told)
             return whole.collect()

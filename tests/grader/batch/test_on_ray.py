@@ -18,7 +18,7 @@ from groundup.grader.batch.on_ray import Ray
 from groundup.grader.batch.row import Graded, Job, Row, without_times
 from groundup.grader.batch.run import Class, Engine, Wishes
 from groundup.grader.batch.submissions import Submissions
-from groundup.grader.batch.texts import Texts
+from groundup.grader.learner.templates import Texts
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: python -m pip install 'groundup[ray]'")
 pytestmark = [
@@ -62,7 +62,7 @@ def handed_in(tmp_path: Path) -> Path:
 def graded(handed_in: Path, out: Path, engine: Engine, told: Any = id) -> list[Row]:
     with Journal(out) as journal:
         wanted = properties(GAE, "en")
-        whole = Class(Submissions(handed_in, GAE), journal, wanted, Wishes(seed=7), Texts("en"))
+        whole = Class(Submissions(handed_in, GAE), journal, wanted, Wishes(seed=7), Texts("class"))
         whole.grade(engine, told)
         whole.collect()
     return [Row.model_validate_json(line) for line in (out / "results.jsonl").read_bytes().splitlines()]

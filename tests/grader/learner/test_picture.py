@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib.axes
@@ -73,10 +73,14 @@ def test_in_another_language_the_picture_is_in_english(written: dict[str, list[s
     assert written["set_title"] == ["Loss over steps"]
 
 
-def test_curves_are_called_as_the_lab_calls_them() -> None:
+def test_curves_are_called_as_the_lab_calls_them(chinese: Callable[[str], str]) -> None:
     made = [("yours", {"bias": [(0.0, 1.0)], "other": [(0.0, 2.0)]}), ("reference", {"bias": [(0.0, 1.0)]})]
     assert [label for _, label, _ in curves(LAB, made, "en")] == ["yours: the bias", "yours: other", "reference"]
-    assert [label for _, label, _ in curves(LAB, made, "zh")] == ["你的实现：偏差", "你的实现：other", "参考实现"]
+    assert [label for _, label, _ in curves(LAB, made, "zh", chinese)] == [
+        "你的实现：偏差",
+        "你的实现：other",
+        "参考实现",
+    ]
 
 
 # Fonts

@@ -374,8 +374,9 @@ def test_a_sheet_filled_in_is_a_file_of_answers(quiz: Quiz) -> None:
     assert (review.right, review.total, review.seed) == (3, 3, 9)
 
 
-def test_the_sheet_asks_what_the_seed_draws(quiz: Quiz) -> None:
-    lines = answer_sheet(quiz, 9, "zh").splitlines()
+def test_the_sheet_asks_what_the_seed_draws(quiz: Quiz, chinese: Callable[[str], str]) -> None:
+    lines = answer_sheet(quiz, 9, "zh", chinese).splitlines()
+    assert lines[0] == "# toys/toy: 请在每个冒号后写上答案。种子就是抽出这些题目的那个。"
     letters = [line.split()[1:] for line in lines if line.startswith("#    ") and line[5:6] in "ABC"]
     assert letters == [[k, text["en"]] for k, text in quiz.drawn(9)[0].choices().items()]
     assert f"# 2. {quiz.drawn(9)[1].text['en']}" in lines

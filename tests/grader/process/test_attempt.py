@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gettext
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from groundup.core.errors import AttemptDied, AttemptRaised
+from groundup.core.messages import Message
 from groundup.grader.process import attempt as attempt_module
 from groundup.grader.process import clock
 from groundup.grader.process.attempt import AttemptProcess
@@ -253,7 +255,9 @@ def test_a_flood_is_noticed_while_the_answer_is_awaited_and_after_it(start: Star
 
 # Unexpected frames
 
-FRAME = "from groundup.grader.process.worker import wire\nimport os, sys, time\ndef frame(number, value, **meta):\n"
+DEFINES = "the file must define {name!r}; it defines nothing"
+FRAME = f"from groundup.grader.process.worker import wire\nimport os, sys, time\nDEFINES = {DEFINES!r}\n"
+FRAME += "def frame(number, value, **meta):\n"
 FRAME += "    return b''.join(bytes(p) for p in wire.encode({'id': number, 'ok': True} | meta, value))\n"
 # Request 1 loads the file, request 2 is the first call.
 
@@ -269,10 +273,17 @@ FRAME += "    return b''.join(bytes(p) for p in wire.encode({'id': number, 'ok':
         "os.write(3, frame('2', 1))",
         "os.write(3, frame(2, 1, ok=1))",
         "os.write(3, frame(2, 1, ok=False))",
-        "os.write(3, frame(2, {'types': [], 'message': '', 'lines': ''}, ok=False))",
-        "os.write(3, frame(2, {'types': ['E', 1], 'message': '', 'lines': ''}, ok=False))",
-        "os.write(3, frame(2, {'types': ['E'], 'message': None, 'lines': ''}, ok=False))",
+        "os.write(3, frame(2, {'types': [], 'message': '', 'lines': []}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E', 1], 'message': '', 'lines': []}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': None, 'lines': []}, ok=False))",
         "os.write(3, frame(2, {'types': ['E'], 'message': ''}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': '', 'lines': ''}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': '', 'lines': [[1, 'f']]}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': '', 'lines': [['1', 'f', 'x']]}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': '{a.b}', 'fields': {'a': 'x'}, 'lines': []}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': DEFINES, 'fields': {}, 'lines': []}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': DEFINES, 'fields': {'name': 5}, 'lines': []}, ok=False))",
+        "os.write(3, frame(2, {'types': ['E'], 'message': DEFINES, 'fields': 5, 'lines': []}, ok=False))",
         "os.write(3, frame(2, [1], ok=False))",
         "os.close(3)\ntime.sleep(1000)",
         "os.dup2(1, 3)\ntime.sleep(1000)",
@@ -474,3 +485,21 @@ def test_attempts_run_beside_each_other_on_one_server(start: Start) -> None:
     assert [call(7) for call in calls] == [(n, 7) for n in range(5)]
     processes[2].close()
     assert calls[3](8) == (3, 8)
+
+
+def test_what_an_attempt_says_fills_nothing_in(ask: Ask) -> None:
+    with pytest.raises(AttemptRaised) as raised:
+        ask(function("raise ValueError('{0} {error.__class__} {message}')"), X)
+    assert str(raised.value) == "ValueError: {0} {error.__class__} {message}"
+    assert raised.value.summary.translated(gettext.NullTranslations()) == str(raised.value)
+
+
+def test_a_sentence_of_ours_is_known_by_its_template(start: Start) -> None:
+    told = "{'types': ['E'], 'message': DEFINES, 'fields': {'name': '{x}\\x1b'}, 'lines': [[3, 'f', 'y\\x1b']]}"
+    process = start(function(f"os.write(3, frame(2, {told}, ok=False))\ntime.sleep(9)", head=FRAME))
+    with pytest.raises(AttemptRaised) as raised:
+        process.request("call", {"of": None, "name": "f", "grad": False, "keep": False}, ((1,), {}))
+    assert isinstance(raised.value.message, Message)
+    assert raised.value.message.template == DEFINES
+    assert raised.value.message == "the file must define '{x}\ufffd'; it defines nothing"
+    assert raised.value.lines == "line 3, in f: y\ufffd"

@@ -555,7 +555,7 @@ def test_another_number_of_answers_than_calls_is_a_broken_protocol(start: Start,
     source += f"    meta, value = {answer}\n"
     source += "    os.write(3, b''.join(wire.encode({'id': 2, 'ok': True, **meta}, value)))\n"
     source += "    os._exit(0)\n"
-    with pytest.raises(AttemptDied, match="another number of calls"):
+    with pytest.raises(AttemptDied, match="another number of answers"):
         each(proxy(start(source), "f", lambda x: None), [(1,), (2,)])
 
 

@@ -126,7 +126,7 @@ def test_libraries_that_look_for_optional_modules_go_on_without_them(ask: Ask) -
 
 # What it can reach
 
-OF_CORE = ("answers", "communicator", "interfaces", "models", "parts", "plain", "process_group", "tensors")
+OF_CORE = ("answers", "communicator", "interfaces", "messages", "models", "parts", "plain", "process_group", "tensors")
 
 
 def test_neither_reference_nor_properties_nor_verdict_are_in_its_process(ask: Ask) -> None:
