@@ -126,7 +126,7 @@ def page(
     moves: Sequence[Move] | None = None,
     changed: Sequence[str] = (),
 ) -> str:
-    """Return the page. ``moves`` is None in a first round; ``changed`` names the settings changed since then."""
+    """Return the page. ``moves`` is None in a first round; ``changed``: settings that differ from the last round."""
     bars = summary.bars()
     return (
         _environment()
