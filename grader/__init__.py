@@ -1,1 +1,1 @@
-"""The judge: runs an attempt in another process and says, with evidence, what holds."""
+"""The judge: runs an attempt in another process and gives a verdict with evidence."""

@@ -1,4 +1,4 @@
-"""Is a technique sound? Its stub ends 'not started', its solution passes, every wrong version of it is found out."""
+"""Checks that a technique is sound: its stub is 'not started', its solution passes, wrong versions are detected."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from groundup.grader.judging.property_run import PropertyRun
 from groundup.grader.judging.subject import Subject
 from groundup.grader.judging.verdict import PropertyResult, Verdict
 
-LONGEST_GRADE = 3.0  # seconds, of the solution, once the fork server is there
-MUTANTS_TRIED = 60  # for properties that find no misconception out
+LONGEST_GRADE = 3.0  # seconds to grade the solution once the fork server is ready
+MUTANTS_TRIED = 60  # for properties that detect no misconception
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one rule for one technique; ``problems`` say what is wrong, where, and what mends it."""
+    """The outcome of one rule for one technique; ``problems`` say what is wrong, where, and how to fix it."""
 
     technique: str
     rule: str
@@ -46,7 +46,7 @@ class Finding:
 
 
 def write_stub(technique: Technique) -> bool:
-    """Write the exercise that the solution makes; return whether that changed the file."""
+    """Write the exercise generated from the solution; return whether that changed the file."""
     text = stub(technique.files.solution.read_text(encoding="utf-8"), str(technique.files.solution))
     path = technique.files.exercise
     if path.exists() and path.read_text(encoding="utf-8") == text:
@@ -59,7 +59,7 @@ def write_stub(technique: Technique) -> bool:
 
 
 class Check:
-    """The rules, each a method that finds what is wrong with one technique."""
+    """The rules, each a method that finds problems in one technique."""
 
     RULES = (
         "manifest", "imports", "interface", "exercise", "stub", "solution", "hints", "holes", "budget",
@@ -76,9 +76,9 @@ class Check:
         rules: Iterable[str] = (),
         registry: Registry | None = None,
     ) -> None:
-        """Prepare to try ``rules``, by default all. ``registry``: what else there is, by default all installed.
+        """Prepare to run ``rules``, by default all. ``registry`` has the other techniques, by default all installed.
 
-        Raises UnknownName for a rule that there is not.
+        Raises UnknownName for a rule that does not exist.
         """
         self.judge, self.technique = judge, technique
         self.seeds = range(first_seed, first_seed + seeds)
@@ -89,23 +89,23 @@ class Check:
         self.rules = tuple(rule for rule in self.RULES if not chosen or rule in chosen)
         self._registry = registry
         self._seconds: list[float] = []
-        """What each grade of the solution took."""
+        """The duration of each grading of the solution."""
         self._killers: dict[str, set[str]] | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Try every rule; a rule that cannot be tried is a finding too."""
+        """Run every rule. A rule that raises is a finding, too."""
         for rule in self.rules:
             try:
                 detail, problems = getattr(self, rule)()
             except GroundupError as error:
                 detail, problems = "", [str(error)]
-            except (Exception, AttemptDied) as error:  # whatever a plugin's file may raise
+            except (Exception, AttemptDied) as error:  # a plugin's file may raise anything
                 detail, problems = "", [f"{type(error).__name__}: {error}"]
             yield Finding(self.technique.id, rule, tuple(problems), detail)
 
     @cached_property
     def registry(self) -> Registry:
-        """Everything that is installed, and the technique, which need not be."""
+        """Everything that is installed, plus the technique, which may not be installed."""
         found = self._registry or Registry()
         found.techniques.setdefault(self.technique.id, self.technique)
         return found
@@ -116,19 +116,19 @@ class Check:
         return self.technique.files.solution.read_text(encoding="utf-8")
 
     def manifest(self) -> Found:
-        """Every hole has its hints, every source says where; nothing is left out."""
+        """Every hole has its hints, every source a precise place; nothing is missing."""
         return manifest.check(self.technique, self.registry)
 
     def imports(self) -> Found:
-        """The solution imports what an attempt may, the plugin no solution, the manifest no torch."""
+        """The solution imports only what attempts may, the plugin no solution, the manifest no torch."""
         return imports.check(self.technique, self.registry)
 
     def interface(self) -> Found:
-        """The public class fulfils its interface; what is public is typed, tensors with their shapes."""
+        """The public class implements its interface; public names are annotated, tensors with shapes."""
         return interface.check(self.technique, self._reference())
 
     def lesson(self) -> Found:
-        """The lesson has its parts, its code runs, its links lead somewhere."""
+        """The lesson has its required parts, its code runs, its links have targets."""
         return lesson.check(self.technique)
 
     def quiz(self) -> Found:
@@ -136,22 +136,22 @@ class Check:
         return quiz.check(self.technique, self.registry)
 
     def languages(self) -> Found:
-        """What is there in two languages says the same in both."""
+        """Texts in two languages correspond."""
         return languages.check(self.technique, self.registry)
 
     def lab(self) -> Found:
-        """The lab runs in its quick mode."""
+        """The lab runs in quick mode."""
         return lab.check(self.technique, self.registry, self.judge.server)
 
     def exercise(self) -> Found:
-        """The exercise on disk is what the solution generates."""
+        """The exercise on disk is the one generated from the solution."""
         path = self.technique.files.exercise
         if not path.is_file() or path.read_text(encoding="utf-8") != self._stub():
             return "", [f"{path} is not what the solution makes: 'learn author stubs {self.technique.name}' writes it"]
         return "", []
 
     def stub(self) -> Found:
-        """The stub ends as 'not started'."""
+        """The stub's outcome is 'not started'."""
         verdict = self.judge.grade(self.technique, self._stub(), "stub.py", seed=self.seeds[0]).verdict
         if verdict.problem:
             return "", [f"the stub ends as {verdict.outcome!r}: {verdict.problem}"]
@@ -162,7 +162,7 @@ class Check:
         ]
 
     def solution(self) -> Found:
-        """The solution passes, whatever the seed."""
+        """The solution passes with every seed."""
         problems = []
         for seed in self.seeds:
             verdict = self._graded(seed)
@@ -176,16 +176,16 @@ class Check:
         return f"{len(self.seeds)} seeds, slowest {max(self._seconds):.2f} s", problems
 
     def hints(self) -> Found:
-        """What the last hints give as code passes, put into the stub together."""
+        """The code in the last hints, inserted into the stub together, passes."""
         return hints.check(self.technique, self.solution_text, self._verdict)
 
     def holes(self) -> Found:
-        """Every hole is judged when it and those before it are filled, and its mistakes show then."""
+        """Every hole is judged once it and all earlier holes are filled, and its mistakes show then."""
         return holes.check(self.technique, self.solution_text, self.judge, self.seeds)
 
     def budget(self) -> Found:
-        """A grade of the solution takes less than 3 seconds once the fork server is there."""
-        while len(self._seconds) < 2:  # what comes first loads modules: it takes longer than any after it
+        """Grading the solution takes less than 3 seconds once the fork server is ready."""
+        while len(self._seconds) < 2:  # the first grading loads modules, so it takes longer than later ones
             self._graded(self.seeds[0])
         fastest = min(self._seconds)
         if fastest > LONGEST_GRADE and fastest > (most := allowed(LONGEST_GRADE)):
@@ -196,14 +196,14 @@ class Check:
         return f"{fastest:.2f} s a grade", []
 
     def misconceptions(self) -> Found:
-        """Every misconception is found out, whatever the seed."""
+        """Every misconception is detected with every seed."""
         problems = []
         edits = load_edits(self.technique)
         killers: dict[str, set[str]] = {}
         for edit in edits:
             source = edit.apply(self.solution_text, str(self.technique.files.solution))
             if edit.kind == "convention":
-                continue  # it must fit its solution; whether it passes is the exercise's choice
+                continue  # it must apply to the solution; the exercise may let it pass or not
             found = self.judge.killers(self.technique, source, seed=self.seeds[0])
             killers[edit.id] = found
             passed = [seed for seed in self.seeds[bool(found) :] if self.survives(source, seed)]
@@ -218,7 +218,7 @@ class Check:
         return f"{count} misconceptions, {len(edits) - count} conventions, {len(self.seeds)} seeds", problems
 
     def cheats(self) -> Found:
-        """What is wrong for every technique is found out, in a process of its own."""
+        """The cheats are detected, each in a process of its own."""
         seed, sources = self.seeds[0], self.cheating()
         passed = [name for name, source in sources.items() if self.holds(source, seed, apart=True)]
         return f"{len(sources)} cheats", [
@@ -227,7 +227,7 @@ class Check:
         ]
 
     def properties(self) -> Found:
-        """Every property finds out a misconception, or a mutant where there is none for it; and only what it claims."""
+        """Every property detects a misconception or else a mutant, and only mistakes within its claim."""
         names = Properties(self.technique).names
         killers = self._killers_of_misconceptions()
         idle = [name for name in names if not any(name in by for by in killers.values())]
@@ -247,7 +247,7 @@ class Check:
         ]
 
     def _killers_of_misconceptions(self) -> dict[str, set[str]]:
-        """Return the properties that find out each misconception, as the rule of misconceptions saw them."""
+        """Return the properties that detect each misconception, from the results of the rule 'misconceptions'."""
         if self._killers is None:
             path, seed = str(self.technique.files.solution), self.seeds[0]
             edits = [e for e in load_edits(self.technique) if e.kind == "misconception"]
@@ -256,9 +256,9 @@ class Check:
         return self._killers
 
     def _killers_of_mutants(self, properties: set[str]) -> set[str]:
-        """Return those of the properties that find out a mutant of the solution by what it answers.
+        """Return the subset of ``properties`` that detect a mutant of the solution by its answers.
 
-        One that raises is found out by whatever calls it, and says nothing of a property.
+        Mutants that raise do not count: every property that calls them fails.
         """
         found: set[str] = set()
         every = every_mutant(self.solution_text)
@@ -271,7 +271,7 @@ class Check:
         return found & properties
 
     def matrix(self, *, mutants: bool = False) -> dict[str, set[str]]:
-        """Return which properties find out each misconception, and each mutant where asked, with the first seed."""
+        """Return the properties that detect each misconception and, if asked, each mutant, with the first seed."""
         path, seed = str(self.technique.files.solution), self.seeds[0]
         edits = [e for e in load_edits(self.technique) if e.kind == "misconception"]
         sources = {e.id: e.apply(self.solution_text, path) for e in edits}
@@ -280,14 +280,14 @@ class Check:
         return {name: self.killers_apart(source, seed) for name, source in sources.items()}
 
     def killers_apart(self, source: str, seed: int) -> set[str]:
-        """Return the properties that find ``source`` wrong, each on its own, or on which its process dies."""
+        """Return the properties that fail on ``source``, or on which its process dies, each run independently."""
         results = self._results_apart(source, seed)
         if results is None:
             return set(Properties(self.technique).names)
         return {r.id for r in results if r.status in ("failed", "died")}
 
     def _results_apart(self, source: str, seed: int) -> list[PropertyResult] | None:
-        """Return what becomes of every property, each on its own; None where ``source`` cannot be loaded."""
+        """Return every property's result, each run independently; None if ``source`` cannot be loaded."""
         plan = Plan(seed, self.judge.lang, independent=True)
         try:
             return self.judge.results(self.technique, source, plan)
@@ -295,16 +295,16 @@ class Check:
             return None
 
     def cheating(self) -> dict[str, str]:
-        """Return the sources of the cheats, by name; where no answer holds a float, none that spoils floats."""
+        """Return the sources of the cheats by name; without cheats on floats if no answer contains a float."""
         names = CALLS if self._answers_hold_no_float() else NAMES
         return {name: cheat(self.technique, self.solution_text, self._reference(), name) for name in names}
 
     def survives(self, source: str, seed: int) -> bool:
-        """Whether every property holds for an edit of the solution: here, which is quick, and as a grading would."""
+        """Whether every property holds for an edit: first in this process, which is fast, then in a separate one."""
         return self.holds(source, seed) and self.holds(source, seed, apart=True)
 
     def holds(self, source: str, seed: int, *, apart: bool = False) -> bool:
-        """Whether every property holds for ``source``, in this process or ``apart``. The first failure ends it."""
+        """Whether every property holds for ``source``, in this process or ``apart``. Stops at the first failure."""
         plan = Plan(seed, self.judge.lang, independent=True, stop_at_first_failure=True)
         if apart:
             results = self.judge.results(self.technique, source, plan)
@@ -321,14 +321,14 @@ class Check:
         return verdict
 
     def _of(self, name: str) -> str:
-        """Where a property stands, or is made of a law of its name."""
+        """Return the place of a property's definition, which may be a call of a law with the same name."""
         return place(self.technique.files.properties, f"test_{name}(")
 
     def _stub(self) -> str:
         return stub(self.solution_text, str(self.technique.files.solution))
 
     def _answers_hold_no_float(self) -> bool:
-        """Whether spoiling the floats of every answer would change nothing."""
+        """Whether changing the floats of every answer has no effect, as there are none."""
         local = LocalAttempt(as_impl(self.technique, self._implementation(self.solution_text)))
         plan = Plan(self.seeds[0], independent=True)
         PropertyRun(Properties(self.technique), Subject(local.impl, local), self._reference(), plan).run()

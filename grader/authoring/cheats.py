@@ -1,4 +1,4 @@
-"""Implementations that are wrong for every technique, made from its solution without its author's help."""
+"""Wrong implementations that can be made for every technique automatically, from its solution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from groundup.core.technique import Technique
 
-# What each does to every float tensor of an answer, or with the call as a whole.
+# What each cheat does to every float tensor of an answer, or with the call.
 ANSWERS = {
     "zeros": "torch.zeros_like(x)",
     "ones": "torch.ones_like(x)",
@@ -64,7 +64,7 @@ _METHOD = "{public}.{name} = _cheating({public}.{name}, {name!r})\n"
 
 
 def cheat(technique: Technique, solution: str, reference: Any, name: str) -> str:
-    """Return the source of the cheat called ``name``: the solution, its public callables spoilt."""
+    """Return the source of the cheat ``name``: the solution with its public callables wrapped to be wrong."""
     answer = ANSWERS.get(name, "x")
     call = CALLS.get(name, "_mapped(_changed, answer())")
     wrapped = solution + _WRAPPER.format(answer=answer, call=call)

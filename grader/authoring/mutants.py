@@ -1,8 +1,8 @@
-"""Wrong implementations that nobody wrote by hand: a solution with one small thing changed inside a hole.
+"""Mutants of a solution: automatically made wrong implementations, each with one small change inside a hole.
 
-Each mutant is one replacement in the text, found in the syntax tree, so that it can be shown as a diff. The changes are
-those of mutation testing (another operator, another comparison, a condition or a statement dropped) and those that
-tensor code invites: another axis, a missing detach, swapped operands, one reduction taken for another.
+Each mutant is one replacement in the text, located in the syntax tree, so that it can be shown as a diff. The changes
+are those of mutation testing (another operator, another comparison, a dropped condition or statement) and typical
+mistakes in tensor code: another axis, a missing detach, swapped operands, the wrong reduction.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TAKEN_FOR_EACH_OTHER = (
     ("zeros_like", "ones_like"), ("new_zeros", "new_ones"), ("exp", "log"), ("sqrt", "square"), ("floor", "ceil"),
     ("tril", "triu"), ("masked_fill", "where"), ("append", "extend"), ("cumsum", "cumprod"), ("cat", "stack"),
 )  # fmt: skip
-PASSED_OVER = (  # methods whose result can stand for what they were called on
+PASSED_OVER = (  # methods whose call can be replaced by the object they are called on
     "abs", "bool", "clamp", "clone", "contiguous", "copy", "detach", "double", "exp", "expand", "flatten", "flip",
     "float", "int", "log", "masked_fill", "permute", "repeat_interleave", "reshape", "round", "softmax", "sort",
     "sqrt", "square", "squeeze", "t", "to", "transpose", "tril", "triu", "type", "unsqueeze", "view",
@@ -50,45 +50,45 @@ PASSED_OVER = (  # methods whose result can stand for what they were called on
 
 @dataclass(frozen=True)
 class Mutant:
-    """A solution with one thing changed: which line, and in which way."""
+    """A solution with one change: its line, and the kind of change."""
 
     source: str
     line: int
     what: str
 
     def diff(self, solution: str) -> str:
-        """Return the change, as a diff without context."""
+        """Return the change as a diff without context."""
         lines = difflib.unified_diff(solution.splitlines(), self.source.splitlines(), lineterm="", n=0)
         return "\n".join(line for line in list(lines)[3:])
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """What became of a technique's mutants, or of a sample of them."""
+    """The results of a technique's mutants, or of a sample of them."""
 
     dead: int
     equivalent: int
     alive: tuple[Mutant, ...]
     stale: tuple[str, ...]
-    """Equivalents that name a change which no mutant makes."""
+    """Equivalents whose change matches no mutant."""
 
     @property
     def total(self) -> int:
-        """How many were tried."""
+        """The number of mutants tried."""
         return self.dead + self.equivalent + len(self.alive)
 
     @property
     def sound(self) -> bool:
-        """Whether every mutant is dead or set aside, and few are."""
+        """Whether every mutant is detected or declared equivalent, and few are declared equivalent."""
         return not self.alive and not self.stale and self.equivalent <= MOST_EQUIVALENT * max(self.total, 20)
 
 
 def mutation(
     technique: Technique, passes: Callable[[str], bool], *, sample: int | None = None, seed: int = 0
 ) -> Mutation:
-    """Try the mutants of the technique's solution, or ``sample`` of them; ``passes`` says whether a source does.
+    """Test the mutants of the technique's solution, or ``sample`` of them; ``passes`` says whether a source passes.
 
-    Raises PluginProblem for an equivalent that does not fit its solution.
+    Raises PluginProblem for an equivalent that does not apply to the solution.
     """
     path = technique.files.solution
     solution = path.read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def mutation(
 
 
 def mutants(solution: str) -> list[Mutant]:
-    """Return every mutant of the holes of ``solution``, in the order of its lines; no two have the same syntax tree."""
+    """Return every mutant of the holes of ``solution``, in line order; no two have the same syntax tree."""
     tree = ast.parse(solution)
     inside = [range(h.first + 1, h.last + 1) for h in holes(solution)]  # ast counts lines from 1
     text = _Text(solution)
@@ -126,7 +126,7 @@ def mutants(solution: str) -> list[Mutant]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield ``node`` and all below it, but for the words of what is raised: a message is not graded."""
+    """Yield ``node`` and its descendants, except the messages of raised exceptions, which are not graded."""
     yield node
     if not isinstance(node, (ast.Raise, ast.JoinedStr)):
         for child in ast.iter_child_nodes(node):
@@ -134,7 +134,7 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _changes(node: ast.AST, text: _Text) -> Iterator[tuple[ast.AST, str, str]]:
-    """Yield what to replace, with what, and what that is called."""
+    """Yield the node to replace, its replacement, and the name of the change."""
     for kind, change in _CHANGES:
         if isinstance(node, kind):
             yield from change(node, text)
@@ -243,17 +243,17 @@ _CHANGES: tuple[tuple[Any, Any], ...] = (
 
 
 def _bracketed(expression: str) -> str:
-    """Return ``expression`` as an operand: in brackets, unless it binds tighter than any operator."""
+    """Return ``expression`` as an operand: in parentheses, unless it binds tighter than every operator."""
     try:
         node = ast.parse(expression, mode="eval").body
     except SyntaxError:
-        return f"({expression})"  # several lines of it
+        return f"({expression})"  # it spans several lines
     tight = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict)
     return expression if isinstance(node, tight) else f"({expression})"
 
 
 class _Text:
-    """A source, and where its nodes stand in it."""
+    """A source text, with the positions of its syntax nodes."""
 
     def __init__(self, source: str) -> None:
         self.raw = source.encode()
@@ -262,7 +262,7 @@ class _Text:
             self.starts.append(self.starts[-1] + len(line))
 
     def span(self, node: Any) -> tuple[int, int]:
-        """Return where ``node`` begins and ends, in bytes."""
+        """Return the byte offsets of the start and the end of ``node``."""
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
 
     def of(self, node: ast.AST) -> str:
@@ -271,7 +271,7 @@ class _Text:
         return self.raw[begin:end].decode()
 
     def with_replaced(self, node: ast.AST, new: str) -> str:
-        """Return the source with ``node`` replaced; an expression is put in brackets where that is needed."""
+        """Return the source with ``node`` replaced by ``new``; an expression gets parentheses where it needs them."""
         begin, end = self.span(node)
         if isinstance(node, ast.expr) and not isinstance(node, ast.Slice):
             new = _bracketed(new)

@@ -1,4 +1,4 @@
-"""Writes what is proved of a technique into its ``proof.toml``, beside what its author says there."""
+"""Writes the results of a technique's check to its ``proof.toml``, and keeps what the author wrote there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TABLE = re.compile(r"^\[matrix\]\n(?:(?!\[[a-z_.-]+\]$).*\n?)*", re.MULTILINE)
 
 
 def write_matrix(technique: Technique, names: Sequence[str], killers: Mapping[str, set[str]]) -> Path:
-    """Write which of ``killers``' mistakes each property finds in place of what was recorded; return the file."""
+    """Replace the recorded matrix: the mistakes of ``killers`` that each property detects. Return the file."""
     path = technique.files.folder / "proof.toml"
     before = path.read_text(encoding="utf-8") if path.is_file() else HEAD
     rows = [_row(name, [mistake for mistake, by in killers.items() if name in by]) for name in names]
@@ -33,9 +33,9 @@ def write_matrix(technique: Technique, names: Sequence[str], killers: Mapping[st
 
 
 def beside_the_claim(technique: Technique, killers: Mapping[str, set[str]]) -> dict[str, list[str]]:
-    """Return the mistakes that trip a property which speaks of one thing alone, and are about another.
+    """Return, by property, the mistakes that a property with a single topic detects although they have another topic.
 
-    Those of which proof.toml says under ``[argued]`` why that is so are left out. ``killers``: which properties find
+    Mistakes that ``[argued]`` in proof.toml gives a reason for are left out. ``killers``: the properties that detect
     each mistake.
     """
     properties, reasons = Properties(technique), argued(technique)

@@ -1,1 +1,1 @@
-"""A class of submissions: found, graded by some engine, and told as rows, files and a page."""
+"""Grades a class of submissions: finds them, grades them with an engine, and writes rows, files and a page."""

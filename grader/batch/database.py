@@ -1,4 +1,4 @@
-"""A class's verdicts in a database, each under its learner's name, in the table of a workspace's own."""
+"""Records a class's verdicts in a database with a workspace's tables, each under its learner's name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from groundup.grader.learner.state import State
 
 __all__ = ["Database"]
 
-LONGEST_LEARNER = 200  # characters, as the column is
+LONGEST_LEARNER = 200  # characters: the column's length
 
 
 class Database:
-    """Records verdicts of a class. Use it as a context manager."""
+    """Records the verdicts of a class. Use it as a context manager."""
 
     def __init__(self, url: str) -> None:
-        """Open the database. Raises UsageProblem for a URL that does not work here, StateProblem."""
+        """Open the database. Raises UsageProblem for an unsupported URL, StateProblem."""
         if "://" not in url:
             raise UsageProblem(
                 "--database {url!r} is not an SQLAlchemy URL: sqlite:///class.db is one, "
@@ -43,12 +43,12 @@ class Database:
         self._state.close()
 
     def record(self, row: Row, source: str, cases: Mapping[bytes, Set[bytes]]) -> None:
-        """Keep the row's verdict with the attempt's source. Raises StateProblem."""
+        """Record the row's verdict with the attempt's source. Raises StateProblem."""
         assert row.verdict is not None
         self._of(row).record(row.verdict, source, cases)
 
     def has(self, row: Row) -> bool:
-        """Whether the row's verdict is there already."""
+        """Whether the row's verdict is recorded already."""
         assert row.verdict is not None
         return self._of(row).has(row.verdict)
 

@@ -1,4 +1,4 @@
-"""What a class leaves behind besides its rows: a log and a results.json for each learner, one table for all."""
+"""Output files besides the rows: a log and a results.json per learner, and tables for the class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from groundup.grader.learner.templates import Texts
 __all__ = ["CSV", "MOVED", "cell", "moved_table", "results_file", "table", "write_for"]
 
 CSV, MOVED, LOGS, GRADESCOPE = "results.csv", "moved.csv", "logs", "gradescope"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet evaluate a cell
 COLUMNS = [
     "name", "file", "outcome", "score", "points", "out_of", "held", "properties", "mistakes", "reason", "problem",
     "seconds", "seed", "sha256", "command",
@@ -35,24 +35,24 @@ def write_for(folder: Path, row: Row, texts: Texts) -> None:
 
 
 def are_there(folder: Path, name: str) -> bool:
-    """Whether a learner's files are there."""
+    """Whether a learner's files exist."""
     return _log(folder, name).exists() and results_file(folder, name).exists()
 
 
 def results_file(folder: Path, name: str) -> Path:
-    """Return where the results.json of a learner stands."""
+    """Return the path of a learner's results.json."""
     return folder / GRADESCOPE / file_name(name) / "results.json"
 
 
 def table(rows: Iterable[Row], properties: list[PropertyResult]) -> bytes:
-    """Return results.csv: a line a submission. It begins with a byte order mark, by which Excel knows UTF-8."""
+    """Return results.csv: one line per submission. Its byte order mark makes Excel read it as UTF-8."""
     columns = [*COLUMNS, *(f"property:{p.id}" for p in properties)]
     lines = (_line(row, properties) for row in rows)
     return _csv(columns, lines)
 
 
 def moved_table(moves: Iterable[Move]) -> bytes:
-    """Return moved.csv: a line for each change of a property, and one for each submission where none changed."""
+    """Return moved.csv: one line per changed property, and one per moved submission without a changed property."""
     columns = ["name", "score_before", "score", "outcome_before", "outcome", "file_changed", "property", "was", "is"]
     lines = []
     for move in moves:
@@ -63,12 +63,12 @@ def moved_table(moves: Iterable[Move]) -> bytes:
 
 
 def cell(value: Any) -> Any:
-    """Return what a spreadsheet shows as it is, and does not compute."""
+    """Return ``value`` in a form that a spreadsheet shows literally and does not evaluate."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def log(row: Row, texts: Texts) -> str:
-    """Return what the instructor may want to know of one submission."""
+    """Return the log of one submission, for the instructor."""
     head = [row.name, f"{texts('file')}{texts('colon')}{row.file}" if row.file else "", texts(f"outcome_{row.outcome}")]
     lines = [*filter(None, head), "", gradescope.overview(row, texts), ""]
     for result in row.verdict.properties if row.verdict else ():

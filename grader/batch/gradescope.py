@@ -1,4 +1,4 @@
-"""A row as Gradescope's results.json: what the learner is shown, which holds neither a seed nor a command.
+"""A row as Gradescope's results.json. The parts that the learner sees contain neither a seed nor a command.
 
 The format: https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
 """
@@ -13,17 +13,17 @@ from groundup.grader.learner.templates import Texts
 
 __all__ = ["results"]
 
-LONGEST = 4000  # characters of one text
+LONGEST = 4000  # characters per text
 
 
 def results(row: Row, texts: Texts) -> dict[str, Any]:
-    """Return what results.json holds. The top-level score counts; the tests say where it comes from."""
+    """Return the content of results.json. The top-level score counts; the tests show how it is made up."""
     told: dict[str, Any] = {
         "score": _score(row),
         "output": overview(row, texts),
         "output_format": "text",
         "visibility": "visible",
-        "stdout_visibility": "hidden",  # there the instructor finds the seed
+        "stdout_visibility": "hidden",  # stdout shows the seed, to the instructor only
         "extra_data": {"outcome": row.outcome},
         "tests": [
             _test(number, result, texts)
@@ -36,7 +36,7 @@ def results(row: Row, texts: Texts) -> dict[str, Any]:
 
 
 def overview(row: Row, texts: Texts) -> str:
-    """Return what a learner is told of the submission as a whole."""
+    """Return the summary of a submission for the learner."""
     problem = texts.told(row.problem or "").rstrip(".。")
     if row.outcome == "nothing_to_grade":
         return texts("nothing_to_grade", problem=problem)
@@ -54,7 +54,7 @@ def overview(row: Row, texts: Texts) -> str:
 
 
 def details(result: PropertyResult, texts: Texts) -> str:
-    """Return what is known of a property that did not hold."""
+    """Return the details of a property that did not hold."""
     if result.status in ("not_started", "not_reached"):
         return texts(f"waiting_{result.status}")
     lines = [texts("does_not_count")] if result.status == "not_gradable" else []
@@ -70,7 +70,7 @@ def details(result: PropertyResult, texts: Texts) -> str:
 
 
 def _score(row: Row) -> float:
-    """Return the points out of all there are, which is what the assignment counts: what was not gradable costs none."""
+    """Return the score scaled to the assignment's points; properties that could not be graded cost none."""
     if row.verdict is None:
         return 0.0
     held = sum(p.points for p in row.verdict.properties if p.status == "held")

@@ -1,4 +1,4 @@
-"""One job, graded: a pure function of what the job says. Whoever runs it holds the judge."""
+"""Grades one job: a pure function of the job. The caller provides the judge."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Grader = Callable[[Job], Graded]
 
 
 def technique_files(technique: Technique) -> dict[str, str]:
-    """Return the digest of every file that verdicts on ``technique`` rest on."""
+    """Return the digest of each file that verdicts on ``technique`` depend on."""
     files = technique.files
     paths = {"manifest": files.manifest, "solution": files.solution, "properties": files.properties}
     paths["misconceptions"] = files.misconceptions
@@ -38,14 +38,14 @@ def technique_files(technique: Technique) -> dict[str, str]:
 
 
 def digest(technique: Technique) -> str:
-    """Return one digest of all those files."""
+    """Return one digest of all files that verdicts on ``technique`` depend on."""
     return hashlib.sha256(repr(sorted(technique_files(technique).items())).encode()).hexdigest()
 
 
 def grader(server: ForkServer, lang: str) -> Grader:
-    """Return what grades jobs with a judge of its own, whose attempts ``server`` starts.
+    """Return a function that grades jobs with a judge of its own, whose attempts ``server`` starts.
 
-    It raises PluginProblem where the technique is not the one that the job means: none would fare better.
+    It raises PluginProblem if the installed technique is not the job's, since every other job would fail likewise.
     """
     from groundup.grader.judging.judge import Judge
 
@@ -61,7 +61,7 @@ def grader(server: ForkServer, lang: str) -> Grader:
             )
         try:
             found = judge.grade(technique, job.source, job.file, seed=job.seed, thorough=job.thorough)
-        except GroundupError as problem:  # where others can be graded, it is this one's
+        except GroundupError as problem:  # a problem of this job only; others can still be graded
             return Graded(job, problem=problem.message)
         undiagnosed = found.undiagnosed.message if found.undiagnosed else None
         return Graded(job, found.verdict, found.cases, undiagnosed=undiagnosed)
@@ -70,7 +70,7 @@ def grader(server: ForkServer, lang: str) -> Grader:
 
 
 def properties(technique: Technique, lang: str) -> list[PropertyResult]:
-    """Return the technique's properties, none of them tried. Raises PluginProblem where the technique is broken."""
+    """Return the technique's properties as results that were not run. Raises PluginProblem for a broken technique."""
     from groundup.grader.judging.properties import Properties, load_reference
 
     load_reference(technique)

@@ -1,4 +1,4 @@
-"""The folder of results: rows as lines that are whole or not there, and what they were graded with."""
+"""The folder of results: rows as atomically appended lines, and the settings they were graded with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS, RUN, LOCK = "results.jsonl", "run.json", ".lock"
 
 
 class Round(Model):
-    """What all submissions of one round were graded with."""
+    """The settings and versions that all submissions of one round were graded with."""
 
     technique: str
     version: int
@@ -37,7 +37,7 @@ class Round(Model):
     finished: bool = False
 
     def differences(self, other: Round) -> list[str]:
-        """Return the names of what ``other`` was graded with differently."""
+        """Return the names of the fields in which ``other`` differs."""
         found = []
         if (self.technique, self.version) != (other.technique, other.version):
             found.append("technique")
@@ -52,7 +52,7 @@ class Round(Model):
 
 @dataclass
 class _Place:
-    """Where the newest row of a submission stands, and what it says of that submission."""
+    """The position of a submission's newest row in the file, and the row's main facts."""
 
     offset: int
     round: int
@@ -61,13 +61,13 @@ class _Place:
 
 
 class Journal:
-    """Rows of a class, appended one by one. A kill at any moment loses no row that was appended.
+    """Rows of a class, appended one by one. A kill at any moment loses no appended row.
 
     Use it as a context manager: while one process holds it, no other can.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open ``folder``, or make it. Raises UsageProblem, StateProblem, EnvironmentProblem."""
+        """Open ``folder``, or create it. Raises UsageProblem, StateProblem, EnvironmentProblem."""
         self.folder = folder
         self.rounds: list[Round] = []
         self._newest: dict[str, _Place] = {}
@@ -106,32 +106,32 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let others at it."""
+        """Close the journal, so that other processes can open it."""
         self._file.close()
         os.close(self._lock)
 
     @property
     def round(self) -> int:
-        """The number of the round that is being graded; 0 before the first."""
+        """The number of the current round; 0 before the first."""
         return len(self.rounds)
 
     def begin(self, round: Round) -> None:
-        """Begin another round; the rows of earlier ones stay."""
+        """Begin a new round; the rows of earlier rounds stay."""
         self.rounds.append(round)
         self._write_rounds()
 
     def finish(self) -> None:
-        """Note that every submission has its row in this round."""
+        """Record that every submission has its row in this round."""
         self.rounds[-1] = self.rounds[-1].model_copy(update={"finished": True})
         self._write_rounds()
 
     def reopen(self) -> None:
-        """Note that some submissions are to be graded in this round after all."""
+        """Record that the round is unfinished again, since some submissions still have to be graded in it."""
         self.rounds[-1] = self.rounds[-1].model_copy(update={"finished": False})
         self._write_rounds()
 
     def append(self, row: Row) -> None:
-        """Have the row on disk, whole, before returning."""
+        """Append a row. It is on disk when this returns."""
         line = json.dumps(row.model_dump(mode="json", round_trip=True)).encode() + b"\n"
         offset = os.fstat(self._file.fileno()).st_size
         try:
@@ -185,7 +185,7 @@ class Journal:
         self._newest[row.name] = _Place(offset, row.round, row.fingerprint, row.outcome)
 
     def _read_rows(self) -> None:
-        """Find every row. A last line that is torn, as by a power cut, is taken away: it was never reported."""
+        """Index every row. An incomplete last line, as after a power cut, is removed: it was never reported."""
         offset, lines = 0, _lines(self.folder / ROWS)
         following = next(lines, None)
         number = 0
@@ -229,7 +229,7 @@ class Journal:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file that appears whole, in the place of the one that is there. Raises EnvironmentProblem."""
+    """Write a file atomically, replacing an existing one. Raises EnvironmentProblem."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +246,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether it is a file without a row: what a command leaves that was refused before it began a round."""
+    """Whether the file has no row, as after a command that was refused before it began a round."""
     return path.is_file() and path.stat().st_size == 0
 
 

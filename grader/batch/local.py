@@ -1,4 +1,4 @@
-"""The engine that grades on this machine: judges in processes of their own, each with its own fork server."""
+"""The engine that grades on this machine, with judges in separate processes, each with its own fork server."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ START_SECONDS = 120.0
 GRADING_SECONDS, THOROUGH_SECONDS = (
     600.0,
     1800.0,
-)  # far beyond what an attempt may take: then it is the judge that hangs
+)  # far more than any attempt may take: beyond it, the judge itself hangs
 JOBS_A_JUDGE = 200
 TRIES = 2
 
 
 class Local:
-    """Grades with ``jobs`` judges at once. One that dies is replaced, and its job tried once more."""
+    """Grades with ``jobs`` judges concurrently. A judge that dies is replaced, and its job is retried once."""
 
     def __init__(self, jobs: int, lang: str) -> None:
         self.jobs, self.lang = jobs, lang
 
     def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
-        """Yield what becomes of each job, as it is done. Raises PluginProblem, EnvironmentProblem."""
+        """Yield each job's result when it is done. Raises PluginProblem, EnvironmentProblem."""
         judges: list[_Judge] = []
         again: list[tuple[Job, int]] = []
         waiting = _Waiting(jobs)
@@ -74,14 +74,14 @@ class Local:
                 judge.close()
 
     def _core(self, judges: list[_Judge]) -> int | None:
-        """Return the core that fewest of the judges keep to; None where there are cores enough to let them choose."""
+        """Return the core with the fewest pinned judges; None if there are enough cores to leave judges unpinned."""
         cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
         taken = [judge.core for judge in judges]
         return min(cores, key=taken.count) if self.jobs >= len(cores) > 0 else None
 
 
 class _Waiting:
-    """The jobs that nobody has begun; the next one is made when it is looked for."""
+    """The jobs that no judge has begun; the next job is created on demand."""
 
     def __init__(self, jobs: Iterator[Job]) -> None:
         self._jobs = jobs
@@ -99,18 +99,18 @@ class _Waiting:
 
 @dataclass
 class _Told:
-    """What a judge's process says: that it is ready, what became of a job, or why it cannot go on."""
+    """A message from a judge's process: it is ready, a job's result, or why it cannot continue."""
 
     graded: Graded | None = None
     problem: GroundupError | None = None
 
 
 class _Judge:
-    """A judge's process, as seen from the one that hands out jobs."""
+    """The dispatching process's handle on a judge's process."""
 
     def __init__(self, lang: str, core: int | None) -> None:
         self.core = core
-        context = multiprocessing.get_context("spawn")  # torch and forks of it do not mix
+        context = multiprocessing.get_context("spawn")  # a process with torch loaded must not be forked
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_judge, args=(theirs, lang, core), daemon=False)
         self.process.start()
@@ -125,7 +125,7 @@ class _Judge:
 
     @property
     def worn_out(self) -> bool:
-        """Whether it has done so much that a new one is the surer way to keep memory flat."""
+        """Whether it has graded so many jobs that it is replaced, to keep memory bounded."""
         return self.work is None and self.done >= JOBS_A_JUDGE
 
     @property
@@ -137,15 +137,15 @@ class _Judge:
         return self.begun + (THOROUGH_SECONDS if self.work[0].thorough else GRADING_SECONDS)
 
     def give(self, job: Job, tries: int) -> None:
-        """Hand a job over; a judge that is still starting finds it when it is ready."""
+        """Send a job; a judge that is still starting receives it once it is ready."""
         self.work = job, tries
         if self.ready:
             self.begun = time.monotonic()
-        with contextlib.suppress(OSError):  # it is dead: hear() will say so
+        with contextlib.suppress(OSError):  # it is dead, which hear() will report
             self.connection.send(job)
 
     def hear(self) -> Graded | None:
-        """Return what became of its job, or None, with ``gone`` set when nothing more will come of it."""
+        """Receive its job's result, or return None; ``gone`` is set if no result will come."""
         if self.connection.poll():
             try:
                 told: _Told = self.connection.recv()
@@ -179,18 +179,18 @@ class _Judge:
             self.gone = Message("ended with exit code {code}", code=code)
 
     def close(self) -> None:
-        """End the process, and with it what it has started."""
+        """End the process and the processes it started."""
         self.connection.close()
         if self.work is None and self.gone is None:
             self.process.join(10.0)
         if self.process.is_alive():
-            self.process.kill()  # its fork server notices, and ends its attempt
+            self.process.kill()  # its fork server detects that and ends the attempt
         self.process.join()
         self.process.close()
 
 
 def _ready(judges: list[_Judge]) -> list[_Judge]:
-    """Return the judges that have something to say, or should have had."""
+    """Wait for the judges; return those that sent a message, ended or exceeded their time."""
     left = min((judge.deadline for judge in judges), default=0.0) - time.monotonic()
     sources: dict[Any, _Judge] = {judge.connection: judge for judge in judges}
     sources |= {judge.process.sentinel: judge for judge in judges}
@@ -200,19 +200,19 @@ def _ready(judges: list[_Judge]) -> list[_Judge]:
 
 
 def _judge(connection: Connection, lang: str, core: int | None) -> None:
-    """Grade what comes through ``connection`` until nobody is at its other end; keep to that core, if one is named."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out jobs
+    """Grade jobs from ``connection`` until it is closed, pinned to ``core`` unless that is None."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the dispatching process handles Ctrl-C
     from groundup.grader.batch import seeds
     from groundup.grader.judging.cores import on_one_core
     from groundup.grader.process.fork_server import ForkServer
 
     os.environ.pop(seeds.ASKED_BY, None)
     try:
-        with on_one_core(core), ForkServer() as server:  # starts while the judge's own imports go on here
+        with on_one_core(core), ForkServer() as server:  # starts while this process imports the judge
             from groundup.grader.batch.grading import grader
 
             grade = grader(server, lang)
-            gc.freeze()  # what is imported stays: looking through it for garbage would take as long as some properties
+            gc.freeze()  # imported objects stay: scanning them for garbage would take as long as some properties
             connection.send(_Told())
             while True:
                 connection.send(_Told(graded=grade(connection.recv())))

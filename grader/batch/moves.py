@@ -1,4 +1,4 @@
-"""Who moved between two rounds, and which properties made the difference."""
+"""Submissions whose result changed between two rounds, and the properties that changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Change", "Move", "move"]
 
 @dataclass(frozen=True)
 class Change:
-    """A property whose status changed. ``was`` is None for one that is new, ``now`` for one that is gone."""
+    """A property whose status changed. ``was`` is None for a new property, ``now`` for a removed one."""
 
     property: str
     was: str | None
@@ -21,7 +21,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Move:
-    """A submission that fares otherwise than before."""
+    """A submission whose result changed."""
 
     name: str
     score_before: float
@@ -37,7 +37,7 @@ class Move:
 
 
 def move(before: Row, row: Row) -> Move | None:
-    """Return how a submission moved, None when it stays where it was."""
+    """Return how a submission's result changed, None if it did not."""
     was, now = _statuses(before), _statuses(row)
     changes = tuple(
         Change(name, was.get(name), now.get(name))

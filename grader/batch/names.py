@@ -1,4 +1,4 @@
-"""What the files of a learner are called."""
+"""File names of learners."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 
 __all__ = ["file_name"]
 
-LONGEST_NAME = 180  # bytes: what is added still fits into a name of 255
+LONGEST_NAME = 180  # bytes: leaves room for additions in a name of 255
 
 
 def file_name(name: str) -> str:
-    """Return what the files of a learner are called: the name, unless it is too long for a file system."""
+    """Return the file name for a learner: the learner's name, shortened if it is too long for a file system."""
     data = name.encode()
     if len(data) <= LONGEST_NAME:
         return name

@@ -1,7 +1,7 @@
-"""The engine that grades on a Ray cluster: the same judges, one at a time in each of its processes.
+"""The engine that grades on a Ray cluster, with one judge in each of Ray's worker processes.
 
 The cluster is the one that RAY_ADDRESS names, or else one on this machine. Each node needs Groundup and the technique
-installed; sources travel with their jobs. A job whose node is lost is begun again on another.
+installed; a job carries its source. A job whose node is lost is restarted on another.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from groundup.grader.batch.row import Graded, Job
 
 __all__ = ["Ray"]
 
-TRIES = 2  # of a job whose judge dies; a node that is lost counts for nobody
-LOST_NODES = 20  # that one job may outlive
+TRIES = 2  # per job whose judge dies; losing a node does not count
+LOST_NODES = 20  # per job; with more, the job fails
 INSTALL = "python -m pip install 'groundup[ray]'"
 
 
 class Ray:
-    """Grades on a Ray cluster, ``jobs`` at once; by default as many as the cluster has cores."""
+    """Grades on a Ray cluster, ``jobs`` concurrently; by default as many as the cluster has cores."""
 
     def __init__(self, jobs: int | None, lang: str) -> None:
-        """Raises EnvironmentProblem where Ray is not installed."""
+        """Raises EnvironmentProblem if Ray is not installed."""
         try:
             import ray
         except ImportError as error:
@@ -40,7 +40,7 @@ class Ray:
         self.jobs, self.lang = jobs, lang
 
     def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
-        """Yield what becomes of each job, as it is done. Raises PluginProblem, EnvironmentProblem."""
+        """Yield each job's result when it is done. Raises PluginProblem, EnvironmentProblem."""
         ray, ours = self._ray, not self._ray.is_initialized()
         if ours:
             self._join()
@@ -66,7 +66,7 @@ class Ray:
         running: dict[Any, tuple[Job, int, int]] = {}
         try:
             while True:
-                most = self.jobs or int(ray.cluster_resources().get("CPU", 1)) + 1  # one more is ready to go on with
+                most = self.jobs or int(ray.cluster_resources().get("CPU", 1)) + 1  # one more job is queued
                 while len(running) < most and (job := next(jobs, None)) is not None:
                     running[grade.remote(job, self.lang)] = (job, 1, 0)
                 if not running:
@@ -106,7 +106,7 @@ _graders: dict[str, Grader] = {}
 
 
 def _grade(job: Job, lang: str) -> Graded | GroundupError:
-    """Grade a job, in a process of Ray's that keeps its judge for the next one."""
+    """Grade a job in a Ray worker process, which keeps its judge for the next job."""
     try:
         if lang not in _graders:
             _graders[lang] = _new(lang)

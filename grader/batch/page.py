@@ -1,4 +1,4 @@
-"""The class at a glance, as one HTML file that needs nothing else."""
+"""The overview of a class, as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from groundup.grader.process.text import printable
 
 __all__ = ["Summary", "page", "summarised"]
 
-BINS = 10  # of 10 percent each; those with the full score stand apart
+BINS = 10  # of 10 percent each; full scores have a bar of their own
 LISTED = 10
 ORDER = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A submission, as the page lists it."""
+    """A submission in the page's lists."""
 
     name: str
     outcome: str
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Failing:
-    """How many attempts a property found wanting, or never came to."""
+    """How many attempts failed a property, and for how many it was not run."""
 
     claim: str
     id: str
@@ -50,7 +50,7 @@ class Failing:
 
 @dataclass
 class Summary:
-    """What the rows of a class come to."""
+    """Statistics over the rows of a class."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     scores: list[float] = field(default_factory=list)
@@ -62,22 +62,22 @@ class Summary:
 
     @property
     def mean(self) -> float | None:
-        """The mean score, of those that count."""
+        """The mean of the scores that count."""
         return statistics.fmean(self.scores) if self.scores else None
 
     @property
     def median(self) -> float | None:
-        """The median score, of those that count."""
+        """The median of the scores that count."""
         return statistics.median(self.scores) if self.scores else None
 
     def bars(self) -> list[tuple[str, int]]:
-        """Return how many submissions scored how much: ranges of ten percent, and the full score."""
+        """Return a histogram of the scores: ranges of ten percent, and the full score."""
         counts = Counter(BINS if score >= 1 else int(score * BINS) for score in self.scores)
         labels = [f"{n * 100 // BINS}–{(n + 1) * 100 // BINS - 1}%" for n in range(BINS)] + ["100%"]
         return [(label, counts[n]) for n, label in enumerate(labels)]
 
     def failing(self, properties: Iterable[PropertyResult]) -> list[Failing]:
-        """Return the properties that most attempts fail, the worst first."""
+        """Return the properties that most attempts fail, most failed first."""
         found = [
             Failing(p.claim, p.id, s["failed"] + s["died"], s["not_reached"] + s["not_started"])
             for p in properties
@@ -96,7 +96,7 @@ class Summary:
 
 
 def summarised(rows: Iterable[Row], texts: Texts) -> Summary:
-    """Return what the rows come to. They are looked at one by one, and not kept."""
+    """Return the summary of the rows, which are read one by one and not kept in memory."""
     summary = Summary()
     for row in rows:
         summary.outcomes[row.outcome] += 1
@@ -126,7 +126,7 @@ def page(
     moves: Sequence[Move] | None = None,
     changed: Sequence[str] = (),
 ) -> str:
-    """Return the page. ``moves`` is None in a first round; ``changed`` names what later rounds grade differently."""
+    """Return the page. ``moves`` is None in a first round; ``changed``: settings that differ from the last round."""
     bars = summary.bars()
     return (
         _environment()

@@ -1,4 +1,4 @@
-"""What each property counts in a class, where the instructor has another opinion than the technique's author."""
+"""An instructor's points for properties, in place of the points by the technique's author."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["read_points", "score", "weighted"]
 
 
 def read_points(file: Path, properties: Iterable[str]) -> dict[str, float]:
-    """Return the points that ``file`` gives, by property. Raises UsageProblem, UnknownName."""
+    """Return the points in ``file``, by property. Raises UsageProblem, UnknownName."""
     try:
         whole = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -52,7 +52,7 @@ def read_points(file: Path, properties: Iterable[str]) -> dict[str, float]:
 
 
 def weighted(verdict: Verdict, points: Mapping[str, float]) -> Verdict:
-    """Return ``verdict`` with other points, and the score that follows from them."""
+    """Return ``verdict`` with its points replaced by ``points``, and its score recomputed."""
     if not points:
         return verdict
     properties = tuple(p.model_copy(update={"points": points.get(p.id, p.points)}) for p in verdict.properties)
@@ -60,7 +60,7 @@ def weighted(verdict: Verdict, points: Mapping[str, float]) -> Verdict:
 
 
 def score(properties: Iterable[PropertyResult]) -> float:
-    """Return the points that held over all points, leaving out what could not be graded."""
+    """Return the points of properties that held, over all points; properties that could not be graded do not count."""
     counted = [p for p in properties if p.status != "not_gradable"]
     total = sum(p.points for p in counted)
     return round(sum(p.points for p in counted if p.status == "held") / total, 4) if total else 0.0

@@ -1,4 +1,4 @@
-"""What a class is told of one submission, as data: a line of results.jsonl."""
+"""The result of one submission as data: a line of results.jsonl."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RowOutcome = Outcome | Literal["nothing_to_grade"]
 
 @dataclass(frozen=True)
 class Job:
-    """One grading, and all that its verdict depends on: an engine may do it wherever the technique is installed."""
+    """One grading with all that its verdict depends on; it can run wherever the technique is installed."""
 
     name: str
     file: str
     source: str
     technique: str
     digest: str
-    """Of the technique's files: elsewhere they may be others."""
+    """Digest of the technique's files, which may differ on another machine."""
     seed: int
     thorough: bool
     lang: str
@@ -38,18 +38,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Graded:
-    """What became of a job. Without a verdict, ``problem`` says what kept it from being graded."""
+    """The result of a job. Without a verdict, ``problem`` says why it could not be graded."""
 
     job: Job
     verdict: Verdict | None = None
     cases: Mapping[bytes, set[bytes]] = field(default_factory=dict)
     problem: str | None = None
     undiagnosed: str | None = None
-    """What is broken of the technique's known mistakes, so that the verdict names none."""
+    """The problem in the technique's known mistakes because of which the verdict has no diagnosis."""
 
 
 class Row(Model):
-    """What became of one submission in one round of grading."""
+    """The result of one submission in one round of grading."""
 
     name: str
     round: int = Field(ge=1, description="1 for the first grading of the class; each --regrade begins another")
@@ -75,7 +75,7 @@ def row_of(
     out_of: float,
     folder: Path,
 ) -> Row:
-    """Return the row of a submission: of what there was to grade, or of why there was nothing."""
+    """Return the row of a submission: with the result of its job, or why there was nothing to grade."""
     print_ = fingerprint(submission)
     if graded is None:
         return Row(
@@ -100,25 +100,25 @@ def row_of(
 
 
 def round_(points: float) -> float:
-    """Return points without the dust of adding fractions."""
+    """Return points without floating-point noise."""
     return round(points, 6)
 
 
 def fingerprint(submission: Submission) -> str:
-    """Return a digest of what was handed in."""
+    """Return a digest of the submission."""
     parts = (submission.file, submission.source, submission.reason, submission.problem)
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def without_times(row: Row) -> Row:
-    """Return ``row`` without what differs from run to run though the verdict is the same."""
+    """Return ``row`` without the fields that differ between runs with the same verdict."""
     epoch = datetime.fromtimestamp(0, UTC)
     verdict = row.verdict and row.verdict.model_copy(update={"seconds": 0.0, "given_at": epoch})
     return row.model_copy(update={"at": epoch, "verdict": verdict})
 
 
 def _command(job: Job, folder: Path) -> str:
-    """Return what gives the same verdict: it names its file from the root, as nobody knows where it will be typed."""
+    """Return the command that gives the same verdict, with an absolute path, so that it works in any folder."""
     where = shlex.quote(str(folder.resolve() / job.file))
     thorough = " --thorough" if job.thorough else ""
     return f"learn grade {job.technique} --attempt {where} --seed {job.seed}{thorough}"

@@ -1,4 +1,4 @@
-"""A whole class: what is still to be graded, by some engine, and what the rows come to."""
+"""Grades a whole class: selects what is still to be graded, runs an engine, and writes the summary."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ SUMMARY = "summary.html"
 
 
 class Engine(Protocol):
-    """Grades jobs somewhere, in any order; each job has one result, whatever dies on the way."""
+    """Grades jobs in any order. Each job gets exactly one result, even if processes die."""
 
     def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
-        """Yield what becomes of each job, taking jobs no sooner than they can be begun. Closed, it ends them."""
+        """Yield each job's result. It takes a job only when it can start it; closing the generator ends all jobs."""
         ...
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the instructor asked for."""
+    """The instructor's options."""
 
     seed: int | None = None
     seed_from: str = "drawn"
@@ -52,7 +52,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the class came to. ``moves`` is None in a first round."""
+    """The result of a class. ``moves`` is None in a first round."""
 
     summary: Summary
     moves: list[Move] | None
@@ -62,7 +62,7 @@ class Outcome:
 
 
 class Class:
-    """A class of submissions to one technique, and the folder where its results are kept."""
+    """A class of submissions to one technique, and the folder of its results."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Class:
         texts: Texts,
         database: Database | None = None,
     ) -> None:
-        """Settle what is to be graded. Raises UsageProblem where the results there were graded otherwise."""
+        """Determine what is to be graded. Raises UsageProblem if existing results were graded with other settings."""
         self.submissions, self.journal, self.properties = submissions, journal, properties
         self.technique: Technique = submissions.technique
         self.wishes, self.texts, self.database = wishes, texts, database
@@ -86,16 +86,16 @@ class Class:
         points = {p.id: wishes.points.get(p.id, p.points) for p in properties}
         self.out_of = round(sum(points.values()), 6)
         self.undiagnosed: set[str] = set()
-        """Why verdicts name no known mistake, where what the technique says of those is broken."""
+        """The problems in the technique's known mistakes because of which verdicts have no diagnosis."""
         self._settle()
         self.wanted = list(dict.fromkeys(wishes.only)) or self.names
         self.waiting = [name for name in self.wanted if self._is_waiting(name)]
-        """The submissions that have no row yet, or another file than the row tells of."""
+        """The submissions without a row, or with another file than the one in the row."""
         if self.waiting and self.journal.rounds[-1].finished:
             self.journal.reopen()
 
     def grade(self, engine: Engine, told: Callable[[Row], None]) -> None:
-        """Grade what is waiting. Each row, and its files, are on disk before ``told`` hears of it."""
+        """Grade the waiting submissions. Each row and its files are on disk before ``told`` is called with the row."""
         begun: dict[str, Submission] = {}
         nothing: list[Submission] = []
 
@@ -115,7 +115,7 @@ class Class:
         self._keep_those(nothing, told)
 
     def collect(self) -> Outcome:
-        """Write what tells of the whole class, from the rows."""
+        """Write the tables and the page of the whole class, from the rows."""
         folder, current = self.journal.folder, self.journal.rounds[-1]
         if all(self.journal.standing(name) for name in self.names) and not current.finished:
             self.journal.finish()
@@ -132,7 +132,7 @@ class Class:
         return Outcome(summary, moves, changed, current, self.journal.round)
 
     def mend(self) -> None:
-        """Write again what was lost of earlier rows: a learner's files, and rows that the database lacks."""
+        """Write what is missing for earlier rows: a learner's files, and verdicts in the database."""
         for row in self._rows():
             if not files.are_there(self.journal.folder, row.name):
                 files.write_for(self.journal.folder, row, self.texts)
@@ -148,7 +148,7 @@ class Class:
                 yield row
 
     def _settle(self) -> None:
-        """Begin a round, or go on with the one that there is."""
+        """Begin a round, or continue the current one."""
         rounds, wishes = self.journal.rounds, self.wishes
         kept = rounds[-1].seed if rounds else fresh()
         wanted = Round(

@@ -1,4 +1,4 @@
-"""The seed of a class: drawn once, given, or derived from a secret that stays with the instructor."""
+"""The seed of a class: drawn once, given, or derived from a secret that only the instructor knows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundup.core.technique import Technique
 __all__ = ["ASKED_BY", "derived", "fresh", "secret"]
 
 ASKED_BY = "LEARN_SECRET_SEED"
-SHORTEST = 16  # bytes: one that could be guessed could be tried, as the way from it to a seed is no secret
+SHORTEST = 16  # bytes: a shorter secret could be found by trying, as the derivation of the seed is public
 MAKE_ONE = "python3 -c 'import secrets; print(secrets.token_hex(16))'"
 
 
@@ -49,11 +49,11 @@ def secret(file: Path | None) -> bytes | None:
 
 
 def derived(secret: bytes, technique: Technique) -> int:
-    """Return the seed that ``secret`` gives every submission to ``technique``; it does not tell the secret."""
+    """Derive from ``secret`` the seed of all submissions to ``technique``; it does not reveal the secret."""
     digest = hmac.digest(secret, f"groundup class seed:{technique.id}".encode(), hashlib.sha256)
     return int.from_bytes(digest[:8]) >> 1
 
 
 def fresh() -> int:
-    """Return a seed that nobody knows yet."""
+    """Return a random seed."""
     return random.SystemRandom().randrange(1 << 63)

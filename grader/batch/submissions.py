@@ -1,7 +1,7 @@
-"""A folder of submissions, one folder a learner: which file of each is the attempt, and reading it safely.
+"""A folder of submissions, one folder per learner: finds the attempt in each and reads it safely.
 
-What learners hand in is hostile: nothing here follows a link out of a submission, opens what is no ordinary file, or
-reads more than an attempt may be long.
+Submissions are hostile: nothing here follows a link out of a submission, opens anything but a regular file, or reads
+more than the maximum length of an attempt.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Reason = Literal[
     "missing", "ambiguous", "link", "not_a_file", "unreadable", "too_large", "not_text", "empty",
     "too_many_files",
 ]  # fmt: skip
-"""Why a submission holds nothing that can be graded."""
+"""Reasons why a submission contains nothing that can be graded."""
 
 MOST_ENTRIES = 5000
 DEEPEST = 12
@@ -34,25 +34,25 @@ SKIPPED = frozenset({"__pycache__", "__MACOSX", "node_modules", "site-packages"}
 
 @dataclass(frozen=True)
 class Submission:
-    """What one learner handed in: the source of the attempt, or why there is none."""
+    """One learner's submission: the source of the attempt, or why there is none."""
 
     name: str
     file: str | None = None
-    """The attempt's path as seen from the folder of submissions."""
+    """The attempt's path relative to the folder of submissions."""
     source: str | None = None
     reason: Reason | None = None
     problem: str | None = None
 
 
 class Submissions:
-    """The folders of learners below one folder; each is read when it is asked for."""
+    """The learners' folders in one folder; each is read on demand."""
 
     def __init__(self, folder: Path, technique: Technique) -> None:
-        """Look for submissions. Raises UsageProblem where there can be none."""
+        """Look for submissions in ``folder``. Raises UsageProblem if it cannot contain any."""
         self.folder, self.technique = folder, technique
         self._places: dict[str, str] = {}
         self.beside: list[str] = []
-        """Files that lie beside the folders, and belong to nobody."""
+        """Files beside the learners' folders, which belong to no learner."""
         if not folder.is_dir():
             if folder.exists():
                 raise UsageProblem(
@@ -98,11 +98,11 @@ class Submissions:
 
     @property
     def names(self) -> list[str]:
-        """The learners, in order."""
+        """The learners' names, in order."""
         return list(self._places)
 
     def read(self, name: str) -> Submission:
-        """Return what ``name`` handed in. Never raises for what a learner did."""
+        """Return the submission of ``name``. Never raises because of a submission's content."""
         place = self.folder / self._places[name]
         try:
             if place.is_symlink():
@@ -121,7 +121,7 @@ class Submissions:
             return Submission(name, shown, reason=nothing.reason, problem=nothing.problem)
 
     def _attempt(self, place: Path) -> Path:
-        """Return the attempt: the file of the technique's name, else the only Python file there is."""
+        """Return the attempt: the file with the technique's file name, else the only Python file."""
         python = sorted(_python_files(place))
         own = Path(self.technique.file).name
         named = [path for path in python if path.name == own]
@@ -147,12 +147,12 @@ class _NothingToGradeError(Exception):
 
 
 def _shown(name: str) -> str:
-    """Return a file's name as text that can be printed; bytes that are no text are written out."""
+    """Return a file's name as printable text; bytes that cannot be decoded are escaped."""
     return printable(os.fsencode(name).decode("utf-8", "backslashreplace")).replace("\n", " ").replace("\t", " ")
 
 
 def _python_files(place: Path) -> Iterator[Path]:
-    """Yield whatever is called ``*.py`` below, ordinary file or not. Links to folders are not followed."""
+    """Yield everything called ``*.py`` below ``place``, regular file or not. Links to folders are not followed."""
     seen, folders = 0, [(place, 0)]
     while folders:
         folder, depth = folders.pop()
@@ -173,14 +173,14 @@ def _python_files(place: Path) -> Iterator[Path]:
 
 
 def _text(place: Path, path: Path) -> str:
-    """Return the text of the attempt, which lies inside ``place``."""
+    """Return the text of the attempt, which must be inside ``place``."""
     try:
         real = path.resolve()
         if not real.is_relative_to(place.resolve()):
             raise _NothingToGradeError("link", Message("the file is a link that leads out of the submission"))
-        # Not waiting for who writes into a FIFO; and what is opened is what is looked at, whatever lies there by now.
+        # O_NONBLOCK: do not wait for a FIFO's writer. The checks below use the open file, as its path may change.
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except (OSError, RuntimeError) as error:  # the latter for links in a circle
+    except (OSError, RuntimeError) as error:  # RuntimeError for links in a circle
         why = reason_of(error) if isinstance(error, OSError) else Message("links in a circle")
         raise _NothingToGradeError("unreadable", Message("the file cannot be read: {why}", why=why)) from error
     try:
@@ -215,7 +215,7 @@ def _text(place: Path, path: Path) -> str:
 
 
 def _guess(data: bytes) -> Message:
-    """Return what a file that is not UTF-8 looks like, and what mends it."""
+    """Return what a file that is not UTF-8 looks like, and how to fix it."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return Message("it looks like UTF-16; save it as UTF-8")
     if b"\0" in data:

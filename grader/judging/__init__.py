@@ -1,1 +1,1 @@
-"""The trusted side: runs properties on an attempt, compares, names the mistake, gives the verdict."""
+"""The trusted side: runs properties on an attempt, compares answers, names the mistake, gives the verdict."""

@@ -1,8 +1,8 @@
-"""Properties judged ahead of their turn, by copies of the judge on cores that are free.
+"""Properties judged ahead of their turn, by copies of the judge on free cores.
 
-The judge goes through the properties from the first on, its copies from the last one back, each with an attempt's
-process of its own. What a copy found is taken when its turn comes. A property's cases and the attempt's random numbers
-depend on the seed and the property alone, so that it makes no difference who judges it.
+The judge runs the properties from the first on; its copies run them from the last one back, each with an attempt
+process of its own. The judge uses a copy's result when that property's turn comes. A property's cases and the attempt's
+random numbers depend only on the seed and the property, so the result does not depend on which process judges it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ NOBODY, JUDGE = 0, 255
 
 
 class Turns:
-    """Who has begun which property, in memory that the judge and its copies share.
+    """Which process has begun which property, in memory shared by the judge and its copies.
 
-    Two may begin one in the same instant: then it is judged twice, and comes out the same.
+    Two processes that begin a property at the same instant both judge it, with the same result.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -40,7 +40,7 @@ class Turns:
         self._begun = mmap.mmap(-1, max(len(names), 1))
 
     def begin(self, name: str, who: int) -> int:
-        """Begin it, unless somebody else has; return who has begun it."""
+        """Claim a property for process ``who`` unless it is claimed already; return the process that has it."""
         place = self._places[name]
         if self._begun[place] == NOBODY:
             self._begun[place] = who
@@ -49,7 +49,7 @@ class Turns:
 
 @dataclass(frozen=True)
 class Found:
-    """What a copy found of a property, and the failing cases of it that are to be kept."""
+    """A copy's result for a property, and the property's failing cases to keep."""
 
     result: PropertyResult
     cases: set[bytes]
@@ -58,21 +58,21 @@ class Found:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the judge can take it over: of what fails in any way, it finds out more itself."""
+        """Whether the judge can use the result as it is. It reruns a property that fails, to learn more."""
         return self.result.status in ("held", "died") and not self.changed
 
 
 MayBegin = Callable[[str], bool]
-"""Asked by a copy of a property: whether it is still to be begun, and by whoever asks."""
+"""Callback of a copy: claims a property; True if the copy that calls it is to judge the property."""
 Work = Callable[[MayBegin, Callable[[str, Found], None]], None]
-"""What a copy does: it asks, judges, and tells of each property by its name."""
+"""The work of a copy: claim properties, judge them, and report each result under the property's name."""
 
 
 class Ahead:
-    """The copies of a judge, as it sees them. Use it as a context manager: with it they end."""
+    """The judge's handle on its copies. Use it as a context manager; leaving it ends the copies."""
 
     def __init__(self, cores: Sequence[int], names: Sequence[str], work: Work) -> None:
-        """Fork a copy for each of the ``cores``, to stay there."""
+        """Fork a copy for each of the ``cores``, pinned to it."""
         self._turns = Turns(names)
         self._copies: list[tuple[int, Connection]] = []
         self._told: dict[str, Found] = {}
@@ -80,7 +80,7 @@ class Ahead:
             try:
                 connection, theirs = multiprocessing.Pipe(duplex=False)
                 pid = os.fork()
-            except OSError:  # as many processes or open files as this user may have: it goes on without
+            except OSError:  # the user's limit of processes or open files is reached: do without more copies
                 return
             if pid == 0:
                 self._become_a_copy(number, core, theirs, work)
@@ -88,7 +88,7 @@ class Ahead:
             self._copies.append((pid, connection))
 
     def found(self, name: str) -> Found | None:
-        """Return what a copy found of a property, once it has; None where the judge is to judge it."""
+        """Wait for a copy's result for a property and return it; None if the judge has to run the property itself."""
         who = self._turns.begin(name, JUDGE)
         if who == JUDGE:
             return None
@@ -96,12 +96,12 @@ class Ahead:
         try:
             while name not in self._told:
                 self._hear(connection)
-        except (EOFError, OSError):  # it has ended: what kept it from going on, the judge finds out
+        except (EOFError, OSError):  # the copy has ended; the judge runs the property and meets the cause itself
             return None
         return self._told[name]
 
     def failures(self) -> list[PropertyResult]:
-        """Return what copies have told, since this was last asked, of properties that fail."""
+        """Return the failed results that copies have reported since the last call."""
         before = set(self._told)
         for _, connection in self._copies:
             with contextlib.suppress(EOFError, OSError):
@@ -117,7 +117,7 @@ class Ahead:
     def _become_a_copy(self, number: int, core: int, connection: Connection, work: Work) -> NoReturn:
         try:
             die_with_parent()
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the judge's to handle
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the judge handles Ctrl-C
             nothing = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(nothing, stream)
@@ -138,5 +138,5 @@ class Ahead:
     ) -> None:
         for pid, connection in self._copies:
             connection.close()
-            os.kill(pid, signal.SIGKILL)  # not reaped yet: the number is still its own
+            os.kill(pid, signal.SIGKILL)  # not reaped yet, so the pid cannot have been reused
             os.waitpid(pid, 0)

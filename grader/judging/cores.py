@@ -1,4 +1,4 @@
-"""The processor's cores: how many there are for grading, and keeping a judge and its attempt on one (Linux)."""
+"""Processor cores: counts those available for grading, and pins a judge and its attempt to one core (Linux)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_COPIES = 3
 
 
 def usable() -> int:
-    """Return how many cores this process may use at once: those it may run on, as far as its control group allows."""
+    """Return how many cores this process may use at once, by its CPU affinity and its control group's quota."""
     if sys.platform != "linux":
         return os.cpu_count() or 1
     cores = len(os.sched_getaffinity(0))
@@ -23,19 +23,19 @@ def usable() -> int:
         group = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
         quota, period = Path(f"/sys/fs/cgroup{group[3:]}/cpu.max").read_text().split()
         return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError, StopIteration):  # no such group, or no limit: "max"
+    except (OSError, ValueError, StopIteration):  # no control group, or its quota is "max"
         return cores
 
 
 def cores_for_copies() -> int:
-    """Return how many copies of a judge would each have a core here; none where processes are not forked lightly."""
+    """Return how many copies of a judge can have a core each; 0 on platforms other than Linux."""
     return min(usable() - 1, MOST_COPIES) if sys.platform == "linux" else 0
 
 
 def some_cores(count: int) -> list[int]:
-    """Return the core that this process runs on and up to ``count`` - 1 others, as far apart as they can be.
+    """Return the core that this process runs on and up to ``count`` - 1 others, with numbers spread as far as possible.
 
-    Neighbours may be two halves of one core. Empty where cores cannot be chosen.
+    Adjacent numbers may be hyperthreads of one core. Empty where the affinity cannot be set.
     """
     if sys.platform != "linux":
         return []
@@ -47,9 +47,9 @@ def some_cores(count: int) -> list[int]:
 
 @contextmanager
 def on_one_core(core: int | None) -> Iterator[None]:
-    """Keep this process, and what is started from it, on one core; None leaves it on all.
+    """Pin this process, and processes started inside the block, to one core; None leaves the affinity unchanged.
 
-    Judge and attempt work in turns: on two cores, each would wait for the other's to wake up.
+    Judge and attempt take turns: on two cores, every turn would wait for an idle core to wake up.
     """
     if core is None or sys.platform != "linux":
         yield
@@ -60,5 +60,5 @@ def on_one_core(core: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # they may have been taken away meanwhile
+        with suppress(OSError):  # the cores may no longer be available
             os.sched_setaffinity(0, cores)

@@ -1,10 +1,10 @@
-"""Names the mistake: which known edit of the solution behaves as the attempt does.
+"""Names the mistake: the known edit of the solution that behaves as the attempt does.
 
 The failing property is run on its smallest case and on others, once with the attempt and once with each edited
-solution, and the traces of answers and gradients are compared. An edit is named only when it matches all of them,
-differs from the reference clearly in at least one, and is the only one that does. Where none matches all, but one does
-where a failing property looks, two that match all together are told as what perhaps happened; so are two that behave
-alike while later holes are empty.
+solution, and the traces of answers and gradients are compared. An edit is named only if it matches the attempt in every
+case, clearly differs from the reference in at least one, and is the only such edit. If no single edit matches every
+case, a pair of edits that matches every case together is reported as a possible explanation, provided that the pair is
+the only one. Two edits that cannot be distinguished while later holes are empty are reported as possible, too.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from groundup.grader.judging.likeness import Leaf, agreement, leaves, traces_apa
 from groundup.grader.judging.recorder import Case, Trace
 
 DIAGNOSIS_SECONDS = 20.0  # of CPU time, for the attempt and for all edited solutions
-PAIRED_WITH = 4  # further failing properties, in which one mistake of a pair may show alone
-MOST_ALIKE = 2  # mistakes that cannot be told apart while holes are empty
-PAIRS_TRIED = 24  # the likeliest ones
-CASES_FOR_PAIRS = 2  # of each of these properties, from which it is told how likely a pair is
+PAIRED_WITH = 4  # further failing properties; in them one mistake of a pair may show alone
+MOST_ALIKE = 2  # mistakes reported although they are indistinguishable while holes are empty
+PAIRS_TRIED = 24  # the most likely pairs
+CASES_FOR_PAIRS = 2  # per property, to estimate how likely a pair is
 UNSPECIFIC = frozenset({"AttributeError", "IndexError", "RuntimeError", "TypeError"})  # no contract asks for these
-ANCHORS = 3  # so many edits are tried together with any other; more of them, with each other alone
+ANCHORS = 3  # up to this many edits are paired with every other edit; more are paired only with each other
 
 
 class DiagnosisStopped(Exception):
-    """The time for it was up before every known mistake was tried."""
+    """The diagnosis ran out of time before every known mistake was tried."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What of two traces is compared, and when they count as the same, and as clearly apart: relative distances."""
+    """How two traces are compared: the relative distances below which they are the same and above which they differ."""
 
     same: float
     clearly: float
     sent: bool = False
-    """Whether what the ranks of a group sent counts too."""
+    """Whether the transfers between ranks are compared too."""
     coarse: float = 0.0
-    """Tensors of less than float64 that are closer than this are the same."""
+    """Tensors of lower precision than float64 at a distance below this are the same."""
 
 
-ANSWERS = View(1e-4, 1e-2)  # rounding stays below the first, another formula goes beyond the second
-ROUNDING = View(1e-11, 1e-9, coarse=1e-4)  # of answers in float64, for which something was rounded to less
-SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, what was sent for them is not
+ANSWERS = View(1e-4, 1e-2)  # rounding errors stay below the first, other formulas exceed the second
+ROUNDING = View(1e-11, 1e-9, coarse=1e-4)  # float64 answers that were rounded to less on the way
+SENT = View(1e-4, 1e-2, sent=True)  # the answers are right, the transfers are not
 
 
 def diagnose(
@@ -67,12 +67,12 @@ def diagnose(
     *,
     empty: frozenset[int] = frozenset(),
 ) -> tuple[Edit, ...]:
-    """Return the one edit whose behaviour the attempt reproduces; or the only two that do so together; or nothing.
+    """Return the one edit whose behaviour the attempt reproduces, or the only two that together do so, or nothing.
 
-    ``others`` are cases of the failing property; those that ``further`` returns, of other properties, tell apart
-    several edits that match on these, and refuse one that does not match there. ``failures`` draw cases of each further
-    property that failed, in which the second of two mistakes may show. ``empty`` holes are at their placeholders in the
-    attempt, and so they are in every edited solution. Raises PluginProblem for an edit that cannot be loaded,
+    ``others`` are cases of the failing property. ``further`` returns cases of other properties: they distinguish edits
+    that match on ``others``, and rule out an edit that does not match there. Each of ``failures`` returns cases of one
+    further failing property, in which the second of two mistakes may show. The ``empty`` holes contain placeholders in
+    the attempt and get them in every edited solution. Raises PluginProblem for an edit that cannot be loaded,
     DiagnosisStopped once the attempt or the edits have used ``DIAGNOSIS_SECONDS`` of CPU time.
     """
     comparison = _Comparison(technique, failure.impl, empty)
@@ -90,14 +90,14 @@ def diagnose(
                 seen = [*cases, *itertools.chain(*drawn), *further()]
                 everywhere = comparison.matching(some, seen, view)
                 two = () if everywhere else comparison.pair(some, singly, seen, view)
-                if not (two or everywhere or technique.distributed):  # of ranks, it takes too long
+                if not (two or everywhere or technique.distributed):  # with ranks this takes too long
                     two = comparison.likeliest_pair(singly, [cases, *drawn], further())
                 if two:
                     return two
             if everywhere:
                 tell_apart = technique.distributed and view is not SENT
                 found = comparison.by_what_is_sent(everywhere, singly, [*cases, *further()], tell_apart=tell_apart)
-                both = empty and len(everywhere) <= MOST_ALIKE  # a later hole may tell them apart
+                both = empty and len(everywhere) <= MOST_ALIKE  # filling a later hole may distinguish them
                 return found or (tuple(edit for (edit,) in everywhere) if both else ())
     except AttemptDied as death:
         if death.how == "timeout":
@@ -118,12 +118,12 @@ class _Comparison:
         self.canonical: Callable[[Trace], Trace] = getattr(properties, "canonical", lambda trace: trace)
         self.until = time.process_time() + DIAGNOSIS_SECONDS
         self.traced: dict[tuple[int, int, bool], Trace] = {}
-        """Of the attempt and of the reference, which every edit is compared with."""
+        """Cached traces of the attempt and the reference, which every edit is compared with."""
 
     def matching(
         self, candidates: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View, *, apart: bool = True
     ) -> list[tuple[Edit, ...]]:
-        """Return the edits that answer as the attempt in every case; ``apart``: and not as the reference in some."""
+        """Return the edits that match the attempt in every case and, if ``apart``, differ from the reference in one."""
         if not candidates or (apart and all(self.alike((), case, view) for case in cases)):
             return []
         found = []
@@ -149,7 +149,11 @@ class _Comparison:
         *,
         tell_apart: bool,
     ) -> tuple[Edit, ...]:
-        """Return the only one of ``some``, which answer as the attempt; with another, where that sends as it does."""
+        """Return the one edit, or the one pair, whose transfers also match the attempt's.
+
+        ``some`` are the edits whose answers match. If there is only one, it is returned even if its transfers differ,
+        or with a second edit if the two together match the attempt's transfers.
+        """
         if not tell_apart:
             return some[0] if len(some) == 1 else ()
         try:
@@ -164,7 +168,7 @@ class _Comparison:
     def pair(
         self, some: Sequence[tuple[Edit, ...]], singly: Sequence[tuple[Edit, ...]], cases: Sequence[Case], view: View
     ) -> tuple[Edit, ...]:
-        """Return the only two edits, one of ``some``, that match in every case together. Neither does alone."""
+        """Return the only pair of edits, one in ``some``, that together match every case; neither does alone."""
         pairs: dict[frozenset[str], tuple[Edit, ...]] = {}
         for one in some:
             where = next((case for case in cases if not self.alike(one, case, view)), None)
@@ -179,9 +183,10 @@ class _Comparison:
     def likeliest_pair(
         self, singly: Sequence[tuple[Edit, ...]], shown: Sequence[Sequence[Case]], further: Sequence[Case]
     ) -> tuple[Edit, ...]:
-        """Return the only two edits, of the likeliest pairs, that match together, though neither does anywhere.
+        """Return the only one of the most likely pairs of edits that matches every case.
 
-        ``shown`` are cases of each property in which one of them may show.
+        It is for pairs in which neither edit matches a property alone. ``shown`` are lists of cases, one per failing
+        property.
         """
         few = [case for cases in shown for case in cases[:CASES_FOR_PAIRS]]
         pairs = [two for one, other in self._likeliest(singly, few) if (two := self.both(one, other))]
@@ -193,8 +198,8 @@ class _Comparison:
     ) -> list[tuple[tuple[Edit, ...], tuple[Edit, ...]]]:
         """Return the pairs that explain most numbers of the attempt's traces, best first.
 
-        A number that one of the two changes should be as that one makes it, one that neither changes as it should be.
-        What becomes of one that both change is not known before they are tried together.
+        A number that only one of the two edits changes should have that edit's value; one that neither changes should
+        have the reference's. A number that both change counts half, since its value is unknown until both are applied.
         """
         if not singly or not cases:
             return []
@@ -216,7 +221,7 @@ class _Comparison:
         return [(singly[one], singly[other]) for one, other in pairs[:PAIRS_TRIED]]
 
     def both(self, one: tuple[Edit, ...], other: tuple[Edit, ...]) -> tuple[Edit, ...]:
-        """Return two edits in an order in which both can be made; nothing where they change the same place."""
+        """Return two edits in an order in which both can be applied; nothing if they change the same place."""
         for two in ((*one, *other), (*other, *one)):
             with contextlib.suppress(EditProblem):
                 self.edited(two)
@@ -224,12 +229,12 @@ class _Comparison:
         return ()
 
     def alike(self, edits: tuple[Edit, ...], case: Case, view: View) -> bool:
-        """Whether the solution with ``edits``, or the solution itself without any, answers as the attempt."""
+        """Whether the solution with ``edits`` (or unedited, if there are none) has the attempt's trace."""
         edited, attempt = self.trace(case, self.edited(edits), view), self.trace(case, self.attempt, view)
         return traces_apart(edited, attempt, view.coarse) <= view.same
 
     def trace(self, case: Case, implementation: Any, view: View) -> Trace:
-        """Return a case's trace in the technique's canonical form. Raises DiagnosisStopped when the time is up."""
+        """Return a case's trace in the technique's canonical form. Raises DiagnosisStopped when time has run out."""
         if time.process_time() > self.until:
             raise DiagnosisStopped
         key = (id(case), id(implementation), view.sent)

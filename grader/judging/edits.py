@@ -1,4 +1,4 @@
-"""Misconceptions and conventions: named edits of a solution, matched in its syntax tree."""
+"""Misconceptions and conventions: named edits of a solution, located in its syntax tree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from groundup.grader.judging.exercise import with_hole
 
 
 class Edit(Declared):
-    """One named way in which an attempt may differ from the solution."""
+    """One named difference between an attempt and the solution."""
 
     kind: Literal["misconception", "convention"]
     id: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -44,11 +44,11 @@ class Edit(Declared):
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The edits, old and new text each."""
+        """The replacements: pairs of old and new text."""
         return self.edits if self.edit is None else (self.edit,)
 
     def apply(self, solution: str, name: str = "solution") -> str:
-        """Return ``solution`` with this edit made. Raises EditProblem when it does not fit exactly once."""
+        """Return ``solution`` with this edit made. Raises EditProblem if its old text does not match exactly once."""
         if self.hole is not None:
             edited = with_hole(solution, self.hole, self.replace or "", name)
         else:
@@ -65,14 +65,14 @@ class Edit(Declared):
 
 
 class Equivalent(Declared):
-    """A change of the solution that makes no difference which a property may ask for, and why that is so."""
+    """A change of the solution that no property should detect, and the reason."""
 
     within: str = Field(alias="in", description="function or method whose tree is searched")
     edit: tuple[str, str]
     why: str = Field(min_length=1)
 
     def apply(self, solution: str, name: str = "solution") -> str:
-        """Return ``solution`` with this change made. Raises EditProblem when it does not fit exactly once."""
+        """Return ``solution`` with this change made. Raises EditProblem if its old text does not match exactly once."""
         return _replaced(solution, self.within, *self.edit, f"equivalent {self.edit[1]!r} of {name}")
 
 
@@ -90,7 +90,7 @@ def load_edits(technique: Technique) -> list[Edit]:
 
 
 def load_equivalents(technique: Technique) -> list[Equivalent]:
-    """Return the changes of the solution that are known to make no difference. Raises PluginProblem."""
+    """Return the technique's equivalent changes of the solution. Raises PluginProblem."""
     path = technique.files.misconceptions
     found = []
     for number, table in enumerate(_tables(technique).get("equivalent", []), start=1):
@@ -177,7 +177,7 @@ Span = tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]
 
 @dataclass(frozen=True)
 class _Places:
-    """What an edit may match in a function: its expressions by their shape, and its blocks, each statement's shape."""
+    """What an edit can match in a function: expressions by shape, and blocks as lists of statement shapes."""
 
     expressions: dict[str, list[ast.expr]]
     blocks: list[list[tuple[ast.stmt, str]]]
@@ -185,7 +185,7 @@ class _Places:
 
 @functools.lru_cache(maxsize=64)
 def _places(source: str, within: str) -> _Places | None:
-    """Return what is in a function or class of the solution, None where there is none of that name."""
+    """Return what an edit can match in the function or class ``within``; None if there is none of that name."""
     function = _find(ast.parse(source), within)
     if function is None:
         return None

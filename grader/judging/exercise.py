@@ -1,4 +1,4 @@
-"""Holes: finding them in a solution, making the stub, and telling which are still empty in an attempt."""
+"""Holes: finds them in a solution, makes the stub, and detects which are still empty in an attempt."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _NAMED = re.compile(r"hole (?P<number>\d+)/\d+")
 
 @dataclass(frozen=True)
 class HoleText:
-    """One marked hole of a solution. ``first`` and ``last`` are the indices of its lines, markers left out.
+    """One marked hole of a solution. Its lines, without markers, are those with index ``first`` to ``last`` - 1.
 
-    ``placeholder`` is what stands in it while it is empty, so that the holes before it can be judged: one logical line.
+    ``placeholder`` is one logical line that fills the hole while it is empty, so that earlier holes can be judged.
     """
 
     number: int
@@ -37,17 +37,17 @@ class HoleText:
 
     @property
     def named(self) -> str:
-        """What the stub calls it: ``hole 2/4: the value loss``."""
+        """Its name in the stub: ``hole 2/4: the value loss``."""
         return f"hole {self.number}/{self.total}: {self.title}"
 
     @property
     def raises(self) -> str:
-        """The statement that stands in it in the stub."""
+        """The statement that replaces it in the stub."""
         return f"raise NotImplementedError({_quoted(self.named)})"
 
 
 def holes(source: str, name: str = "solution") -> list[HoleText]:
-    """Return the holes of a solution, in order. Raises PluginProblem naming the line where a mark is off."""
+    """Return the holes of a solution, in order. Raises PluginProblem naming the line of a wrong marker."""
     found: list[HoleText] = []
     lines = source.splitlines()
     at = 0
@@ -76,7 +76,7 @@ def holes(source: str, name: str = "solution") -> list[HoleText]:
                 )
             if empty := _PLACEHOLDER.match(lines[at]):
                 placeholder = _one_line(empty["code"].strip(), mark, f"{name}, line {at + 1}")
-            at += 1  # the hole's explanation goes on: it stays in the stub
+            at += 1  # another line of the hole's explanation, which stays in the stub
         first = at
         while at < len(lines) and not _CLOSE.match(lines[at]):
             if _OPEN.match(lines[at]):
@@ -129,7 +129,7 @@ def with_hole(source: str, number: int, replacement: str, name: str = "solution"
 
 
 def hole_states(technique: Technique, attempt: str, *, passed: bool) -> tuple[HoleState, ...]:
-    """Return which holes of the exercise ``attempt`` has filled. What has passed is filled, whatever is left in it."""
+    """Return which holes of the exercise ``attempt`` has filled. In an attempt that passed, all count as filled."""
     files = technique.files
     empty = {} if passed else empty_holes(attempt)
     return tuple(
@@ -139,7 +139,7 @@ def hole_states(technique: Technique, attempt: str, *, passed: bool) -> tuple[Ho
 
 
 def empty_holes(attempt: str) -> dict[int, list[ast.Raise]]:
-    """Return the holes whose exception still stands in ``attempt``, and where; of what is no Python only which."""
+    """Return the holes still empty in ``attempt``, each with its ``raise`` statements (none if it does not parse)."""
     try:
         tree = ast.parse(attempt)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -154,7 +154,7 @@ def empty_holes(attempt: str) -> dict[int, list[ast.Raise]]:
 
 
 def with_placeholders(attempt: str, solution: str) -> str:
-    """Return ``attempt`` with the solution's placeholders where its holes are empty; no line of it moves."""
+    """Return ``attempt`` with the solution's placeholders in its empty holes; line numbers do not change."""
     empty, lines = empty_holes(attempt), attempt.encode().splitlines(keepends=True)
     starts = list(itertools.accumulate(map(len, lines), initial=0))
     where = [
@@ -171,7 +171,7 @@ def with_placeholders(attempt: str, solution: str) -> str:
 
 
 def emptied(solution: str, empty: Collection[int], name: str = "solution") -> str:
-    """Return ``solution`` with those holes empty: at their placeholders, or raising where they have none."""
+    """Return ``solution`` with the holes ``empty`` replaced by their placeholders, or by the stub's ``raise``."""
     for hole in holes(solution, name):
         if hole.number in empty:
             solution = with_hole(solution, hole.number, hole.placeholder or hole.raises, name)
@@ -179,11 +179,11 @@ def emptied(solution: str, empty: Collection[int], name: str = "solution") -> st
 
 
 def _one_line(code: str, mark: re.Match[str], where: str) -> str:
-    """Return a placeholder. Raises PluginProblem where it is no logical line of Python, or the hole is the first."""
+    """Return a placeholder. Raises PluginProblem if it is not one logical line of Python, or belongs to hole 1."""
     if mark["number"] == "1":
         raise PluginProblem("{where}: hole 1 has no placeholder: before it there is nothing to judge", where=where)
     try:
-        ast.parse(f"def f():\n while True:\n  {code}\n")  # it may return, or continue
+        ast.parse(f"def f():\n while True:\n  {code}\n")  # allows 'return' and 'continue'
     except SyntaxError as error:
         raise PluginProblem(
             "{where}: '# EMPTY: {code}' is no line of Python: {why}", where=where, code=code, why=error.msg

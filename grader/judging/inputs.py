@@ -1,7 +1,7 @@
-"""The one property that no technique has to declare: no call changes what it is given.
+"""The one property that every technique has without declaring it: no call changes its inputs in place.
 
-The boundary sees a change in whatever property it happens. That property goes on, on inputs of its own, and a verdict
-has this one besides, failed; where nothing was changed it does not speak of it.
+Every property's calls are checked for such a change. The property in which a call changes an input continues with
+unchanged copies, and the verdict lists this property as failed. A verdict lists it only if an input was changed.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ CLAIM = Message("No call changes what it is given.")
 
 
 def inputs_result(seen: PropertyResult) -> PropertyResult:
-    """Return the result of this property, from that of the one in which a change was ``seen``."""
+    """Return this property's result, made from ``seen``: the result of the property in which an input was changed."""
     return seen.model_copy(update={"id": INPUTS, "claim": CLAIM, "points": 1.0, "hole": None})

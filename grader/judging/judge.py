@@ -1,4 +1,7 @@
-"""The judge: runs a technique's properties on an attempt and says what holds. Trusted; the attempt runs elsewhere."""
+"""The judge: runs a technique's properties on an attempt and gives the verdict.
+
+The judge is trusted; the attempt runs in another process.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +53,9 @@ __all__ = ["Grading", "Judge", "Replayed"]
 
 @dataclass(frozen=True)
 class Grading:
-    """A verdict and what is kept beside it: the source that was graded, and the failing cases as choices.
+    """A verdict with the graded source and the failing cases, stored as hypothesis choices.
 
-    ``undiagnosed`` says what of the technique's known mistakes is broken, for which the verdict names none.
+    ``undiagnosed`` is the problem in the technique's known mistakes because of which the verdict has no diagnosis.
     """
 
     verdict: Verdict
@@ -63,7 +66,7 @@ class Grading:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of one property, and the case it failed on. ``answers`` and ``right`` are what was seen there."""
+    """The result of one property and its failing case, with the answers of the attempt and of the reference."""
 
     result: PropertyResult
     case: Case | None
@@ -76,9 +79,9 @@ class Judge:
     """Grades attempts one after another, each in a fresh process forked from the same server."""
 
     def __init__(self, server: ForkServer, lang: str = "en", *, copies: int = 0) -> None:
-        """Grade with the help of so many ``copies`` of this judge, each on a core of its own."""
+        """Grade with the help of ``copies`` copies of this judge, each on a core of its own."""
         self.server, self.lang, self.copies = server, lang, copies
-        torch.set_num_threads(1)  # as in attempts: threads gain nothing here, and stall one another on a busy machine
+        torch.set_num_threads(1)  # as in attempts: threads gain nothing here, and stall on a busy machine
 
     def grade(
         self,
@@ -91,11 +94,11 @@ class Judge:
         cases: dict[bytes, set[bytes]] | None = None,
         tell: Tell | None = None,
     ) -> Grading:
-        """Grade ``source``, which is called ``path`` in the verdict.
+        """Grade ``source``; ``path`` is its path in the verdict.
 
-        ``cases`` are failing cases kept from earlier gradings; they are tried first. ``tell`` is called with results as
-        they come. Raises PluginProblem when the technique's own files are broken, EnvironmentProblem when no process
-        can be started. Known mistakes that are broken do not keep anyone from the verdict.
+        ``cases`` are failing cases kept from earlier gradings; they are tried first. ``tell`` receives each result as
+        soon as it is known. Raises PluginProblem for broken files of the technique, EnvironmentProblem if no process
+        can be started. Broken known mistakes do not prevent a verdict.
         """
         began = time.monotonic()
         grading = _Grading(self, technique, source, path, seed=seed, thorough=thorough, cases=cases)
@@ -135,9 +138,9 @@ class Judge:
         thorough: bool = False,
         cases: dict[bytes, set[bytes]] | None = None,
     ) -> Replayed:
-        """Run one property again on the case that was kept of it; where none was, on the cases that ``seed`` draws.
+        """Run one property again on its kept failing case or, if none is kept, on the cases drawn from ``seed``.
 
-        Raises UnknownName for a property that there is not, UsageProblem for a file that cannot be loaded.
+        Raises UnknownName for a property that does not exist, UsageProblem for a file that cannot be loaded.
         """
         properties, attempt = Properties(technique), as_far_as_it_goes(technique, source)
         plan = replace(
@@ -160,9 +163,9 @@ class Judge:
     def still_failing(
         self, technique: Technique, source: str, path: str, cases: dict[bytes, set[bytes]], *, seed: int
     ) -> PropertyResult | None:
-        """Return a property that fails on one of ``cases``, kept from an earlier grading; nothing else is tried.
+        """Run only ``cases``, kept from an earlier grading; return the first property that fails on one of them.
 
-        It takes milliseconds, in a process of its own: the grading that follows is not changed by it.
+        It takes milliseconds. It uses a process of its own, so the grading that follows is not affected.
         """
         properties, attempt = Properties(technique), as_far_as_it_goes(technique, source)
         plan = Plan(
@@ -177,7 +180,7 @@ class Judge:
         return next((r for r in run.results.values() if r.status in ("failed", "died")), None)
 
     def results(self, technique: Technique, source: str, plan: Plan) -> list[PropertyResult]:
-        """Run the properties on ``source`` in a process of its own. Raises AttemptRaised, AttemptDied on loading it."""
+        """Run the properties on ``source`` in a new process. Raises AttemptRaised or AttemptDied on loading."""
         properties, attempt = Properties(technique), as_it_is(technique, source)
         with self.started(technique, attempt, "apart.py", seed=plan.seed) as subject:
             return PropertyRun(properties, subject, attempt.reference, plan).run()
@@ -191,14 +194,14 @@ class Judge:
         return PropertyRun(Properties(technique), subject, load_reference(technique), plan, tell=tell).run()
 
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
-        """Return the properties that find trusted ``source`` wrong, run in this process, each on its own."""
+        """Return the properties that fail on trusted ``source``, each run independently in this process."""
         module = module_from_source("edited", source, f"<edited {technique.file}>")
         plan = Plan(seed, self.lang, independent=True)
         results = self.results_here(technique, getattr(module, technique.implements), plan)
         return {r.id for r in results if r.status == "failed"}
 
     def rehearse(self, technique: Technique, tell: Tell | None = None) -> None:
-        """Run every property on the solution once: what a first grade has to load and to look up is then there."""
+        """Run every property on the solution once, to load and cache what the first grading needs."""
         plan = Plan(0, self.lang, examples=1, independent=True)
         self.results_here(technique, load_reference(technique), plan, tell)
 
@@ -206,7 +209,7 @@ class Judge:
     def started(
         self, technique: Technique, attempt: Subjects, path: str, *, seed: int, thorough: bool = False
     ) -> Iterator[Subject]:
-        """Run an attempt in a process inside the block. Raises AttemptRaised when loading it raises, AttemptDied."""
+        """Run an attempt in a process inside the block. Raises AttemptRaised if loading it raises, or AttemptDied."""
         total = THOROUGH_SECONDS if thorough else TOTAL_SECONDS
         process = start(
             self.server,
@@ -221,7 +224,7 @@ class Judge:
 
 
 class _Grading:
-    """One grading under way: a process for the attempt, copies of the judge beside it, the run of the properties."""
+    """One grading in progress: the attempt's process, the copies of the judge, and the run of the properties."""
 
     def __init__(
         self,
@@ -245,13 +248,13 @@ class _Grading:
         self.says_most: str | None = None
         self.diagnosis_stopped = False
         self.is_whole = not self.attempt.empty
-        """Whether the attempt was judged without placeholders: with one it never passes."""
+        """Whether the attempt was judged without placeholders; with placeholders it never passes."""
 
     def run(self, tell: Tell | None) -> tuple[list[PropertyResult], tuple[Diagnosis, ...], PluginProblem | None]:
-        """Return the results, the known mistakes that explain them, and what is broken of the known mistakes."""
+        """Return the results, the known mistakes that explain them, and the problem in the known mistakes, if any."""
         names = list(self.properties.functions)
         cores = some_cores(min(self.judge.copies + 1, len(names)))
-        here = cores[0] if cores and not self.technique.distributed else None  # ranks work side by side: all cores
+        here = cores[0] if cores and not self.technique.distributed else None  # ranks run in parallel, on all cores
         self.judge.server.get_ready_for(self.technique.imports)
         with Ahead(cores[1:], names, self._run_ahead) as ahead, on_one_core(here), contextlib.ExitStack() as stack:
             try:
@@ -270,7 +273,7 @@ class _Grading:
             return results, *self._diagnosis(run)
 
     def _without_placeholders(self) -> list[PropertyResult] | None:
-        """Return the results of the attempt as it is, where all hold: what looks empty in it is never reached."""
+        """Return the results of the attempt without placeholders if all hold: no empty hole is then ever reached."""
         plan = replace(self.plan, reach=None, waits_for=None, stop_unless_held=True)
         attempt = as_it_is(self.technique, self.source)
         with self._started(attempt) as subject:

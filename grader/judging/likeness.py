@@ -1,4 +1,4 @@
-"""How far two traces are apart, as a whole and number by number."""
+"""Distance between two traces, as a whole and number by number."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SCALAR_ROUNDING = 4 * 2.0**-23  # a loss is a sum of terms of about 1, and may i
 
 
 def traces_apart(one: Sequence[Any], other: Sequence[Any], coarse: float = 0.0) -> float:
-    """Return how far what both traces saw is apart: one may go on where the other's property has already failed."""
+    """Return the distance over the entries that both traces have; one may end earlier, where its property failed."""
     pairs = zip(one, other, strict=False)
     return max((distance(a, b, coarse) for a, b in pairs), default=0.0 if len(one) == len(other) else math.inf)
 
 
 def distance(one: Any, other: Any, coarse: float = 0.0) -> float:
-    """Return how far two plain values are apart, relative to their size; infinity where their form differs.
+    """Return the distance of two plain values, relative to their size; infinity if their types or shapes differ.
 
-    Tensors of less than float64 that are closer than ``coarse`` are not apart at all.
+    For tensors of lower precision than float64, a distance below ``coarse`` counts as 0.
     """
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         same = one.requires_grad == other.requires_grad
@@ -51,7 +51,7 @@ def distance(one: Any, other: Any, coarse: float = 0.0) -> float:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A part of a trace: its numbers, and what it has to share with another for them to be compared one by one."""
+    """One leaf of a trace: its numbers, and its ``form``. Numbers of two leaves are compared if the forms are equal."""
 
     form: Any
     numbers: Tensor
@@ -59,7 +59,7 @@ class Leaf:
 
     @classmethod
     def of(cls, value: Any) -> Leaf:
-        """Return what is compared of a number, a tensor, or any other value."""
+        """Return the leaf of a number, a tensor, or any other value."""
         if type(value) in (int, float):
             value = torch.tensor(float(value))
         if not isinstance(value, Tensor):
@@ -74,7 +74,7 @@ Leaves = dict[tuple[Any, ...], Leaf]
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield the parts of a plain value that have no parts, and where each is in it."""
+    """Yield the leaves of a plain value, each with its path."""
     if type(value) in (list, tuple):
         parts: Any = enumerate(value)
     elif type(value) is dict:
@@ -89,9 +89,9 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 
 def agreement(one: Leaves, other: Leaves, like: Leaves, within: float) -> Tensor:
-    """Return of each number in ``like`` whether it is the same in two traces, up to ``within`` of the largest.
+    """Return, for each number in ``like``, whether two traces agree on it, up to ``within`` times the leaf's maximum.
 
-    Where one of them had ended before, it is.
+    A number after the end of one of the traces counts as agreeing.
     """
     end = min(max((path[0] for path in trace), default=-1) for trace in (one, other))
     found = [torch.empty(0, dtype=torch.bool)]

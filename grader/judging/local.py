@@ -1,4 +1,4 @@
-"""A trusted implementation in this process, its answers recorded: solutions, and edits of them."""
+"""Runs a trusted implementation (the solution or an edit of it) in this process and records its answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from groundup.core.testing.compare import ChangedInput, OtherDtype, forgiving_ch
 from groundup.core.testing.ranks import LocalRanks
 
 Note = Callable[[str, Any], None]
-"""Is told the name of what was called, empty for a function, and the answer; of an error, its type's name."""
+"""Callback: the name of the called method (empty for a function), and its answer or the name of its error's type."""
 
 
 class LocalAttempt:
@@ -32,10 +32,10 @@ class LocalAttempt:
         self.trace.append(answer)
 
     def reseed(self, seed: int) -> None:
-        """Do nothing: what trusted code draws is not the judge's to fix."""
+        """Do nothing: the judge does not seed trusted code."""
 
     def allow(self, seconds: float) -> None:
-        """Do nothing: trusted code takes the time it needs."""
+        """Do nothing: trusted code has no time limit."""
 
     def take_printed(self) -> str:
         """Return nothing: what trusted code prints is not captured."""
@@ -46,11 +46,11 @@ class LocalAttempt:
 
 
 def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool = False, sent: bool = False) -> Any:
-    """Return a stand-in for a class or function that notes every answer of it, and every error by its type's name.
+    """Wrap a class or function; the wrapper notes each answer, and each error by its type's name.
 
-    ``implementation`` may itself be a proxy; ``like`` then says whether it stands for a class. ``guarded``: a call that
-    changed an input in place has not happened to the input, and is a ChangedInput, as in an attempt's process.
-    ``sent``: after each call of a group of ranks, what they have sent so far is noted too.
+    ``implementation`` may itself be a proxy; ``like`` then says whether it stands for a class. ``guarded``: an input
+    that a call changed in place is restored, and the call is noted as a ChangedInput, as in an attempt's process.
+    ``sent``: after each call of a group of ranks, all that the ranks have sent so far is noted too.
     """
 
     def answered(name: str, function: Callable[..., Any], owner: Any = None) -> Callable[..., Any]:
@@ -100,19 +100,19 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
 
         def __getattr__(self, name: str) -> Any:
             if name in ("messages", "traffic") and isinstance(constructed, LocalRanks):
-                return getattr(self._object, name)  # what was sent is no answer: it is compared apart
+                return getattr(self._object, name)  # transfers are not answers; they are compared separately
             return answered(name, getattr(self._object, name), self._object)
 
     return Traced
 
 
 def _copied(answer: Any) -> Any:
-    """Return ``answer`` as it is now, whatever becomes of its tensors; each says whether it carries gradient."""
+    """Return a copy of ``answer`` that later in-place changes do not affect; its tensors keep ``requires_grad``."""
     return with_tensors(answer, iter([_as_it_is(t) for t in tensors_in(answer)]))
 
 
 def _apart_from(inputs: Sequence[Tensor], answer: Any) -> Any:
-    """Return ``answer`` with a copy of each tensor that shares memory with ``inputs``: those are restored next."""
+    """Return ``answer`` with tensors that share memory with ``inputs`` copied: the inputs are restored next."""
     shared = {tensor.untyped_storage().data_ptr() for tensor in inputs}
     if not shared:
         return answer

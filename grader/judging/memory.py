@@ -1,4 +1,4 @@
-"""The memory that the judge itself may take while it grades: an answer must not make it fill the machine."""
+"""Limits the judge's own memory while it grades, so that a huge answer cannot exhaust the machine's."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if sys.platform != "win32":
 __all__ = ["MEMORY", "within_memory"]
 
 MEMORY = 6 << 30
-"""Address space, in bytes, beyond what is mapped when the grading begins."""
+"""Address space, in bytes, that may be mapped in addition to what is mapped when grading begins."""
 
 
 @contextlib.contextmanager
 def within_memory() -> Iterator[None]:
-    """Bound this process's memory inside the block: what would take more raises. Copies of the judge inherit it."""
+    """Limit this process's memory inside the block; an allocation beyond it raises. Copies of the judge inherit it."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     soft = min((limit for limit in before if limit != resource.RLIM_INFINITY), default=resource.RLIM_INFINITY)
     ours = mapped() + MEMORY
-    if not mapped() or (soft != resource.RLIM_INFINITY and soft < ours):  # not Linux, or narrower already
+    if not mapped() or (soft != resource.RLIM_INFINITY and soft < ours):  # not Linux, or a stricter limit is set
         yield
         return
     resource.setrlimit(resource.RLIMIT_AS, (ours, before[1]))

@@ -1,4 +1,4 @@
-"""Judges one property: runs it on the subject, and says what the result is and which case shows it."""
+"""Judges one property: runs it on the subject and returns its result, with the failing case."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from groundup.grader.judging.verdict import PropertyResult, Status
 
 __all__ = ["PropertyJudge", "Trial", "Tried"]
 
-FURTHER_CASES = 4  # of each property, where known mistakes have to be told apart
+FURTHER_CASES = 4  # per property, to distinguish known mistakes
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One property, and the fixtures that it is called with."""
+    """One property and its fixtures."""
 
     name: str
     test: Callable[..., Any]
@@ -38,12 +38,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tried:
-    """The result of a property. ``failure`` is the case that shows that it fails; ``drawn`` are some as first drawn."""
+    """The result of a property. ``failure`` is the failing case; ``drawn`` are some cases as first drawn, unshrunk."""
 
     result: PropertyResult
     failure: Case | None = None
     changed: PropertyResult | None = None
-    """A call that changed its inputs, as the result of the property that none does."""
+    """The result of the property that no call changes its inputs, if a call changed one."""
     drawn: list[Case] = field(default_factory=list)
 
 
@@ -64,9 +64,9 @@ class PropertyJudge:
         forgives: bool = True,
         at_first_failure: Callable[[], None] = lambda: None,
     ) -> Tried:
-        """Run a property; ``shrink`` looks for a smaller case of one that is known to fail, and draws no others.
+        """Run a property; ``shrink`` only shrinks the known failing case and draws no new ones.
 
-        Unless it ``forgives`` changed inputs, it fails with the first call that changes one.
+        With ``forgives`` false, the property fails at the first call that changes an input.
         """
         if trial.fixtures.get("impl") is not self.subject.impl:
             return self._not_gradable(
@@ -104,7 +104,7 @@ class PropertyJudge:
         if shrink and cases.of(key):
             self.kept.replace(key, cases.of(key))
         drawn = recorder.drawn[:FURTHER_CASES]
-        if behind.death is not None:  # asked of the process itself: a property may have caught what it raised
+        if behind.death is not None:  # ask the process, since the property may have caught AttemptDied
             died = self._result(
                 trial, "died", message=behind.death.summary, where=behind.death.lines or None,
                 counterexample={} if recorder.last is None else shown(recorder.last.arguments),
@@ -119,9 +119,9 @@ class PropertyJudge:
         return Tried(self._result(trial, "held"), changed=change, drawn=drawn)
 
     def unshrunk(self, trial: Trial, held: KeptCases | None = None) -> list[Case]:
-        """Return cases as they are drawn: those that the property draws for the reference, which fails none of them.
+        """Return unshrunk cases: those that the property draws when it runs on the reference, which never fails.
 
-        Where the property ``held``, for which those cases had been kept, they are the first that were drawn then.
+        For a property that held, pass as ``held`` the cases kept before that run: the same cases are then drawn first.
         """
         local = LocalAttempt(self.reference_impl)
         fixtures = trial.fixtures | {"impl": local.impl}
@@ -134,11 +134,11 @@ class PropertyJudge:
         return recorder.drawn
 
     def has_kept(self, name: str) -> bool:
-        """Whether there are cases of the property that failed before."""
+        """Whether failing cases of the property are kept from earlier runs."""
         return bool(self.kept.of(self.properties.key(name)))
 
     def _fell_short(self, trial: Trial, error: BaseException, recorder: Recorder) -> Tried:
-        if recorder.failure is None:  # hypothesis itself, or pytest
+        if recorder.failure is None:  # the error is hypothesis's or pytest's own
             return self._not_gradable(trial, f"{type(error).__name__}: {error}"[:500])
         case, cause = recorder.failure, recorder.failure.error
         if isinstance(cause, AttemptRaised) and _is_of_the_stub(cause):
@@ -147,7 +147,7 @@ class PropertyJudge:
         try:
             case.run(self.reference_impl)
         except FAILURES as also:
-            if self.plan.reach is not None:  # with the same holes empty: the property cannot be judged yet
+            if self.plan.reach is not None:  # the same holes are empty in the reference: it cannot be judged yet
                 return Tried(self._result(trial, "not_started", message=self.plan.waits_for))
             why = f"{type(also).__name__}: {also}"[:500]
             message = Message("the reference fails this case as well: {why}", why=why)
@@ -168,7 +168,7 @@ class PropertyJudge:
         database: KeptCases | None,
         examples: int | None = None,
     ) -> Iterator[Callable[..., Any]]:
-        """Give the property the plan's settings, its seed and its kept cases, and have every example recorded."""
+        """Apply the plan's settings, seed and kept cases to the property, and record every example."""
         machine = getattr(trial.test, "groundup_machine", None)
         if machine is None and not is_hypothesis_test(trial.test):
             yield recorder.around(trial.test)
@@ -205,12 +205,12 @@ class PropertyJudge:
 
 
 def _is_of_the_stub(error: AttemptRaised) -> bool:
-    """Whether an empty hole raised this. Torch raises NotImplementedError too, with words of its own."""
+    """Whether an empty hole raised this. Torch raises NotImplementedError too, with other messages."""
     return error.types[0] == "NotImplementedError" and (not error.message or error.message.startswith("hole "))
 
 
 def _what_is_wrong(cause: BaseException | None) -> dict[str, Any]:
-    """Return the fields of a result that tell why the property failed."""
+    """Return the fields of a result that say why the property failed."""
     if isinstance(cause, Mismatch):
         return {"expected": cause.expected, "got": cause.got, "where": cause.where, "message": said_by(cause)}
     if isinstance(cause, AttemptRaised) and cause.types == ("NotPlainError",):
@@ -224,7 +224,7 @@ def _what_is_wrong(cause: BaseException | None) -> dict[str, Any]:
 
 
 def _steps(error: BaseException) -> dict[str, str] | None:
-    """Return the steps of a state machine's smallest failing run, from what hypothesis noted on its error."""
+    """Return the steps of a state machine's smallest failing run, from the notes that hypothesis added to the error."""
     notes = [note for note in getattr(error, "__notes__", ()) if "(" in note and not note.startswith("Failing")]
     steps = [n for n in notes[:-1] if not n.startswith("state = ")]
     return {"steps": "\n".join(steps)} if steps else None

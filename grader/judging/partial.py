@@ -1,6 +1,6 @@
-"""An attempt whose later holes are still empty: what is run of it, and what it is held against.
+"""Judging an attempt whose later holes are still empty: the source to run, and the reference to compare it with.
 
-Placeholders stand in its empty holes, and the same ones in the solution. Properties that need an empty hole wait.
+Its empty holes get placeholders, and the solution gets the same ones. Properties that need an empty hole are not run.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ __all__ = ["Subjects", "as_far_as_it_goes", "as_it_is"]
 
 @dataclass(frozen=True)
 class Subjects:
-    """``source`` is run, and held against ``reference``."""
+    """``source`` is run and compared with ``reference``."""
 
     source: str
     reference: Any
     empty: frozenset[int] = frozenset()
-    """The holes that are at their placeholders in both."""
+    """The holes that contain their placeholders in both."""
     waits_for: str | None = None
-    """The first of them, as the stub names it."""
+    """The first empty hole, by its name in the stub."""
 
     @property
     def reach(self) -> int | None:
-        """Return up to which hole properties can be judged; None where no placeholder stands in any."""
+        """The last hole whose properties can be judged; None if no hole contains a placeholder."""
         return min(self.empty) - 1 if self.empty else None
 
 
 def as_it_is(technique: Technique, source: str) -> Subjects:
-    """Return an attempt without placeholders, held against the whole solution. Raises PluginProblem."""
+    """Return the attempt without placeholders, and the complete solution as reference. Raises PluginProblem."""
     return Subjects(source, load_reference(technique))
 
 
 def as_far_as_it_goes(technique: Technique, source: str) -> Subjects:
-    """Return an attempt with placeholders in its empty holes, once the first hole is filled. Raises PluginProblem."""
+    """Return the attempt with placeholders in its empty holes; unchanged if hole 1 is empty. Raises PluginProblem."""
     whole, files, left = as_it_is(technique, source), technique.files, empty_holes(source)
     if not left:
         return whole

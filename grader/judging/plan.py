@@ -1,4 +1,4 @@
-"""The settings of one run of a technique's properties, and what is derived from its seed."""
+"""The settings of one run of a technique's properties, and the seeds derived from the run's seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 __all__ = ["EXAMPLES", "STEPS", "THOROUGH_EXAMPLES", "THOROUGH_SECONDS", "TOTAL_SECONDS", "Plan", "derive_seed"]
 
 EXAMPLES, THOROUGH_EXAMPLES = 25, 200
-STEPS = 20  # of one run of a state machine
+STEPS = 20  # per run of a state machine
 TOTAL_SECONDS, THOROUGH_SECONDS = 60.0, 300.0
 
 
@@ -20,22 +20,22 @@ class Plan:
     lang: str = "en"
     examples: int = EXAMPLES
     only: str | None = None
-    """The one property to run, on the cases kept of it where there are some."""
+    """The only property to run; on its kept failing cases, if there are any."""
     independent: bool = False
-    """Run each property whatever became of those it presupposes, and shrink nothing: for authors and for copies."""
+    """Run each property even if one that it presupposes failed, and shrink nothing. Used by authors and copies."""
     reach: int | None = None
-    """Up to which hole properties are judged: those that need a later one wait. None: all are judged."""
+    """The last hole whose properties are judged; properties of later holes are not. None: all are judged."""
     waits_for: str | None = None
-    """The first empty hole, as the stub names it."""
+    """The first empty hole, by its name in the stub."""
     stop_at_first_failure: bool = False
     stop_unless_held: bool = False
-    """Stop at the first property that does not hold, for whatever reason."""
+    """Stop at the first property whose status is not ``held``."""
     kept_cases_only: bool = False
-    """Try the kept cases and no others."""
+    """Run only the kept failing cases."""
     ahead: bool = False
-    """Run what a copy of the judge runs: properties with kept cases first, then from the last one back."""
+    """Use the order of a copy of the judge: properties with kept cases first, then the others, last to first."""
 
 
 def derive_seed(seed: int, name: str) -> int:
-    """Return a seed for one use: the same for the same two, whatever else runs. It does not reveal ``seed``."""
+    """Derive a seed for the use called ``name``; it depends on the arguments alone and does not reveal ``seed``."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]) >> 1

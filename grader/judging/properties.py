@@ -1,4 +1,4 @@
-"""The properties of one technique, loaded: functions by name, and the result of each as the verdict holds it."""
+"""Loads the properties of a technique: the test functions by name, and the form of each result in a verdict."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PREFIX = "test_"
 
 
 class Properties:
-    """What ``properties.py`` declares: ``functions``, by name, in its order."""
+    """The properties that ``properties.py`` declares: ``functions`` by name, in file order."""
 
     def __init__(self, technique: Technique) -> None:
-        """Load them as they are on disk now. Raises PluginProblem."""
+        """Load them from the current file. Raises PluginProblem."""
         self.technique = technique
         file = technique.files.properties
         try:
@@ -47,18 +47,18 @@ class Properties:
 
     @property
     def names(self) -> list[str]:
-        """The declared properties' names as a verdict has them, without ``test_``."""
+        """The properties' names as in a verdict, without ``test_``."""
         return [name.removeprefix(PREFIX) for name in self.functions]
 
     def function_named(self, property: str) -> str:
-        """Return the function's name of a property. Raises UnknownName."""
+        """Return the name of a property's function. Raises UnknownName."""
         if PREFIX + property not in self.functions:
             of_it, names = Message("property of {id}", id=self.technique.id), self.names
             raise UnknownName(of_it, property, names, Message("It has {names}.", names=names))
         return PREFIX + property
 
     def finds(self, function: str) -> int:
-        """Return how many known mistakes a property finds; 0 where nobody has counted."""
+        """Return how many known mistakes a property detects; 0 if that is not recorded."""
         return self._finds.get(function.removeprefix(PREFIX), 0)
 
     @functools.cached_property
@@ -66,11 +66,11 @@ class Properties:
         return {name: len(mistakes) for name, mistakes in matrix_of(self.technique).items()}
 
     def key(self, function: str) -> bytes:
-        """Return what the failing cases of a property are kept under."""
+        """Return the key under which a property's failing cases are kept."""
         return f"{self.technique.id}:{function}".encode()
 
     def result(self, function: str, status: Status, lang: str, **details: Any) -> PropertyResult:
-        """Return the result of one property, its texts cleaned: answers may hold anything."""
+        """Return the result of one property. Its texts are made printable, since answers may contain anything."""
         marks = marks_of(self.functions[function])
         clean = {k: cleaned(v) if isinstance(v, str) else v for k, v in details.items()}
         return PropertyResult(
@@ -79,11 +79,11 @@ class Properties:
         )  # fmt: skip
 
     def topic(self, name: str) -> Topic | None:
-        """Return what the property of that id speaks of alone, if it speaks of one thing."""
+        """Return the single topic of the property with that id, None if it has none."""
         return marks_of(self.functions[PREFIX + name]).topic
 
     def not_loaded(self, error: AttemptRaised | AttemptDied, lang: str) -> list[PropertyResult]:
-        """Return the results for an attempt that ``error`` kept from being loaded."""
+        """Return the results for an attempt that could not be loaded because of ``error``."""
         status: Status = "died" if isinstance(error, AttemptDied) else "not_reached"
         return [self.result(function, status, lang) for function in self.functions]
 

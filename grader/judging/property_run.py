@@ -42,12 +42,12 @@ PLUGINS_OFF = (
 )  # fmt: skip
 
 Tell = Callable[[Literal["failing", "result"], PropertyResult], None]
-"""Callback: each property's result as it comes, and its first failure before that. Of the failing property that says
-most the result comes again, with a smaller case, once all have been run."""
+"""Callback: each property's result, and its first failure before shrinking. After the last property, it receives the
+most informative failing property's result again, with a smaller case."""
 
 
 class PropertyRun:
-    """Runs the properties as the plan says. It is the plugin that pytest is given."""
+    """Runs the properties according to the plan. It is a pytest plugin."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class PropertyRun:
         may_begin: MayBegin | None = None,
         empty: frozenset[int] = frozenset(),
     ) -> None:
-        """Prepare. ``kept`` are cases that failed before: they are tried first, and those that fail now replace them.
+        """Prepare the run. ``kept`` are failing cases of earlier runs: they are tried first, then replaced by new ones.
 
-        ``ahead``: copies of the judge that run properties too. ``may_begin``: asked by such a copy before each.
-        ``empty``: the holes that are at their placeholders, in the subject as in the reference.
-        Raises UnknownName when the plan asks for a property that there is not.
+        ``ahead``: copies of the judge that run properties too. ``may_begin``: a copy calls it before each property.
+        ``empty``: the holes that contain placeholders, both in the subject and in the reference.
+        Raises UnknownName if the plan names a property that does not exist.
         """
         self.properties, self.technique, self.subject, self.plan = properties, properties.technique, subject, plan
         self.reference_impl = as_impl(self.technique, reference)
@@ -75,26 +75,26 @@ class PropertyRun:
         self.only = properties.function_named(plan.only) if plan.only not in (None, INPUTS) else None
         self.results: dict[str, PropertyResult] = {}
         self.says_most: str | None = None
-        """The property that failed and whose smallest case was looked for, by the name of its function."""
+        """The most informative failing property, whose case is shrunk, by the name of its function."""
         self._judge = PropertyJudge(properties, subject, self.reference_impl, plan, self.kept)
         self._failed: dict[str, tuple[Trial, Tried]] = {}
-        self._changed: tuple[Trial, PropertyResult] | None = None  # where that was seen first
+        self._changed: tuple[Trial, PropertyResult] | None = None  # the first property in which a call changed an input
         self.changed_in: set[str] = set()
         """The functions of the properties in which a call changed its inputs."""
-        self._further: list[Callable[[], list[Case]]] = []  # for each property, what returns some cases as drawn
+        self._further: list[Callable[[], list[Case]]] = []  # per property, a function that returns some unshrunk cases
         self._problems: list[str] = []
         self._interrupted = False
         self._stopped = False
 
     @property
     def failure(self) -> Case | None:
-        """The smallest case of the property that says most; None where none has failed."""
+        """The smallest case of the most informative failing property; None if none has failed."""
         return self._failed[self.says_most][1].failure if self.says_most else None
 
     def run(self) -> list[PropertyResult]:
-        """Run the properties; return one result for each that the file declares, in its order.
+        """Run the properties; return one result for each declared property, in file order.
 
-        Raises PluginProblem when they cannot be run at all.
+        Raises PluginProblem if they cannot be run.
         """
         files = self.technique.files
         arguments = [
@@ -122,7 +122,7 @@ class PropertyRun:
         return [*results, *([inputs_result(self._changed[1])] if self._changed else [])]
 
     def diagnosis(self) -> tuple[Edit, ...]:
-        """Return the known mistake that explains what failed, or two. Raises PluginProblem, DiagnosisStopped."""
+        """Return the one or two known mistakes that explain the failures. Raises PluginProblem, DiagnosisStopped."""
         if self.says_most is None:
             return ()
         self.subject.behind.allow(DIAGNOSIS_SECONDS)
@@ -139,26 +139,26 @@ class PropertyRun:
             others = [functools.partial(cases_of, name) for name in self._failed if name != self.says_most]
             return diagnose(self.technique, smallest, drawn, further, others, empty=self.empty)
 
-    # What pytest calls.
+    # Hooks and fixtures that pytest calls.
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module:
         """Collect the properties under their canonical name."""
         return properties_module(self.technique, module_path, parent)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note what kept properties from being collected."""
+        """Record why properties could not be collected."""
         if report.failed:
             self._problems.append(str(report.longrepr).strip().splitlines()[-1])
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Choose and order the properties; note a test that would not be reported as one, and run nothing then."""
+        """Select and order the properties. If a test is not a declared property, record a problem and run nothing."""
         functions = self.properties.functions
         if odd := [item.nodeid for item in items if getattr(item, "originalname", None) not in functions]:
             self._problems.append(Message("{name} is no function of the file named test_<claim>", name=odd[0]))
             items.clear()
         names = {item: item.originalname for item in items if isinstance(item, pytest.Function)}
         items[:] = [item for item, name in names.items() if self.only in (None, name)]
-        if self.plan.ahead:  # one that is collected several times has one result: it is left to the judge
+        if self.plan.ahead:  # a parametrized property has one result for all its items: left to the judge
             times = collections.Counter(names.values())
             items[:] = [item for item, name in reversed(names.items()) if times[name] == 1]
             items.sort(key=lambda item: not self._judge.has_kept(names[item]))  # type: ignore[index]
@@ -166,17 +166,17 @@ class PropertyRun:
             items[:] = [item for item, name in names.items() if self._judge.has_kept(name)]
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
-        """Note a failure of pytest itself, which then does not print it."""
+        """Record a failure of pytest itself and keep pytest from printing it."""
         self._problems.append(excinfo.exconly())
         return True
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note Ctrl-C, which pytest keeps to itself, or what else ended it."""
+        """Record Ctrl-C, which pytest does not raise again, or what else ended the run."""
         self._interrupted = excinfo.type is KeyboardInterrupt
         self._problems.append(excinfo.exconly())
 
     def pytest_runtest_makereport(self, item: pytest.Function, call: pytest.CallInfo[None]) -> None:
-        """Note why a property was not run: a fixture that does not exist, a mark that skips it."""
+        """Record why a property was not run: a missing fixture, or a skip mark."""
         name = item.originalname
         if call.excinfo is not None and name not in self.results:
             error = call.excinfo.value
@@ -187,7 +187,7 @@ class PropertyRun:
 
     @pytest.fixture
     def impl(self) -> Any:
-        """What is judged."""
+        """The implementation that is judged."""
         return self.subject.impl
 
     @pytest.fixture
@@ -197,15 +197,15 @@ class PropertyRun:
 
     @pytest.fixture
     def code_runner(self) -> CodeRunner:
-        """What runs programs, in processes of their own."""
+        """Runs programs, each in a process of its own."""
         return self.subject.code_runner
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
-        """Run one property and note its result."""
+        """Run one property and record its result."""
         name = pyfuncitem.originalname
         if name in self.results and self.results[name].status != "held":
-            return True  # a property with several parameters has failed with an earlier one
+            return True  # a parametrized property that failed with an earlier parameter
         if self.may_begin is not None and not self.may_begin(name):
             return True
         if self.tell is not None and self.ahead is not None:
@@ -235,7 +235,7 @@ class PropertyRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, bool, bool]:
-        """Once all have been run, look for the smallest case of the failing property that says most."""
+        """After all properties, shrink the case of the most informative failing property."""
         ran = yield
         if self._failed or self._changed:
             self._show_what_says_most()
@@ -256,7 +256,7 @@ class PropertyRun:
             self._changed = self._changed or (trial, tried.changed)
 
     def _take_over(self, trial: Trial, found: Found) -> None:
-        """Take over what a copy of this judge found."""
+        """Use the result of a copy of this judge."""
         key = self.properties.key(trial.name)
         before = KeptCases({key: self.kept.of(key)})
         self._further.append(functools.cache(lambda: self._judge.unshrunk(trial, before)))
@@ -264,7 +264,7 @@ class PropertyRun:
         self.results[trial.name] = found.result
 
     def _show_what_says_most(self) -> None:
-        """Of the properties that failed, take the one of the lowest hole and the fewest known mistakes."""
+        """Choose the failing property with the lowest hole, then the fewest known mistakes, and shrink its case."""
         if self._changed is not None and (not self._failed or self.plan.only == INPUTS):
             self._show_the_change(*self._changed)
             return
@@ -285,7 +285,7 @@ class PropertyRun:
             self.tell("result", self.results[self.says_most])
 
     def _show_the_change(self, trial: Trial, seen: PropertyResult) -> None:
-        """Look for the smallest case in which an input is changed, of the property in which that was seen first."""
+        """Shrink the case in which a call changes an input, in the first property where that happened."""
         smaller = self._judge.judge(trial, forgives=False)
         if smaller.failure is None or self.plan.independent:
             return
@@ -296,7 +296,7 @@ class PropertyRun:
             self.says_most = INPUTS
 
     def _waits(self, test: Callable[..., Any]) -> bool:
-        """Whether a property needs a hole that is still empty. Unmarked, it needs all."""
+        """Whether a property needs a hole that is still empty. A property without a hole mark needs all holes."""
         return self.plan.reach is not None and (marks_of(test).hole or math.inf) > self.plan.reach
 
     def _lacks_what_it_presupposes(self, test: Callable[..., Any]) -> bool:
@@ -311,7 +311,7 @@ class PropertyRun:
 
 @contextlib.contextmanager
 def isolated_pytest() -> Iterator[None]:
-    """Hide the user's settings of pytest and hypothesis, and every pytest plugin that is installed."""
+    """Hide the user's settings of pytest and hypothesis, and every installed pytest plugin."""
     hidden = {k: v for k, v in os.environ.items() if k.startswith(("PYTEST_", "HYPOTHESIS_"))}
     for key in hidden:
         del os.environ[key]

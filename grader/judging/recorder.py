@@ -23,9 +23,9 @@ from groundup.grader.judging.subject import Subject
 __all__ = ["FAILURES", "Case", "Enough", "Recorder", "Trace", "shown"]
 
 Trace = list[tuple[str, Any]]
-"""What was called, and what came of it, in order."""
+"""The calls in order, each with its answer or error."""
 
-FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's own is no Exception
+FAILURES = (Exception, pytest.fail.Exception)  # what a property may fail with; pytest's is not derived from Exception
 CASES_KEPT = 16  # of the failing property, to compare with known mistakes
 
 
@@ -36,23 +36,23 @@ class Case:
     run: Callable[[Any], None]
     """Runs the property on this case with a given ``impl``. Raises what the property raises."""
     impl: Any
-    """What it was first run with."""
+    """The ``impl`` of its first run."""
     arguments: dict[str, Any]
-    """What was drawn, by name."""
+    """The drawn arguments by name."""
     error: BaseException | None = None
     printed: str = ""
     steps: bool = False
     """Whether it is a run of a state machine."""
     forgives: bool = False
-    """Whether a call that changes its inputs is another property's affair."""
+    """Whether the property continues after a call that changed its inputs; another property reports the change."""
 
     def trace(self, implementation: Any, like: Any, *, sent: bool = False) -> Trace:
-        """Return the answers and gradients that the property saw, up to where it failed; where is not compared.
+        """Return the answers and gradients that the property saw, up to its failure; the failure itself is left out.
 
-        The case is left as it was, whatever ``implementation`` does to its inputs.
+        The case stays unchanged, whatever ``implementation`` does to its inputs.
         """
         trace: Trace = []
-        events: list[Event] = []  # since the last call that has ended: ranks are in no order among each other
+        events: list[Event] = []  # since the last completed call; events of different ranks have no fixed order
 
         def note(name: str, answer: Any) -> None:
             for event in sorted(events, key=lambda event: -1 if event.rank is None else event.rank):
@@ -71,14 +71,14 @@ class Case:
             watching_parts(seen),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore")  # an edit's: they tell the learner nothing
+            warnings.simplefilter("ignore")  # warnings of edited solutions do not concern the learner
             with contextlib.suppress(*FAILURES):
                 self.run(followed)
         return trace
 
 
 class Recorder:
-    """Keeps the examples of one property: the last one, the last that failed, and some as they were first drawn."""
+    """Keeps examples of one property: the last one, the last that failed, and the first few as drawn."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Recorder:
         at_first_failure: Callable[[BaseException], None] = lambda _: None,
         forgives: bool = True,
     ) -> None:
-        """Record; raise Enough inside the property when there are ``most`` cases."""
+        """Record the property's examples; raise Enough inside the property once there are ``most`` cases."""
         self.subject, self.fixtures, self.most = subject, fixtures, most
         self.at_first_failure, self.forgives = at_first_failure, forgives
         self.last: Case | None = None
@@ -97,7 +97,7 @@ class Recorder:
         self.drawn: list[Case] = []
 
     def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the body of an ordinary property, recorded."""
+        """Wrap the body of an ordinary property so that its examples are recorded."""
 
         @functools.wraps(body)
         def recorded(*args: Any, **kwargs: Any) -> None:
@@ -116,7 +116,7 @@ class Recorder:
     def around_machine(
         self, body: Callable[..., Any], machine: type[ImplMachine], settings: hypothesis.settings
     ) -> Callable[..., Any]:
-        """Return the body of a state machine's property, recorded. It is run again from the choices it drew."""
+        """Wrap the body of a state machine's property. Cases are run again from the choices that hypothesis drew."""
 
         @functools.wraps(body)
         def recorded(data: Any) -> None:
@@ -151,17 +151,17 @@ class Recorder:
 
 
 class Enough(BaseException):
-    """There are as many cases as were wanted."""
+    """The requested number of cases has been recorded."""
 
 
 class Draws:
-    """Stands in for hypothesis's ``data``, whose draws end with the example: keeps them, to run the case again."""
+    """Wraps hypothesis's ``data``, which is valid only during its example: keeps the draws, to run the case again."""
 
     def __init__(self, data: DataObject | None, drawn: list[Any] | None = None) -> None:
         self.data, self.drawn, self.at = data, [] if drawn is None else drawn, 0
 
     def draw(self, strategy: Any, label: Any = None) -> Any:
-        """Draw a value, or return the one that was drawn at this point before."""
+        """Draw a value, or return the value drawn here in the first run."""
         if self.at == len(self.drawn):
             if self.data is None:
                 raise NothingLeftToDraw
@@ -170,12 +170,12 @@ class Draws:
         return self.drawn[self.at - 1]
 
     def again(self) -> Draws:
-        """Return the same draws, from the first one on."""
+        """Return a replay of the same draws from the first one on."""
         return Draws(None, self.drawn)
 
 
 class NothingLeftToDraw(BaseException):
-    """The case goes on beyond the point where it first ended: nobody knows what would be drawn there."""
+    """A replayed case continues past the end of its first run, so there is no recorded draw."""
 
 
 def shown(arguments: dict[str, Any]) -> dict[str, str]:

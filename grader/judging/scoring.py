@@ -1,4 +1,4 @@
-"""From the results of the properties to a verdict's outcome and score."""
+"""Computes a verdict's outcome and score from the results of the properties."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["cannot_be_loaded", "environment", "outcome_of", "score_of"]
 def outcome_of(
     technique: Technique, source: str, results: list[PropertyResult], problem: str | None, *, is_whole: bool = True
 ) -> Outcome:
-    """Return how the grading of ``source`` ended; ``problem`` says what kept it from being loaded.
+    """Return the outcome of grading ``source``; ``problem`` says why it could not be loaded, if so.
 
-    Unless it ``is_whole``, it was judged with placeholders in some holes.
+    ``is_whole`` is False if it was judged with placeholders in some holes.
     """
     statuses = {r.status for r in results}
     if "died" in statuses:
@@ -37,14 +37,14 @@ def outcome_of(
 
 
 def score_of(results: list[PropertyResult]) -> float:
-    """Return the points that held over all points, leaving out what could not be graded."""
+    """Return the points of properties that held, over all points; properties that could not be graded do not count."""
     counted = [r for r in results if r.status != "not_gradable"]
     total = sum(r.points for r in counted)
     return round(sum(r.points for r in counted if r.status == "held") / total, 4) if total else 0.0
 
 
 def cannot_be_loaded(error: AttemptRaised | AttemptDied) -> Message:
-    """Return why a file could not be loaded, in a line."""
+    """Return one line that says why a file could not be loaded."""
     if isinstance(error, AttemptDied):
         if lines := lines_of(error.lines):
             return Message("The file cannot be loaded: {error} ({place}).", error=error.summary, place=lines[-1])
@@ -56,7 +56,7 @@ def cannot_be_loaded(error: AttemptRaised | AttemptDied) -> Message:
 
 @functools.cache
 def environment() -> dict[str, str]:
-    """Return the versions that a verdict rests on."""
+    """Return the platform, thread count and package versions that a verdict was made with."""
     packages = ("groundup", "torch", "hypothesis", "pytest")
     return {
         "python": platform.python_version(),

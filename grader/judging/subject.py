@@ -1,4 +1,4 @@
-"""What is judged: an attempt in its process, the ranks of one, or a trusted implementation in this process."""
+"""The subject of a grading: an attempt in its process, an attempt on several ranks, or a trusted implementation."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["Answering", "Subject"]
 
 
 class Answering(Protocol):
-    """What answers behind ``impl``."""
+    """The backend of ``impl``: what executes its calls."""
 
     @property
     def death(self) -> AttemptDied | None:
-        """How it died, once it has."""
+        """How it died; None while it is alive."""
 
     @property
     def requests(self) -> int:
-        """How many requests it has been sent: a property that sends none has not judged it."""
+        """The number of requests sent to it. A property that sends none has not tested it."""
 
     def reseed(self, seed: int) -> None:
-        """Start its random numbers anew."""
+        """Seed its random number generators."""
 
     def allow(self, seconds: float) -> None:
-        """Give it so many seconds of CPU time from now on, and no more."""
+        """Limit its CPU time to ``seconds`` from now on."""
 
     def take_printed(self) -> str:
-        """Return what it has printed since this was last asked."""
+        """Return what it has printed since the last call of this method."""
 
     def close(self) -> None:
         """End it. Safe to call twice."""
@@ -38,7 +38,7 @@ class Answering(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """The ``impl`` that properties get, what answers behind it, and what runs code for those that ask for it."""
+    """The ``impl`` that properties get, its backend, and the code runner for properties that request one."""
 
     impl: Any
     behind: Answering

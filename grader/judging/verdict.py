@@ -1,4 +1,4 @@
-"""What a grading found, as data: the one model behind the terminal, ``--json``, the database and the brief."""
+"""The result of a grading as data: the model behind the terminal output, ``--json``, the database and the brief."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pydantic import (
 from groundup.core.messages import Message
 
 Status = Literal["held", "failed", "died", "not_started", "not_reached", "not_gradable"]
-"""Of one property. ``failed``: the claim does not hold. ``died``: the attempt's process ended or had to be ended.
-``not_started``: a hole is still empty. ``not_reached``: something else had to hold first. ``not_gradable``: ours or
-the machine's fault; it never counts against the attempt."""
+"""The status of one property. ``failed``: the claim does not hold. ``died``: the attempt's process ended or had to be
+ended. ``not_started``: a hole is still empty. ``not_reached``: a property that it presupposes does not hold.
+``not_gradable``: the fault of Groundup or of the machine; it never counts against the attempt."""
 
 Outcome = Literal["passed", "fell_short", "not_started", "died", "not_gradable"]
 
@@ -32,14 +32,14 @@ def _as_it_is(value: Any, check: Callable[[Any], str]) -> str:
 
 
 Text = Annotated[str, WrapValidator(_as_it_is)]
-"""A text, which may be a message."""
+"""A text: a string or a Message."""
 
 
 class Model(BaseModel):
-    """The base of the verdict's parts. As data, a message is its English.
+    """The base of the verdict's parts. Serialized, a message is its English text.
 
-    In data that is to be read again (``round_trip``), ``templates`` has what each is made of. Data of an older Groundup
-    has none: its texts are texts then.
+    Data for reading back (``round_trip``) also holds ``templates``: each message's template and fields. Data of older
+    Groundup versions has no templates; its texts are then loaded as plain strings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +64,7 @@ class Model(BaseModel):
 
 
 class PropertyResult(Model):
-    """What became of one property."""
+    """The result of one property."""
 
     id: str = Field(description="the test's name without 'test_'")
     claim: Text
@@ -138,5 +138,5 @@ class Verdict(Model):
 
     @property
     def counts(self) -> bool:
-        """Whether the learner's record has this score. A file that cannot be loaded, or was not begun, has none."""
+        """Whether the score enters the learner's record: not if the file could not be graded or is untouched."""
         return self.problem is None and self.outcome not in ("not_started", "not_gradable")

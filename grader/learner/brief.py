@@ -1,6 +1,6 @@
-"""The brief as data: what a learner has proved, quoted from the rows of their workspace.
+"""The brief as data: what a learner has proved, taken from the database of their workspace.
 
-``groundup.grader.learner.gather`` fills it from those rows, ``groundup.grader.learner.brief_page`` lays it out.
+``groundup.grader.learner.gather`` fills it, ``groundup.grader.learner.brief_page`` renders it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ __all__ = [
     "is_older",
 ]  # fmt: skip
 
-THOROUGH = 200  # examples a claim: what 'learn grade --thorough' draws
+THOROUGH = 200  # examples per claim, as drawn by 'learn grade --thorough'
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)  # not this machine's zone
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)  # not this machine's time zone
 
 
 Moment = Annotated[datetime, AfterValidator(_utc)]
 
 
 def is_older(version: int | None, than: int | None) -> bool:
-    """Whether a version is an older one. What is not known is not older."""
+    """Whether ``version`` is older than ``than``; False if either is unknown."""
     return version is not None and than is not None and version < than
 
 
@@ -48,7 +48,7 @@ class Grading(Model):
 
 
 class Part(Model):
-    """Lines of an attempt that belong together."""
+    """A run of consecutive lines of an attempt with the same origin."""
 
     text: str
     yours: bool = Field(description="whether the learner wrote them; the others were handed out")
@@ -56,7 +56,7 @@ class Part(Model):
 
 
 class Code(Model):
-    """The file that the quoted verdict is on."""
+    """The file that the quoted verdict is about."""
 
     file: str
     sha256: str
@@ -92,7 +92,7 @@ class LabProof(Model):
 
 
 class QuizProof(Model):
-    """One time that the learner sat the quiz."""
+    """One run through the quiz by the learner."""
 
     began_at: Moment
     status: QuizStatus
@@ -105,7 +105,7 @@ class QuizProof(Model):
 
 
 class Proof(Model):
-    """What was proved of one technique. Without a ``verdict`` no grading of it counts yet."""
+    """What was proved for one technique. ``verdict`` is None if no grading counts yet."""
 
     technique: str
     called: str = Field(description="what 'learn grade' is given")
@@ -127,28 +127,28 @@ class Proof(Model):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def older(self) -> bool:
-        """Whether the verdict is on an older version of the technique than the current one."""
+        """Whether the verdict is for an older version of the technique than the installed one."""
         return bool(self.verdict) and is_older(self.verdict.version, self.version)  # type: ignore[union-attr]
 
     @property
     def newer(self) -> bool:
-        """Whether the verdict is on a newer version of the technique than the one that is installed."""
+        """Whether the verdict is for a newer version of the technique than the installed one."""
         return bool(self.verdict) and is_older(self.version, self.verdict.version)  # type: ignore[union-attr]
 
     @property
     def gave_up_before(self) -> bool:
-        """Whether the reference was looked at, by giving up, before the verdict."""
+        """Whether the learner gave up, and so saw the reference, before the verdict."""
         return bool(self.gave_up_at and self.verdict) and self.gave_up_at < _utc(self.verdict.given_at)  # type: ignore[union-attr,operator]
 
     @property
     def best_quiz(self) -> QuizProof | None:
-        """The finished quiz with the most right answers, the newest of equals."""
+        """The finished quiz with the most right answers, the newest if several have as many."""
         done = [q for q in self.quizzes if q.status == "finished"]
         return max(reversed(done), key=lambda q: q.right / max(q.questions, 1), default=None)
 
 
 class Section(Model):
-    """What a plugin adds."""
+    """A section added by a plugin."""
 
     plugin: str
     title: str
@@ -156,7 +156,7 @@ class Section(Model):
 
 
 class Totals(Model):
-    """How much there is of everything that is quoted."""
+    """Counts over everything that is quoted."""
 
     graded: int
     passed: int

@@ -1,7 +1,7 @@
-"""A brief as a page: Markdown with its files beside it, or one HTML file that needs nothing else.
+"""Renders a brief: as Markdown with files beside it, or as one self-contained HTML file.
 
-Whatever a template prints is escaped for its format, unless it was made safe here: a learner's code and what it
-printed are hostile text. The first line of a page names the digest of the rest, by which it is known again.
+Everything that a template prints is escaped for its format, unless it was made safe here: a learner's code and its
+output are hostile text. A page's first line holds the digest of the rest, which shows whether the page was edited.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["SUFFIXES", "Format", "beside", "page", "write_page"]
 Format = Literal["md", "html"]
 SUFFIXES: dict[str, Format] = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"}
 MARK = re.compile(rb"<!-- Written by 'learn brief'; sha256 of the rest: ([0-9a-f]{64}) -->\n")
-BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # a list, a heading, or the line under one
+BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # starts a list item or heading, or underlines one
 LAYERS = ("namespaces", "landlock", "process")
 LONGEST_CASE = 4000  # characters
 BARS = "▁▂▃▄▅▆▇█"
@@ -46,10 +46,10 @@ SPARK_STEP, SPARK_HEIGHT, SPARK_WIDEST, SPARK_EDGE = 14.0, 36.0, 560.0, 4.0
 
 
 def page(brief: Brief, form: Format, files: str | None = None, told: Callable[[str], str] = str) -> str:
-    """Return the brief as a page. ``told`` says in the brief's language what is English.
+    """Return the brief as a page. ``told`` translates English text to the brief's language.
 
-    ``files`` is the folder, as seen from a Markdown page, that :func:`beside` goes to; without one the page does
-    without plots, and does not speak of files. HTML has everything in it.
+    ``files`` is the path, relative to a Markdown page, of the folder with the files of :func:`beside`. If it is None,
+    the page has no plots and mentions no files. An HTML page contains everything.
     """
     t = Texts("brief", brief.lang, told)
     template = _environment(form).get_template(f"brief.{form}.jinja")
@@ -66,9 +66,9 @@ def page(brief: Brief, form: Format, files: str | None = None, told: Callable[[s
 
 
 def beside(brief: Brief) -> dict[str, bytes]:
-    """Return the files that belong beside a Markdown page: by name, each attempt and each plot.
+    """Return the files that a Markdown page refers to, by name: each attempt and each plot.
 
-    A name carries the digest of what is in the file.
+    A name contains the digest of the file's content.
     """
     files = {}
     for proof in brief.proofs:
@@ -82,8 +82,8 @@ def beside(brief: Brief) -> dict[str, bytes]:
 def write_page(path: Path, text: str, folder: str = "", files: Mapping[str, bytes] | None = None) -> None:
     """Write the page, and ``files`` into ``folder`` beside it.
 
-    Raises UsageProblem where there is a file that is no untouched page of ours, EnvironmentProblem where nothing can
-    be written.
+    Raises UsageProblem if ``path`` is a file other than an unedited page written by this function, EnvironmentProblem
+    if nothing can be written.
     """
     path = path.resolve()
     try:
@@ -122,7 +122,7 @@ def _check(path: Path) -> None:
 
 
 def _write(path: Path, data: bytes, *, over: bool) -> None:
-    """Write a file that appears whole; with ``over``, in the place of the one that is there."""
+    """Write a file atomically; with ``over``, replace an existing one."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         temporary.write_bytes(data)
@@ -147,14 +147,14 @@ def _marked(body: str) -> str:
 
 
 def _name(proof: Proof, suffix: str) -> str:
-    """Return what a file beside the page is called."""
+    """Return the name of a file beside the page."""
     data = proof.code.base64 if suffix == "py" and proof.code else (proof.lab and proof.lab.picture_base64) or ""
     digest = hashlib.sha256(base64.b64decode(data)).hexdigest()
     return f"{proof.technique.replace('/', '-')}-{digest[:12]}.{suffix}"
 
 
 def _command(proof: Proof, form: Format, files: str | None) -> str:
-    """Return what grades the quoted file again."""
+    """Return the command that grades the quoted file again."""
     assert proof.verdict
     file = f"{files}/{_name(proof, 'py')}" if form == "md" and files and proof.code else _file(proof)
     thorough = " --thorough" if proof.verdict.examples == THOROUGH else ""
@@ -165,7 +165,7 @@ def _file(proof: Proof) -> str:
     return proof.code.file if proof.code else "FILE"
 
 
-# What templates are written with
+# Filters and functions for templates
 
 
 @cache
@@ -202,7 +202,7 @@ def _moment(value: datetime) -> str:
 
 
 def _percent(score: float) -> str:
-    return f"{min(score, 0.99 if score < 1 else 1):.0%}"  # nearly all is not all
+    return f"{min(score, 0.99 if score < 1 else 1):.0%}"  # only a full score shows 100%
 
 
 def _labelled(values: Mapping[str, str]) -> str:
@@ -210,18 +210,18 @@ def _labelled(values: Mapping[str, str]) -> str:
 
 
 def _assigned(counterexample: Mapping[str, str]) -> str:
-    """Return a case as lines to paste; a state machine's steps are lines already."""
+    """Return a case as assignments to paste; a state machine's steps are statements already."""
     return "\n".join(v if "\n" in v or n == "steps" else f"{n} = {v}" for n, v in counterexample.items())
 
 
 def _differing(result: PropertyResult, t: Texts) -> str:
-    """Return what was expected, what came instead, and where the two first differ."""
+    """Return the expected answer, the attempt's answer, and where the two first differ."""
     parts = {"expected": result.expected, "got": result.got, "at": result.where}
     return "\n".join(t(key) + t("colon") + _short(t.told(text), t) for key, text in parts.items() if text is not None)
 
 
 def _short(text: str, t: Texts) -> str:
-    """Return text of an attempt or of a case without what is beyond all reading."""
+    """Return text of an attempt or a case, cut to a readable length."""
     more = len(text) - LONGEST_CASE
     return f"{text[:LONGEST_CASE]}\n{t('left_out', count=more)}" if more > 0 else text
 
@@ -235,7 +235,7 @@ def _counts(grading: Grading) -> bool:
 
 
 def _spark(history: Sequence[Grading]) -> dict[str, Any]:
-    """Return the drawing of a score history: its size, the line, and a dot for each grading that counts."""
+    """Return the plot of a score history: its size, the line, and a dot for each grading that counts."""
     counting = [g for g in history if _counts(g)]
     step = min(SPARK_STEP, SPARK_WIDEST / max(len(counting), 1))
     places = [
@@ -259,14 +259,14 @@ def _finalize_markdown(value: Any) -> Any:
 
 
 def _inline(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line, wherever it stands."""
+    """Return text escaped so that Markdown shows it literally, on one line, in any position."""
     line = re.sub(r"\s+", " ", printable(text))
     line = re.sub(r"[\\`*_\[\]<>&|~$]", r"\\\g<0>", line)
     return BEGINS_BLOCK.sub(r"\g<1>\\\g<2>", line)
 
 
 def _ticked(text: str) -> Markup:
-    """Return text as a span of code."""
+    """Return text as an inline code span."""
     line = " ".join(printable(text).split()).replace("|", "\N{BROKEN BAR}")
     ticks = "`" * (_longest_run(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
@@ -274,14 +274,14 @@ def _ticked(text: str) -> Markup:
 
 
 def _fenced(text: str, language: str = "text") -> Markup:
-    """Return text as a block of code, whose fence is longer than any run of backticks in it."""
+    """Return text as a code block with a fence longer than any run of backticks in the text."""
     body = printable(text).rstrip("\n")
     fence = "`" * max(3, _longest_run(body) + 1)
     return Markup(f"{fence}{language}\n{body}\n{fence}")
 
 
 def _diff(code: Code) -> Markup:
-    """Return an attempt as a block of code in which the learner's lines are marked."""
+    """Return an attempt as a code block in which the learner's lines are marked."""
     marked = (("+" if part.yours else " ") + line for part in code.parts for line in part.text.split("\n")[:-1])
     return _fenced("\n".join(marked), "diff")
 
@@ -291,13 +291,13 @@ def _longest_run(text: str) -> int:
 
 
 def _quoted(markdown: str) -> Markup:
-    """Return another's Markdown as a block quote: no fence or comment that it leaves open goes beyond its end."""
+    """Return a plugin's Markdown as a block quote, so that an unclosed fence or comment ends with it."""
     lines = printable(markdown.replace("\r\n", "\n")).split("\n")
     return Markup("\n".join(f"> {line}".rstrip() for line in lines))
 
 
 def _address(url: str) -> Markup:
-    """Return where a Markdown link goes to."""
+    """Return the target of a Markdown link."""
     return Markup(urllib.parse.quote(url, safe=":/?#@!$&'*+,;=%~-._"))
 
 
@@ -309,7 +309,7 @@ def _finalize_html(value: Any) -> Any:
 
 
 def _rich(markdown: str) -> Markup:
-    """Return another's Markdown as HTML: no tags of its own, no pictures from elsewhere, headings below the page's."""
+    """Return a plugin's Markdown as HTML: raw tags escaped, no images, headings below the page's levels."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     tokens: list[Token] = parser.parse(printable(markdown.replace("\r\n", "\n")))
     for token in tokens:

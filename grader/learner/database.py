@@ -1,4 +1,4 @@
-"""The database of a workspace: opened, its tables made or migrated, and read and written in transactions."""
+"""The database of a workspace: opens it, creates or migrates its tables, and runs transactions."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from groundup.grader.learner.tables import metadata, schema
 __all__ = ["Database"]
 
 LEAST_ROOM = 1 << 16
-"""Bytes that SQLite needs beside its file, to begin at all."""
+"""Free bytes that SQLite needs beside its file to begin a transaction."""
 BUSY_SECONDS = 30.0
-"""How long one command waits for another's transaction. Each takes milliseconds."""
+"""How long a command waits for another's transaction, which takes milliseconds."""
 
 
 class Database:
-    """SQLite in a file, or whatever an SQLAlchemy URL names.
+    """An SQLite file, or the database that an SQLAlchemy URL names.
 
-    Every method raises StateProblem, with the place and the next step, when it cannot be read or written.
+    Every method raises StateProblem, with the place and the next step, if the database cannot be read or written.
     """
 
     def __init__(self, database: Path | str) -> None:
-        """Open ``database`` (a file, or an SQLAlchemy URL), making or migrating its tables as needed."""
+        """Open ``database`` (a file or an SQLAlchemy URL); create or migrate its tables if needed."""
         self.where = str(database)
         self.engine = self._open(database)
         try:
@@ -71,7 +71,7 @@ class Database:
 
     @contextmanager
     def transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
-        """Run the block in a transaction; say so where it ``writes``."""
+        """Run the block in a transaction; pass ``writes=True`` if it writes."""
         try:
             with self.engine.connect().execution_options(writes=writes) as connection, connection.begin():
                 yield connection
@@ -79,14 +79,14 @@ class Database:
             raise self._problem(error) from error
 
     def _prepare(self) -> None:
-        """Make the tables, or bring them to the version that this code knows."""
+        """Create the tables, or migrate them to the current version."""
         with self.transaction() as connection:
             if self._version(connection) == len(MIGRATIONS) + 1:
                 return
         try:
             self._migrate()
         except StateProblem:
-            self._migrate()  # another process made the same tables, and this database let only one of the two
+            self._migrate()  # another process created the same tables at the same time
 
     def _migrate(self) -> None:
         with self.transaction(writes=True) as connection:
@@ -101,7 +101,7 @@ class Database:
                 connection.execute(sa.update(schema).values(version=newest))
 
     def _version(self, connection: sa.Connection) -> int | None:
-        """Return the version of the tables, None when there are none. Raises StateProblem for one from the future."""
+        """Return the version of the tables, None when there are none. Raises StateProblem for an unknown, newer one."""
         if not sa.inspect(connection).has_table("schema"):
             return None
         version = connection.execute(sa.select(schema.c.version).with_for_update()).scalar()
@@ -118,7 +118,7 @@ class Database:
 
     def _problem(self, error: Exception) -> StateProblem:
         cause = getattr(error, "orig", None) or error
-        match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the kind
+        match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary error code
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 told = Message(
                     "{where} is held by another process. End that one, or wait for it, and try again.", where=self.where
@@ -139,7 +139,7 @@ class Database:
         return StateProblem("{problem} ({cause})", problem=told, cause=cause)
 
     def _is_full(self, cause: BaseException) -> bool:
-        """Whether the disk is: SQLite tells of it as that only where it was writing the file itself."""
+        """Whether the disk is full. SQLite reports that as such only if writing the database file itself failed."""
         if isinstance(cause, OSError):
             return cause.errno in (errno.ENOSPC, errno.EDQUOT)
         with contextlib.suppress(OSError):
@@ -148,32 +148,32 @@ class Database:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Begin as a writer where one will write: SQLite does not wait when a reader turns writer, it fails."""
+    """Begin a writing transaction as a writer: SQLite fails without waiting when a reader becomes a writer."""
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _tune(connection: sqlite3.Connection, _record: object) -> None:
-    """Prepare an SQLite connection: commits that a power cut does not undo, and readers beside the writer."""
-    connection.isolation_level = None  # transactions begin where _begin says, not where the driver guesses
+    """Set up an SQLite connection: commits survive a power cut, and readers run beside a writer."""
+    connection.isolation_level = None  # _begin starts transactions, not the driver
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-    connection.execute("PRAGMA synchronous = EXTRA")  # FULL, and the folder too where there is no WAL
+    connection.execute("PRAGMA synchronous = EXTRA")  # FULL, and without WAL the folder is synced too
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             if connection.execute("PRAGMA page_count").fetchone()[0] == 0 and _takes_wal(connection):
                 connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError as error:  # nor does it wait for another process that is switching, too
+        except sqlite3.OperationalError as error:  # SQLite does not wait for another process that switches, too
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 
 
 def _takes_wal(connection: sqlite3.Connection) -> bool:
-    """Whether a database in that folder can have a write-ahead log: some network and shared folders cannot map it.
+    """Whether a database in that folder can use a write-ahead log, which some network and shared folders cannot map.
 
-    Tried on a database to throw away, as one that was switched in such a folder cannot be opened to switch it back.
+    This is tried on a temporary database, since one switched to WAL in such a folder cannot be opened to switch back.
     """
     file = connection.execute("PRAGMA database_list").fetchone()[2]
     if not file:

@@ -1,4 +1,4 @@
-"""Runs a failing case on a learner's own file in this process, under the debugger. For code that is their own."""
+"""Runs a failing case on the learner's file in this process, under the debugger. For the learner's own code only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["step_into"]
 
 
 def step_into(technique: Technique, source: str, path: str, case: Case, *, rank: int = 0) -> None:
-    """Run ``case``, stopping at the first line of each of its calls.
+    """Run ``case`` and stop at the first line of each of its calls.
 
-    Of a distributed technique it stops on one rank. Leaving the debugger ends the run.
+    For a distributed technique, it stops only on rank ``rank``. Quitting the debugger ends the run.
     """
     module = module_from_source("attempt", source, path)
     stepping = _Stepping(pdb.Pdb(), case, rank if technique.distributed else None)
@@ -29,14 +29,14 @@ def step_into(technique: Technique, source: str, path: str, case: Case, *, rank:
 
 
 class _Stepping:
-    """Hands calls of an implementation to the debugger."""
+    """Runs calls of an implementation under the debugger."""
 
     def __init__(self, debugger: pdb.Pdb, case: Case, rank: int | None) -> None:
         self.debugger, self.case, self.rank = debugger, case, rank
         self.constructed = 0
 
     def into(self, implementation: Any) -> Any:
-        """Return ``implementation`` with every call of it from outside run under the debugger."""
+        """Return ``implementation`` wrapped so that every call from outside runs under the debugger."""
         if not inspect.isclass(implementation):
             return self.debugged(implementation)
         own = {n: m for n, m in vars(implementation).items() if inspect.isfunction(m) and not n.startswith("_")}
@@ -45,14 +45,14 @@ class _Stepping:
         return type(implementation.__name__, (implementation,), {**methods, "__init__": constructor})
 
     def method(self, function: Callable[..., Any], *, constructs: bool = False) -> Callable[..., Any]:
-        """Return a method that runs under the debugger when it is called from outside, on the rank in question."""
+        """Return a method that runs under the debugger when it is called from outside on the chosen rank."""
 
         def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
             if constructs:
                 self.constructed += 1
                 instance._stepping_here = self.rank is None or getattr(args[0], "rank", None) == self.rank
             inside = getattr(instance, "_stepping_inside", False)
-            # Hypothesis runs the steps of a state machine once more after they have failed: once is enough.
+            # Hypothesis repeats the steps of a state machine after a failure; debug only the first run.
             if inside or not instance._stepping_here or (self.case.steps and self.constructed > 1):
                 return function(instance, *args, **kwargs)
             instance._stepping_inside = True
@@ -64,7 +64,7 @@ class _Stepping:
         return call
 
     def debugged(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``function``, run under the debugger if it is written in Python."""
+        """Return ``function``, wrapped to run under the debugger if it is written in Python."""
         if not inspect.isfunction(function):
             return function
 

@@ -1,4 +1,4 @@
-"""A case that a learner thinks was judged wrong, as one file that another machine can check."""
+"""A case that a learner thinks was judged wrongly, as a file that can be checked on another machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from groundup.grader.judging.verdict import PropertyResult
 
 __all__ = ["Dispute", "Finding", "check", "dispute", "read"]
 
-LONGEST = 4 << 20  # bytes of a file
+LONGEST = 4 << 20  # bytes per file
 
 Choices = Annotated[
     bytes,
@@ -28,7 +28,7 @@ Choices = Annotated[
 
 
 class Dispute(BaseModel):
-    """One case, as it was judged where the file was made."""
+    """One case and its result on the machine where the file was written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +47,7 @@ class Dispute(BaseModel):
 
 
 class Finding(BaseModel):
-    """What checking a dispute found here."""
+    """The result of checking a dispute on this machine."""
 
     reproduced: bool
     result: PropertyResult
@@ -55,7 +55,7 @@ class Finding(BaseModel):
 
 
 def dispute(technique: Technique, source: str, seed: int, thorough: bool, replayed: Replayed) -> Dispute:
-    """Return the file's content for a case that was just replayed."""
+    """Return the dispute for a case that was just replayed."""
     return Dispute(
         technique=technique.id, version=technique.version, files=_digests(technique), environment=environment(),
         source=source, seed=seed, thorough=thorough, result=replayed.result, answers=replayed.answers,
@@ -76,7 +76,7 @@ def read(path: Path) -> Dispute:
 
 
 def check(judge: Judge, technique: Technique, told: Dispute) -> Finding:
-    """Judge the case of a dispute here."""
+    """Judge the case of a dispute on this machine."""
     kept = {_key(technique, told.result): set(told.choices)} if told.choices else None
     found = judge.replay(
         technique, told.source, technique.file, property=told.result.id, seed=told.seed, thorough=told.thorough,

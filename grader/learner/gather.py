@@ -1,6 +1,6 @@
-"""Gathers the brief from the rows of a workspace.
+"""Makes the brief from the database of a workspace.
 
-Nothing here grades, measures or asks the clock: the same rows, and the same plugins, make the same brief.
+Nothing here grades, measures or reads the clock: the same rows and the same plugins give the same brief.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def gather(
     learner: str = "",
     told: Callable[[str], str] = str,
 ) -> tuple[Brief, list[GroundupError]]:
-    """Return the brief, and what could not be quoted or was left out of it: plugins that failed, unreadable rows.
+    """Return the brief, and the problems because of which parts are missing: failed plugins, unreadable rows.
 
-    ``told`` says in ``lang`` what is English.
+    ``told`` translates English text to ``lang``.
     """
     problems: list[GroundupError] = []
     verdicts, quizzes = state.verdicts(), state.quizzes()
@@ -88,7 +88,7 @@ def _proof(
 ) -> Proof:
     technique = registry.techniques.get(identity)
     counting = [v for v in verdicts if v.counts]
-    best = max(counting, key=lambda v: (v.passed, v.score), default=None)  # of equals the first, which is the newest
+    best = max(counting, key=lambda v: (v.passed, v.score), default=None)  # of equals the first: the newest
     gave_up = next((e.at for e in state.events(identity) if e.kind == "gave_up"), None)
     return Proof(
         technique=identity,
@@ -124,7 +124,7 @@ def _proof(
 
 
 def _called(identity: str, registry: Registry) -> str:
-    """Return the technique's short name where that is enough for 'learn grade', else its id."""
+    """Return the technique's short name if 'learn grade' accepts it, else its id."""
     name = identity.rpartition("/")[2]
     return name if [t.id for t in registry.techniques.values() if t.name == name] == [identity] else identity
 
@@ -194,9 +194,9 @@ def _stub(technique: Technique | None) -> list[str]:
 
 
 def _parts(lines: list[str], stub: list[str], holes: Iterable[int]) -> Iterator[Part]:
-    """Split an attempt into what was handed out and what the learner wrote, by comparing it with the stub.
+    """Split an attempt into stub lines and the learner's lines, by a diff against the stub.
 
-    What stands in the place of a hole's exception fills that hole.
+    Lines that replace a hole's exception belong to that hole.
     """
     if not stub:
         yield Part(text=_joined(lines), yours=False)
@@ -215,7 +215,7 @@ def _joined(lines: list[str]) -> str:
 
 
 class _Run(BaseModel):
-    """What the brief needs of a recorded run of a lab (``LabRun`` as JSON)."""
+    """The fields of a recorded lab run (``LabRun`` as JSON) that the brief needs."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -229,7 +229,7 @@ class _Run(BaseModel):
 def _lab(
     records: list[LabRecord], lang: str, told: Callable[[str], str], problems: list[GroundupError]
 ) -> LabProof | None:
-    """Return the run to quote: a full one before a quick one, one that reached its mark before others, the newest."""
+    """Return the run to quote: prefers full to quick runs, then runs that reached their mark, then the newest."""
     found: list[tuple[tuple[bool, bool], LabProof]] = []
     for record in records:
         try:
@@ -296,7 +296,7 @@ def _quiz(record: QuizRecord) -> QuizProof:
 def _sections(
     registry: Registry, verdicts: list[Verdict], lang: str, problems: list[GroundupError]
 ) -> Iterator[Section]:
-    """Ask each plugin by itself; one that raises, or returns no texts, is left out."""
+    """Yield the plugins' sections. A plugin that raises, or does not return texts, is left out."""
     given = [v.model_dump(mode="json") for v in verdicts]
     answers, failed = registry.ask("brief_sections", _texts, verdicts=given, lang=lang)
     problems += failed

@@ -29,7 +29,7 @@ INSTALL = "python -m pip install 'groundup[labs]'"
 
 Points = dict[str, list[tuple[float, float]]]
 Bars = list[tuple[str, float, float, str]]
-"""Row, start, end and kind of each bar."""
+"""For each bar its row, start, end and kind."""
 Watcher = Callable[[float, Points], None]
 
 
@@ -54,7 +54,7 @@ def has_lab(technique: Technique) -> bool:
 def load_lab(technique: Technique) -> tuple[Lab, Callable[[Bench], Outcome]]:
     """Return the technique's lab and its loop.
 
-    Raises EnvironmentProblem when a package that it needs is not installed, PluginProblem when it cannot be loaded.
+    Raises EnvironmentProblem if a required package is not installed, PluginProblem if the lab cannot be loaded.
     """
     try:
         module = lab_of(technique)
@@ -93,9 +93,9 @@ def run_lab(
     quick: bool,
     watch: Watcher,
 ) -> LabRun:
-    """Run the lab of ``technique``; ``sources`` holds the attempts to use, by technique, and references do the rest.
+    """Run the lab of ``technique`` with the attempts in ``sources``, by technique, and references for the others.
 
-    ``watch`` is told how much is done, and every point so far. Raises LabStopped when an attempt raises or dies.
+    ``watch`` receives the progress and all points so far. Raises LabStopped if an attempt raises or dies.
     """
     lab, loop = load_lab(technique)
     used = {i: sources[i] for i in lab.uses if i in sources}
@@ -138,7 +138,7 @@ class _Bench(Bench):
         reference = reference_of(found)
         if found.id in self.sources:
             source = self.sources[found.id]
-        elif found.distributed:  # its ranks need processes of their own too
+        elif found.distributed:  # the ranks of a reference need processes of their own too
             source = found.files.solution.read_text(encoding="utf-8")
         else:
             return reference
@@ -166,7 +166,7 @@ class _Bench(Bench):
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread, as attempts do: for tensors this small, more of them only wait for each other."""
+    """Compute on one thread, as attempts do: with tensors this small, more threads only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""How databases of earlier versions are brought to the tables of this one."""
+"""Migrations of databases of earlier schema versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MIGRATIONS"]
 
 
 def to_version_2(connection: sa.Connection) -> None:
-    """Mark the verdicts that have no score: files that could not be loaded, stubs, faults that were ours."""
+    """Mark the verdicts without a score: files that could not be loaded, stubs, gradings that Groundup failed to do."""
     c = verdicts.c
     column = sa.schema.CreateColumn(c.counts).compile(dialect=connection.dialect)
     connection.exec_driver_sql(f"ALTER TABLE verdicts ADD COLUMN {column}")
@@ -30,10 +30,10 @@ MIGRATIONS: list[Callable[[sa.Connection], None]] = [to_version_2]
 
 
 def _not_loaded(connection: sa.Connection) -> list[int]:
-    """Return the ids of the verdicts on files that could not be loaded. None of their properties held."""
+    """Return the ids of verdicts on files that could not be loaded; all have score 0."""
     c, found = verdicts.c, []
     for number, text in connection.execute(sa.select(c.id, c.verdict).where(c.score == 0)):
-        with contextlib.suppress(ValueError, AttributeError):  # what cannot be read is kept as it is
+        with contextlib.suppress(ValueError, AttributeError):  # an unreadable verdict stays as it is
             if json.loads(text).get("problem") is not None:
                 found.append(number)
     return found

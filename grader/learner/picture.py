@@ -1,4 +1,4 @@
-"""The picture of a lab: its curves, and its bars below, labelled in the learner's language where a font has it."""
+"""The picture of a lab: curves with bars below, labelled in the learner's language if a font supports it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Told = Callable[[str], str]
 __all__ = ["WHOSE", "chinese_font", "curves", "picture"]
 
 WHOSE = {"yours": Message("yours"), "reference": Message("reference")}
-# Families with simplified Chinese, as matplotlib calls them: of a collection it may see the first face alone.
+# Font families with simplified Chinese, by matplotlib's names; of a font collection it may see only the first face.
 CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP", "Source Han Sans SC", "Source Han Sans CN",
     "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "PingFang HK", "Hiragino Sans GB", "Heiti SC", "STHeiti",
@@ -27,19 +27,19 @@ CHINESE_FONTS = (
 
 
 def picture(lab: Lab, runs: list[LabRun], lang: str = "en", told: Told = str) -> bytes:
-    """Return the curves of the runs, and their bars below, as a PNG; in English where no font has the language.
+    """Return the curves of the runs, with their bars below, as a PNG; in English if no font supports the language.
 
-    ``told`` says in ``lang`` what is English.
+    ``told`` translates English text to ``lang``.
     """
     import logging
 
     import matplotlib
 
     matplotlib.use("agg")
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a Chinese font may come in one weight only
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # no warnings about fonts with one weight
     from matplotlib.figure import Figure
 
-    fonts = ["DejaVu Sans"]  # matplotlib's own; what it lacks is taken from the next
+    fonts = ["DejaVu Sans"]  # matplotlib's own; missing glyphs come from the next font
     if lang == "zh":
         found = chinese_font()
         lang, told, fonts = ("zh", told, [*fonts, found]) if found else ("en", str, fonts)
@@ -57,7 +57,7 @@ def picture(lab: Lab, runs: list[LabRun], lang: str = "en", told: Told = str) ->
 
 
 def curves(lab: Lab, made: Iterable[tuple[str, Points]], lang: str, told: Told = str) -> Iterator[tuple[str, str, Any]]:
-    """Return every curve of what each contestant made: the contestant, the curve's label, its points."""
+    """Yield every contestant's curves: the contestant, the curve's label, its points."""
     for contestant, points in made:
         for series, pairs in points.items():
             yield contestant, _label(lab, contestant, series if len(points) > 1 else "", lang, told), pairs
@@ -65,14 +65,14 @@ def curves(lab: Lab, made: Iterable[tuple[str, Points]], lang: str, told: Told =
 
 @functools.cache
 def chinese_font() -> str | None:
-    """Return the family of a font with Chinese, or None where this machine has none that is known."""
+    """Return a family in CHINESE_FONTS that is installed, None if there is none."""
     from matplotlib import font_manager
 
     manager = font_manager.fontManager
     if not {font.name for font in manager.ttflist}.intersection(CHINESE_FONTS):
-        # What matplotlib remembers is what there was when it first ran: a font may have been installed since.
+        # Matplotlib caches the fonts of its first run; a font may have been installed since then.
         for path in {*font_manager.findSystemFonts()} - {font.fname for font in manager.ttflist}:
-            with contextlib.suppress(Exception):  # a file that is no font after all
+            with contextlib.suppress(Exception):  # not a font file
                 manager.addfont(path)
     known = {font.name for font in manager.ttflist}
     return next((family for family in CHINESE_FONTS if family in known), None)
@@ -94,7 +94,7 @@ def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str, told: Told)
 
 
 def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, str]], lang: str, told: Told) -> None:
-    """Draw the bars of the runs, a line for each of ``rows`` from the top down."""
+    """Draw the bars of the runs, with one line for each of ``rows``, top down."""
     kinds = list(dict.fromkeys(kind for run in runs for *_, kind in run.bars))
     for number, kind in enumerate(kinds):
         found = [(b, (r.contestant, b[0])) for r in runs for b in r.bars if b[3] == kind]

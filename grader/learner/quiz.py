@@ -1,6 +1,6 @@
-"""Quizzes: read from YAML, drawn by a seed, answered one by one or from a file, and reviewed.
+"""Quizzes: read from YAML, drawn from a seed, answered one by one or from a file, and reviewed.
 
-The seed and the file are all that a quiz depends on: with both, the same numbers and the same order come back.
+A quiz depends only on its file and its seed: both together always give the same numbers in the same order.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = [
     "read_quiz",
 ]
 
-SEEDS = 1_000_000  # a fresh seed is below this: short enough to type
-LARGEST_FILE = 1_000_000  # bytes of an answers file
+SEEDS = 1_000_000  # upper bound of a fresh seed, so that it is short enough to type
+LARGEST_FILE = 1_000_000  # bytes; limit for an answers file
 Kinds = Mapping[str, type[Question]]
 
 
@@ -49,12 +49,12 @@ class Quiz:
     sha256: str
 
     def drawn(self, seed: int) -> tuple[Asked, ...]:
-        """Return the questions as ``seed`` draws them; each draws for itself, whatever stands before it."""
+        """Return the questions drawn from ``seed``; each question's draw is independent of the other questions."""
         return tuple(question.draw(Random(f"{seed}/{question.id}")) for question in self.questions)
 
 
 class Reviewed(BaseModel):
-    """One question, how it was answered, and what would have been right."""
+    """One question, its given answer and its right answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,7 +72,7 @@ class Reviewed(BaseModel):
 
 
 class Review(BaseModel):
-    """What came of a quiz: the one model behind the terminal, ``--json`` and the brief."""
+    """The result of a quiz: the model behind the terminal output, ``--json`` and the brief."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,7 +90,7 @@ class Review(BaseModel):
 
 @dataclass
 class Sitting:
-    """One learner's way through a quiz. Without a ``state`` nothing of it is kept."""
+    """One learner's run through a quiz. Without a ``state`` nothing is recorded."""
 
     quiz: Quiz
     seed: int
@@ -104,20 +104,20 @@ class Sitting:
 
     @classmethod
     def begin(cls, quiz: Quiz, seed: int | None, state: State | None) -> Sitting:
-        """Begin anew, with the seed given or a fresh one."""
+        """Begin a quiz with the given seed or a fresh one."""
         seed = secrets.randbelow(SEEDS) if seed is None else seed
         number = state.begin_quiz(quiz.technique, seed, quiz.sha256, len(quiz.questions)) if state else None
         return cls(quiz, seed, state, number)
 
     @classmethod
     def resume(cls, quiz: Quiz, record: QuizRecord, state: State | None) -> Sitting:
-        """Go on with a quiz that is in the state, or look at it again. ``record`` is one of the same quiz file."""
+        """Continue or review a recorded quiz. ``record`` must be of the same quiz file."""
         answers = {a.question: a.answer for a in record.answers}
         return cls(quiz, record.seed, state, record.number, answers, record.status == "finished")
 
     @classmethod
     def hand_in(cls, quiz: Quiz, seed: int, answers: Mapping[str, Answer], state: State | None) -> Sitting:
-        """Answer everything at once."""
+        """Answer all questions at once."""
         sitting = cls(quiz, seed, answers=dict(answers), handed_in=True)
         if state:
             given = {q.id: (answers[q.id], q.is_right(answers[q.id])) for q in sitting.questions if q.id in answers}
@@ -126,11 +126,11 @@ class Sitting:
 
     @property
     def open_questions(self) -> list[tuple[int, Asked]]:
-        """The questions that have no answer yet, each with its number from 1."""
+        """The questions without an answer, each with its number from 1."""
         return [(n, q) for n, q in enumerate(self.questions, start=1) if q.id not in self.answers]
 
     def answer(self, question: Asked, answer: Answer) -> bool:
-        """Keep an answer and return whether it is right. It is kept when this returns, whatever happens then."""
+        """Record an answer and return whether it is right. The answer is on disk when this returns."""
         right = question.is_right(answer)
         if self.state and self.number is not None:
             self.state.answer_quiz(self.number, question.id, answer, right)
@@ -138,13 +138,13 @@ class Sitting:
         return right
 
     def finish(self) -> None:
-        """Keep that the last question is answered."""
+        """Record that every question has been answered."""
         if self.state and self.number is not None:
             self.state.finish_quiz(self.number)
         self.handed_in = True
 
     def review(self, lang: str) -> Review:
-        """Return what has come of it so far. What is right is told of answered questions, and of all at the end."""
+        """Return the results so far. Right answers are shown for answered questions and, once finished, for all."""
         questions = tuple(self._reviewed(question, lang) for question in self.questions)
         wrong = [r for r in questions if (r.answered or self.handed_in) and not r.right and r.section]
         return Review(
@@ -179,7 +179,7 @@ class Sitting:
 
 
 def question_kinds(registry: Registry) -> tuple[dict[str, type[Question]], list[PluginProblem]]:
-    """Return every kind of question, by name, and what is wrong with plugins that tried to add some."""
+    """Return every kind of question by name, and the problems of plugins that failed to add kinds."""
     kinds: dict[str, type[Question]] = {}
 
     def add(returned: Any) -> None:
@@ -197,7 +197,7 @@ def question_kinds(registry: Registry) -> tuple[dict[str, type[Question]], list[
 
 
 def read_quiz(technique: Technique, kinds: Kinds) -> Quiz:
-    """Return the quiz on ``technique``. Raises PluginProblem, with file, line and field of everything wrong in it."""
+    """Return the quiz on ``technique``. Raises PluginProblem with file, line and field of every error in it."""
     return read_quiz_file(technique.files.quiz, technique.id, kinds)
 
 
@@ -229,7 +229,7 @@ def read_quiz_file(file: Path, technique: str, kinds: Kinds) -> Quiz:
 def read_answers(name: str, data: bytes, quiz: Quiz, seed: int | None) -> tuple[int, dict[str, Answer]]:
     """Return the seed and the answers, by question, that a YAML or JSON file gives.
 
-    Raises UsageProblem with file, line and field of everything that is no answer. Empty ones count as not given.
+    Raises UsageProblem with file, line and field of every invalid answer. An empty answer counts as not given.
     """
     if len(data) > LARGEST_FILE:
         raise UsageProblem(
@@ -279,9 +279,9 @@ def read_answers(name: str, data: bytes, quiz: Quiz, seed: int | None) -> tuple[
 
 
 def answer_sheet(quiz: Quiz, seed: int, lang: str, told: Callable[[str], str] = str) -> str:
-    """Return the questions as a YAML file to fill in: what :func:`read_answers` reads.
+    """Return the questions as a YAML file to fill in, which :func:`read_answers` reads.
 
-    ``told`` says in ``lang`` what is English.
+    ``told`` translates English text to ``lang``.
     """
     head = Message("an answer goes behind each colon. The seed is the one that drew these questions.")
     lines = [f"# {quiz.technique}: {told(head)}"]
@@ -302,7 +302,7 @@ def _document(data: bytes) -> Document:
 
 
 def _check_questions(document: Document, kinds: Kinds, questions: list[Question]) -> Iterator[tuple[int, str]]:
-    """Read the questions into ``questions``; yield the line and the story of what is wrong."""
+    """Read the questions into ``questions``; yield the line and the message of each error."""
     whole = document.value
     if not isinstance(whole, dict) or set(whole) != {"questions"} or not isinstance(whole["questions"], list):
         yield 1, "a quiz file holds 'questions:' and under it a list, and nothing else"
@@ -335,7 +335,7 @@ def _check_questions(document: Document, kinds: Kinds, questions: list[Question]
 
 
 def _complaint(problem: dict[str, Any], model: type[Question]) -> tuple[tuple[str | int, ...], str]:
-    """Return where in a question something is wrong, and what."""
+    """Return the path to an error in a question, and the error's message."""
     where: tuple[str | int, ...] = tuple(step for step in problem["loc"] if step != "[key]")
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, FieldProblem):
@@ -355,7 +355,7 @@ def _field(path: Sequence[str | int]) -> str:
 
 
 def _seed_of(in_file: Any, asked: int | None) -> tuple[int | None, list[tuple[str, str]]]:
-    """Return the seed that the file or the command gives, and what is wrong with it."""
+    """Return the seed from the file or the command, and the errors in it."""
     if in_file is None:
         return asked, []
     if isinstance(in_file, bool) or not isinstance(in_file, int) or in_file < 0:
@@ -371,7 +371,7 @@ def _seed_of(in_file: Any, asked: int | None) -> tuple[int | None, list[tuple[st
 
 
 def _depends_on_draw(question: Question, given: Any) -> bool:
-    """Whether ``given`` means something else where the question is drawn otherwise, as a letter does."""
+    """Whether the meaning of ``given`` depends on the draw of the question, as that of a letter does."""
     if not isinstance(question, Asked):
         return True
     try:

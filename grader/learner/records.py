@@ -1,4 +1,4 @@
-"""What is read back from a workspace's database, besides verdicts."""
+"""Records read from a workspace's database, other than verdicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QuizStatus = Literal["open", "finished", "given_up"]
 
 @dataclass(frozen=True)
 class LabRecord:
-    """One run of a lab: what each contestant measured, and their curves as a PNG."""
+    """One run of a lab: each contestant's measurements, and the curves as a PNG."""
 
     technique: str
     at: datetime
@@ -26,7 +26,7 @@ class LabRecord:
 
 @dataclass(frozen=True)
 class QuizAnswer:
-    """One answer of a quiz."""
+    """One answer in a quiz."""
 
     question: str
     answer: Any
@@ -36,30 +36,30 @@ class QuizAnswer:
 
 @dataclass(frozen=True)
 class QuizRecord:
-    """One time that a learner sat a quiz."""
+    """One run through a quiz by a learner."""
 
     number: int
     technique: str
     seed: int
     sha256: str
-    """Of the quiz file; with the seed it tells what was asked."""
+    """Digest of the quiz file; together with the seed it determines the questions."""
     questions: int
-    """How many the quiz has; those without an answer count as not right."""
+    """The number of questions; those without an answer count as not right."""
     status: QuizStatus
     began_at: datetime
     ended_at: datetime | None
     answers: tuple[QuizAnswer, ...]
-    """In the order in which they were given."""
+    """The answers in the order in which they were given."""
 
     @property
     def right(self) -> int:
-        """How many answers are right."""
+        """The number of right answers."""
         return sum(a.right for a in self.answers)
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that the learner asked for."""
+    """A recorded request of the learner, such as for a hint."""
 
     technique: str
     kind: EventKind
@@ -69,15 +69,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a learner stands with one technique, by the gradings that count (``Verdict.counts``)."""
+    """A learner's progress on one technique, by the gradings that count (``Verdict.counts``)."""
 
     score: float
-    """Of the latest verdict."""
+    """The score of the latest verdict."""
     outcome: Outcome
     given_at: datetime
     attempts: int
     version: int
-    """Of the technique, when the latest verdict was given."""
+    """The technique's version in the latest verdict."""
     passed_version: int | None
     """The newest version of the technique that an attempt has passed."""
 
@@ -87,5 +87,5 @@ class Standing:
         return self.passed_version is not None
 
     def is_older(self, version: int) -> bool:
-        """Whether what counts, a pass or else the latest verdict, is of an older version than ``version``."""
+        """Whether the newest pass, or without one the latest verdict, is for an older version than ``version``."""
         return (self.version if self.passed_version is None else self.passed_version) < version

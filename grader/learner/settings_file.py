@@ -1,4 +1,4 @@
-"""Where ``learn.toml`` is. Apart from the workspace, so that a command knows its language before it imports more."""
+"""Finds ``learn.toml``. A module of its own, so that a command knows its language before it imports more."""
 
 from __future__ import annotations
 

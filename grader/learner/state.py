@@ -1,7 +1,7 @@
-"""What a workspace remembers: verdicts, quizzes, what the learner asked for, and the failing cases to try first.
+"""The recorded state of a workspace: verdicts, quizzes, the learner's requests, and failing cases to try first.
 
-One database: SQLite in the workspace, or whatever SQLAlchemy URL its settings name. What a method was asked to write
-is on disk when it returns. Nothing here deletes a verdict, or a database that cannot be read.
+It is in one database: SQLite in the workspace, or the SQLAlchemy URL in its settings. When a method that writes
+returns, the data is on disk. Nothing here deletes a verdict, or a database that cannot be read.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["State"]
 class State:
     """One learner's rows of the database. Use it in a ``with`` statement, or close it.
 
-    Every method raises StateProblem, with the place and the next step, when the database cannot be read or written.
+    Every method raises StateProblem, with the place and the next step, if the database cannot be read or written.
     """
 
     def __init__(self, database: Path | str, learner: str = "") -> None:
-        """Open ``database`` (a file, or an SQLAlchemy URL), making or migrating its tables as needed."""
+        """Open ``database`` (a file or an SQLAlchemy URL); create or migrate its tables if needed."""
         self.problems: dict[int, StateProblem] = {}
-        """By id, the verdicts that were met and could not be read. They are kept, and the others work."""
+        """The problems of unreadable verdicts met so far, by verdict id. Such verdicts stay in the database."""
         self._learner = learner
         self.database = Database(database)
 
@@ -50,15 +50,15 @@ class State:
         self.database.close()
 
     def for_learner(self, learner: str) -> State:
-        """Return another learner's rows of the same database. They share its connections: close this one, not those."""
+        """Return another learner's state in the same database. It shares these connections: close only this state."""
         other = copy.copy(self)
         other._learner, other.problems = learner, {}
         return other
 
     def record(self, verdict: Verdict, source: str, cases: Mapping[bytes, Set[bytes]]) -> int:
-        """Keep ``verdict`` with the attempt's ``source``, and ``cases`` in place of the technique's former ones.
+        """Record ``verdict`` with the attempt's ``source``, and replace the technique's failing cases by ``cases``.
 
-        Returns the verdict's id. Bytes of the file that were not UTF-8 are expected in ``source`` as surrogate escapes.
+        Returns the verdict's id. Bytes of the file that are not UTF-8 must be surrogate escapes in ``source``.
         """
         whole = verdict.model_dump(mode="json", round_trip=True)
         mine = {"learner": self._learner, "technique": verdict.technique}
@@ -85,7 +85,7 @@ class State:
         return cast("Sequence[int]", given)[0]
 
     def has(self, verdict: Verdict) -> bool:
-        """Whether this very grading is there: the one of that file at that moment."""
+        """Whether this grading, identified by its file and its moment, is recorded."""
         c = tables.verdicts.c
         same = sa.and_(c.sha256 == verdict.attempt.sha256, c.given_at == verdict.given_at)
         found = sa.select(c.id).where(self._mine(tables.verdicts, verdict.technique), same).limit(1)
@@ -93,21 +93,21 @@ class State:
             return connection.execute(found).first() is not None
 
     def verdicts(self, technique: str | None = None) -> list[Verdict]:
-        """Return the verdicts on ``technique``, or on all, newest first; what cannot be read is in ``problems``."""
+        """Return the verdicts on ``technique``, or on all, newest first; unreadable ones go to ``problems``."""
         return list(self._read(tables.verdicts.c.id.desc(), technique=technique))
 
     def latest(self, technique: str) -> Verdict | None:
-        """Return the newest verdict on ``technique``, None where there is none, or it cannot be read."""
+        """Return the newest verdict on ``technique``, None if there is none or it cannot be read."""
         return next(self._read(tables.verdicts.c.id.desc(), technique=technique, most=1), None)
 
     def gradings(self) -> int:
-        """Return how many verdicts are recorded, those without a score among them."""
+        """Return the number of recorded verdicts, including those without a score."""
         mine = sa.select(sa.func.count()).where(self._mine(tables.verdicts))
         with self.database.transaction() as connection:
             return connection.execute(mine).scalar_one()
 
     def best(self, technique: str) -> Verdict | None:
-        """Return the newest of the verdicts with the highest score, a passed one before any other."""
+        """Return the newest of the verdicts with the highest score; passed verdicts come before all others."""
         c = tables.verdicts.c
         return next(self._read(c.passed.desc(), c.score.desc(), c.id.desc(), technique=technique), None)
 
@@ -122,7 +122,7 @@ class State:
             return connection.execute(passed).first() is not None
 
     def last_scores(self) -> dict[str, Standing]:
-        """Return how the learner stands with every technique of which any grading counts."""
+        """Return the learner's progress on every technique with a grading that counts."""
         c = tables.verdicts.c
         each = (
             sa.select(
@@ -140,7 +140,7 @@ class State:
             return {technique: Standing(*rest) for technique, *rest in connection.execute(standings)}
 
     def source(self, sha256: str) -> str | None:
-        """Return the text of the attempt with that digest, as it was recorded, or None."""
+        """Return the recorded text of the attempt with that digest, or None."""
         same = (
             sa.select(tables.verdicts.c.source)
             .where(self._mine(tables.verdicts), tables.verdicts.c.sha256 == sha256)
@@ -160,13 +160,13 @@ class State:
         return dict(found)
 
     def note(self, technique: str, kind: EventKind, detail: str = "") -> None:
-        """Keep that the learner asked for something."""
+        """Record a request of the learner."""
         row = {"learner": self._learner, "technique": technique, "kind": kind, "detail": detail, "at": _now()}
         with self.database.transaction(writes=True) as connection:
             connection.execute(sa.insert(tables.events).values(row))
 
     def events(self, technique: str) -> list[Event]:
-        """Return what the learner asked for, oldest first."""
+        """Return the learner's requests, oldest first."""
         c = tables.events.c
         noted = (
             sa.select(c.technique, c.kind, c.detail, c.at).where(self._mine(tables.events, technique)).order_by(c.id)
@@ -175,7 +175,7 @@ class State:
             return [Event(*row) for row in connection.execute(noted)]
 
     def noted(self, kind: EventKind) -> dict[str, set[str]]:
-        """Return the different details of the events of that kind, by technique."""
+        """Return the distinct details of the events of that kind, by technique."""
         c = tables.events.c
         events = sa.select(c.technique, c.detail).where(self._mine(tables.events), c.kind == kind).distinct()
         found: defaultdict[str, set[str]] = defaultdict(set)
@@ -185,11 +185,11 @@ class State:
         return dict(found)
 
     def hints_used(self, technique: str) -> int:
-        """Return how many different hints (by their detail) the learner has asked for."""
+        """Return how many distinct hints (by their detail) the learner has requested."""
         return len(self.noted("hint").get(technique, ()))
 
     def record_lab(self, technique: str, runs: list[dict[str, Any]], picture: bytes) -> None:
-        """Keep what a lab measured (``LabRun`` as JSON, one for each contestant) and its picture."""
+        """Record a lab's measurements (``LabRun`` as JSON, one per contestant) and its picture."""
         mine = {"learner": self._learner, "technique": technique, "at": _now()}
         with self.database.transaction(writes=True) as connection:
             connection.execute(sa.insert(tables.labs).values(mine | {"runs": json.dumps(runs), "picture": picture}))
@@ -206,14 +206,14 @@ class State:
             return [LabRecord(t, at, json.loads(runs), bytes(png)) for t, at, runs, png in connection.execute(kept)]
 
     def lab_runs(self) -> list[tuple[str, datetime, list[dict[str, Any]]]]:
-        """Return the technique, the moment and the runs of every recorded lab, newest first; no picture is read."""
+        """Return technique, moment and runs of every recorded lab, newest first, without reading the pictures."""
         c = tables.labs.c
         kept = sa.select(c.technique, c.at, c.runs).where(self._mine(tables.labs)).order_by(c.id.desc())
         with self.database.transaction() as connection:
             return [(technique, at, json.loads(runs)) for technique, at, runs in connection.execute(kept)]
 
     def begin_quiz(self, technique: str, seed: int, sha256: str, questions: int) -> int:
-        """Keep that a quiz has begun, and return its number. One of the technique that was open is given up."""
+        """Record the start of a quiz and return its number. An open quiz on the technique is abandoned."""
         c = tables.quizzes.c
         still_open = sa.update(tables.quizzes).where(self._mine(tables.quizzes, technique), c.status == "open")
         with self.database.transaction(writes=True) as connection:
@@ -221,7 +221,7 @@ class State:
             return self._new_quiz(connection, technique, seed, sha256, questions, "open")
 
     def answer_quiz(self, number: int, question: str, answer: Any, right: bool) -> None:
-        """Keep an answer, unless the question has one already: the first counts."""
+        """Record an answer, unless the question has one already: the first counts."""
         c = tables.quiz_answers.c
         there = sa.select(c.id).where(c.quiz == number, c.question == question)
         with self.database.transaction(writes=True) as connection:
@@ -229,7 +229,7 @@ class State:
                 connection.execute(sa.insert(tables.quiz_answers).values(_answer_row(number, question, answer, right)))
 
     def finish_quiz(self, number: int) -> None:
-        """Keep that every question of the quiz was answered."""
+        """Record that every question of the quiz was answered."""
         with self.database.transaction(writes=True) as connection:
             this = sa.update(tables.quizzes).where(tables.quizzes.c.id == number)
             connection.execute(this.values(status="finished", ended_at=_now()))
@@ -237,9 +237,9 @@ class State:
     def record_quiz(
         self, technique: str, seed: int, sha256: str, questions: int, answers: Mapping[str, tuple[Any, bool]]
     ) -> int:
-        """Keep a quiz that was answered at once, and return its number. One that is open stays so.
+        """Record a quiz that was answered at once, and return its number. An open quiz stays open.
 
-        ``answers`` holds, by question, the answer and whether it is right.
+        ``answers`` maps each question to its answer and whether that is right.
         """
         with self.database.transaction(writes=True) as connection:
             number = self._new_quiz(connection, technique, seed, sha256, questions, "finished")
@@ -316,7 +316,7 @@ def _answer_row(number: int, question: str, answer: Any, right: bool) -> dict[st
 
 
 def _verdict(text: str) -> Verdict:
-    """Read a recorded verdict. Fields of another Groundup that this one has no name for are left out."""
+    """Parse a recorded verdict. Fields that this version of Groundup does not know are dropped."""
     whole = json.loads(text)
     try:
         return Verdict.model_validate(whole)

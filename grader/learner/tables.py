@@ -10,7 +10,7 @@ __all__ = ["cases", "events", "labs", "metadata", "quiz_answers", "quizzes", "sc
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
-    """A moment, stored as UTC without a zone: not every database has zones."""
+    """A moment, stored as UTC without a time zone, since not every database supports time zones."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -38,12 +38,12 @@ verdicts = sa.Table(
     sa.Column("outcome", sa.String(40), nullable=False),
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("counts", sa.Boolean, nullable=False, server_default=sa.true()),  # Verdict.counts
-    sa.Column("seed", sa.Text, nullable=False),  # decimal: it may be longer than any integer column
+    sa.Column("seed", sa.Text, nullable=False),  # decimal: too long for an integer column in some cases
     sa.Column("sha256", sa.String(64), nullable=False),
-    sa.Column("source", sa.LargeBinary, nullable=False),  # the bytes of the file: it need not be valid text
+    sa.Column("source", sa.LargeBinary, nullable=False),  # the file's bytes, which may not be valid text
     sa.Column("containment", sa.Text, nullable=False),
     sa.Column("environment", sa.JSON, nullable=False),
-    sa.Column("verdict", sa.Text, nullable=False),  # ASCII JSON, read row by row: one bad row spoils no other
+    sa.Column("verdict", sa.Text, nullable=False),  # ASCII JSON, parsed row by row: a bad row affects no other
     sa.Index("verdicts_by_technique", "learner", "technique", "given_at"),
 )
 
@@ -77,7 +77,7 @@ labs = sa.Table(
     sa.Column("learner", sa.String(200), nullable=False),
     sa.Column("technique", sa.String(200), nullable=False),
     sa.Column("at", UTCDateTime, nullable=False),
-    sa.Column("runs", sa.Text, nullable=False),  # ASCII JSON: what each contestant measured
+    sa.Column("runs", sa.Text, nullable=False),  # ASCII JSON: each contestant's measurements
     sa.Column("picture", sa.LargeBinary, nullable=False),  # PNG
     sa.Index("labs_by_technique", "learner", "technique"),
 )
@@ -89,7 +89,7 @@ quizzes = sa.Table(
     sa.Column("learner", sa.String(200), nullable=False),
     sa.Column("technique", sa.String(200), nullable=False),
     sa.Column("seed", sa.Text, nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False),  # of the quiz file: another one asks other questions
+    sa.Column("sha256", sa.String(64), nullable=False),  # digest of the quiz file, which determines the questions
     sa.Column("questions", sa.Integer, nullable=False),
     sa.Column("status", sa.String(40), nullable=False),
     sa.Column("began_at", UTCDateTime, nullable=False),

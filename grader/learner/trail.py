@@ -1,4 +1,4 @@
-"""What a learner has done about each technique beside the gradings: hints, labs, quizzes, the brief."""
+"""What a learner has done for each technique besides gradings: hints, labs, quizzes, the brief."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class Lab:
     at: datetime
     quick: bool
     reached: bool | None
-    """Whether it reached its mark. A quick run is not judged, and some labs have no mark."""
+    """Whether it reached its mark; None for a quick run and for a lab without a mark."""
 
 
 @dataclass(frozen=True)
 class Trail:
-    """What was done about one technique."""
+    """What was done for one technique."""
 
     hints: int = 0
     labs: tuple[Lab, ...] = ()
-    """Newest first."""
+    """The labs, newest first."""
     quizzes: tuple[QuizRecord, ...] = ()
-    """Newest first."""
+    """The quizzes, newest first."""
     in_brief: bool = False
-    """Whether a brief was written that has a pass of it."""
+    """Whether a written brief contains a pass of the technique."""
 
     @property
     def quiz(self) -> QuizRecord | None:
-        """The finished quiz with the most right answers, the newest of equals; where there is none, the open one."""
+        """The finished quiz with the most right answers, the newest of equals; if none is finished, the open quiz."""
         finished = [quiz for quiz in self.quizzes if quiz.status == "finished"]
         if finished:
             return max(finished, key=lambda quiz: quiz.right / max(quiz.questions, 1))
@@ -64,7 +64,7 @@ NOTHING = Trail()
 
 
 def trails(state: State) -> dict[str, Trail]:
-    """Return what was done, by technique."""
+    """Return the trail of each technique, by technique id."""
     hints, in_brief = state.noted("hint"), state.noted("in_brief")
     labs: defaultdict[str, list[Lab]] = defaultdict(list)
     quizzes: defaultdict[str, list[QuizRecord]] = defaultdict(list)
@@ -84,7 +84,7 @@ def trails(state: State) -> dict[str, Trail]:
 
 
 def _own(at: datetime, runs: Iterable[Any]) -> list[Lab]:
-    """Return the learner's own run; one that another Groundup recorded in another form is left out."""
+    """Return the learner's own run; a run recorded in an unknown form by another Groundup version is left out."""
     for run in runs:
         match run:
             case {"contestant": "yours", "quick": bool(quick), "outcome": {"mark": mark}}:

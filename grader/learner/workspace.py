@@ -1,7 +1,7 @@
-"""The learner's folder: its settings, the attempts in it, and what an editor needs to find their imports.
+"""The learner's folder: its settings, its attempts, and the settings by which an editor resolves their imports.
 
-A file that may be a learner's is never written over. A file made here appears whole or not at all, so that a kill at
-any moment, or two commands at once, leave every text under one name or another.
+A file that may be the learner's is never overwritten. Files are written atomically, so that no text is lost if the
+process is killed at any moment or two commands run at once.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ lang = "en"  # of lessons, quizzes and verdicts; what is not translated is shown
 
 
 class Settings(BaseModel):
-    """What ``learn.toml`` says."""
+    """The contents of ``learn.toml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,7 +70,7 @@ class Workspace:
     """A folder with ``learn.toml``."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the settings of the workspace at ``folder``. Raises UsageProblem where they are no good."""
+        """Read the settings of the workspace at ``folder``. Raises UsageProblem if they are invalid."""
         self.folder = folder.resolve()
         self.settings = _read_settings(self.folder / SETTINGS_FILE)
 
@@ -78,7 +78,7 @@ class Workspace:
     def find(cls, start: Path | None = None) -> Self:
         """Return the nearest workspace: ``start`` (the current folder), ``start/workspace``, then upwards.
 
-        Raises NoWorkspace when there is none, UsageProblem when its settings are no good.
+        Raises NoWorkspace if there is none, UsageProblem if its settings are invalid.
         """
         here = (start or Path.cwd()).resolve()
         if (file := settings_file(here)) is not None:
@@ -89,9 +89,9 @@ class Workspace:
 
     @classmethod
     def create(cls, folder: Path, lang: str = "en", told: Callable[[str], str] = str) -> Self:
-        """Make ``folder`` a workspace, or complete the one that it is, and return it.
+        """Make ``folder`` a workspace, or add what is missing in an existing one, and return it.
 
-        A new one speaks ``lang``; ``told`` says in it what is English. Raises EnvironmentProblem.
+        A new one has the language ``lang``; ``told`` translates English text to it. Raises EnvironmentProblem.
         """
         folder = folder.resolve()
         with _writing(folder):
@@ -105,30 +105,30 @@ class Workspace:
 
     @property
     def database(self) -> Path | str:
-        """Where progress is kept: the file of an SQLite database, or an SQLAlchemy URL."""
+        """Where progress is stored: the file of an SQLite database, or an SQLAlchemy URL."""
         url = self.settings.database
         if url is None:
             return self.folder / ".learn" / "learn.db"
         file = re.fullmatch(r"sqlite:///([^:?][^?]*)", url)
-        return self.folder / file[1] if file else url  # a relative file is beside learn.toml, wherever 'learn' runs
+        return self.folder / file[1] if file else url  # a relative path starts at learn.toml's folder
 
     def attempt_path(self, technique: Technique) -> Path:
-        """Return where the learner's file for ``technique`` is, or would be."""
+        """Return the path of the learner's file for ``technique``, whether it exists or not."""
         return self.folder / technique.file
 
     def put_exercise(self, technique: Technique, source: str) -> bool:
-        """Put the stub where the attempt goes, unless anything is there; return whether it was put.
+        """Write the stub to the attempt's path, unless something exists there; return whether it was written.
 
-        Raises EnvironmentProblem when it cannot be written.
+        Raises EnvironmentProblem if it cannot be written.
         """
         attempt = self.attempt_path(technique)
         with _writing(attempt):
             return _write_new(attempt, source)
 
     def reset(self, technique: Technique, source: str) -> Path | None:
-        """Move the attempt to the next free numbered name beside it (``ppo.1.py``) and put the stub.
+        """Move the attempt to the next free numbered name beside it (``ppo.1.py``) and write the stub.
 
-        Returns the backup, or None when there was no attempt. Raises EnvironmentProblem when it cannot be moved.
+        Returns the backup, or None if there was no attempt. Raises EnvironmentProblem if it cannot be moved.
         """
         attempt = self.attempt_path(technique)
         with _writing(attempt):
@@ -165,7 +165,7 @@ def _complaint(problem: dict[str, Any]) -> str:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Turn what the file system says into a problem with a next step."""
+    """Turn an error of the file system into an EnvironmentProblem with a next step."""
     try:
         yield
     except OSError as error:
@@ -177,7 +177,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _write_new(path: Path, text: str) -> bool:
-    """Write a file that appears whole, and never in place of anything; return whether it was written."""
+    """Write a file atomically unless its path exists; return whether it was written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(path):
         return False
@@ -186,7 +186,7 @@ def _write_new(path: Path, text: str) -> bool:
         os.link(temporary, path)
     except FileExistsError:
         return False
-    except OSError:  # a file system without hard links; there, a kill may leave half a stub
+    except OSError:  # no hard links on this file system: a kill may then leave half a stub
         try:
             _write_exclusively(path, text)
         except FileExistsError:
@@ -203,7 +203,7 @@ def _write_beside(path: Path, text: str) -> Path:
 
 
 def _write_exclusively(path: Path, text: str) -> None:
-    """Write a new file and have it on disk; FileExistsError when anything, even a dangling link, is there."""
+    """Write a new file and sync it to disk. Raises FileExistsError if the path exists, even as a dangling link."""
     with path.open("xb") as file:
         try:
             file.write(text.encode())
@@ -215,9 +215,9 @@ def _write_exclusively(path: Path, text: str) -> None:
 
 
 def _move_aside(attempt: Path) -> Path | None:
-    """Move ``attempt`` to its next free numbered name; None when another command was faster.
+    """Move ``attempt`` to its next free numbered name; None if another command has moved it already.
 
-    The name is taken with an empty file first, and only that is written over: at any moment the text is at one name.
+    The name is reserved with an empty file first, and only that file is replaced: the text always has exactly one name.
     """
     if attempt.is_dir() and not attempt.is_symlink():
         raise IsADirectoryError(None, "is a folder", str(attempt))
@@ -238,10 +238,9 @@ def _move_aside(attempt: Path) -> Path | None:
 
 
 def _write_generated(path: Path, settings: dict[str, Any]) -> None:
-    """Write an editor's settings (JSON with comments) if there are none, or if those there are unchanged since.
+    """Write an editor's settings (JSON with comments), unless the file exists and was edited.
 
-    The first line carries a digest of the rest: a file that anyone edited is theirs, one that nobody did follows
-    Groundup when it moves.
+    The first line holds a digest of the rest, which shows an edit. An unedited file is updated when Groundup moves.
     """
     body = json.dumps(settings, indent=2) + "\n"
     text = _generated_line(body) + body
@@ -262,7 +261,7 @@ def _generated_line(body: str) -> str:
 
 
 def _pyright(folder: Path) -> dict[str, Any]:
-    """Return pyright's settings (Pylance reads them too): where ``groundup`` and the installed packages are."""
+    """Return settings for pyright and Pylance: the paths of ``groundup`` and of the installed packages."""
     settings: dict[str, Any] = {"extraPaths": [_from(folder, _import_root())]}
     if sys.prefix != sys.base_prefix:
         environment = Path(sys.prefix)
@@ -271,14 +270,14 @@ def _pyright(folder: Path) -> dict[str, Any]:
 
 
 def _vscode(folder: Path) -> dict[str, Any]:
-    interpreter = _from(folder, Path(sys.executable))  # not resolved: a virtual environment's is a link
+    interpreter = _from(folder, Path(sys.executable))  # not resolved: in a virtual environment it is a link
     if not Path(interpreter).is_absolute():
         interpreter = "${workspaceFolder}/" + interpreter
     return {"python.defaultInterpreterPath": interpreter}
 
 
 def _from(folder: Path, path: Path) -> str:
-    """Return ``path`` as seen from ``folder`` where the two lie side by side, so that they can move together."""
+    """Return ``path`` relative to ``folder`` if the two are side by side, so that they can be moved together."""
     near = path.is_relative_to(folder.parent)
     return Path(os.path.relpath(path, folder) if near else path).as_posix()
 
@@ -286,13 +285,13 @@ def _from(folder: Path, path: Path) -> str:
 def _import_root() -> Path:
     """Return the folder in which an editor finds ``groundup``.
 
-    Editors do not run the import hook of an editable install; there, a link in ``build/ns`` stands for the namespace.
+    Editors do not run the import hook of an editable install; for one, a link in ``build/ns`` provides the namespace.
     """
     house = Path(groundup.core.__file__).parent.parent
     if not (house / "pyproject.toml").is_file():
         return house.parent  # installed: site-packages
     root = house / "build" / "ns"
-    with suppress(OSError):  # the set-up makes the link; without one, only the editor's help is lost
+    with suppress(OSError):  # the set-up makes the link; without it only editor support is lost
         root.mkdir(parents=True, exist_ok=True)
         (root / "groundup").symlink_to(Path("..", ".."), target_is_directory=True)
     return root

@@ -1,1 +1,1 @@
-"""The process in which an attempt runs, the walls around it, and how the judge speaks with it."""
+"""The process in which an attempt runs, its containment, and its communication with the judge."""

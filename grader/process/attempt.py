@@ -1,4 +1,4 @@
-"""One attempt in its process, as the judge sees it: requests with deadlines, and a name for every way to die."""
+"""The judge's side of an attempt's process: requests with deadlines, and a classified cause of death."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from groundup.grader.process.worker.limits import MEMORY
 from groundup.grader.process.worker.sentences import KNOWN
 
 LOAD_SECONDS = 10.0
-EXTRA_SECONDS = 40  # that the kernel lets a process run beyond its limit: a diagnosis may follow
-WHERE_SECONDS = 0.5  # in which a process that is to be ended says which of its lines it runs
+EXTRA_SECONDS = 40  # CPU time that the kernel allows beyond the process's limit, for a diagnosis
+WHERE_SECONDS = 0.5  # grace period for a process to report the line it runs before it is killed
 BURIAL_SECONDS = 5.0
-HANG_UP_SECONDS = 5.0  # in which a process that closed its connection has ended, if it ends
+HANG_UP_SECONDS = 5.0  # how long to wait for the end of a process that closed its connection
 OUTPUT_KEPT = 1 << 16
 OUTPUT_MOST = 64 << 20
 CHUNK = 1 << 18
-NO_MEMORY = {  # the interpreter's and numpy's error, torch's; one that an attempt raises itself has words of its own
+NO_MEMORY = {  # messages of the interpreter, numpy and torch; an attempt's own has another text
     "MemoryError": re.compile("^$|^Unable to allocate|std::bad_alloc"),
     "RuntimeError": re.compile("can't allocate memory|not enough memory|std::bad_alloc"),
 }
@@ -42,23 +42,23 @@ NO_MEMORY = {  # the interpreter's and numpy's error, torch's; one that an attem
 
 @dataclass(frozen=True)
 class Program:
-    """What runs: the attempt's source, the name it goes by in messages, and the public name it must define."""
+    """The program to run: the attempt's source, its filename in messages, and the public name it must define."""
 
     source: str
     filename: str
     implements: str
     imports: tuple[str, ...] = ()
     meeting: str | None = None
-    """Where its ranks find each other in a lab. They may start threads and use the loopback: a process group does."""
+    """In a lab: the rendezvous of its ranks' process group. They may then start threads and use the loopback."""
 
 
 class AttemptProcess:
-    """Runs one program in a process of its own. Every method may raise AttemptDied; once dead, it stays dead."""
+    """Runs one program in its own process. Every method may raise AttemptDied, and after a death always does."""
 
     def __init__(
         self, server: ForkServer, program: Program, *, seed: int, call_seconds: float, total_seconds: float
     ) -> None:
-        """Start the process and load the program. Raises AttemptRaised when loading raises."""
+        """Start the process and load the program. Raises AttemptRaised if loading raises."""
         self._server, self._program = server, program
         interrupt.forget()
         self.call_seconds = call_seconds
@@ -87,9 +87,9 @@ class AttemptProcess:
     def request(
         self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None
     ) -> tuple[int, dict[str, Any], Any]:
-        """Ask for one operation; return its number, the answer's meta and its value.
+        """Request one operation; return the request's number, the answer's meta and its value.
 
-        Raises AttemptRaised when the attempt's code raised, AttemptDied when the process is gone or must go.
+        Raises AttemptRaised if the attempt's code raised, AttemptDied if the process has died or had to be killed.
         """
         number = self.ask(operation, meta, value, seconds=seconds)
         while True:
@@ -101,7 +101,7 @@ class AttemptProcess:
             self.answer_for_a_part(number, answer, result)
 
     def ask(self, operation: str, meta: dict[str, Any], value: Any, *, seconds: float | None = None) -> int:
-        """Send a request, as much of it as goes at once, and return its number."""
+        """Start to send a request without blocking, and return its number."""
         if self.death is not None:
             raise self.death
         self.requests += 1
@@ -112,25 +112,25 @@ class AttemptProcess:
         return self.requests
 
     def say(self, meta: dict[str, Any], value: Any) -> None:
-        """Send a frame, as much of it as goes at once."""
+        """Start to send a frame without blocking."""
         if self.death is not None:
             raise self.death
         self._outgoing += _joined(wire.encode(meta, value, keep_strides=True, number=self.parts.number))
         self._send()
 
     def hear(self) -> tuple[dict[str, Any], Any]:
-        """Return meta and value of the frame that has come."""
+        """Return meta and value of the frame that was received."""
         try:
             return wire.decode(*self._incoming.frame())
         except wire.ProtocolError as error:
             self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
 
     def asks_a_part(self, frame: dict[str, Any]) -> bool:
-        """Whether a frame's meta asks something of a part that the judge owns."""
+        """Whether a frame is a call of a part that the judge owns."""
         return "part" in frame or "part_vjp" in frame
 
     def answer_for_a_part(self, number: int, frame: dict[str, Any], value: Any) -> None:
-        """Answer what is asked of a part in the midst of request ``number``; the time for it is not the attempt's."""
+        """Answer a call of a part during request ``number``; its time does not count as the attempt's."""
         self.clock.pause()
         began = time.monotonic()
         try:
@@ -154,7 +154,7 @@ class AttemptProcess:
         self.clock.resume()
 
     def settle(self, number: int, answer: dict[str, Any], result: Any) -> None:
-        """Check that ``answer`` is the one to request ``number``. Raises AttemptRaised when it tells of an error."""
+        """Check that ``answer`` belongs to request ``number``. Raises AttemptRaised if it reports an error."""
         try:
             if answer.get("id") != number or type(answer.get("ok")) is not bool:
                 raise wire.ProtocolError("an answer to a question that was not asked")
@@ -166,25 +166,25 @@ class AttemptProcess:
             self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
 
     def reseed(self, seed: int) -> None:
-        """Have random numbers in the attempt's process begin anew: what it draws depends on ``seed`` alone."""
+        """Seed the random number generators in the attempt's process: its draws then depend on ``seed`` alone."""
         try:
             self.request("reseed", {}, seed)
         except AttemptRaised:
             self.end("protocol", Message("the process keeps its random numbers from beginning anew"))
 
     def allow(self, seconds: float) -> None:
-        """Give the process so many seconds of CPU time from now on, for all calls together."""
+        """Limit the process to ``seconds`` of CPU time from now on, for all calls together."""
         self.clock.allow(seconds)
 
     def take_printed(self) -> str:
-        """Return what the attempt printed since this was last asked, cleaned and at most 64 KiB."""
+        """Return what the attempt printed since the last call of this method, made printable, at most 64 KiB."""
         self._drain_output()
         text = printable(self._printed.decode(errors="replace"))
         self._printed.clear()
         return text
 
     def close(self) -> None:
-        """End the process, wait until it is gone. Safe to call twice."""
+        """End the process and wait until it is gone. Safe to call twice."""
         if self._open is not None:
             self._bury()
 
@@ -202,7 +202,7 @@ class AttemptProcess:
         return AttemptRaised(tuple(printable(t) for t in types), says, lines)
 
     def register(self, poll: select.poll) -> tuple[int, int]:
-        """Have ``poll`` watch this process; return the descriptors that it then tells of."""
+        """Register this process with ``poll``; return the registered descriptors."""
         assert self._open is not None
         if not self._output_closed:
             poll.register(self._open.output, select.POLLIN)
@@ -210,7 +210,7 @@ class AttemptProcess:
         return self._open.output, self._open.data.fileno()
 
     def ready(self, descriptor: int, events: int, poll: select.poll) -> None:
-        """Do what can be done without waiting, now that ``poll`` says something of one of the descriptors."""
+        """Handle an event that ``poll`` reported for one of the descriptors, without blocking."""
         assert self._open is not None
         if descriptor == self._open.output:
             if not self._drain_output():
@@ -226,16 +226,16 @@ class AttemptProcess:
 
     @property
     def has_frame(self) -> bool:
-        """Whether a whole frame has come."""
+        """Whether a complete frame was received."""
         return self._incoming.whole
 
     def look(self) -> None:
-        """End the process if its time is up. Costs nothing until it is time to look."""
+        """End the process if it has exceeded a time limit. The limits are checked only when the next check is due."""
         if self.clock.running and self.clock.next_look() <= 0 and (why := self.clock.over()):
             self.end("timeout", why)
 
     def _send(self) -> None:
-        """Send what can be sent without waiting."""
+        """Send what can be sent without blocking."""
         assert self._open is not None
         outgoing = self._outgoing
         try:
@@ -265,7 +265,7 @@ class AttemptProcess:
             self.end("protocol", Message("the process answered with {what}", what=printable(str(error))))
 
     def _drain_output(self) -> bool:
-        """Take what the attempt has printed; return whether it may print more."""
+        """Read what the attempt has printed; return whether it may print more."""
         if self._open is None:
             return False
         with contextlib.suppress(BlockingIOError):
@@ -279,7 +279,7 @@ class AttemptProcess:
         return True
 
     def _gone(self) -> NoReturn:
-        """The process closed its end: it crashed, exited, was killed, or only hung up. Find out which."""
+        """Raise the cause of a closed connection: the process crashed, exited, was killed, or only closed its end."""
         code = self._bury(patience=HANG_UP_SECONDS).get("exit")
         if code is None:
             self.end("protocol", Message("the process closed its connection"))
@@ -292,7 +292,7 @@ class AttemptProcess:
         self.end("exit", Message("the process ended by itself with exit code {code}", code=code))
 
     def end(self, how: str, detail: str, lines: str = "") -> NoReturn:
-        """End the process and say why: raises AttemptDied, now and for every later request."""
+        """End the process and raise AttemptDied with the reason, now and for every later request."""
         if how == "timeout" and self._open is not None:
             self._have_it_say_where()
         self.close()
@@ -301,19 +301,19 @@ class AttemptProcess:
         raise self.death
 
     def _have_it_say_where(self) -> None:
-        """Have the process write which of its lines it runs, and give it a moment to."""
+        """Make the process write which of its lines it is running, and wait briefly for it."""
         assert self._open is not None
         with contextlib.suppress(OSError):
             self._open.status.sendall(WHERE)
         until = time.monotonic() + WHERE_SECONDS
         while self._drain_output() and whereabouts.END not in self._printed and time.monotonic() < until:
             select.select([self._open.output], [], [], 0.05)
-        time.sleep(0.01)  # the frames follow in writes of their own
+        time.sleep(0.01)  # faulthandler writes each stack frame with a separate write
 
     def _bury(self, patience: float = 0.0) -> dict[str, Any]:
-        """Have the fork server kill the process and wait for its end; return how it ended by itself, if it did.
+        """Have the fork server kill and reap the process; return how it ended by itself, if it did.
 
-        ``patience`` is how long it may take to end by itself first, in seconds.
+        ``patience`` is how long to wait first for it to end by itself, in seconds.
         """
         assert self._open is not None
         spawned, self._open = self._open, None
@@ -340,7 +340,7 @@ class AttemptProcess:
 
 
 def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
-    """Return what the fork server says of a process that has ended, or nothing when it says nothing in time."""
+    """Return the fork server's report on a process that has ended; empty if none comes within ``seconds``."""
     status.settimeout(seconds)
     try:
         told: dict[str, Any] = json.loads(status.recv(4096))
@@ -350,7 +350,7 @@ def _how_it_ended(status: socket.socket, seconds: float) -> dict[str, Any]:
 
 
 def _ours(template: str, fields: Any) -> Message:
-    """Return the sentence of ours that a frame names, filled with what it gives. Raises ProtocolError for any other."""
+    """Return the known message with that template, filled with ``fields``. Raises ProtocolError for any other."""
     sentence = KNOWN.get(template)
     if sentence is None or type(fields) is not dict or fields.keys() != _fields(template):
         raise wire.ProtocolError("an error of the wrong form")
@@ -365,7 +365,7 @@ def _fields(template: str) -> set[str]:
 
 
 def _lines(told: Any) -> Message:
-    """Return the lines of the attempt's code that a frame quotes. Raises ProtocolError for what are none."""
+    """Return the lines of the attempt's code that a frame quotes. Raises ProtocolError for a malformed list."""
     if type(told) is not list:
         raise wire.ProtocolError("an error of the wrong form")
     for line in told:
@@ -375,16 +375,16 @@ def _lines(told: Any) -> Message:
 
 
 def _joined(parts: list[bytes]) -> list[memoryview]:
-    """Return the parts of a frame as what to send: small frames in one piece."""
+    """Return the parts of a frame as buffers to send; the parts of a small frame are joined."""
     if sum(len(part) for part in parts) <= CHUNK:
         return [memoryview(b"".join(parts))]
     return [memoryview(part) for part in parts]
 
 
 def next_frames(processes: Sequence[AttemptProcess]) -> None:
-    """Return once one of the processes has sent a whole frame, doing all sending and receiving at once until then.
+    """Send and receive for all processes until one of them has sent a complete frame.
 
-    Neither side can hold the other: each process has limits of its own. Raises AttemptDied.
+    No process can block the others: each has its own time limits. Raises AttemptDied.
     """
     poll = select.poll()
     owners = {descriptor: process for process in processes for descriptor in process.register(poll)}

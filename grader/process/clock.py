@@ -1,4 +1,4 @@
-"""Time limits of an attempt's process that a busy machine does not change: they count the process's own CPU time."""
+"""Time limits of an attempt's process, in its own CPU time, so that the load of the machine does not matter."""
 
 from __future__ import annotations
 
@@ -11,63 +11,63 @@ from groundup.core.messages import Message
 __all__ = ["CallClock", "cpu_clock"]
 
 STANDSTILL_SECONDS = 5.0
-"""How long a process may do nothing while a call is due. On a busy machine one waits for its turn far less."""
+"""How long a process may be idle during a call. Even on a busy machine, waiting for a core takes far less."""
 BACKSTOP = 30
-"""How many times a limit of CPU time may pass on the wall clock before a call ends all the same."""
+"""A call ends after this many times its CPU limit on the wall clock, however little CPU time it used."""
 LOOK_SECONDS = 0.5
-MOVED = 0.01  # of the time between two looks: a process that used less CPU time has stood still
+MOVED = 0.01  # share of the time between two checks; a process that used less CPU time was idle
 
 
 def cpu_clock(pid: int) -> Callable[[], float]:
-    """Return what reads the CPU time that another process has used, in seconds. Raises OSError once it is gone.
+    """Return a function that reads another process's CPU time in seconds. It raises OSError once the process is gone.
 
-    Where that cannot be read (anywhere but on Linux), the wall clock stands in.
+    On platforms other than Linux, it reads the wall clock instead.
     """
     if sys.platform != "linux":
         return time.monotonic
-    clock = (~pid << 3) | 2  # the kernel's number for the clock of all threads of a process
+    clock = (~pid << 3) | 2  # the kernel's clock id for the CPU time of all threads of a process
     return lambda: time.clock_gettime(clock)
 
 
 class CallClock:
-    """The limits of one process: for each call that is due, and for all of them together."""
+    """The time limits of one process: per call, and for all calls together."""
 
     def __init__(self, read: Callable[[], float], total_seconds: float) -> None:
-        """``read`` returns the CPU time used; ``total_seconds`` is how much of it there is, from now on."""
+        """``read`` returns the CPU time used so far; ``total_seconds`` is the limit from now on."""
         self._read = read
         self.running = False
-        """Whether a call is due, and the process owes the next frame."""
+        """Whether a call is in progress and the process is to send the next frame."""
         self.allow(total_seconds)
 
     def allow(self, total_seconds: float) -> None:
-        """Set how much CPU time there is from now on, and how long the process may stand still in all."""
+        """Set the limit of CPU time from now on, and the limit of total idle time."""
         self.total_seconds = total_seconds
         self._began, self._began_at, self._idle = self._now(), time.monotonic(), 0.0
 
     def start(self, seconds: float) -> None:
-        """Begin a call that may use so many seconds of CPU time."""
+        """Begin a call that may use ``seconds`` of CPU time."""
         self.seconds = seconds
         self._call_began, self._call_at = self._now(), time.monotonic()
         self.resume()
 
     def pause(self) -> None:
-        """Stop looking: others owe the process something, or it has answered."""
+        """Stop the clock: the process has answered, or waits for others."""
         self.running = False
 
     def resume(self) -> None:
-        """Go on with the call: the process can go on."""
+        """Restart the clock: the process can continue with the call."""
         self.running = True
         self._seen, self._seen_at = self._now(), time.monotonic()
         self._moved_at = self._seen_at
 
     def next_look(self) -> float:
-        """Return in how many seconds to look again, negative when that is past: no limit can be passed before."""
+        """Return the seconds until the next check, negative if it is overdue; no limit can be exceeded before it."""
         used = self._seen - self._call_began
         left = min(self.seconds - used, self.total_seconds - (self._seen - self._began), LOOK_SECONDS)
         return self._seen_at + left - time.monotonic()
 
     def over(self) -> Message | None:
-        """Look; return why the call has to end, or None while it may go on."""
+        """Check the limits; return why the call has to end, None if it may continue."""
         used, now = self._now(), time.monotonic()
         passed = now - self._seen_at
         if used - self._seen > MOVED * passed:
@@ -97,5 +97,5 @@ class CallClock:
     def _now(self) -> float:
         try:
             return self._read()
-        except OSError:  # the process is gone: its connection tells how
+        except OSError:  # the process is gone; its connection reports how it ended
             return getattr(self, "_seen", 0.0)

@@ -1,4 +1,4 @@
-"""Runs code that an attempt hands over, in a process as contained as an attempt's own."""
+"""Runs code that an attempt passes in, in a process with the same containment as an attempt's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PROGRAM = Program(HARNESS, "runner.py", "run")
 
 
 class JailedRunner(CodeRunner):
-    """Runs each program in a fresh process of a fork server: it reaches no other, and leaves nothing behind."""
+    """Runs each program in a newly forked process. Programs cannot affect each other and leave nothing behind."""
 
     def __init__(self, server: ForkServer) -> None:
         self._server = server
 
     def run(self, code: str, seconds: float = 1.0) -> CodeResult:
-        """Run ``code``. Raises ValueError for what cannot be run."""
+        """Run ``code``. Raises ValueError for code that cannot be run."""
         check_seconds(seconds)
         if not isinstance(code, str) or len(code.encode(errors="replace")) > LONGEST_SOURCE:
             raise ValueError(f"a program is a text of at most {LONGEST_SOURCE >> 10} KiB")

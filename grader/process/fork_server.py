@@ -1,4 +1,4 @@
-"""The judge's handle on the fork server. Imports no torch: the server starts while the judge still imports it."""
+"""The judge's handle on the fork server. Imports no torch, so that the server starts while the judge imports it."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from groundup.grader.process import sandbox
 from groundup.grader.process.worker import scratch
 
 START_SECONDS = 60.0
-CREDENTIALS, SCM_CREDENTIALS = struct.Struct("3i"), 2  # process, user and group of who sent a message
+CREDENTIALS, SCM_CREDENTIALS = struct.Struct("3i"), 2  # pid, uid and gid of a message's sender
 WEAKER = Message("{name}=landlock or process grades with weaker walls.", name=sandbox.ASKED_BY)
 
 
 @dataclass
 class Spawned:
-    """The judge's ends of what joins it to one attempt's process."""
+    """The judge's ends of the connections to one attempt's process."""
 
     data: socket.socket
     output: int
     status: socket.socket
     pid: int = 0
-    """The process as this one sees it; 0 where that cannot be told."""
+    """The process's id in this process's pid namespace; 0 if unknown."""
 
 
 class ForkServer:
     """A process with torch imported, from which the processes of attempts are forked. Use it as a context manager."""
 
     def __init__(self, *, triton: bool = False) -> None:
-        """Start the server; it gets ready while the caller goes on."""
+        """Start the server without waiting until it is ready."""
         self.containment = sandbox.chosen()
-        """The layer that attempts run in. The server and each attempt's process have to say that they are in it."""
+        """The containment layer of attempts. The server and each attempt's process must confirm that they use it."""
         self._imports: frozenset[str] = frozenset()
         self._own_machine = self.containment == "namespaces"
         self.scratch = f"/tmp/groundup-{secrets.token_hex(6)}" if self._own_machine else self._new_folder()
-        """Where attempts have their folders. With namespaces it is a folder that only they see."""
+        """The folder that holds the attempts' working folders. With namespaces, only they see it."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._triton = triton
         self._closed = False
@@ -83,43 +83,43 @@ class ForkServer:
                 stdin=settings,
                 stdout=self._errors,
                 stderr=self._errors,
-                start_new_session=True,  # Ctrl-C is the judge's to handle
+                start_new_session=True,  # the judge handles Ctrl-C
             )
         theirs.close()
 
     def allow(self, imports: Iterable[str]) -> None:
-        """Let attempts read those further modules. Ends the attempts that run, if they could not so far."""
+        """Let attempts import the modules ``imports`` too. If that needs a restart, running attempts end."""
         lacking = frozenset(imports) - self._imports
-        # What attempts may read is settled when it starts. A file that an editor put in the place of another is not
-        # among it, though it has the same name.
+        # The readable files are fixed when the server starts. A file that an editor has replaced since is a new file,
+        # which attempts cannot read although it has the same name.
         if lacking or sandbox.places(self._imports) != self._places:
             self._imports |= lacking
             self.replace()
 
     def get_ready_for(self, imports: Iterable[str]) -> None:
-        """Be there and ready for attempts that may read those further modules. Raises EnvironmentProblem."""
+        """Get the server ready for attempts that may import the modules ``imports``. Raises EnvironmentProblem."""
         self.allow(imports)
         if self._ready and self.has_ended():
             self.replace()
         self.wait_until_ready()
 
     def never_replace(self) -> None:
-        """Leave a server that has ended as it is: it is another process's, of which this one is a copy."""
+        """Do not restart a server that has ended: this process is a copy of the one that owns the server."""
         self._closed = True
 
     def spawn(self, imports: Iterable[str], cpu_seconds: int, *, meeting: str | None = None) -> Spawned:
-        """Fork a process for one attempt. Raises EnvironmentProblem when none comes that is contained as it has to be.
+        """Fork a process for one attempt. Raises EnvironmentProblem if it does not start with the chosen containment.
 
-        ``meeting`` names where the ranks of a lab find each other: they may then start threads and use the loopback.
+        ``meeting`` is the rendezvous of a lab's ranks; with it the process may start threads and use the loopback.
         """
         imports = sorted(imports)
         self.get_ready_for(imports)
         data, their_data = socket.socketpair()
-        if sys.platform == "linux":  # the kernel says who sends the first message, whatever namespace it is in
+        if sys.platform == "linux":  # the kernel gives the sender's pid, whatever its namespace
             data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         status, their_status = socket.socketpair()
         output, their_output = os.pipe()
-        cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []  # an attempt keeps to its judge's
+        cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []  # an attempt uses its judge's cores
         job: dict[str, Any] = {"imports": imports, "cpu_seconds": cpu_seconds, "meeting": meeting, "cores": cores}
         try:
             socket.send_fds(
@@ -142,7 +142,7 @@ class ForkServer:
         return spawned
 
     def _see_that_it_is_contained(self, spawned: Spawned) -> None:
-        """Hear from the attempt's process, before it is sent the attempt, which walls stand around it."""
+        """Receive the process's report of its containment and check it, before the process is sent the attempt."""
         spawned.data.settimeout(START_SECONDS)
         try:
             message, sent_along, _, _ = spawned.data.recvmsg(4096, socket.CMSG_SPACE(CREDENTIALS.size))
@@ -162,22 +162,22 @@ class ForkServer:
             spawned.pid = next(CREDENTIALS.unpack(data)[0] for _, kind, data in sent_along if kind == SCM_CREDENTIALS)
 
     def _new_folder(self) -> str:
-        # Where the server becomes nobody's, nobody has to be allowed to remove the folder: the judge may be gone.
+        # If the server switches to user nobody, nobody must be able to remove the folder: the judge may be gone.
         becomes_nobodys = self.containment == "landlock" and os.geteuid() == 0
         return tempfile.mkdtemp(prefix="groundup-", dir="/tmp" if becomes_nobodys else None)
 
     def _scratch_folder(self) -> str:
-        Path(self.scratch).mkdir(mode=0o700, exist_ok=True)  # an attempt that is not contained may have removed it
+        Path(self.scratch).mkdir(mode=0o700, exist_ok=True)  # an uncontained attempt may have removed it
         return self.scratch
 
     def has_ended(self) -> bool:
-        """Whether the server is gone. A process that is not its parent learns of that from the closed connection."""
+        """Whether the server is gone. A process that is not its parent detects it by the closed connection."""
         if os.getpid() == self._owner:
             return self._process.poll() is not None
-        return bool(select.select([self._control], [], [], 0)[0])  # once ready, it says nothing more
+        return bool(select.select([self._control], [], [], 0)[0])  # once ready, it sends nothing: readable means closed
 
     def wait_until_ready(self) -> None:
-        """Wait until the server has imported what attempts need. Raises EnvironmentProblem when it does not come."""
+        """Wait until the server has imported what attempts need. Raises EnvironmentProblem if it does not start."""
         if self._ready:
             return
         self._control.settimeout(START_SECONDS)
@@ -204,27 +204,27 @@ class ForkServer:
         return EnvironmentProblem(joined("\n", [problem, said]) if said else problem)
 
     def replace(self) -> None:
-        """Start anew where the server no longer answers: an attempt that is not contained may end it, or stop it."""
+        """Restart the server if it does not respond: an uncontained attempt can end or stop it."""
         if not self._closed:
             self._kill()
             self._control.close()
             self._start()
 
     def _kill(self) -> None:
-        """Kill the server, and all of bubblewrap where that runs it: it may not have come to an end of starting it."""
+        """Kill the server, and bubblewrap if that runs it, since it may still be starting the server."""
         if not self.has_ended():
             os.killpg(self._process.pid, signal.SIGKILL)
         if os.getpid() == self._owner:
             self._process.wait()
 
     def close(self) -> None:
-        """End the server and everything that it started. Safe to call twice."""
+        """End the server and all processes it started. Safe to call twice."""
         if os.getpid() != self._owner:
             return
         self._closed = True
         self._control.close()
         if not self._ready:
-            self._kill()  # still importing: it would only notice the closed end afterwards
+            self._kill()  # still importing: it would notice the closed connection only afterwards
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -249,21 +249,21 @@ _lent: ForkServer | None = None
 
 
 def lend(server: ForkServer) -> None:
-    """Have ``running_server`` return ``server`` in this process, a child of the one that started it."""
+    """Make ``running_server`` return ``server`` in this process, a child of the process that started it."""
     global _lent
     _lent = server
 
 
 def running_server() -> ForkServer:
-    """Return the server that was lent, where it is in the layer that is chosen now, or else a new one.
+    """Return the lent server if it uses the currently chosen layer, else a new one.
 
-    Use it as a context manager: that ends a new one, and leaves one that was lent to its owner.
+    Use it as a context manager: leaving it ends a new server, but not a lent one, which belongs to its owner.
     """
     return _lent if _lent is not None and _lent.containment == sandbox.chosen() else ForkServer()
 
 
 def _environment(scratch: str, triton: bool) -> dict[str, str]:
-    """A small environment: nothing of the user's reaches an attempt."""
+    """Return a minimal environment, without the user's variables."""
     environment = {
         "PATH": os.defpath,
         "HOME": scratch,
@@ -272,8 +272,8 @@ def _environment(scratch: str, triton: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "TORCH_COMPILE_DISABLE": "1",  # run eagerly: compiling takes longer than a call may, a compiler and large files
-        "CUDA_VISIBLE_DEVICES": "",  # no wall lets a device through: torch says so in its own words
+        "TORCH_COMPILE_DISABLE": "1",  # run eagerly: compiling needs too much time, a compiler and large files
+        "CUDA_VISIBLE_DEVICES": "",  # no layer allows devices; torch then reports that none is available
     }
     if triton:
         environment |= {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(Path(scratch) / "triton")}

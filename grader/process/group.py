@@ -1,4 +1,4 @@
-"""The processes of a distributed attempt, one a rank, and what they send each other through the judge's switch."""
+"""The processes of a distributed attempt, one per rank, whose messages pass through the judge's switch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.worker import wire
 
 MOST_RANKS = 8
-MOST_BYTES = wire.MAX_PAYLOAD  # that one rank may send in one call
+MOST_BYTES = wire.MAX_PAYLOAD  # per rank and call
 
 Request = tuple[dict[str, Any], Any]
-"""The meta of a request, and its value."""
+"""A request's meta and value."""
 Answer = tuple[int, dict[str, Any], Any]
-"""The number of a request, the meta of what answers it, and its value."""
+"""A request's number, and the answer's meta and value."""
 
 
 def start(
@@ -41,9 +41,9 @@ def start(
     call_seconds: float | None = None,
     lab: bool = False,
 ) -> AttemptProcess | AttemptGroup:
-    """Start what runs an attempt at ``technique``: one process, or one for each rank.
+    """Start an attempt at ``technique``: in one process, or one per rank.
 
-    In a ``lab`` the ranks speak over a process group. Raises AttemptRaised when loading raises, AttemptDied.
+    In a ``lab`` the ranks communicate over a process group. Raises AttemptRaised if loading raises, or AttemptDied.
     """
     meeting = f"meeting-{secrets.token_hex(8)}" if lab and technique.distributed else None
     program = Program(source, filename, technique.implements, technique.imports, meeting)
@@ -60,12 +60,12 @@ def start(
 
 
 class AttemptGroup:
-    """Runs one program on several ranks. Once one of its processes is dead, all of them are."""
+    """Runs one program on several ranks. When one of its processes dies, the others are ended."""
 
     def __init__(self, start: Callable[[int], AttemptProcess], meeting: str | None = None) -> None:
-        """``start(rank)`` starts a process and loads the program there: rank 0 at once, the others when needed.
+        """``start(rank)`` starts a process and loads the program: rank 0 now, the other ranks when they are needed.
 
-        With a file to meet in, the ranks speak to each other over a process group instead of the judge's switch.
+        With ``meeting``, a rendezvous file, ranks communicate over a process group instead of the judge's switch.
         """
         self._start, self._meeting = start, meeting
         self._groups = 0
@@ -75,23 +75,23 @@ class AttemptGroup:
 
     @property
     def requests(self) -> int:
-        """How many requests the processes have been sent."""
+        """The number of requests sent to all processes."""
         return sum(process.requests for process in self.processes)
 
     def reseed(self, seed: int) -> None:
-        """Have random numbers begin anew on every rank, and on those that start later."""
+        """Seed the random number generators of every rank, and of ranks that start later."""
         self._seed = seed
         with self._dying_together(self.processes):
             for rank, process in enumerate(self.processes):
                 process.reseed((seed + rank) % (1 << 63))
 
     def allow(self, seconds: float) -> None:
-        """Give every rank so many seconds of CPU time from now on."""
+        """Limit every rank to ``seconds`` of CPU time from now on."""
         for process in self.processes:
             process.allow(seconds)
 
     def take_printed(self) -> str:
-        """Return what the ranks printed since this was last asked; where only one of them did, just that."""
+        """Return what the ranks printed since the last call; without rank labels if only one printed."""
         printed = {rank: text for rank, p in enumerate(self.processes) if (text := p.take_printed())}
         if len(printed) == 1:
             return next(iter(printed.values()))
@@ -103,7 +103,7 @@ class AttemptGroup:
             process.close()
 
     def ranks(self, size: int) -> list[AttemptProcess]:
-        """Return the first ``size`` processes. Raises ValueError for more than there may be."""
+        """Return the first ``size`` processes. Raises ValueError for an invalid size."""
         if self.death is not None:
             raise self.death
         if not 1 <= size <= MOST_RANKS:
@@ -115,14 +115,14 @@ class AttemptGroup:
         return self.processes[:size]
 
     def next_meeting(self) -> dict[str, Any]:
-        """Return where the ranks of the next group meet; None there means that they speak through the switch."""
+        """Return the next group's rendezvous as meta; None in it means that ranks communicate through the switch."""
         self._groups += 1
         return {"meeting": self._meeting, "group": self._groups}
 
     def together(self, operation: str, switch: Switch, requests: Sequence[Request]) -> list[Answer]:
-        """Ask one operation of each rank, all at once, and return their answers.
+        """Send one request to each rank, run them concurrently, and return their answers.
 
-        Raises AttemptRaised, AttemptDied, and Mismatch where the ranks' calls do not fit together.
+        Raises AttemptRaised, AttemptDied, and Mismatch if the ranks' calls do not match.
         """
         ranks = self.ranks(len(requests))
         with self._dying_together(ranks):
@@ -144,7 +144,7 @@ class AttemptGroup:
 
 
 class _JointCall:
-    """One operation that is asked of all ranks at once."""
+    """One operation that runs on all ranks concurrently."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class _JointCall:
         self.sent = [0] * len(ranks)
 
     def answers(self) -> list[Answer]:
-        """Pass on what the ranks send each other until all have answered."""
+        """Forward the ranks' messages until all ranks have answered."""
         found: list[Any] = [None] * len(self.ranks)
         errors: dict[int, Exception] = {}
         left = set(range(len(self.ranks)))
@@ -192,7 +192,7 @@ class _JointCall:
         return outcome(found, errors, self.switch.failure)
 
     def communicate(self, rank: int, meta: dict[str, Any], value: Any) -> None:
-        """Take a call of the rank's communicator, or its word that it waits for one. Ends what breaks the protocol."""
+        """Handle a rank's communicator call, or its wait for one. A rank that violates the protocol is ended."""
         ticket = meta.get("ticket")
         if meta.get("id") != self.numbers[rank] or type(ticket) is not int:
             self.broken(rank)
@@ -216,7 +216,7 @@ class _JointCall:
             self.ranks[rank].clock.resume()
 
     def pass_on(self) -> None:
-        """Give the switch's answers to the ranks that wait for them: they compute again."""
+        """Send the switch's answers to the ranks that wait for them, so that they continue."""
         for rank, tensors in self.switch.take_answers():
             process = self.ranks[rank]
             process.clock.resume()
@@ -226,7 +226,7 @@ class _JointCall:
                 process.say({"ok": True}, tensors)
 
     def broken(self, rank: int) -> NoReturn:
-        """End a rank whose frame is none that a communicator sends."""
+        """End a rank that sent a frame which no communicator sends."""
         self.ranks[rank].end(
             "protocol", Message("the process answered with {what}", what="a call that no communicator makes")
         )
@@ -238,7 +238,7 @@ def _anywhere(error: Exception) -> AttemptRaised:
 
 
 def _checked(meta: dict[str, Any], value: Any, rank: int, size: int) -> Call | None:
-    """Return the call that a frame tells of, or None for one that a communicator would not have made."""
+    """Return the call that a frame encodes, None if no communicator would make it."""
     kind, to, source = meta["comm"], meta.get("to"), meta.get("source")
     if type(kind) is not str or kind not in (*POINT_TO_POINT, *COLLECTIVES) or type(value) is not list:
         return None

@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost: raised inside a destructor or a gc callback, KeyboardInterrupt is printed and forgotten."""
+"""Keeps Ctrl-C from getting lost: Python prints and drops a KeyboardInterrupt raised in a destructor or gc callback."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _happened = False
 
 
 def watch() -> None:
-    """Remember Ctrl-C from now on, besides raising KeyboardInterrupt. A process that ignores it goes on doing so."""
+    """Record Ctrl-C from now on, besides raising KeyboardInterrupt. No effect if the process ignores Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _remember)
 
 
 def forget() -> None:
-    """Begin anew: an earlier Ctrl-C has been dealt with."""
+    """Clear the record: an earlier Ctrl-C has been handled."""
     global _happened
     _happened = False
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed: call it before anything that may wait long."""
+    """Raise KeyboardInterrupt if Ctrl-C was pressed. Call it before anything that may block for long."""
     if _happened:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Answers an attempt's calls of the parts that the judge owns."""
+"""Answers an attempt's calls of parts: objects that the judge owns and the attempt uses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from groundup.grader.process.text import printable
 
 __all__ = ["BrokenCall", "Parts"]
 
-MOST_GRAPHS = 512  # of calls that may yet be differentiated
-MOST_CALLS = 20_000  # in answer to one request
-MOST_SECONDS = 60.0  # that they may take, on the wall clock: parts may have others work for them
+MOST_GRAPHS = 512  # of calls whose gradient can still be requested
+MOST_CALLS = 20_000  # per request
+MOST_SECONDS = 60.0  # for these calls, wall clock: a part's work may run in other processes
 
 
 class BrokenCall(Exception):
-    """A frame that no part's stand-in would have sent."""
+    """A frame that the proxy of a part never sends."""
 
 
 class Parts:
-    """The parts that one attempt's process was handed, by number, and the graphs of calls of them."""
+    """The parts passed to one attempt's process, by number, and the autograd graphs of their calls."""
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
@@ -34,10 +34,10 @@ class Parts:
         self._tickets = 0
         self.calls = 0
         self.seconds = 0.0
-        """How many there were, and how long they took, since these were last set to 0."""
+        """The number of calls and their total duration since the last reset to 0."""
 
     def number(self, part: Part) -> int:
-        """Return what ``part`` goes by in the attempt's process."""
+        """Return the number that identifies ``part`` in the attempt's process."""
         for number, known in enumerate(self._parts):
             if known is part:
                 return number
@@ -45,9 +45,9 @@ class Parts:
         return len(self._parts) - 1
 
     def answer(self, meta: dict[str, Any], value: Any) -> tuple[dict[str, Any], Any]:
-        """Do what a frame asks; return meta and value of the frame that answers it. Raises BrokenCall.
+        """Execute the call in a frame; return meta and value of the answer. Raises BrokenCall.
 
-        What a part raises is told to the attempt as its refusal.
+        An exception of a part is sent to the attempt as a refusal.
         """
         self.calls += 1
         if self.calls > MOST_CALLS:
@@ -64,7 +64,7 @@ class Parts:
             yield refused
         except BrokenCall:
             raise
-        except Exception as error:  # the part's own, whatever it is: it got arguments that an attempt chose
+        except Exception as error:  # any exception of the part: the attempt chose its arguments
             refused.append(printable(f"{type(error).__name__}: {error}")[:2000])
 
     def _call(self, meta: dict[str, Any], value: Any) -> tuple[dict[str, Any], Any]:

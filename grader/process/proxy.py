@@ -1,7 +1,7 @@
-"""What the judge hands to properties as ``impl``: it looks like the attempt's class or function, and asks its process.
+"""The ``impl`` that properties get: a proxy for the attempt's class or function, which runs in another process.
 
-Gradients cross the boundary: the answers of a call are outputs of an autograd function whose backward asks the
-attempt's process for a vector-Jacobian product.
+Gradients cross the boundary: the answers of a call are outputs of an autograd function whose backward requests a
+vector-Jacobian product from the attempt's process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from groundup.grader.process.group import AttemptGroup
 
 
 def proxy(process: AttemptProcess | AttemptGroup, name: str, reference: Any) -> Any:
-    """Return a stand-in for the attempt's public class or function; ``reference`` says which of the two it is."""
+    """Return a proxy for the attempt's public class or function; ``reference`` says which of the two it is."""
     if isinstance(process, AttemptGroup):
         return RemoteRanks(process, name, reference)
     if inspect.isclass(reference):
@@ -36,7 +36,7 @@ def proxy(process: AttemptProcess | AttemptGroup, name: str, reference: Any) -> 
 
 
 class RemoteClass:
-    """Stands in for a class: calling it constructs an object in the attempt's process."""
+    """Proxy for a class: calling it constructs an object in the attempt's process."""
 
     def __init__(self, process: AttemptProcess, name: str, reference: type[Any]) -> None:
         self._process, self._name, self._reference = process, name, reference
@@ -48,7 +48,7 @@ class RemoteClass:
 
 
 class RemoteObject:
-    """Stands in for an object: its public methods are those of the reference's class."""
+    """Proxy for an object: its public methods are those of the reference's class."""
 
     def __init__(self, process: AttemptProcess, number: int, reference: type[Any]) -> None:
         self._process, self._number, self._reference = process, number, reference
@@ -64,7 +64,7 @@ class RemoteObject:
 
 
 class RemoteFunction:
-    """Stands in for a function, or for a method of ``owner``, which it keeps alive."""
+    """Proxy for a function, or for a method of ``owner``, which it keeps alive."""
 
     def __init__(
         self, process: AttemptProcess, owner: RemoteObject | None, name: str, reference: Callable[..., Any]
@@ -73,7 +73,7 @@ class RemoteFunction:
         self._declared = declared_dtype(reference) if owner is None else declared_dtype(owner._reference, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it there. Raises AttemptRaised, AttemptDied, and ChangedInput when an input was changed in place."""
+        """Call it in the attempt's process. Raises AttemptRaised, AttemptDied, ChangedInput if an input was changed."""
         inputs = tensors_in((args, kwargs))
         keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
         number, answer, result = self._process.request("call", self._meta(keep=keep), (args, kwargs))
@@ -88,7 +88,7 @@ class RemoteFunction:
         return result
 
     def each(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Make several calls there with one request: see ``core.testing.each``."""
+        """Make several calls with one request: see ``core.testing.each``."""
         if torch.is_grad_enabled() and any(t.requires_grad for t in tensors_in(list(calls))):
             return [self(*call) for call in calls]
         _, answer, results = self._process.request("each", self._meta(keep=False), list(calls))
@@ -110,7 +110,7 @@ class RemoteFunction:
 
 
 class RemoteRanks:
-    """Stands in for a distributed class: constructing gives an object on each of several ranks."""
+    """Proxy for a distributed class: calling it constructs an object on each of several ranks."""
 
     def __init__(self, group: AttemptGroup, name: str, reference: type[Any]) -> None:
         self._group, self._name, self._reference = group, name, reference
@@ -121,7 +121,7 @@ class RemoteRanks:
 
 
 class RemoteGroup:
-    """Stands in for the objects of one class on all ranks: calling a method calls it on every rank at once."""
+    """Proxy for the objects of one class on all ranks: a method call runs on every rank concurrently."""
 
     def __init__(
         self, group: AttemptGroup, name: str, reference: type[Any], size: int, args: Any, kwargs: dict[str, Any]
@@ -141,11 +141,11 @@ class RemoteGroup:
         return sorted(self._switch.traffic, key=lambda transfer: transfer.rank)
 
     def messages(self) -> list[Event]:
-        """Return the same as events, in the order in which they came: each holds its ``Transfer``."""
+        """Return the transfers as events, in order of arrival; each event holds its ``Transfer``."""
         return list(self._switch.messages)
 
     def events(self) -> list[list[tuple[str, float, float, int]]]:
-        """Return what each rank did when, in a lab: see ``ProcessGroupCommunicator``."""
+        """Return each rank's timeline in a lab: see ``ProcessGroupCommunicator``."""
         requests = [({"of": number}, None) for number in self._numbers]
         return [value for _, _, value in self._group.together("events", self._switch, requests)]
 
@@ -173,7 +173,7 @@ class RemoteGroup:
 
 
 class _Attach(torch.autograd.Function):
-    """Identity on the answers of a call, whose backward asks for their vector-Jacobian product."""
+    """Identity on a call's answers; its backward requests their vector-Jacobian product from the process."""
 
     @staticmethod
     def forward(ctx: Any, ticket: _Ticket, outputs: list[Tensor], *inputs: Tensor) -> Any:
@@ -186,7 +186,7 @@ class _Attach(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
-        if torch.is_grad_enabled():  # create_graph=True: what came of it would count as a constant
+        if torch.is_grad_enabled():  # create_graph=True: the result would count as a constant
             raise RuntimeError("a gradient cannot be differentiated again across the attempt's process")
         which = [n for n, g in enumerate(cotangents) if g is not None]
         given = [g for g in cotangents if g is not None]
@@ -206,7 +206,7 @@ class _Attach(torch.autograd.Function):
 
 
 class _Ticket:
-    """A call whose graph the attempt's process keeps. When nothing here needs it any more, it is forgotten there."""
+    """Keeps a call's graph alive in the attempt's process; once the ticket is collected, it is dropped."""
 
     def __init__(self, process: AttemptProcess, number: int) -> None:
         self.process, self.number = process, number
@@ -228,7 +228,7 @@ def _public_method(reference: type[Any], name: str) -> Callable[..., Any]:
 def _refuse_changes(
     answer: dict[str, Any], reference: Callable[..., Any], bound: bool, args: Any, kwargs: dict[str, Any], result: Any
 ) -> None:
-    """Tell of a ChangedInput where the attempt's process says that the call changed an input in place."""
+    """Report a ChangedInput if the attempt's process says that the call changed an input in place."""
     changed, altered = answer.get("changed"), answer.get("altered")
     if type(changed) is list and changed:
         note_change(ChangedInput(_input_name(changed[0], reference, bound, args, kwargs), result))
@@ -254,7 +254,7 @@ def _argument_name(place: Any, reference: Callable[..., Any], bound: bool, kwarg
 
 
 def _mark_gradients(outputs: list[Tensor]) -> None:
-    """Show gradients that an object kept in its own state, of an earlier call: seen, not followed."""
+    """Show gradients of an earlier call that an object keeps in its state: requires_grad is set, without a graph."""
     for tensor in outputs:
         if _differentiable(tensor):
             tensor.requires_grad_()

@@ -1,10 +1,10 @@
-"""What contains an attempt on this machine, and what it may see of it. Imports no torch: it is asked before any starts.
+"""The containment of attempts on this machine, and the files that they may read. Imports no torch, to start fast.
 
-Three layers, the strongest first. The choice is made once, before anything runs; from then on nothing weaker will do.
+There are three layers, strongest first. The layer is chosen once, before anything runs, and never weakened after that.
 
-``namespaces``  bubblewrap: a machine of its own, without a network, with few files to read; and all of ``landlock``
-``landlock``    a process among the others, to which the kernel refuses other files and what reaches beyond itself
-``process``     a process of its own, limited in time, memory and files, and no more
+``namespaces``  bubblewrap: namespaces of its own, no network, few readable files; and all of ``landlock``
+``landlock``    an ordinary process to which the kernel refuses other files and calls that affect other processes
+``process``     a process of its own, with limits on time, memory and file size only
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if sys.platform == "linux":
 
 LAYERS = ("namespaces", "landlock", "process")
 DEMANDS = {"strong": "landlock"} | {layer: layer for layer in LAYERS}
-"""What may be demanded, and the weakest layer that meets it."""
+"""Possible demands, each with the weakest layer that meets it."""
 ASKED_BY = "LEARN_CONTAINMENT"
 NAMESPACES = ("pid", "net", "ipc", "uts", "mnt")
 PROBE_SECONDS = 10.0
@@ -43,18 +43,18 @@ SYSTEM_FILES = (
     "/etc/ld.so.cache", "/etc/alternatives", "/usr/share/zoneinfo", "/sys/devices/system/cpu",
     "/sys/devices/system/node",
 )  # fmt: skip
-NETWORK_FILES = ("/sys/class/net", "/sys/devices/virtual/net")  # where gloo looks an interface up
+NETWORK_FILES = ("/sys/class/net", "/sys/devices/virtual/net")  # where gloo looks up a network interface
 HARDWARE_FILES = (
     "/sys/bus/pci/devices",
     "/sys/devices",
-)  # where it then looks for what is behind it, if they are there
+)  # where gloo then looks for the interface's device, if it exists
 DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
 NATIVE = ("nvidia", "cusparselt")  # the libraries of a CUDA build of torch: packages without a module to import
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The strongest layer that this machine has, and why it has none of the stronger ones."""
+    """The strongest layer that this machine supports, and why it supports no stronger one."""
 
     layer: str
     lacks: dict[str, Message] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Offer:
 
 @functools.cache
 def offer() -> Offer:
-    """Find out what this machine offers: some 20 ms, once."""
+    """Detect what this machine supports; takes about 20 ms, once."""
     if sys.platform != "linux":
         why = Message("it needs Linux")
         return Offer("process", {"namespaces": why, "landlock": why})
@@ -73,9 +73,9 @@ def offer() -> Offer:
 
 
 def chosen() -> str:
-    """Return the layer to run attempts in: the strongest there is, or the one that LEARN_CONTAINMENT asks for.
+    """Return the layer to run attempts in: the strongest supported one, or the one that LEARN_CONTAINMENT names.
 
-    Raises UsageProblem for a name that does not exist, EnvironmentProblem for a layer that is not to be had.
+    Raises UsageProblem for an unknown name, EnvironmentProblem for a layer that is not supported here.
     """
     asked = os.environ.get(ASKED_BY, "")
     if not asked:
@@ -95,7 +95,7 @@ def chosen() -> str:
 
 
 def demand(what: str) -> None:
-    """Raise EnvironmentProblem unless attempts run in a layer that meets the demand: 'strong', or the name of one."""
+    """Raise EnvironmentProblem unless the chosen layer meets the demand: 'strong', or the name of a layer."""
     if what not in DEMANDS:
         raise UsageProblem("No containment {what!r}: it may be {demands}.", what=what, demands=[*DEMANDS])
     layer, weakest = chosen(), DEMANDS[what]
@@ -121,20 +121,20 @@ class View:
     """The files that an attempt may read."""
 
     folders: tuple[str, ...]
-    """With what is in them, but for ``hidden``."""
+    """Folders with their contents, except ``hidden``."""
     hidden: tuple[str, ...]
-    """Folders with whatever is installed here, solutions too."""
+    """Folders with installed packages, which include solutions."""
     modules: tuple[str, ...]
-    """The interpreter, and those packages and modules that an attempt may import."""
+    """The interpreter, and the packages and modules that an attempt may import."""
     searched: tuple[str, ...]
-    """Folders in which the interpreter looks for modules: their names may be listed."""
+    """Folders in which the interpreter looks for modules: they may be listed."""
 
     def of_namespaces(self) -> tuple[list[str], list[str]]:
-        """Return what may be read and what may be listed where nothing hidden is there in the first place."""
+        """Return what may be read and what may be listed under bubblewrap, where hidden files do not exist."""
         return [*self.folders, *self.modules, *DEVICES], [*self.searched]
 
     def of_landlock(self) -> tuple[list[str], list[str]]:
-        """Return what may be read and what may be listed where all files are there: the ways around what is hidden."""
+        """Return what may be read and what may be listed under Landlock, where hidden files exist and are left out."""
         read: list[str] = []
         listed: list[str] = []
         for folder in self.folders:
@@ -143,7 +143,7 @@ class View:
 
 
 def view(imports: Iterable[str] = ()) -> View:
-    """Return what an attempt may read that may import ``imports`` besides what all may."""
+    """Return the files for an attempt that may import ``imports`` in addition to what all attempts may import."""
     base = Path(sys.base_prefix)
     folders = dict.fromkeys([*LIBRARY_FOLDERS, str(base / "lib"), str(base / sys.platlibdir), *SYSTEM_FILES])
     there = [folder for folder in folders if Path(folder).exists()]
@@ -151,7 +151,7 @@ def view(imports: Iterable[str] = ()) -> View:
     sites = [Path(s) for s in site.getsitepackages([sys.prefix, sys.base_prefix])]
     torch = importlib.machinery.PathFinder.find_spec("torch")
     if torch and torch.origin and (other := Path(torch.origin).parents[1]) not in sites:
-        sites.append(other)  # that a file *.pth names
+        sites.append(other)  # a folder named by a *.pth file
     hidden = {str(folder.resolve()) for folder in [*sites, own] if folder.exists()}
     imports = frozenset(imports)
     names = LIBRARIES | THEIR_NEEDS | imports
@@ -163,14 +163,14 @@ def view(imports: Iterable[str] = ()) -> View:
 
 
 def places(imports: Iterable[str]) -> dict[str, int]:
-    """Return where the modules are that an attempt may import besides what all may, and their inodes."""
+    """Return the paths and inodes of the modules ``imports``."""
     return {str(path): path.stat().st_ino for path in map(_place_of, sorted(imports)) if path and path.exists()}
 
 
 def command(view: View, scratch: str, program: list[str]) -> list[str]:
-    """Return the bubblewrap command that runs ``program`` where there is nothing but the view and a scratch folder.
+    """Return the bubblewrap command that runs ``program`` with no files but the view and a scratch folder.
 
-    The scratch folder is a file system of its own, of 64 MiB, in memory: it is gone when the last process is.
+    The scratch folder is a 64 MiB file system in memory; it disappears when the last process ends.
     """
     bubblewrap = shutil.which("bwrap")
     assert bubblewrap is not None
@@ -178,7 +178,7 @@ def command(view: View, scratch: str, program: list[str]) -> list[str]:
     made = {"/"}
 
     def folder(path: str) -> None:
-        """Make a folder and those above it, which bubblewrap would make for its owner alone."""
+        """Make a folder and its parents. Bubblewrap itself would make the parents accessible only to their owner."""
         for above in [*reversed(Path(path).parents), Path(path)]:
             if str(above) not in made:
                 made.add(str(above))
@@ -220,19 +220,19 @@ def command(view: View, scratch: str, program: list[str]) -> list[str]:
 
 
 def are_apart(namespaces: dict[str, str]) -> bool:
-    """Whether the namespaces that a process says it is in are all other ones than this process's."""
+    """Whether all namespaces that a process reports differ from this process's."""
     own = {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}  # noqa: PTH115
     return all(namespaces.get(name, own[name]) != own[name] for name in NAMESPACES)
 
 
 def _isolated() -> list[str]:
-    """Return bubblewrap's options for namespaces, and for what is left of root's privileges inside."""
+    """Return bubblewrap's options for namespaces and for dropping root's privileges."""
     namespaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    # Root's process is to become nobody's, and may have to read what only root may until it is.
+    # A process of root switches to user nobody; until then it may have to read files that only root can read.
     kept = [word for name in ("SETUID", "SETGID", "DAC_READ_SEARCH") for word in ("--cap-add", f"CAP_{name}")]
     privileges = ["--cap-drop", "ALL", *kept] if os.geteuid() == 0 else []
-    # Not --die-with-parent: where bubblewrap is killed while it starts, its child would wait for it for ever. The fork
-    # server notices by itself that the judge is gone, and all that is in the namespaces ends with it.
+    # Not --die-with-parent: if bubblewrap is killed while it starts, its child would wait for it for ever. The fork
+    # server itself detects that the judge is gone, and all processes in the namespaces end with the server.
     return [*namespaces, *privileges]
 
 
@@ -264,7 +264,7 @@ def _bubblewrap_lacks() -> Message | None:
 
 
 def _interpreter() -> Iterator[str]:
-    """Yield what starts Python, link by link."""
+    """Yield the path of the Python executable and of each symbolic link that leads to it."""
     path = Path(sys.executable)
     while path.is_symlink():
         yield str(path)
@@ -275,7 +275,7 @@ def _interpreter() -> Iterator[str]:
 
 
 def _installed(names: Iterable[str], folders: list[str]) -> Iterator[str]:
-    """Yield where those top-level modules are in the folders, with what belongs to them and is no module."""
+    """Yield the paths of top-level modules in the folders, with the files that belong to them but are no modules."""
     for name in [*names, *NATIVE]:
         spec = importlib.machinery.PathFinder.find_spec(name, folders)
         if spec is None:
@@ -289,7 +289,7 @@ def _installed(names: Iterable[str], folders: list[str]) -> Iterator[str]:
 
 
 def _place_of(name: str) -> Path | None:
-    """Return the file or folder of a top-level module, also where an editable installation has it. Imports nothing."""
+    """Return the file or folder of a top-level module, also in an editable installation. Imports nothing."""
     try:
         spec = importlib.machinery.PathFinder.find_spec(name) or importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -299,7 +299,7 @@ def _place_of(name: str) -> Path | None:
 
 
 def _own(root: Path) -> Iterator[str]:
-    """Yield the files of this project which an attempt's process imports."""
+    """Yield the files of this project that an attempt's process imports."""
     for package in ("core", "grader", "grader/process"):
         yield str(root / package / "__init__.py")
     yield str(root / "grader" / "process" / "worker")
@@ -326,5 +326,5 @@ def _around(folder: str, hidden: frozenset[str], read: list[str], listed: list[s
     listed.append(folder)
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.is_symlink():  # what it leads to is listed itself, or is not meant to be seen
+            if not entry.is_symlink():  # its target is listed separately, or is to stay hidden
                 _around(entry.path, hidden, read, listed)

@@ -1,4 +1,4 @@
-"""Text from an attempt: how long it may be, and made fit for a terminal."""
+"""Text from an attempt: limits its length and makes it safe to print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from groundup.core.errors import UsageProblem, reason_of
 from groundup.core.messages import Message
 
-LONGEST_SOURCE = 1 << 17  # bytes: even if every one of them is escaped, the source fits into one frame
+LONGEST_SOURCE = 1 << 17  # bytes: fits into one frame even if every byte is escaped
 
 
 def printable(text: str) -> str:
@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Return a text, or a message with the texts that fill it, made printable."""
+    """Return a text made printable; of a message, the texts that fill it are made printable."""
     return text.with_texts(printable) if isinstance(text, Message) else printable(text)
 
 

@@ -1,7 +1,7 @@
-"""Where an attempt's code was when its process ended: what the interpreter writes of itself, among what was printed.
+"""Finds the line that an attempt was running when its process ended, in the traceback among its output.
 
-Of a process that is told to, or that crashes, Python's faulthandler writes which lines were being run. An attempt may
-print the same: it then misleads nobody but its author.
+Python's faulthandler writes that traceback on request or on a crash. An attempt can print a false one, but misleads
+only its author.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MOST_FRAMES = 4
 
 
 def taken(printed: bytearray, source: str, filename: str) -> Message:
-    """Take out of ``printed`` what the interpreter wrote; return the lines of ``source`` that were being run.
+    """Remove the interpreter's traceback from ``printed``; return the lines of ``source`` that were being run.
 
-    The innermost is the last, each as ``line 3, in mean: total = x.sum()``.
+    Each has the form ``line 3, in mean: total = x.sum()``; the innermost is the last.
     """
     lines, told = source.splitlines(), code_lines([])
     for written in reversed([*_WRITTEN.finditer(bytes(printed))]):
@@ -38,7 +38,7 @@ def taken(printed: bytearray, source: str, filename: str) -> Message:
 
 
 def code_lines(lines: Iterable[tuple[int, str, str]]) -> Message:
-    """Return lines of an attempt's code, each with its number, the function that it is in, if any, and its text."""
+    """Return lines of an attempt's code as text; each is given by its number, function (may be empty) and text."""
     told = []
     for number, name, code in lines:
         name, code = printable(name), printable(code)

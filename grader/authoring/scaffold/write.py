@@ -1,4 +1,4 @@
-"""Writes a new technique, complete and sound from the first minute, for its author to change into another."""
+"""Writes a new technique that is complete and passes its check, for the author to change."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ INTERFACES = {
     "ParallelStrategy": "parallel_strategy",
     "Collective": "collective",
 }
-"""The folder of the example for each interface; ``function`` is for techniques that fulfil none."""
+"""The folder of the example for each interface; ``function`` is for techniques without an interface."""
 TECHNIQUE = ("technique.toml", "properties.py", "misconceptions.toml", "lesson.md", "quiz_answers.py", "lab.py")
-"""What stands beside the manifest in every case; where solution, exercise and quiz stand depends."""
+"""Files always in the manifest's folder. The folders of solution, exercise and quiz depend on the kind."""
 LONGEST = 40
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TRACK = re.compile(r"[a-z][a-z0-9-]*")
@@ -43,7 +43,7 @@ _TRACK = re.compile(r"[a-z][a-z0-9-]*")
 
 @dataclass(frozen=True)
 class NewTechnique:
-    """A name that is free, and the example that it is to begin as."""
+    """A technique to write: its name, which is free, and the example that it starts from."""
 
     name: str
     interface: str
@@ -57,7 +57,7 @@ class NewTechnique:
 
     @property
     def identifier(self) -> str:
-        """The name as Python has it: ``my_technique``."""
+        """The name as a Python identifier: ``my_technique``."""
         return self.name.replace("-", "_")
 
     @property
@@ -68,7 +68,7 @@ class NewTechnique:
 
 
 def new_technique(name: str, interface: str, registry: Registry, track: str | None = None) -> NewTechnique:
-    """Return what is to be written. Raises UsageProblem for a name that cannot be, or is taken, UnknownName."""
+    """Return the technique to write. Raises UsageProblem for an invalid or taken name, UnknownName."""
     if interface not in INTERFACES:
         raise UnknownName(
             Message("interface"), interface, INTERFACES, Message("There are {names}.", names=[*INTERFACES])
@@ -103,7 +103,7 @@ def new_technique(name: str, interface: str, registry: Registry, track: str | No
 
 
 def write_distribution(new: NewTechnique, folder: Path) -> list[Path]:
-    """Write a distribution of its own into ``folder``, which is made. Raises UsageProblem where something is there."""
+    """Create ``folder`` and write a distribution into it. Raises UsageProblem if it is not empty."""
     package = f"groundup_{new.identifier}"
     rendered = {
         name: _render(f"distribution/{name}.jinja", new, package)
@@ -129,7 +129,7 @@ def write_distribution(new: NewTechnique, folder: Path) -> list[Path]:
 
 
 def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
-    """Write the technique into this clone, or into ``root``. Raises UsageProblem where a file of it is there."""
+    """Write the technique into this clone, or into ``root``. Raises UsageProblem if one of its files exists."""
     root = root or Path(groundup.core.__file__).parents[1]
     if not (root / "setup.py").is_file():
         raise UsageProblem(
@@ -156,7 +156,7 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
 
 
 def _technique(new: NewTechnique, package: str, folder: Path) -> dict[Path, str]:
-    """Return what lies in the plugin's folder wherever that is."""
+    """Return the files of the plugin's folder, which are the same for both kinds."""
     files = {folder / name: _example(name, new, package) for name in TECHNIQUE}
     return {folder / "__init__.py": _render("distribution/module.py.jinja", new, package), **files}
 
@@ -170,7 +170,7 @@ def _written(files: dict[Path, str]) -> list[Path]:
 
 
 def _bound(new: NewTechnique) -> set[str]:
-    """Return the names that the example's solution imports or sets for itself."""
+    """Return the names that the example's solution imports or assigns."""
     tree = ast.parse(_example("solution.py", new, "package"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     found = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
@@ -183,7 +183,7 @@ def _example(name: str, new: NewTechnique, package: str) -> str:
 
 
 def _codes(solution: str) -> list[str]:
-    """Return what the solution writes into each hole: what the last hints give as code."""
+    """Return the solution's code in each hole, which the last hints give."""
     lines = solution.splitlines(keepends=True)
     return [textwrap.dedent("".join(lines[hole.first : hole.last])) for hole in holes(solution)]
 
@@ -197,7 +197,7 @@ def _render(template: str, new: NewTechnique, package: str, codes: Sequence[str]
 
 
 def _environment() -> jinja2.Environment:
-    """Return templates whose marks are neither Python's, nor TOML's, nor YAML's."""
+    """Return a template environment whose delimiters do not occur in Python, TOML or YAML."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
         trim_blocks=True, lstrip_blocks=True, variable_start_string="<<", variable_end_string=">>",

@@ -1,5 +1,5 @@
-"""What ``learn author check`` asks of a technique's files, one module for each family of rules.
+"""The rules of ``learn author check`` for a technique's files, one module per family of rules.
 
-A rule is a function that returns a few words on what it looked at, and a list of what is wrong: which file and line,
-what is there, and what mends it. ``groundup.grader.authoring.author.Check`` names the rules and tries them in order.
+A rule is a function that returns a short summary of what it checked, and a list of problems: file and line, what is
+wrong, and how to fix it. ``groundup.grader.authoring.author.Check`` names the rules and runs them in order.
 """

@@ -1,4 +1,4 @@
-"""What the last hint of each hole gives as code is right: put into the stub together, it passes."""
+"""Rule: the code in the last hints of all holes, inserted into the stub together, passes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from groundup.grader.judging.verdict import Verdict
 
 
 def check(technique: Technique, solution: str, grade: Callable[[str], Verdict]) -> Found:
-    """Find holes whose last hint gives no code, where others do, and code that does not pass."""
+    """Find holes whose last hint gives no code although other holes' do, and code that does not pass."""
     codes = [hole.code for hole in technique.holes]
     if not any(codes) and not built_in(technique):
         return "the last hints give no code", []

@@ -1,4 +1,4 @@
-"""Each hole is judged when it and those before it are filled: what its properties find, and what they leave alone."""
+"""Rule: once a hole and all earlier holes are filled, its properties detect its mistakes and hold for the solution."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["check"]
 
 
 def check(technique: Technique, solution: str, judge: Judge, seeds: Sequence[int]) -> Found:
-    """Find holes that decide nothing, properties that fall short too early, and mistakes that show too late."""
+    """Find holes without properties, properties that need later holes, and mistakes that show too late."""
     found = _Holes(technique, solution, judge, seeds)
     if len(found.holes) == 1:
         return "one hole", []
@@ -45,7 +45,7 @@ class _Holes:
         self.marks = {name: marks_of(test).hole for name, test in Properties(technique).functions.items()}
 
     def that_decide_nothing(self) -> list[str]:
-        """Holes before the last that no property is marked with."""
+        """Holes before the last that no property is marked for."""
         return [
             f"{self._at(hole)}: no property is marked @hole({hole.number}): which one needs this hole and no later one?"
             for hole in self.holes[:-1]
@@ -53,7 +53,7 @@ class _Holes:
         ]
 
     def that_fall_short(self) -> list[str]:
-        """Properties that do not hold of the solution when the holes that they say they need are filled."""
+        """Properties that fail for the solution when the holes that their marks require are filled."""
         problems = {}
         for hole, seed in itertools.product(self.holes[:-1], self.seeds):
             for result in self._results(self._filled_to(hole.number), seed):
@@ -66,7 +66,7 @@ class _Holes:
         return list(problems.values())
 
     def that_miss_their_hole(self) -> list[str]:
-        """Holes whose placeholder no property of theirs takes for wrong while all others are filled."""
+        """Holes whose placeholder none of their properties detects while all other holes are filled."""
         problems = []
         for hole in self.holes:
             if hole.placeholder is None:
@@ -78,7 +78,7 @@ class _Holes:
         return problems
 
     def that_show_late(self) -> tuple[list[str], int]:
-        """Misconceptions that no property finds while the holes after theirs are empty; and how many are found."""
+        """Misconceptions that no property detects while later holes are empty; and the number of detected ones."""
         problems, count, declared = [], 0, shows_from(self.technique)
         for edit in load_edits(self.technique):
             edited = edit.apply(self.solution, str(self.files.solution))
@@ -102,7 +102,7 @@ class _Holes:
         )
 
     def _changed(self, edited: str) -> int | None:
-        """Return the first hole that an edit changes, None where it changes what is outside of holes."""
+        """Return the first hole that an edit changes, None if it changes code outside of holes."""
         before, after = self.solution.splitlines(), edited.splitlines()
         pairs = zip(self.holes, holes(edited, str(self.files.solution)), strict=True)
         return next((a.number for a, b in pairs if before[a.first : a.last] != after[b.first : b.last]), None)
@@ -115,7 +115,7 @@ class _Holes:
         return emptied_after(self.solution, number, self.holes)
 
     def _results(self, source: str, seed: int, *, stop: bool = False) -> list[PropertyResult]:
-        """Return the results of trusted ``source`` with empty holes, in this process, or up to the first failure."""
+        """Return the results of trusted ``source`` with empty holes, in this process; ``stop`` at the first failure."""
         attempt = as_far_as_it_goes(self.technique, source)
         module = module_from_source("partly", attempt.source, f"<{self.technique.file} with empty holes>")
         local = LocalAttempt(as_impl(self.technique, getattr(module, self.technique.implements)))
@@ -129,7 +129,7 @@ class _Holes:
 
 
 def emptied_after(solution: str, number: int, marked: Sequence[HoleText]) -> str:
-    """Return ``solution`` with the holes after that one as the stub has them."""
+    """Return ``solution`` with the holes after hole ``number`` as in the stub."""
     for hole in marked[number:]:
         solution = with_hole(solution, hole.number, hole.raises)
     return solution

@@ -1,4 +1,4 @@
-"""Nobody imports what they may not: the solution only what an attempt has, plugins no solution, manifests no torch."""
+"""Rule: solutions import only what attempts may, plugins import no solution, manifests import no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from groundup.grader.process.worker.imports import ImportRules, own_modules
 
 SECONDS = 60.0
 OF_SOLUTIONS = ("groundup.solutions", "groundup.exercises")
-# Imports a package, and tells the first place that asks for torch, which is then not loaded.
+# Imports a package and reports the first place that imports torch, without loading torch.
 WATCH = """
 import importlib, json, os, sys, traceback
 
@@ -39,7 +39,7 @@ print("null")
 
 
 def check(technique: Technique, registry: Registry) -> Found:
-    """Find imports that are not allowed, with the line of each."""
+    """Find forbidden imports, with their lines."""
     solutions = {t.files.solution_module for t in registry.techniques.values()} | {technique.files.solution_module}
     problems = [*_of_the_solution(technique), *_of_the_plugin(technique, solutions), *_of_the_list(technique)]
     problems += list(_torch(technique))
@@ -60,7 +60,7 @@ def _of_the_solution(technique: Technique) -> Iterator[str]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether everything in the module is an attempt's to import, and not only some of the modules below it."""
+    """Whether an attempt may import everything in the module, not only some of its submodules."""
     return not name.startswith("groundup") or any(name == ours or name.startswith(ours + ".") for ours in own_modules())
 
 
@@ -106,7 +106,7 @@ def _torch(technique: Technique) -> Iterator[str]:
 
 
 def _imports(path: Path, package: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the line of every import, the module, and what is taken from inside it ('' for the module itself)."""
+    """Yield for every import its line, the module, and the imported name ('' for the module itself)."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -1,4 +1,4 @@
-"""The solution's public class fulfils its interface, or its function says what it takes; tensors have shapes."""
+"""Rule: the public class implements its interface, or the public function is annotated; tensors have shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPED = 'say its shape, as in Float[Tensor, "B T"]'
 
 
 def check(technique: Technique, implementation: Any) -> Found:
-    """Find where ``implementation`` does not fulfil the interface, and what of its surface has no type or text."""
+    """Find where ``implementation`` violates the interface, and public names without annotation or docstring."""
     problems = []
     detail = "a function"
     if inspect.isclass(implementation):
@@ -68,7 +68,7 @@ def _fulfils(technique: Technique, implementation: type) -> Iterator[str]:
 
 
 def _accepts(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Iterator[str]:
-    """Yield why ``ours`` cannot be called in every way in which ``theirs`` can, as the middle of a sentence."""
+    """Yield reasons why ``ours`` cannot be called in every way in which ``theirs`` can, as parts of a sentence."""
     demanded = list(inspect.signature(theirs).parameters.values())[1:]
     offered = list(inspect.signature(ours).parameters.values())[1:]
     by_name = {p.name: p for p in offered}
@@ -93,12 +93,12 @@ def _accepts(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Iterator[s
 
 
 def _typed(technique: Technique, implementation: Any, name: str, function: Any) -> Iterator[str]:
-    """Yield which arguments and results have no annotation, or are tensors of no shape."""
+    """Yield a message for each argument or result without an annotation, or with a tensor without a shape."""
     called = f"{technique.implements}.{name}" if name else technique.implements
     at = _at(technique, name)
     try:
         hints = typing.get_type_hints(function)
-    except Exception as error:  # whatever an annotation may raise when it is evaluated
+    except Exception as error:  # evaluating an annotation may raise anything
         yield f"{at}: the annotations of {called} cannot be read: {type(error).__name__}: {error}"
         return
     inherited = _inherited(implementation, name)
@@ -114,7 +114,7 @@ def _typed(technique: Technique, implementation: Any, name: str, function: Any) 
 
 
 def _inherited(implementation: Any, name: str) -> dict[str, Any]:
-    """Return the annotations of the method that the interface declares: what it leaves open may stay open."""
+    """Return the annotations of the interface's method: what it leaves unannotated may stay so."""
     for base in getattr(implementation, "__mro__", ())[1:]:
         if inspect.isfunction(vars(base).get(name)):
             return typing.get_type_hints(vars(base)[name])

@@ -1,4 +1,4 @@
-"""The lab runs in its quick mode, with an implementation in a process of its own, and is soon done."""
+"""Rule: the lab runs in quick mode within a time limit, with an attempt in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST = 20.0  # seconds
 
 
 def check(technique: Technique, registry: Registry, server: ForkServer) -> Found:
-    """Run the lab as ``learn run --quick`` would with an attempt equal to the solution."""
+    """Run the lab as ``learn run --quick`` does, with the solution as the attempt."""
     path = technique.files.folder / "lab.py"
     if not has_lab(technique):
         return "", [f"there is no lab: expected it at {path}"]
@@ -38,7 +38,7 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
         )
     except LabStopped as stopped:
         return "", [f"{path}: with the solution as an attempt, it stops: {stopped}"]
-    except Exception as error:  # whatever the lab itself raises
+    except Exception as error:  # the lab itself may raise anything
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         return "", [f"{path}:{lines[-1] if lines else 1}: it raises {type(error).__name__}: {error}"]
     seconds = time.monotonic() - began
@@ -50,7 +50,7 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
 
 
 def _uses(technique: Technique, text: str) -> str:
-    """Return where the lab's declaration says ``text``: in the manifest, or in lab.py."""
+    """Return the place of ``text`` in the lab's declaration: in the manifest, or in lab.py."""
     if technique.lab:
         return declared(technique, ("lab", "uses"), text)
     return place(technique.files.folder / "lab.py", text)

@@ -1,7 +1,7 @@
-"""What is said in English and in Chinese says the same: lessons, quiz, claims, mistakes, hints and lab.
+"""Rule: the English and Chinese texts correspond: lessons, quiz, claims, mistakes, hints and lab.
 
-What comes with Groundup is in both. A technique of another distribution may be in English alone; with a lesson.zh.md it
-promises the other language, and then is held to it everywhere.
+Built-in techniques have both languages. A technique of another distribution may have only English; if it has a
+lesson.zh.md, all its texts need a Chinese translation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from groundup.grader.learner.quiz import read_quiz
 
 LANGUAGES = ("en", "zh")
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
-ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")  # three words in a row: no formula, no name
+ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")  # three words in a row, so not a formula or a name
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:[,.]\d+)*")
 SOURCE = re.compile(r"https?://[\w./~%#?=&-]+|arXiv:\d+\.\d+|\b[\w-]+(?:\.[\w-]+)*\.(?:ai|com|net|org)\b")
@@ -38,7 +38,7 @@ SAID_BY_LABS = ("title", "x", "y", "bars", "names", "name", "says", "published")
 
 
 def check(technique: Technique, registry: Registry) -> Found:
-    """Find what is said in one language and not in the other."""
+    """Find texts that exist in one language and not in the other."""
     chinese = technique.files.folder / "lesson.zh.md"
     if not chinese.is_file():
         if built_in(technique):
@@ -98,7 +98,7 @@ def _terms_of_lessons(english: Path, chinese: Path, en: str, zh: str) -> Iterato
 
 
 def _outline(lesson: str) -> Iterator[tuple[str, int]]:
-    """Yield what each line begins that begins something (a heading by its level, an item, a row), and its number."""
+    """Yield kind and line number of each heading (with its level), list item and table row."""
     blank = BLOCK.sub(lambda found: "\n" * found[0].count("\n"), lesson)
     for number, line in enumerate(blank.splitlines(), start=1):
         if mark := re.match(r"(#+|-|\d+\.) ", line):
@@ -120,7 +120,7 @@ def _sources(lesson: str) -> Counter[str]:
 
 
 def numbers(text: str) -> Counter[str]:
-    """Return the numbers in ``text``, each with how often it is there."""
+    """Return the numbers in ``text``, each with its count."""
     return Counter(NUMBER.findall(text))
 
 
@@ -166,10 +166,10 @@ def _edits(technique: Technique) -> Iterator[str]:
 def _quiz(technique: Technique, registry: Registry) -> Iterator[str]:
     path = technique.files.quiz
     if not path.is_file():
-        return  # the rule of quizzes tells that
+        return  # the rule 'quiz' reports that
     for question in read_quiz(technique, kinds(registry)).questions:
         for where, text in texts(question):
-            if not (where == ".unit" and list(text) == ["en"]):  # GB
+            if not (where == ".unit" and list(text) == ["en"]):  # such as GB
                 yield from _in_both(place(path, f"id: {question.id}"), f"{question.id}{where}", text)
         yield from _same_question(path, question)
 
@@ -188,7 +188,7 @@ def _same_question(path: Path, question: Question) -> Iterator[str]:
 def _fields(template: str) -> Counter[str]:
     try:
         return Counter(f"{name}:{spec}" for _, name, spec, _ in string.Formatter().parse(template) if name)
-    except ValueError:  # an option, in which a brace is a brace
+    except ValueError:  # not a format string: an option's braces are literal
         return Counter()
 
 
@@ -197,13 +197,13 @@ def _figures(text: str) -> Counter[str]:
 
 
 def _lab(technique: Technique) -> Iterator[str]:
-    """Read from its source: what a lab finds is only said once it has run."""
+    """Check the lab's texts in its source, since a lab returns them only once it has run."""
     path = technique.files.folder / "lab.py"
     if technique.lab:
         yield from _same_placeholders(technique)
         return
     if not has_lab(technique):
-        return  # the rule of labs tells that
+        return  # the rule 'lab' reports that
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("Lab", "Figure", "Mark"):
             for keyword in call.keywords:
@@ -212,7 +212,7 @@ def _lab(technique: Technique) -> Iterator[str]:
 
 
 def _same_placeholders(technique: Technique) -> Iterator[str]:
-    """Find the texts of a lab in a manifest that are filled in otherwise in Chinese. That they are there is seen."""
+    """Find lab texts in a manifest whose Chinese has other placeholders. Missing texts are detected elsewhere."""
     for where, text in texts(technique.lab, "lab"):
         if "zh" in text and _fields(text["en"]) != _fields(text["zh"]):
             yield f"{_near(manifest(technique), text)}: {where} has other placeholders in Chinese"
@@ -223,7 +223,7 @@ def _said(path: Path, value: ast.expr) -> Iterator[str]:
     if not isinstance(value, ast.Dict):
         if isinstance(value, (ast.Constant, ast.JoinedStr)):
             yield f"{path}:{value.lineno}: {ast.unparse(value)} is in one language alone: {{'en': ..., 'zh': ...}}"
-        return  # a name, or a call: what it holds is not told here
+        return  # a name or a call: its value is unknown here
     if value.values and all(isinstance(each, ast.Dict) for each in value.values):
         for each in value.values:
             yield from _said(path, each)
@@ -233,7 +233,7 @@ def _said(path: Path, value: ast.expr) -> Iterator[str]:
 
 
 def texts(value: object, where: str = "") -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield every text that ``value`` holds, and the way to it."""
+    """Yield every text in ``value``, with its path."""
     if isinstance(value, BaseModel):
         for field in type(value).model_fields:
             yield from texts(getattr(value, field), f"{where}.{field}")
@@ -248,7 +248,7 @@ def texts(value: object, where: str = "") -> Iterator[tuple[str, dict[str, str]]
 
 
 def _near(path: Path, text: dict[str, str]) -> str:
-    """Return where a text begins, as far as its first words stand together on a line."""
+    """Return where a text begins, found by its first words; they must be on one line."""
     return place(path, text["en"].strip()[:40])
 
 

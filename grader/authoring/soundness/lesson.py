@@ -1,4 +1,4 @@
-"""The lesson has its parts, its code runs, and its links lead somewhere."""
+"""Rule: the lesson has its required parts, its code runs, and its links have targets."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from groundup.core.testing.modules import module_from_source
 from groundup.grader.authoring.soundness.places import Found
 
 PARTS = ("A worked example", "Traps", "What to build", "Sources")
-"""The sections that every lesson has, under these headings; what else there is, and in which order, is its author's."""
-FEWEST = 5  # sections: what it is for comes before all, and the mechanism in between
+"""The headings of the sections that every lesson needs; other sections and the order are up to the author."""
+FEWEST = 5  # sections: the required ones and at least one more
 SOURCE = re.compile(r"https?://\S+|arXiv:\d+\.\d+|\b[\w-]+(?:\.[\w-]+)*\.(?:ai|com|net|org)\b|`[\w./-]+\.\w+`")
 
 
@@ -34,7 +34,7 @@ class Heading(NamedTuple):
 
 
 def check(technique: Technique) -> Found:
-    """Find what the English lesson lacks, and what in it does not work."""
+    """Find missing parts, failing code and broken links in the English lesson."""
     path = technique.files.lesson()
     if not path.is_file():
         return "", [f"there is no lesson: expected it at {path}"]
@@ -84,7 +84,7 @@ def _inside(text: str, found: list[Heading], section: Heading) -> str:
 
 
 def _links(path: Path, tokens: list[Token]) -> Iterator[str]:
-    """Yield the links that lead to no file and to no heading. What is on the web is not looked up."""
+    """Yield a message for each link without a target file or heading. Web links are not checked."""
     anchors = {re.sub(r"[^\w\- ]", "", h.text.lower()).replace(" ", "-") for h in headings(tokens)}
     for token in tokens:
         for child in token.children or ():
@@ -99,9 +99,9 @@ def _links(path: Path, tokens: list[Token]) -> Iterator[str]:
 
 
 def _code(path: Path, blocks: list[Token]) -> Iterator[str]:
-    """Run the Python in the lesson: each block by itself, as a reader would paste it."""
+    """Run the lesson's Python blocks, each by itself, as a reader would paste it."""
     for block in blocks:
-        # Empty lines before it: whatever it raises then has the line of the lesson.
+        # Leading empty lines make line numbers in tracebacks those of the lesson.
         source = "\n" * _line(block) + block.content
         try:
             with contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):

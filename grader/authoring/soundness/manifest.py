@@ -1,4 +1,4 @@
-"""The manifest is complete: hints for every hole, texts, sources that say where, requirements that exist, changes."""
+"""Rule: the manifest is complete: hints for every hole, texts, precise sources, existing requirements, changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from groundup.grader.judging.exercise import holes
 
 
 def check(technique: Technique, registry: Registry) -> Found:
-    """Find what the manifest lacks."""
+    """Find what is missing in the manifest."""
     solution = technique.files.solution
     marked = holes(solution.read_text(encoding="utf-8"), str(solution))
     problems = list(_texts(technique))

@@ -1,31 +1,31 @@
-"""How long something may take on a machine that others use too."""
+"""Time limits adjusted to the load of a shared machine."""
 
 from __future__ import annotations
 
 import os
 import time
 
-SPUN = 0.1  # seconds of computing, to see how long they take
+SPUN = 0.1  # seconds of CPU time spent to measure the slowdown
 
 
 def allowed(seconds: float) -> float:
-    """Return what to allow for something that takes ``seconds`` where every process has a core of its own.
+    """Return the time limit here for work that takes ``seconds`` if every process has a core of its own.
 
-    Where more processes want to run than there are cores, each waits for the others. That is the machine's business and
-    not the technique's: more is allowed in proportion.
+    If more processes want to run than there are cores, they wait for each other. The technique is not to blame for
+    that, so the limit grows in proportion.
     """
     return seconds * max(1.0, _load(), _slowed_down())
 
 
 def _load() -> float:
-    """Return how many processes there were for each core, averaged over the last minute."""
+    """Return the number of runnable processes per core, averaged over the last minute."""
     if not hasattr(os, "getloadavg"):  # Windows
         return 1.0
     return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 def _slowed_down() -> float:
-    """Return how many times as long as it computes this process takes just now."""
+    """Return this process's current ratio of wall time to CPU time."""
     began, computed = time.perf_counter(), time.process_time()
     while time.process_time() - computed < SPUN:
         pass

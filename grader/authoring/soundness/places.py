@@ -1,4 +1,4 @@
-"""Where in a technique's files something stands: ``file:line``, as an editor opens it."""
+"""Places in a technique's files, as ``file:line``, which editors can open."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from groundup.core.technique import Technique
 from groundup.core.toml_file import read_toml
 
 Found = tuple[str, list[str]]
-"""What a rule returns: a few words on what it looked at, and what is wrong."""
+"""The result of a rule: a short summary of what it checked, and the problems."""
 
 
 def built_in(technique: Technique) -> bool:
-    """Whether the technique comes with Groundup: then everything has to be there in both languages."""
+    """Whether the technique is part of Groundup; then all texts must exist in both languages."""
     return technique.package.startswith("groundup.plugins.")
 
 
@@ -24,13 +24,13 @@ def manifest(technique: Technique) -> Path:
 
 
 def declared(technique: Technique, where: Place, text: str) -> str:
-    """Return ``path:line`` of what the manifest declares: in TOML by its place there, in Python by its ``text``."""
+    """Return ``path:line`` of a declaration in the manifest: found by ``where`` in TOML, by ``text`` in Python."""
     path = manifest(technique)
     return f"{path}:{read_toml(path).line(where)}" if path.suffix == ".toml" else place(path, text)
 
 
 def place(path: Path, text: str = "") -> str:
-    """Return ``path:line`` of the first line that holds ``text``; the path alone where none does."""
+    """Return ``path:line`` of the first line that contains ``text``; only the path if none does."""
     if text and path.is_file():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if text in line:

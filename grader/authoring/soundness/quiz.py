@@ -1,9 +1,9 @@
-"""The quiz can be read, its numbers are right, and its options do not tell the answer by their form.
+"""Rule: the quiz can be read, its numbers are right, and the form of its options does not reveal the answer.
 
-A computed answer is worked out again in two ways, for many draws: exactly, in fractions, from the file's own formula,
-which finds what floats round; and by the function of ``quiz_answers.py`` that is named as the question is, its author's
-other way to the answer, which finds a wrong formula. ``quiz_answers.py`` stands beside the properties; where it is,
-every computed question has its function.
+A computed answer is recomputed in two ways, for many draws. Exact fractions in the file's own formula detect rounding
+errors. The function with the question's name in ``quiz_answers.py``, the author's independent way to the answer,
+detects a wrong formula. ``quiz_answers.py`` is in the folder of the properties; if it exists, every computed question
+needs a function in it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from groundup.grader.authoring.soundness.places import Found, built_in, place
 from groundup.grader.learner.quiz import question_kinds, read_quiz
 
 DRAWS = 200
-FEWEST = 3  # questions of one right option, from which on their form is looked at
-OFTEN = 0.5  # of them: the share in which the right option may be the longest
+FEWEST = 3  # number of single-choice questions from which on the form of options is checked
+OFTEN = 0.5  # maximum share of these in which the right option is the longest
 ANSWERS = "quiz_answers.py"
 
 Exact = Fraction | float
@@ -46,7 +46,7 @@ FUNCTIONS: dict[str, Callable[..., Exact]] = {
 
 
 def check(technique: Technique, registry: Registry) -> Found:
-    """Find what is wrong with the quiz. Raises PluginProblem, with file and line, for one that cannot be read."""
+    """Find errors in the quiz. Raises PluginProblem with file and line if it cannot be read."""
     path = technique.files.quiz
     if not path.is_file():
         return "", [f"there is no quiz: expected it at {path}"]
@@ -69,7 +69,7 @@ def check(technique: Technique, registry: Registry) -> Found:
 
 
 def kinds(registry: Registry) -> dict[str, type[Question]]:
-    """Return the kinds of question that quizzes may name; a plugin whose kinds are broken is told when it is loaded."""
+    """Return the available kinds of question. Plugins with broken kinds are reported when they are loaded."""
     return question_kinds(registry)[0]
 
 
@@ -112,7 +112,7 @@ def _by_hand(technique: Technique, path: Path, computed: list[Parametric]) -> It
 
 
 def _agrees(technique: Technique, question: Parametric, other: Callable[..., Any], who: str) -> Iterator[str]:
-    """Yield the first draw for which ``other`` has another answer than the question."""
+    """Yield a message for the first draw in which ``other`` and the question disagree."""
     random = Random(question.id)
     for _ in range(DRAWS):
         values = {name: random.choice(choices) for name, choices in question.parameters.items()}
@@ -120,7 +120,7 @@ def _agrees(technique: Technique, question: Parametric, other: Callable[..., Any
         answer = question.ask(values).answer
         try:
             expected = float(other(**values))
-        except Exception as error:  # whatever an author's function raises
+        except Exception as error:  # an author's function may raise anything
             yield f"{_at(technique, question)}: with {told} {who} raises {type(error).__name__}: {error}"
             return
         if not math.isclose(answer, expected, rel_tol=1e-9, abs_tol=1e-12):
@@ -129,7 +129,7 @@ def _agrees(technique: Technique, question: Parametric, other: Callable[..., Any
 
 
 def _exact(question: Parametric) -> Callable[..., Exact]:
-    """Return what computes the answer in fractions, where no root or power makes it irrational."""
+    """Return a function that computes the answer in exact fractions, unless a root or power makes it irrational."""
 
     def answer(**values: float) -> Exact:
         known: dict[str, Exact] = {name: Fraction(repr(value)) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""What pages look like, of a brief and of a class: their templates, and their texts."""
+"""Templates and texts of the pages of a brief and of a class."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ __all__ = ["TEMPLATES", "Texts", "environment"]
 
 TEMPLATES = Path(__file__).parent
 TAGS = {"zh": "zh-Hans"}
-"""What HTML calls a language, where it has another name than here."""
+"""HTML's language tags, where they differ from Groundup's."""
 
 
 class Texts:
-    """The texts of one kind of page, ``brief`` or ``class``. ``told`` says in the reader's language what is English."""
+    """The texts of one kind of page, ``brief`` or ``class``. ``told`` translates English to the reader's language."""
 
     def __init__(self, kind: str, lang: str = "en", told: Callable[[str], str] = str) -> None:
         self.kind, self.lang, self.told = kind, lang, told
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return the text called ``key``, its words filled in."""
+        """Return the text with that key, with its placeholders filled in."""
         text = Message(all_texts(self.kind)[key])
         return self.told(text.filled(**values) if values else text)
 
     @property
     def gap(self) -> str:
-        """What stands between two sentences."""
+        """The separator between two sentences."""
         return self.told(GAP)
 
     @property
     def tongue(self) -> str:
-        """What HTML calls the language; English where there is no such translation."""
+        """The HTML language tag; English if there is no translation to the language."""
         return TAGS.get(self.lang, self.lang) if self("language") != "English" else "en"
 
 
@@ -48,7 +48,7 @@ def all_texts(kind: str) -> dict[str, str]:
 
 
 def environment(finalize: Callable[[Any], Any]) -> jinja2.Environment:
-    """Return what makes pages: all they print is escaped, after ``finalize``, and what is missing is an error."""
+    """Return the template environment: output is escaped after ``finalize``; an undefined value is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""The untrusted side: what runs in the attempt's process. Holds no reference, property or verdict."""
+"""The untrusted side: code that runs in the attempt's process. It holds no reference, property or verdict."""
 
 WHERE = b"w"
-"""What the judge sends on the status socket to have a process write which of its lines it runs."""
+"""The byte by which the judge requests, on the status socket, that a process write which line it is running."""

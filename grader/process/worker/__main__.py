@@ -1,11 +1,11 @@
 """The fork server: imports torch once, then forks a process for each attempt in milliseconds.
 
-``python -I start.py CONTROL_FD [--triton]``, with what it should know of its containment as JSON on stdin. It holds no
-secret: whatever it knows, every attempt can read. One thread, or forked children would hang on another thread's locks.
+``python -I start.py CONTROL_FD [--triton]``, with its containment as JSON on stdin. The server holds no secret, since
+every attempt can read its memory. It has one thread, or forked children could hang on a lock of another thread.
 A request is one JSON message with three descriptors: the data socket, the output pipe and the status socket. On the
-data socket the new process first says what contains it. On the status socket the server says how the process ended;
-from the judge, ``WHERE`` means there that the process is to write which lines it runs, any other byte or an end of
-file: kill it. When the judge is gone, so is everything here.
+data socket the new process first reports its containment. On the status socket the server reports how the process
+ended. From the judge, ``WHERE`` on that socket requests that the process write which lines it is running; any other
+byte, or end of file, requests that it be killed. When the judge is gone, the server kills all attempts and ends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REQUEST_BYTES = 1 << 16
 def prepare(interpret_triton: bool) -> None:
     """Import what every attempt needs, and run each kind of operation once so that nothing is loaded lazily later.
 
-    No gradient is taken here: where there is a GPU, autograd would start threads, and refuse to work in what is forked.
+    No gradient is computed here: with a GPU, autograd would start threads and then fail in forked processes.
     """
     import torch
     import torch.fx.experimental.symbolic_shapes
@@ -54,7 +54,7 @@ def prepare(interpret_triton: bool) -> None:
 
 
 class ForkServer:
-    """Forks, watches and buries the processes of attempts."""
+    """Forks, watches and reaps the processes of attempts."""
 
     def __init__(self, control: socket.socket, containment: dict[str, Any]) -> None:
         self.control, self.containment = control, containment
@@ -69,7 +69,7 @@ class ForkServer:
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Serve until the judge closes its end."""
+        """Serve until the judge closes its connection."""
         while True:
             for key, _ in self.ready.select():
                 if key.fileobj is self.control:
@@ -82,11 +82,11 @@ class ForkServer:
                     if self.status[key.data].recv(1) == WHERE:
                         os.kill(key.data, signal.SIGUSR1)
                         continue
-                    self.ready.unregister(key.fileobj)  # the judge wants it dead, or is dead itself
+                    self.ready.unregister(key.fileobj)  # the judge requests the kill, or is dead itself
                     self.kill(key.data)
 
     def take_request(self) -> bool:
-        """Fork the process that a request asks for; return whether there was one."""
+        """Receive a request and fork its process; return whether there was a request."""
         message, fds, _, _ = socket.recv_fds(self.control, REQUEST_BYTES, 3)
         if not message:
             return False
@@ -108,7 +108,7 @@ class ForkServer:
         return True
 
     def become_attempt(self, data: int, output: int, job: dict[str, Any]) -> NoReturn:
-        """In the child: undo what belongs to the server, then serve calls."""
+        """In the child: undo the server's set-up, then serve calls."""
         from groundup.grader.process.worker import serve
 
         signal.set_wakeup_fd(-1)
@@ -119,14 +119,14 @@ class ForkServer:
             os._exit(71)
 
     def kill(self, pid: int) -> None:
-        """Kill a process and its group. It is not reaped yet, so its number is still its own."""
+        """Kill a process and its group. It is not reaped yet, so its pid cannot have been reused."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
     def bury(self) -> None:
-        """Reap what has ended, say how, and kill whatever it left behind."""
+        """Reap ended processes, report how they ended, and kill the processes that they left behind."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -149,24 +149,24 @@ class ForkServer:
                 channel.sendall(json.dumps(ended).encode())
             channel.close()
         for pid in children_of_this_process():
-            if pid not in self.status:  # an orphan of an attempt: daemons end up here
+            if pid not in self.status:  # an orphan of an attempt, such as a daemon
                 self.kill(pid)
 
     def leave(self) -> NoReturn:
-        """Kill every attempt and whatever it left behind, remove the scratch folder, end."""
+        """Kill every attempt and its orphans, remove the scratch folder, and exit."""
         left = {*self.status, *children_of_this_process()}
         while left:
             for pid in left:
                 self.kill(pid)
             with contextlib.suppress(ChildProcessError):
                 os.wait()
-            left = set(children_of_this_process())  # an orphan arrives here when its parent dies
+            left = set(children_of_this_process())  # a process becomes a child of this one when its parent dies
         scratch.remove(os.environ["TMPDIR"])
         os._exit(0)
 
 
 def give_up_privileges(containment: dict[str, Any]) -> None:
-    """Have this process, and all that it forks, keep no privilege that an attempt could use."""
+    """Drop the privileges of this process, and so of its forks, that an attempt could use."""
     if containment["layer"] == "process":
         return
     from groundup.grader.process.worker import jail
@@ -177,7 +177,7 @@ def give_up_privileges(containment: dict[str, Any]) -> None:
 
 
 def namespaces() -> dict[str, str]:
-    """Return the namespaces that this process is in (Linux; elsewhere none)."""
+    """Return this process's namespaces (empty on platforms other than Linux)."""
     try:
         return {path.name: str(path.readlink()) for path in Path("/proc/self/ns").iterdir()}
     except OSError:
@@ -185,7 +185,7 @@ def namespaces() -> dict[str, str]:
 
 
 def main() -> NoReturn:
-    """Prepare, say so, serve."""
+    """Prepare, report readiness, serve."""
     control = socket.socket(fileno=int(sys.argv[1]))
     containment = json.load(sys.stdin)
     sys.path += [folder for folder in containment["searched"] if folder not in sys.path]

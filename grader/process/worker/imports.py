@@ -1,4 +1,4 @@
-"""What an attempt may import: the standard library, torch and its company, the interfaces. Never a solution."""
+"""What an attempt may import: the standard library, torch and a few libraries, the interfaces. Never a solution."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from _typeshed.importlib import MetaPathFinderProtocol
 
 LIBRARIES = frozenset({"torch", "numpy", "triton", "jaxtyping", "typing_extensions"})
-# What these import in turn, some of it only when first needed.
+# Dependencies of these, some imported only on first use.
 THEIR_NEEDS = frozenset(
     {"_distutils_hack", "filelock", "fsspec", "functorch", "jinja2", "markupsafe", "mpmath", "networkx", "setuptools"}
     | {"sympy", "torchgen", "wadler_lindig"}
-    | {"backports", "jaraco", "more_itertools", "packaging", "platformdirs", "wheel"}  # what setuptools brings along
+    | {"backports", "jaraco", "more_itertools", "packaging", "platformdirs", "wheel"}  # vendored by setuptools
 )
 OURS = "groundup.core."
 IMPORTED = re.compile(r"^ *(?:from|import) groundup\.core(?:\.| import )(\w+)", re.MULTILINE)
@@ -34,7 +34,7 @@ IMPORTED = re.compile(r"^ *(?:from|import) groundup\.core(?:\.| import )(\w+)", 
 def own_modules() -> tuple[str, ...]:
     """Return the modules and packages of ``groundup.core`` that an attempt may import.
 
-    These are the interfaces, and all that they and this package import in turn. The sources are read, not imported.
+    These are the interfaces, and all that they and this package import. The sources are parsed, not imported.
     """
     core, worker = Path(groundup.core.__path__[0]), Path(__file__).parent
     found = {f"{OURS}interfaces"}
@@ -48,7 +48,7 @@ def own_modules() -> tuple[str, ...]:
 
 
 def _imported_by(source: Path) -> set[str]:
-    """Return the names of the modules of ``groundup.core`` that a file of ours imports, or its functions do."""
+    """Return the modules of ``groundup.core`` that a file imports, at its top or inside its functions."""
     return {OURS + name for name in IMPORTED.findall(source.read_text(encoding="utf-8"))}
 
 
@@ -57,9 +57,9 @@ def _is_in(name: str, package: str) -> bool:
 
 
 class ImportRules(importlib.abc.MetaPathFinder):
-    """Takes the place of the finders on ``sys.meta_path``: to an attempt, what it may not import is not there.
+    """Replaces the finders on ``sys.meta_path``: for an attempt, forbidden modules do not exist.
 
-    It finds nothing rather than raise: libraries ask whether an optional module is installed, and go on without it.
+    It does not find them rather than raise, since libraries probe for optional modules and do without them.
     """
 
     def __init__(self, further: Iterable[str], finders: Iterable[MetaPathFinderProtocol]) -> None:
@@ -70,18 +70,18 @@ class ImportRules(importlib.abc.MetaPathFinder):
         top = name.partition(".")[0]
         if top == "groundup":
             return any(_is_in(name, ours) or _is_in(ours, name) for ours in own_modules())
-        # _sysconfigdata_...: the standard library's too, under a name that each platform makes up
+        # _sysconfigdata_... is in the standard library too; its name depends on the platform
         standard = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
         return standard or top in LIBRARIES | THEIR_NEEDS | self.further
 
     def refusal(self, name: str) -> Message:
-        """Return what to tell who tried to import ``name``."""
+        """Return the error message for an import of ``name``."""
         there = sorted({"torch", "numpy", "triton", "jaxtyping"} | self.further)
         return sentences.NOT_IMPORTABLE.filled(name=name, names=there)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return where the module is found, or None where there is none or it is refused."""
+        """Return the module's spec, None if it does not exist or is refused."""
         found = (finder.find_spec(name, path, target) for finder in self.finders if self.allows(name))
         return next((spec for spec in found if spec is not None), None)

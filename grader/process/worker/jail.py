@@ -1,7 +1,7 @@
-"""The walls around an attempt's process, put up in that process before it reads a line of the attempt (Linux).
+"""Restricts an attempt's process with Landlock and seccomp, before it reads a line of the attempt (Linux).
 
-Landlock says which files there are for it, seccomp which system calls. Both hold for whatever the process starts, and
-nothing takes them down again. What cannot be done raises OSError: then no attempt may run.
+Landlock restricts the accessible files, seccomp the system calls. Child processes inherit both, and neither can be
+lifted again. A failure raises OSError, and then no attempt may run.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from dataclasses import dataclass
 
 from groundup.grader.process.worker.system_calls import NEWEST, REFUSED, TOLD_APART
 
-ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, the kernel's name
+ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, AUDIT_ARCH number
 NOBODY = 65534
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 8, 21, 22, 38
 PR_SET_PTRACER = 0x59616D61
 CAP_DAC_READ_SEARCH = 1 << 2
 SECCOMP_MODE_FILTER = 2
 
-# Landlock's calls have the same number everywhere, and no function in libc.
+# Landlock's system calls have the same number on every architecture, and no libc wrapper.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_FOLDER, REMOVE_FOLDER, REMOVE_FILE, _, MAKE_FOLDER = (1 << n for n in range(8))
 MAKE_FILE, _, MAKE_PIPE, _, MAKE_LINK, MOVE, TRUNCATE, DEVICE_IOCTL = (
     1 << n for n in range(8, 16)
 )  # _: sockets, devices
-FILE_RIGHTS_OF_ABI = {1: 13, 2: 14, 3: 15, 4: 15}  # from 5 on all 16
+FILE_RIGHTS_OF_ABI = {1: 13, 2: 14, 3: 15, 4: 15}  # 16 from ABI 5 on
 READ = READ_FILE | READ_FOLDER
 WORK = (
     READ | WRITE_FILE | TRUNCATE | REMOVE_FOLDER | REMOVE_FILE | MAKE_FOLDER | MAKE_FILE | MAKE_PIPE | MAKE_LINK | MOVE
 )
-ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | DEVICE_IOCTL  # the others are rights on what a folder holds
+ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | DEVICE_IOCTL  # the others apply to folder contents
 BIND_AND_CONNECT_TCP = ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
-# Berkeley packet filter, as seccomp speaks it: a word of (number, architecture, address, six arguments) at an offset.
+# Classic BPF as used by seccomp: LOAD takes an offset into (number, architecture, address, six arguments).
 LOAD, AND, EQUAL, ABOVE, RETURN = 0x20, 0x54, 0x15, 0x25, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 ALLOW, KILL = (RETURN, 0x7FFF0000), (RETURN, 0x80000000)
@@ -53,20 +53,20 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Walls:
-    """What an attempt's process may do. Everything else, it may not."""
+    """What an attempt's process may do; everything else is refused."""
 
     read: Sequence[str]
-    """Files and folders to read, with what is in them."""
+    """Readable files, and folders with their contents."""
     list: Sequence[str]
-    """Folders whose names it may list, with those in them."""
+    """Folders that it may list, with their subfolders."""
     work: Sequence[str]
-    """Folders in which it may do anything but execute, and files to read and write."""
+    """Folders in which it may do anything but execute files; and files that it may read and write."""
     talk: bool = False
-    """Whether it may start threads and use sockets of TCP, as the ranks of a lab do."""
+    """Whether it may start threads and use TCP sockets, as the ranks of a lab do."""
 
 
 def landlock_abi() -> int:
-    """Return the version of Landlock that this kernel has; 0 where it has none."""
+    """Return the Landlock ABI version of this kernel; 0 if it has no Landlock."""
     try:
         return _landlock(CREATE_RULESET, None, 0, 1)
     except OSError:
@@ -74,22 +74,22 @@ def landlock_abi() -> int:
 
 
 def has_seccomp() -> bool:
-    """Whether the kernel filters system calls, and the table has them for this processor."""
+    """Whether the kernel supports seccomp filters, and the table of system calls covers this architecture."""
     known = platform.machine() in ARCHITECTURES and sys.maxsize > 1 << 32 and sys.byteorder == "little"
     return known and _libc.prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
 def give_up_privileges(needed: Iterable[str]) -> None:
-    """Become nobody where this is root's process, and drop every capability, for good.
+    """Permanently drop every capability; a process of root also switches to user nobody.
 
-    One is kept where nobody could not reach what is ``needed``, such as a clone in /root: to read any file. Of the
-    files that there are, Landlock decides.
+    If nobody could not read the ``needed`` files (a clone in /root, say), the capability to read any file is kept.
+    Landlock still restricts which files can be read.
     """
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     held = _permitted_capabilities()
     if os.geteuid() == 0:
         _prctl(PR_SET_KEEPCAPS, 1)
-        with contextlib.suppress(OSError):  # root of a container that may not: without capabilities a user like others
+        with contextlib.suppress(OSError):  # not permitted in some containers; root without capabilities
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -98,7 +98,7 @@ def give_up_privileges(needed: Iterable[str]) -> None:
 
 
 def enter(walls: Walls) -> None:
-    """Put the walls up around this process, for good, and see that they stand."""
+    """Restrict this process permanently, and verify the restrictions."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _restrict_files(walls)
     _set_filter(_filter(talk=walls.talk, pid=os.getpid()))
@@ -125,7 +125,7 @@ def _restrict_files(walls: Walls) -> None:
 def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         there = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (FileNotFoundError, PermissionError):  # what is not there, or out of reach anyway, needs no rule
+    except (FileNotFoundError, PermissionError):  # a missing or inaccessible path needs no rule
         return
     try:
         rights &= -1 if os.path.isdir(path) else ON_FILES  # noqa: PTH112
@@ -136,12 +136,12 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def _filter(*, talk: bool, pid: int) -> list[tuple[int, ...]]:
-    """Return the program that is asked about every system call: instructions (code, operand, jump if, jump if not)."""
+    """Return the BPF program run on each system call: instructions (code, operand, jump if true, jump if false)."""
     column, architecture = ARCHITECTURES[platform.machine()]
     number = {name: numbers[column] for name, numbers in (REFUSED | TOLD_APART).items()}
     program: list[tuple[int, ...]] = [
-        (LOAD, ARCHITECTURE), (EQUAL, architecture, 1, 0), KILL,  # a 32-bit call has another table
-        (LOAD, NUMBER), (ABOVE, NEWEST, 0, 1), NOT_THERE,  # x32 calls lie above, too
+        (LOAD, ARCHITECTURE), (EQUAL, architecture, 1, 0), KILL,  # 32-bit calls have other numbers
+        (LOAD, NUMBER), (ABOVE, NEWEST, 0, 1), NOT_THERE,  # x32 calls have higher numbers, too
     ]  # fmt: skip
 
     def judge(name: str, *then: tuple[int, ...]) -> None:
@@ -149,7 +149,7 @@ def _filter(*, talk: bool, pid: int) -> list[tuple[int, ...]]:
             program.extend([(EQUAL, called, 0, len(then)), *then])
 
     def one_of(argument: int, allowed: Iterable[int], mask: int | None = None) -> list[tuple[int, ...]]:
-        """Allow the call if the argument's lower half is one of those; else refuse it."""
+        """Allow the call if the lower half of its argument is in ``allowed``, else refuse it."""
         masked = [] if mask is None else [(AND, mask)]
         tests = [step for value in allowed for step in ((EQUAL, value, 0, 1), ALLOW)]
         return [(LOAD, ARGUMENTS + 8 * argument), *masked, *tests, NOT_PERMITTED]
@@ -159,10 +159,10 @@ def _filter(*, talk: bool, pid: int) -> list[tuple[int, ...]]:
 
     for name in REFUSED:
         judge(name, NOT_PERMITTED)
-    judge("clone3", NOT_THERE)  # its flags are out of a filter's sight; libc goes on with clone
+    judge("clone3", NOT_THERE)  # a filter cannot read its flags; libc falls back to clone
     judge("openat2", NOT_THERE)
     judge("clone", *(one_of(0, [CLONE_THREAD], CLONE_THREAD) if talk else [NOT_PERMITTED]))
-    for name, flags in ("open", 1), ("openat", 2):  # older Landlocks let a reader cut files short
+    for name, flags in ("open", 1), ("openat", 2):  # older Landlock versions allow a reader to truncate files
         judge(name, *none_of(flags, [TRUNCATES_AS_READER], WRITES_OR_TRUNCATES))
     for name in "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo":
         judge(name, *one_of(0, [pid]))
@@ -171,7 +171,7 @@ def _filter(*, talk: bool, pid: int) -> list[tuple[int, ...]]:
     judge("prctl", *none_of(0, [PR_SET_PDEATHSIG, PR_SET_PTRACER]))
     judge("ioctl", *none_of(1, TERMINAL_INPUT))
     judge("fcntl", *none_of(1, SETS_OWNER))
-    # A pair of datagram sockets could still be sent to any path; one of streams is joined for good.
+    # A datagram socket of a pair could still send to any path; a stream socket stays connected to its peer.
     judge("socketpair", *one_of(1, [STREAM], KIND))
     if talk:
         of_streams = one_of(1, [STREAM], KIND)
@@ -193,7 +193,7 @@ def _set_filter(program: Sequence[tuple[int, ...]]) -> None:
 
 
 def _see_that_they_stand() -> None:
-    """Try two things that are harmless where they succeed, and have to be refused."""
+    """Verify that two operations are refused; both are harmless if they succeed."""
     try:
         os.close(os.open("/", os.O_RDONLY))
     except PermissionError:

@@ -1,4 +1,4 @@
-"""What an attempt's process may use, set in that process before it runs a line of the attempt."""
+"""Resource limits of an attempt's process, set in that process before it runs a line of the attempt."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import signal
 import sys
 from pathlib import Path
 
-MEMORY = 4 << 30  # address space, bytes, beyond what torch has mapped: 0.6 GiB of a CPU build, several of a CUDA one
+MEMORY = 4 << 30  # bytes of address space beyond what torch has mapped: 0.6 GiB (CPU build), several GiB (CUDA)
 FILE_SIZE = 16 << 20
 OPEN_FILES = 64
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent's thread ends (Linux)."""
+    """Make the kernel kill this process when its parent's thread ends (Linux)."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -27,13 +27,13 @@ def adopt_orphans() -> None:
 
 
 def limit_this_process(cpu_seconds: int, *, threads: bool = False) -> None:
-    """Set the limits. A limit that this platform lacks or refuses is left as it is."""
+    """Set the limits. A limit that this platform does not have or refuses is skipped."""
     wanted = {
         "RLIMIT_AS": mapped() + MEMORY,
         "RLIMIT_CPU": cpu_seconds,
         "RLIMIT_FSIZE": FILE_SIZE,
         "RLIMIT_NOFILE": OPEN_FILES,
-        "RLIMIT_NPROC": 0,  # no threads, no processes; counts per user and does not bind root
+        "RLIMIT_NPROC": 0,  # no threads, no processes; it counts per user and does not apply to root
         "RLIMIT_CORE": 0,
     }
     if threads:
@@ -44,12 +44,12 @@ def limit_this_process(cpu_seconds: int, *, threads: bool = False) -> None:
             with contextlib.suppress(ValueError, OSError):
                 _, hard = resource.getrlimit(kind)
                 bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-                # One second between the two, or SIGKILL would come first and not say why.
+                # The soft limit is one second lower: SIGXCPU, which names the cause, then comes before SIGKILL.
                 resource.setrlimit(kind, (max(bound - 1, 0) if name == "RLIMIT_CPU" else bound, bound))
 
 
 def children_of_this_process() -> list[int]:
-    """Return the ids of all child processes (Linux; elsewhere none can be told)."""
+    """Return the ids of all child processes (empty on platforms other than Linux)."""
     try:
         return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()]
     except OSError:
@@ -57,7 +57,7 @@ def children_of_this_process() -> list[int]:
 
 
 def mapped() -> int:
-    """How much address space this process has already, in bytes (Linux; elsewhere 0)."""
+    """Return the mapped address space of this process in bytes (0 on platforms other than Linux)."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     except OSError:

@@ -1,4 +1,4 @@
-"""A rank's communicator in an attempt's process: every call is a frame to the judge, whose switch moves it on."""
+"""A rank's communicator in an attempt's process: every call is a frame to the judge, whose switch forwards it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundup.core.communicator import Call, CommunicationError, Communicator
 
 
 class Channel(Protocol):
-    """What a rank speaks to the judge over, during a call."""
+    """A rank's connection to the judge during a call."""
 
     def say(self, meta: dict[str, Any], value: Any) -> None:
         """Send a frame."""
@@ -26,7 +26,7 @@ class Channel(Protocol):
 
 
 class FrameCommunicator(Communicator):
-    """Speaks to the judge over the channel on which the call came that it is used in."""
+    """A communicator that sends frames to the judge over the channel of the current call."""
 
     def __init__(self, channel: Channel, rank: int, size: int) -> None:
         super().__init__(rank, size)
@@ -52,7 +52,7 @@ class FrameCommunicator(Communicator):
 
 
 def communicator(channel: Channel, meta: dict[str, Any]) -> Communicator:
-    """Return a rank's communicator: over frames, or over a process group where a lab asks for it."""
+    """Return a rank's communicator: over frames or, in a lab, over a process group."""
     rank, size = meta["rank"], meta["size"]
     if meta["meeting"] is None:
         return FrameCommunicator(channel, rank, size)

@@ -1,4 +1,4 @@
-"""What stands in an attempt's process for a part that the judge owns: each call of it is a frame to the judge."""
+"""The proxy, in an attempt's process, of a part that the judge owns: each call is a frame to the judge."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Channel", "PartRaised", "remote_part"]
 
 
 class PartRaised(Exception):
-    """A part refused a call. The message is the part's own."""
+    """A part refused a call. The message comes from the part."""
 
 
 class Channel(Protocol):
-    """What the attempt's process speaks to the judge over, during a call."""
+    """The attempt process's connection to the judge during a call."""
 
     def say(self, meta: dict[str, Any], value: Any) -> None:
         """Send a frame."""
@@ -28,7 +28,7 @@ class Channel(Protocol):
 
 
 def remote_part(channel: Channel, number: int, declared: type[Part]) -> Part:
-    """Return an object of the declared class whose methods ask part ``number`` of the judge."""
+    """Return an object of the declared class whose methods call the judge's part ``number``."""
 
     def asking(method: str) -> Any:
         flows = is_differentiable(declared, method)
@@ -59,7 +59,7 @@ def _asked(channel: Channel, meta: dict[str, Any], value: Any) -> tuple[dict[str
 
 
 class _Attach(torch.autograd.Function):
-    """Identity on a part's answer, whose backward asks the judge for the vector-Jacobian product."""
+    """Identity on a part's answer; its backward requests the vector-Jacobian product from the judge."""
 
     @staticmethod
     def forward(ctx: Any, channel: Channel, ticket: int, outputs: list[Tensor], *inputs: Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""The folders in which attempts work."""
+"""The working folders of attempts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-MOST_AT_ONCE = 100_000  # entries: an attempt that made more of them does not hold up the next
+MOST_AT_ONCE = 100_000  # entries: with more than these, an attempt would delay the next one
 PART = 1000
 
 
 def make(inside: str) -> str:
-    """Return a new folder in ``inside``, which is made anew where an attempt that is not contained has removed it."""
+    """Return a new folder in ``inside``, which is recreated if an uncontained attempt has removed it."""
     Path(inside).mkdir(mode=0o700, exist_ok=True)
     return tempfile.mkdtemp(prefix="attempt-", dir=inside)
 
@@ -23,7 +23,7 @@ def make(inside: str) -> str:
 def remove(folder: str, most: int = sys.maxsize) -> None:
     """Remove a folder and up to ``most`` entries in it, however deep and whatever their modes.
 
-    What is nested is moved up until nothing is: an attempt may nest deeper than paths, or a recursion, can go.
+    Nested folders are moved to the top until none is left: their depth may exceed the limits of paths and recursion.
     """
     with contextlib.suppress(OSError):
         while found := _entries(folder):
@@ -37,7 +37,7 @@ def remove(folder: str, most: int = sys.maxsize) -> None:
                 os.chmod(path, 0o700)  # noqa: PTH101
                 for nested, _ in _entries(path):
                     os.rename(nested, f"{folder}/{secrets.token_hex(8)}")  # noqa: PTH104
-                with contextlib.suppress(OSError):  # there was more in it than one part
+                with contextlib.suppress(OSError):  # it held more entries than one batch
                     os.rmdir(path)  # noqa: PTH106
         os.rmdir(folder)  # noqa: PTH106
 

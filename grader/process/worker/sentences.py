@@ -1,4 +1,4 @@
-"""What an attempt's process says in words of ours: it sends a template and its fields, and the judge takes no other."""
+"""Messages that an attempt's process may send as a template with fields; the judge accepts no other template."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ KNOWN: dict[str, Message] = {
     str(sentence): sentence
     for sentence in (DEFINES_OTHERS, DEFINES_NOTHING, NOT_IMPORTABLE, NO_DEBUGGER, NOT_PLAIN, NOT_SHOWN)
 }
-"""The sentences, by their templates."""
+"""The messages by template."""

@@ -1,6 +1,6 @@
 """The attempt's process: loads its source and answers calls until it is killed.
 
-Everything here can be reached and changed by the attempt. Nothing that it says of itself is evidence.
+The attempt can reach and change everything here, so nothing that this process reports about itself is evidence.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from groundup.grader.process.worker.ranks import communicator
 from groundup.grader.process.worker.remote_part import remote_part
 
 CHUNK = 1 << 18
-# As they are before the attempt can put anything in their place; torch.manual_seed looks for devices each time.
+# Kept before the attempt can replace them; torch.manual_seed itself would look for devices each time.
 seed_torch, seed_python, seed_numpy = torch.default_generator.manual_seed, random.seed, numpy.random.seed
 
 
 def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]) -> None:
-    """Become the attempt's process: descriptors, limits, walls; say so, then serve. Never returns."""
+    """Become the attempt's process: set up descriptors, limits and containment, report it, serve. Never returns."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -52,7 +52,7 @@ def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]
     sys.stdout = os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="replace", closefd=False)
     os.chdir(job["folder"])
-    # Libraries want these when they are imported, though they write nothing: a folder that is there will do.
+    # Libraries read these variables on import but write nothing, so any existing folder will do.
     folders = ("HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
     os.environ.update(dict.fromkeys(folders, job["folder"]))
     tempfile.tempdir = job["folder"]
@@ -78,13 +78,13 @@ def run(data: int, output: int, job: dict[str, Any], containment: dict[str, Any]
 
 
 def contain(job: dict[str, Any], containment: dict[str, Any]) -> None:
-    """Put up the walls of the layer that was chosen. Raises OSError when one of them cannot be put up."""
+    """Apply the chosen containment layer. Raises OSError if a part of it cannot be applied."""
     layer, folder, meeting = containment["layer"], job["folder"], job["meeting"]
     if layer == "process":
         return
     from groundup.grader.process.worker import jail
 
-    # Only in memory is its scratch limited in all; on a disk it could fill that.
+    # Writing is allowed only if the scratch folder is in memory, where its size is limited; a disk could be filled.
     to_read, to_work = ([], [folder]) if layer == "namespaces" else ([folder], [])
     jail.enter(
         jail.Walls(
@@ -97,7 +97,7 @@ def contain(job: dict[str, Any], containment: dict[str, Any]) -> None:
 
 
 class Server:
-    """Holds the attempt's module, its objects, and the graphs of calls that may yet be differentiated."""
+    """Holds the attempt's module, its objects, and the graphs of calls whose gradients may still be requested."""
 
     def __init__(self, channel: socket.socket, rules: ImportRules) -> None:
         self.channel, self.rules = channel, rules
@@ -132,20 +132,20 @@ class Server:
             self.channel.sendall(b"".join(parts))
 
     def answer(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> list[Any]:
-        """Do what is asked and return the frame that answers it. Raises what the attempt's code raises."""
+        """Execute a request and return the frame of its answer. Raises what the attempt's code raises."""
         result = self.operations[meta["op"]](meta, value, reply)
         try:
             return wire.encode(reply, result)
         except wire.NotPlainError as error:
             told = {
-                "types": ["NotPlainError"],  # alone: whoever expects a TypeError of the attempt's means another one
+                "types": ["NotPlainError"],  # not its base TypeError, which a property may expect from the attempt
                 **_said(sentences.NOT_PLAIN.filled(what=_text(str(error), 400))),
                 "lines": [],
             }
             return wire.encode({"id": meta["id"], "ok": False}, told)
 
     def told(self, error: BaseException) -> dict[str, Any]:
-        """Return what the learner is told of an exception: its types, its message, their own lines. Never raises."""
+        """Return an exception as the learner sees it: its types, its message, lines of the attempt. Never raises."""
         try:
             types_ = [_text(t.__name__, 80) for t in type(error).__mro__[:12]]
             message = said_by(error) or (sentences.NO_DEBUGGER if types_[0] == "BdbQuit" else "")
@@ -163,7 +163,7 @@ class Server:
             return {"types": ["Exception"], **_said(sentences.NOT_SHOWN), "lines": []}
 
     def hear(self) -> tuple[dict[str, Any], Any]:
-        """Return the judge's next frame; ends the process when the judge is gone."""
+        """Receive the judge's next frame; ends the process if the judge is gone."""
         while not self.incoming.whole:
             received = self.channel.recv(CHUNK)
             if not received:
@@ -172,15 +172,15 @@ class Server:
         return wire.decode(*self.incoming.frame(), trusted=True, part=self.part)
 
     def say(self, meta: dict[str, Any], value: Any) -> None:
-        """Send a frame in the midst of a call."""
+        """Send a frame during a call."""
         self.channel.sendall(b"".join(wire.encode({"id": self.asked, **meta}, value)))
 
     def part(self, number: int, declared: type[Part]) -> Part:
-        """Return what stands for a part that the judge owns."""
+        """Return the proxy of a part that the judge owns."""
         return remote_part(self, number, declared)
 
     def own_line(self) -> int:
-        """Return which line of the attempt's own is being executed, 0 where none is."""
+        """Return the attempt's line that is being executed, 0 if none is."""
         frame: types.FrameType | None = sys._getframe(1)
         name = getattr(self.module, "__file__", None)
         while frame is not None and frame.f_code.co_filename != name:
@@ -188,7 +188,7 @@ class Server:
         return frame.f_lineno if frame is not None else 0
 
     def load(self, meta: dict[str, Any], source: str, reply: dict[str, Any]) -> None:
-        """Execute the attempt's source and see that it defines what is asked for."""
+        """Execute the attempt's source and check that it defines the required name."""
         self.reseed(meta, meta["seed"], reply)
         loader = _Source(meta["name"], source)
         spec = importlib.util.spec_from_loader("attempt", loader)
@@ -205,13 +205,13 @@ class Server:
             raise NameError(sentences.DEFINES_NOTHING.filled(name=name))
 
     def reseed(self, meta: dict[str, Any], seed: int, reply: dict[str, Any]) -> None:
-        """Have random numbers begin anew."""
+        """Seed the random number generators."""
         seed_torch(seed)
         seed_python(seed)
         seed_numpy(seed % (1 << 32))
 
     def new(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> None:
-        """Construct an object of the attempt's class, alone or on a rank; it goes by the request's number."""
+        """Construct an object of the attempt's class, possibly on a rank; the request's number identifies it."""
         args, kwargs = value
         if "rank" in meta:
             self.communicators[meta["id"]] = communicator(self, meta)
@@ -240,7 +240,7 @@ class Server:
         return result
 
     def each(self, meta: dict[str, Any], calls: list[Any], reply: dict[str, Any]) -> list[Any]:
-        """Make several calls; what one of them answered is kept as it then was."""
+        """Make several calls. Each answer is copied, so that later calls cannot change it."""
         answers, reply["each"] = [], []
         for args in calls:
             told: dict[str, Any] = {}
@@ -250,7 +250,7 @@ class Server:
         return answers
 
     def events(self, meta: dict[str, Any], value: None, reply: dict[str, Any]) -> Any:
-        """Return when the communicator of an object sent and waited, where it took note of that."""
+        """Return the times at which an object's communicator sent and waited, if it records them."""
         return getattr(self.communicators[meta["of"]], "events", [])
 
     def vjp(self, meta: dict[str, Any], cotangents: list[Tensor], reply: dict[str, Any]) -> list[Tensor | None]:
@@ -265,7 +265,7 @@ class Server:
 
 
 class _Source(importlib.abc.InspectLoader):
-    """Loads from memory; keeping the source lets ``inspect`` and ``triton.jit`` read it."""
+    """Loads a module from memory and keeps its source, which ``inspect`` and ``triton.jit`` read."""
 
     def __init__(self, filename: str, source: str) -> None:
         self.filename, self.source = filename, source.removeprefix("\ufeff")
@@ -281,12 +281,12 @@ class _Source(importlib.abc.InspectLoader):
 
 
 def _said(message: str) -> dict[str, Any]:
-    """Return a message as a frame holds it: what fills one of our sentences goes beside its template."""
+    """Return a message in the form of a frame: a known template with its fields, or plain text."""
     if isinstance(message, Message):
         return {"message": message.template, "fields": message.as_data()["fields"]}
     return {"message": _text(message, 2000)}
 
 
 def _text(text: str, longest: int) -> str:
-    """Return ``text`` as an exact string, whatever an attempt's subclass of it does when it is cut."""
+    """Return ``text``, cut to ``longest``, as an exact str even if it is a subclass that overrides slicing."""
     return str.__str__(text)[:longest]

@@ -1,4 +1,4 @@
-"""Runs the fork server out of the folder that this file is in: in a jail nothing else says where ``groundup`` is."""
+"""Runs the fork server from this file's folder: in a jail, nothing else says where ``groundup`` is."""
 
 import runpy
 import sys

@@ -1,29 +1,28 @@
-"""The system calls that an attempt is refused, or asked about: their numbers on x86-64 and on 64-bit ARM."""
+"""The system calls that are refused to an attempt, or whose arguments are checked: numbers on x86-64 and arm64."""
 
 from __future__ import annotations
 
 __all__ = ["NEWEST", "REFUSED", "TOLD_APART"]
 
-NEWEST = 450  # of those that were weighed for this table; younger ones do not exist for an attempt
+NEWEST = 450  # the newest call considered for this table; newer ones do not exist for an attempt
 
 REFUSED: dict[str, tuple[int | None, int | None]] = {
-    # Other processes: to look into them, steer them, signal them.
+    # Other processes: inspect, control or signal them.
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "process_madvise": (440, 440), "process_mrelease": (448, 448), "pidfd_open": (434, 434),
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "kcmp": (312, 272), "tkill": (200, 130),
     "get_robust_list": (274, 100), "setpriority": (141, 140), "ioprio_set": (251, 30),
     "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
     "move_pages": (279, 239), "migrate_pages": (256, 238),
-    # Processes of its own, programs, and a way out of the session in which it is watched. Threads are told apart
-    # below.
+    # New processes and programs, and leaving the watched session. The filter distinguishes threads by the flags of
+    # clone.
     "execve": (59, 221), "execveat": (322, 281), "fork": (57, None), "vfork": (58, None), "memfd_create": (319, 279),
     "memfd_secret": (447, 447), "setsid": (112, 157), "setpgid": (109, 154),
     # Other views of the machine: mounts, roots, namespaces.
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "move_mount": (429, 429),
     "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
     "fspick": (433, 433), "mount_setattr": (442, 442), "unshare": (272, 97), "setns": (308, 268),
-    # What Landlock does not look at: owners, modes, times and attributes of files, watching them, opening them by
-    # handle.
+    # Not covered by Landlock: owners, modes, times and attributes of files, watching files, opening them by handle.
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, None), "lchown": (94, None),
     "fchown": (93, 55), "fchownat": (260, 54), "truncate": (76, 45), "utime": (132, None), "utimes": (235, None),
     "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
@@ -32,11 +31,11 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "lremovexattr": (198, 15), "fremovexattr": (199, 16), "inotify_init": (253, None), "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
-    # Memory and queues that all processes share by number or name.
+    # Shared memory and queues that every process can open by number or name.
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197), "semget": (64, 190),
     "semop": (65, 193), "semtimedop": (220, 192), "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189),
     "msgrcv": (70, 188), "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181),
-    # Large doors into the kernel, or calls for administrators alone.
+    # Large attack surfaces of the kernel, or calls for administrators only.
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "add_key": (248, 217), "request_key": (249, 218),
     "keyctl": (250, 219), "personality": (135, 92), "modify_ldt": (154, None), "syslog": (103, 116),

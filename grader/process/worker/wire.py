@@ -4,8 +4,8 @@
 ``header``  {"meta": {...}, "value": tagged tree, "tensors": [[dtype, shape, strides or null, requires_grad], ...]}
 ``payload`` the tensors' bytes, one after another
 
-The judge reads every frame as if an enemy had written it: sizes are bounded before anything is allocated, only exact
-plain types come out, and whatever is off raises :class:`ProtocolError`.
+The judge treats every frame as hostile: sizes are checked before anything is allocated, only exact plain types are
+accepted, and anything invalid raises :class:`ProtocolError`.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ NO_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 class ProtocolError(Exception):
-    """A frame that breaks the format, or asks for more than it allows."""
+    """A frame that violates the format or exceeds its limits."""
 
 
 class NotPlainError(TypeError):
-    """A value that cannot cross, for the part of it that the message names: not plain data, or too much of it."""
+    """A value that cannot be sent. The message names the part of it that is not plain data, or is too large."""
 
 
 def encode(
     meta: dict[str, Any], value: Any, *, keep_strides: bool = False, number: Callable[[Part], int] | None = None
 ) -> list[bytes]:
-    """Return the frame's parts. ``keep_strides`` sends the memory layout of tensors along.
+    """Return the frame's parts. ``keep_strides`` includes the memory layout of tensors.
 
-    ``number`` returns what a part that the judge owns goes by on the other side; without it none can cross.
-    Raises NotPlainError for a value that cannot cross, or that is too large to.
+    ``number`` returns the number of a part that the judge owns; without it, parts cannot be sent.
+    Raises NotPlainError for a value that cannot be sent or is too large.
     """
     writer = _Writer(keep_strides, number)
     tree = writer.write(value, 0)
@@ -87,9 +87,9 @@ def decode(
 ) -> tuple[dict[str, Any], Any]:
     """Return meta and value of a frame. ``trusted`` frames (the judge's) may carry strides and name types to import.
 
-    ``part`` makes what stands for a part that the judge owns, from its number and the class that declares it.
+    ``part`` makes the proxy of a part that the judge owns, from the part's number and the class that declares it.
 
-    Raises ProtocolError for anything else than what :func:`encode` writes.
+    Raises ProtocolError for anything that :func:`encode` does not write.
     """
     try:
         frame = json.loads(str(header, "ascii"))
@@ -103,12 +103,12 @@ def decode(
         return meta, value
     except ProtocolError:
         raise
-    except Exception as error:  # RecursionError, KeyError, ValueError ...: all are the sender's doing
+    except Exception as error:  # RecursionError, KeyError, ValueError ...: all caused by the sender
         raise ProtocolError(f"an undecodable frame ({type(error).__name__})") from None
 
 
 class Incoming:
-    """Frames as they arrive: the lengths of each are checked before anything beyond its head is kept."""
+    """Assembles received frames; a frame's lengths are checked before anything beyond its head is stored."""
 
     def __init__(self) -> None:
         self._received = bytearray()
@@ -116,21 +116,21 @@ class Incoming:
 
     @property
     def whole(self) -> bool:
-        """Whether a whole frame has come."""
+        """Whether a complete frame was received."""
         return 0 < self._whole <= len(self._received)
 
     @property
     def more(self) -> bool:
-        """Whether anything has come beyond the frames that were taken."""
+        """Whether there are received bytes that no frame was made of yet."""
         return bool(self._received)
 
     def take(self, received: bytes) -> None:
-        """Keep what was received. Raises ProtocolError."""
+        """Store received bytes. Raises ProtocolError."""
         self._received += received
         self._measure()
 
     def frame(self) -> tuple[bytearray, bytearray]:
-        """Return header and payload of the frame that is whole. Raises ProtocolError for what follows it."""
+        """Return header and payload of the complete frame. Raises ProtocolError if the next head is invalid."""
         header_end = HEAD.size + self._header
         header, payload = self._received[HEAD.size : header_end], self._received[header_end : self._whole]
         del self._received[: self._whole]
@@ -230,7 +230,7 @@ class _Reader:
         if kind is not list:
             raise ProtocolError("a value of the wrong form")
         tag, rest = tree[0], tree[1:]
-        if tag == "tensor" and rest == [self.used]:  # each once, in the order in which they are listed
+        if tag == "tensor" and rest == [self.used]:  # each tensor exactly once, in the order of the header's list
             self.used += 1
             return self.tensors[self.used - 1]
         if tag == "list":
@@ -261,7 +261,7 @@ class _Reader:
 
 
 def _named(name: str) -> Any:
-    """Return the class of that name, ``module:Class``."""
+    """Return the class with the name ``module:Class``."""
     module, _, qualified = name.partition(":")
     return functools.reduce(getattr, qualified.split("."), importlib.import_module(module))
 
@@ -283,7 +283,7 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
             raise ProtocolError("fewer tensor bytes than announced")
         if count:
             flat = torch.frombuffer(payload, dtype=torch.uint8, count=size, offset=offset)
-            # A byte other than 0 and 1 is no bool: undefined in kernels.
+            # A bool byte other than 0 or 1 is undefined behaviour in kernels.
             flat = flat.ne(0) if dtype is torch.bool else flat.clone().view(dtype)
         else:
             flat = torch.empty(0, dtype=dtype)
@@ -296,9 +296,9 @@ def _tensors(specs: list[Any], payload: bytearray, trusted: bool) -> Iterator[Te
 
 
 def _grown(shape: Sequence[int]) -> int:
-    """Return how many elements a tensor of that shape can become without another: an empty one is summed over an axis.
+    """Return how many elements a tensor of that shape can grow to: summing an empty one over an axis makes new ones.
 
-    Whoever reads it would make as many.
+    Code that reads the tensor could allocate that many.
     """
     return math.prod(size for size in shape if size)
 
@@ -308,7 +308,7 @@ def _is_size(size: Any) -> bool:
 
 
 def _extent(shape: Sequence[int], strides: list[int] | None) -> int:
-    """How many elements of memory a tensor of that shape and those strides spans."""
+    """Return how many elements of memory a tensor of that shape and those strides spans."""
     count = math.prod(shape)
     if strides is None or count == 0:
         return count
@@ -316,7 +316,7 @@ def _extent(shape: Sequence[int], strides: list[int] | None) -> int:
 
 
 def _spread(tensor: Tensor, strides: list[int], extent: int) -> Tensor:
-    """Return the memory that ``tensor`` spans, zero wherever no element of it lies: what else is there stays here."""
+    """Return the memory that ``tensor`` spans, with zeros between its elements, so that no other data is sent."""
     memory = torch.zeros(extent, dtype=tensor.dtype)
     there = memory.as_strided(tensor.shape, strides)
     if 0 in strides:
@@ -327,9 +327,9 @@ def _spread(tensor: Tensor, strides: list[int], extent: int) -> Tensor:
 
 
 def _bytes(tensor: Tensor) -> bytes:
-    """Return a tensor's elements in order, as bytes."""
+    """Return a tensor's elements in row-major order as bytes."""
     if tensor.dtype not in NO_NUMPY:
         return tensor.numpy().tobytes()
-    # A single element counts as contiguous whatever its strides are; only a copy has them plain.
+    # A one-element tensor counts as contiguous whatever its strides; a copy has normal strides.
     plain = tensor.clone(memory_format=torch.contiguous_format)
     return plain.reshape(-1).view(torch.uint8).numpy().tobytes()
