@@ -37,7 +37,7 @@ NOTHING = Message("Nothing is proved yet: a brief quotes gradings, labs and quiz
     "--format",
     "form",
     type=click.Choice(["md", "html"]),
-    help="Markdown or HTML. Default: as the name in --out ends, else md.",
+    help="Markdown or HTML. Default: by the suffix of --out, else md.",
 )
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it to FILE instead of printing it.")
 @json_option
@@ -53,7 +53,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     learn brief --out brief.html    one file, to be read or printed
     learn brief --out brief.md      with your files and plots in brief.files/
 
-    A file that 'learn brief' wrote, and nobody changed since, is replaced; any other is left alone.
+    A file that 'learn brief' wrote is replaced if it has not been changed since; any other file is kept.
     """
     if as_json and (form or out):
         raise UsageProblem("--json prints the data of the brief: leave out --format and --out.")
@@ -87,7 +87,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
 
 
 def _form(form: Format | None, out: Path | None) -> Format:
-    """Return the format that is asked for, or that the name of the file stands for."""
+    """Return the format given by --format, or else by the file's suffix."""
     from groundup.grader.learner.brief_page import SUFFIXES
 
     if out is None:
@@ -101,7 +101,7 @@ def _form(form: Format | None, out: Path | None) -> Format:
             form=form,
         )
     if not (form or named):
-        raise UsageProblem("{file} does not tell its format: name a file in .md or .html, or give --format.", file=out)
+        raise UsageProblem("{file} does not end in .md or .html: name one that does, or give --format.", file=out)
     return form or named or "md"
 
 
@@ -126,7 +126,7 @@ def _write(brief: Brief, form: Format, out: Path) -> None:
 
 
 def _note(brief: Brief, workspace: Workspace) -> None:
-    """Keep of which passes a page was written: until then it is a next step."""
+    """Record which passes a written brief covers; a brief that misses one is suggested as a next step."""
     with open_state(workspace) as state:
         there = state.noted("in_brief")
         for proof in brief.proofs:
@@ -150,7 +150,7 @@ def _print(text: str) -> None:
 
 
 def _first_steps(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return what to type first: a started technique is to be graded, else the first day is to be started."""
+    """Return the first command to type: grade a started technique, or else start the first day."""
     techniques = registry().techniques
     started = [t for t in techniques.values() if workspace.attempt_path(t).is_file()]
     first = next((t for t in registry().with_prerequisites(started) if t in started), None)

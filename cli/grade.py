@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Grade every technique that you have started.")
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="Draw the cases of an earlier grading again.")
 @click.option(
-    "--require-containment", "level", metavar="LEVEL", help="Refuse weaker walls: strong, namespaces, landlock."
+    "--require-containment", "level", metavar="LEVEL", help="Refuse weaker isolation: strong, namespaces, landlock."
 )
 @click.option("--events", is_flag=True, hidden=True, help="For 'learn watch': a line of JSON for all that happens.")
 @click.option("--all-cases", is_flag=True, help="Show the cases of up to two further properties that fail.")
@@ -86,9 +86,9 @@ def command(
 ) -> None:
     """Run the properties of TECHNIQUE against your attempt and say what holds.
 
-    Each property is a claim about every right implementation. It is tried on cases drawn anew each time; one that
-    fails is shown on the smallest case that shows it. Your code runs in a process of its own, where the reference
-    does not go, behind the strongest walls that this machine has: 'learn doctor' shows which.
+    Each property is a claim that every correct implementation satisfies. It is tested on new random cases each time; a
+    property that fails is shown with its smallest failing case. Your code runs in a process of its own, without the
+    reference, in the strongest isolation that this machine offers: 'learn doctor' shows which.
 
     \b
     learn grade                           the attempt that you saved last
@@ -113,7 +113,7 @@ def command(
 
     demand_containment(None, level)
     verdicts, codes = [], [EXIT_HELD]
-    with running_server() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here
+    with running_server() as server, contextlib.ExitStack() as stack:  # starts in parallel with the imports here
         workspace = None if file else find_workspace()
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
@@ -156,7 +156,7 @@ def command(
 
 
 def _techniques(name: str | None, file: Path | None, workspace: Workspace | None) -> list[Technique]:
-    """Return what is to be graded; of all that is started, what others build on comes first."""
+    """Return the techniques to grade; with --all, prerequisites come first."""
     technique = technique_named(name) if name else None
     if technique and (file or workspace):
         return [technique]
@@ -185,14 +185,14 @@ def _graded(
     thorough: bool,
     tell: Tell | None,
 ) -> Verdict:
-    """Grade one attempt and have the verdict on disk before anyone is told of it."""
+    """Grade one attempt; record the verdict before it is shown or passed to plugins."""
     from groundup.grader.process.text import read_attempt
 
     name = shown(path)
     source = read_attempt(Path(name))
     with _saying(tr("grading {id} ...", id=technique.id)):
-        cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
-        if tell and cases and not judge.copies:  # which would try those cases first, while the judge begins
+        cases = state.cases(technique.id) if state else None  # with --seed, too, kept cases come first
+        if tell and cases and not judge.copies:  # copies would try the kept cases first themselves
             still = judge.still_failing(technique, source, name, cases, seed=seed or 0)
             if still is not None:
                 tell("failing", still)
@@ -250,7 +250,7 @@ def _tell_observers(verdict: Verdict) -> None:
 
 @contextlib.contextmanager
 def _saying(what: str) -> Iterator[None]:
-    """Say what goes on, on a terminal, for as long as it does."""
+    """Show ``what`` on the terminal while the block runs."""
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield
         return
