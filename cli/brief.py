@@ -87,7 +87,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
 
 
 def _form(form: Format | None, out: Path | None) -> Format:
-    """Return the format that is asked for, or that the name of the file stands for."""
+    """Return the format given by --format, or else by the file's suffix."""
     from groundup.grader.learner.brief_page import SUFFIXES
 
     if out is None:
@@ -126,7 +126,7 @@ def _write(brief: Brief, form: Format, out: Path) -> None:
 
 
 def _note(brief: Brief, workspace: Workspace) -> None:
-    """Keep of which passes a page was written: until then it is a next step."""
+    """Record which passes a written brief covers; a brief that misses one is suggested as a next step."""
     with open_state(workspace) as state:
         there = state.noted("in_brief")
         for proof in brief.proofs:
@@ -150,7 +150,7 @@ def _print(text: str) -> None:
 
 
 def _first_steps(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return what to type first: a started technique is to be graded, else the first day is to be started."""
+    """Return the first command to type: grade a started technique, or else start the first day."""
     techniques = registry().techniques
     started = [t for t in techniques.values() if workspace.attempt_path(t).is_file()]
     first = next((t for t in registry().with_prerequisites(started) if t in started), None)

@@ -1,4 +1,4 @@
-"""What commands share: the registry, the workspace and its state, the language, names of techniques as arguments."""
+"""What commands share: the registry, the workspace and its state, the language, technique names as arguments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def registry() -> Registry:
 
 @functools.cache
 def registry_in(lang: str) -> Registry:
-    """Return what the installed plugins declare, its texts in ``lang`` at hand. English is read without any other."""
+    """Return what the installed plugins declare, with texts in ``lang``. English needs no other language's files."""
     from groundup.core.registry import Registry
 
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not what the command reports
@@ -62,7 +62,7 @@ def locale_of(registry: Registry, plugin: str) -> Path:
 
 
 def index() -> Index:
-    """Return what there is, in short; plugins are loaded where what is kept of them does not hold any more."""
+    """Return the index; plugins are loaded only if the cached index is out of date."""
     from groundup.cli.index import keep_index, kept_index, made_index
 
     lang = spoken_language()
@@ -74,13 +74,13 @@ def index() -> Index:
 
 
 def index_for_completion() -> Index:
-    """Return what there is, without a word on what is broken: it would land in the line that is being typed."""
+    """Return the index without reporting broken plugins: a message would land in the line that is being typed."""
     with contextlib.redirect_stderr(io.StringIO()):
         return index()
 
 
 def technique_named(name: str) -> Technique:
-    """Return the technique called ``name``, or whose attempt is the file of that name. A day is told from others.
+    """Return the technique called ``name``, or whose attempt is that file. A day's name gets its own error.
 
     Raises UnknownName, UsageProblem, PluginProblem.
     """
@@ -117,7 +117,7 @@ def _technique_at(path: Path) -> Technique:
 
 
 def saved_last(attempts: Mapping[str, Path]) -> str:
-    """Return the technique whose attempt was saved last, of some by name."""
+    """Return the name of the technique whose attempt was saved last."""
 
     def saved(name: str) -> int:
         with contextlib.suppress(OSError):
@@ -128,28 +128,28 @@ def saved_last(attempts: Mapping[str, Path]) -> str:
 
 
 def stop_at_a_broken_one(identities: Iterable[str]) -> None:
-    """Raise PluginProblem where one of the techniques is kept away by its plugin's being broken."""
+    """Raise PluginProblem if one of the techniques is missing because its plugin is broken."""
     for identity in identities:
         if problem := registry().problem_of(identity):
             raise problem
 
 
 def broken_attempts(workspace: Workspace) -> list[PluginProblem]:
-    """Return what is wrong with the plugins that the learner has attempts for, and that cannot be loaded."""
+    """Return the problems of broken plugins whose techniques the learner has attempts for."""
     from groundup.core.declared import file_of
 
     return [p for identity, p in registry().broken.items() if (workspace.folder / file_of(identity)).is_file()]
 
 
 def why_absent(identity: str) -> str:
-    """Return, in a word or two, why there is no technique of that id."""
+    """Return, in a word or two, why that technique is missing: its plugin is broken, or it is not written yet."""
     if registry().problem_of(identity):
         return click.style(tr("broken"), fg="red")
     return click.style(tr("not written yet"), dim=True)
 
 
 def roadmap_of(workspace: Workspace | None) -> Roadmap:
-    """Return the roadmap that the workspace follows. Raises UsageProblem when there is none of that name."""
+    """Return the roadmap that the workspace follows. Raises UsageProblem when learn.toml names an unknown one."""
     from groundup.core.errors import UnknownName, UsageProblem
 
     if workspace is None:
@@ -161,12 +161,12 @@ def roadmap_of(workspace: Workspace | None) -> Roadmap:
 
 
 def followed_roadmap() -> str:
-    """Return the name of the roadmap that is followed here. It may be the name of none."""
+    """Return the name of the roadmap that is followed here. A roadmap of that name need not exist."""
     return _as_set("roadmap", DEFAULT_ROADMAP)
 
 
 def first_day() -> str:
-    """Return the day to begin with. Raises PluginProblem where the plugin of the roadmap is broken."""
+    """Return the day to begin with. Raises PluginProblem if the roadmap's plugin is broken."""
     found = index()
     if DEFAULT_ROADMAP not in found.roadmaps:
         registry().roadmap(DEFAULT_ROADMAP)
@@ -185,7 +185,7 @@ def find_workspace() -> Workspace | None:
 
 
 def demand_containment(workspace: Workspace | None, level: str | None = None) -> None:
-    """Raise EnvironmentProblem unless attempts run behind what ``level`` and the workspace's settings demand."""
+    """Raise EnvironmentProblem if isolation is weaker than ``level`` or the workspace's settings demand."""
     from groundup.grader.process import sandbox
 
     for demanded in (level, workspace.settings.require_containment if workspace else None):
@@ -194,7 +194,7 @@ def demand_containment(workspace: Workspace | None, level: str | None = None) ->
 
 
 def workspace_for(technique: Technique) -> Workspace:
-    """Return the workspace of the current folder. Raises NoWorkspace with the command that makes one."""
+    """Return the workspace of the current folder. Raises NoWorkspace, which names the command that makes one."""
     from groundup.core.errors import NoWorkspace
 
     workspace = find_workspace()
@@ -211,7 +211,7 @@ def open_state(workspace: Workspace) -> State:
 
 
 def attempt_in(workspace: Workspace, technique: Technique) -> Path:
-    """Return the learner's file. Raises UsageProblem when it is not there yet."""
+    """Return the path of the learner's file. Raises UsageProblem if it does not exist yet."""
     from groundup.core.errors import UsageProblem
 
     path = workspace.attempt_path(technique)
@@ -222,7 +222,7 @@ def attempt_in(workspace: Workspace, technique: Technique) -> Path:
 
 
 def effort_of(technique: Technique) -> str:
-    """Return level and minutes of a technique, as far as its manifest says them."""
+    """Return level and minutes of a technique; what its manifest does not give is left out."""
     level, minutes = technique.level, technique.minutes
     if level and minutes:
         return tr("level {level} of 5, {minutes} minutes", level=level, minutes=minutes)
@@ -232,7 +232,7 @@ def effort_of(technique: Technique) -> str:
 
 
 def exercise_text(technique: Technique) -> str:
-    """Return the stub as it is handed out. Raises PluginProblem when the technique comes without one."""
+    """Return the text of the technique's stub. Raises PluginProblem if it cannot be read."""
     from groundup.core.errors import PluginProblem, reason_of
 
     path = technique.files.exercise
@@ -249,7 +249,7 @@ def exercise_text(technique: Technique) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return ``path`` as seen from here, where it lies below."""
+    """Return ``path`` relative to the current folder if it lies inside it."""
     try:
         return str(path.resolve().relative_to(Path.cwd().resolve()))
     except ValueError:
@@ -257,7 +257,7 @@ def shown(path: Path) -> str:
 
 
 class TechniqueName(click.ParamType):  # type: ignore[type-arg]
-    """A technique, by short name or full id, and where ``days`` says so a day of the roadmap that is followed."""
+    """A technique, by short name or full id; with ``days`` also a day of the roadmap that is followed."""
 
     name = "technique"
 
@@ -265,7 +265,7 @@ class TechniqueName(click.ParamType):  # type: ignore[type-arg]
         self.days = days
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete from what there is."""
+        """Complete the names of techniques, and of days if they are allowed."""
         found = index_for_completion()
         ids = [*found.techniques]
         names = sorted(t.name for t in found.techniques.values())
@@ -277,7 +277,7 @@ class TechniqueName(click.ParamType):  # type: ignore[type-arg]
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]
-    """A whole number between two others."""
+    """A whole number between two bounds, inclusive."""
 
     name = "number"
 
@@ -285,7 +285,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]
         self.low, self.high = low, high
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number, or say which ones will do."""
+        """Return the number, or fail with the allowed range."""
         if isinstance(value, int) or re.fullmatch(r"[+-]?[0-9]{1,30}", value, re.ASCII):
             number = int(value)
             if self.low <= number <= self.high:
@@ -295,7 +295,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]
 
 
 def lang_option(command: F) -> F:
-    """Add ``--lang``; without it, what learn.toml says counts."""
+    """Add ``--lang``; the default is the language set in learn.toml."""
     return click.option(
         "--lang",
         metavar="LANG",
@@ -306,7 +306,7 @@ def lang_option(command: F) -> F:
 
 
 def language(lang: str | None) -> str:
-    """Return the language to show texts in, and speak it; one that the commands do not speak is told of once."""
+    """Return the language to show texts in, and switch to it. Warn once if the commands have no translation into it."""
     if not lang:
         workspace = find_workspace()
         lang = workspace.settings.lang if workspace else "en"
@@ -322,9 +322,9 @@ def language(lang: str | None) -> str:
 
 
 def speak_first(arguments: Sequence[str]) -> None:
-    """Speak the language that the command line asks for, or else learn.toml's, before anything else is looked at.
+    """Switch to the language of --lang, or else of learn.toml, before anything else is parsed.
 
-    What is wrong with either is for a command to tell that needs it; until then it is English.
+    An invalid value is reported later, by a command that needs it; until then English is used.
     """
     lang = _asked_for(arguments) or _as_set("lang", "en")
     speak(lang if lang in languages() else "en")
@@ -342,7 +342,7 @@ def _asked_for(arguments: Sequence[str]) -> str | None:
 
 
 def _as_set(name: str, default: str) -> str:
-    """Return what learn.toml sets, read without what would say all that is wrong with that file."""
+    """Return a setting of learn.toml without validating the file; ``default`` if it is absent or unreadable."""
     from groundup.grader.learner.settings_file import settings_file
 
     with contextlib.suppress(OSError, ValueError):
@@ -360,7 +360,7 @@ def _speak(ctx: click.Context, param: click.Parameter, lang: str | None) -> str 
 
 
 def say(text: dict[str, str] | str, lang: str) -> str:
-    """Return ``text`` in ``lang``, or in English where it has no translation. Here, so that help needs no manifest."""
+    """Return ``text`` in ``lang``, or in English if it has no translation. Imports from ``core`` only when called."""
     from groundup.core.technique import say as in_core
 
     return in_core(text, lang)

@@ -1,4 +1,4 @@
-"""The course as a learner sees it: how much of it is passed, and what comes next."""
+"""The learner's view of the course: how much is passed, and what comes next."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def head(workspace: Workspace, way: Way) -> list[str]:
 
 
 def show_way(steps: Sequence[Step], *further: tuple[str, str]) -> None:
-    """Print what comes next, and ``further`` commands with what they are for."""
+    """Print the next steps, then the ``further`` commands, each with its purpose."""
     click.echo("\n".join(way_lines(steps, *further)))
 
 
@@ -49,7 +49,7 @@ def way_lines(steps: Sequence[Step], *further: tuple[str, str]) -> list[str]:
 
 
 def show_what_follows(workspace: Workspace, technique: Technique) -> None:
-    """Print what comes after the lab or the quiz of a technique that is passed; nothing where it is not."""
+    """Print what comes after the lab or the quiz of a passed technique; nothing if it is not passed."""
     for line in what_follows(workspace, technique):
         click.echo(line)
 

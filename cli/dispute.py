@@ -83,7 +83,7 @@ def command(
 
 
 def _write(text: str, out: Path | None, name: str) -> Path:
-    """Write to ``out``, or under a name that is not taken; nothing is overwritten."""
+    """Write to ``out``, or to a new file name; nothing is overwritten."""
     paths = [out] if out else [Path(f"{name}-dispute-{number}.json") for number in range(1, 1000)]
     for path in paths:
         try:

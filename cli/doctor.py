@@ -31,7 +31,7 @@ LAYERS_ABOVE = {"landlock": "namespaces", "process": "landlock"}
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing. ``state``: ok, lacking (something costs you), or broken (grading fails)."""
+    """The result of one check. ``state``: ok, lacking (some feature is unavailable), or broken (grading fails)."""
 
     name: str
     state: str
@@ -60,7 +60,7 @@ def _carefully(check: Callable[[], Finding]) -> Finding:
         return check()
     except GroundupError as error:
         return Finding(check.__name__.strip("_"), "broken", told(error.message))
-    except (Exception, AttemptDied) as error:  # whatever it is, the other checks go on
+    except (Exception, AttemptDied) as error:  # one failed check does not stop the others
         return Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
 
 

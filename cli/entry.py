@@ -1,4 +1,4 @@
-"""What ``learn`` starts with. A grade that the warm judge takes needs no more than is imported here."""
+"""The entry point of ``learn``. If the warm judge takes the grade, nothing beyond these imports is loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run ``learn``; a grade is handed over to the warm judge where one takes it, and starts one where none runs."""
+    """Run ``learn``. A grade is handed over to the warm judge if it takes it; if none runs, the grade starts one."""
     arguments = sys.argv[1:]
     sys.exit(_grade(arguments) if "grade" in arguments else _here())
 

@@ -1,4 +1,4 @@
-"""The case on which an attempt failed: found again, for the commands that look at it closely."""
+"""Reproduces the case on which an attempt failed, for ``learn replay`` and ``learn dispute``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Failing", "failing"]
 
 @dataclass(frozen=True)
 class Failing:
-    """A case that was run again: of which attempt, with which seed, and what became of it."""
+    """A failing case that was run again: its attempt, its seed and its result."""
 
     technique: Technique
     path: Path
@@ -30,9 +30,9 @@ class Failing:
 
 
 def failing(technique: Technique, name: str | None, file: Path | None, seed: int | None, lang: str) -> Failing:
-    """Run the case of the latest grading on which property ``name``, or else the first, failed; or that of a seed.
+    """Run again the case on which property ``name``, or else the first failing one, failed in the latest grading.
 
-    Raises UsageProblem where nothing failed, or nothing was graded.
+    With ``seed``, its cases are drawn instead. Raises UsageProblem if nothing failed or nothing was graded.
     """
     from groundup.grader.process.fork_server import ForkServer
 

@@ -113,7 +113,7 @@ def command(
 
     demand_containment(None, level)
     verdicts, codes = [], [EXIT_HELD]
-    with running_server() as server, contextlib.ExitStack() as stack:  # starts while the judge's own imports go on here
+    with running_server() as server, contextlib.ExitStack() as stack:  # starts in parallel with the imports here
         workspace = None if file else find_workspace()
         demand_containment(workspace)
         techniques = _techniques(technique, file, workspace)
@@ -156,7 +156,7 @@ def command(
 
 
 def _techniques(name: str | None, file: Path | None, workspace: Workspace | None) -> list[Technique]:
-    """Return what is to be graded; of all that is started, what others build on comes first."""
+    """Return the techniques to grade; with --all, prerequisites come first."""
     technique = technique_named(name) if name else None
     if technique and (file or workspace):
         return [technique]
@@ -185,14 +185,14 @@ def _graded(
     thorough: bool,
     tell: Tell | None,
 ) -> Verdict:
-    """Grade one attempt and have the verdict on disk before anyone is told of it."""
+    """Grade one attempt; record the verdict before it is shown or passed to plugins."""
     from groundup.grader.process.text import read_attempt
 
     name = shown(path)
     source = read_attempt(Path(name))
     with _saying(tr("grading {id} ...", id=technique.id)):
-        cases = state.cases(technique.id) if state else None  # a replay, too, starts from the cases that were kept
-        if tell and cases and not judge.copies:  # which would try those cases first, while the judge begins
+        cases = state.cases(technique.id) if state else None  # with --seed, too, kept cases come first
+        if tell and cases and not judge.copies:  # copies would try the kept cases first themselves
             still = judge.still_failing(technique, source, name, cases, seed=seed or 0)
             if still is not None:
                 tell("failing", still)
@@ -250,7 +250,7 @@ def _tell_observers(verdict: Verdict) -> None:
 
 @contextlib.contextmanager
 def _saying(what: str) -> Iterator[None]:
-    """Say what goes on, on a terminal, for as long as it does."""
+    """Show ``what`` on the terminal while the block runs."""
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield
         return

@@ -186,7 +186,7 @@ def _wishes(
 
 
 def _stand_apart(submissions: Path, out: Path) -> None:
-    """Raise UsageProblem where results would lie among the submissions, and look like one."""
+    """Raise UsageProblem if the results' folder is inside the submissions, where it would be taken for one."""
     if out.resolve().is_relative_to(submissions.resolve()):
         raise UsageProblem(
             "{out} lies inside {submissions}: name a folder beside it with --out.", out=out, submissions=submissions
@@ -201,7 +201,7 @@ def _say_what_is_left_out(beside: list[str]) -> None:
 
 @contextlib.contextmanager
 def _progress(whole: Class, technique: Technique) -> Iterator[Callable[[object], None]]:
-    """Show how far it is and how long it will take, on stderr where that is a terminal."""
+    """Show progress and the remaining time on stderr if that is a terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

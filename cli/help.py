@@ -1,7 +1,7 @@
-"""Help as the learner reads it: in the language that is spoken, with commands as this user would type them.
+"""Help texts in the learner's language, with commands as this user would type them.
 
-It is looked up by its English, a paragraph or a cell of a table at a time, so that a command's help is written once, in
-the command. What has no translation, a plugin's help for one, is shown as it is.
+Each paragraph, and each cell of a table, is looked up by its English text. So a command's help is written once, in
+the command. Text without a translation, such as a plugin's help, is shown in English.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from groundup.cli.words import placeholders, told, tr
 
 __all__ = ["SpokenHelp"]
 
-AS_IT_STANDS = "\b\n"  # click's mark of a paragraph whose lines are not to be filled
-CELL = re.compile(r"\S+(?: \S+)*")  # what stands between two spaces or more, or the ends of a line
+AS_IT_STANDS = "\b\n"  # click's mark of a paragraph that is not rewrapped
+CELL = re.compile(r"\S+(?: \S+)*")  # a run of words separated by single spaces
 
 
 class SpokenHelp(click.HelpFormatter):
-    """Lays help out."""
+    """Formats help in the learner's language."""
 
     def told(self, text: str) -> str:
-        """Return a paragraph, a cell or a placeholder in the language that is spoken."""
+        """Return a paragraph, a cell or a placeholder in the current language."""
         return told(text)
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """Write how the command is called."""
+        """Write the usage line."""
         head = f"{self.told('Usage: ') if prefix is None else prefix}{prog} "
         self.write(wrapped(self._placeholders(args), first=head, places=self.width) + "\n")
 
     def write_heading(self, heading: str) -> None:
-        """Write the heading of a section, which is translated already."""
+        """Write a section's heading, which click has already translated."""
         self.write(" " * self.current_indent + tr("{name}:", name=heading) + "\n")
 
     def write_text(self, text: str) -> None:
@@ -49,7 +49,7 @@ class SpokenHelp(click.HelpFormatter):
         self.write("\n\n".join(paragraphs) + "\n")
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        """Write options or commands, each with its help beside it."""
+        """Write a definition list: options or commands with their help."""
         lines = table(
             [(self._placeholders(term), self._help_of(help)) for term, help in rows],
             indent=" " * self.current_indent,
@@ -65,10 +65,10 @@ class SpokenHelp(click.HelpFormatter):
         return placeholders(text, self.told)
 
     def _help_of(self, text: str) -> str:
-        """Return an option's help; what click adds to it, as its default, is translated already."""
+        """Return an option's help; additions by click, such as the default, are already translated."""
         help, added, more = text.partition("  [")
         return self.told(help) + added + more
 
     def _cells(self, line: str) -> str:
-        """Return a line of a table with its cells looked up; each begins where it began."""
+        """Return a table's line with its cells translated; the columns keep their positions."""
         return CELL.sub(lambda cell: padded(self.told(cell[0]), width(cell[0])), line).rstrip()

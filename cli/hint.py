@@ -90,7 +90,7 @@ def command(technique: str, hole: int | None, lang: str | None, as_json: bool) -
 
 
 def _tell_that_it_is_recorded() -> None:
-    """Tell it before a learner's first hint; on a terminal they may still think better of it."""
+    """Say before a learner's first hint that hints are recorded; on a terminal, ask whether to go on."""
     text = tr("Hints are recorded: 'learn status' and your brief say how many you took. This is told once.")
     click.echo(wrapped(spoken(text)) + "\n")
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -99,7 +99,7 @@ def _tell_that_it_is_recorded() -> None:
 
 
 def _hole_to_look_at(technique: Technique, attempt: str, holes: tuple[HoleState, ...], state: State) -> int:
-    """Return the hole that the latest verdict points to, if it is on this text; else the first that is empty."""
+    """Return the hole that the latest verdict points to if the file is unchanged since; else the first empty hole."""
     from groundup.cli.show import first_hole
 
     empty = next((h.number for h in holes if not h.filled), None)

@@ -1,4 +1,4 @@
-"""How far an attempt has come, hole by hole."""
+"""An attempt's progress, hole by hole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["filled_holes", "how_far"]
 
 
 def filled_holes(technique: Technique, attempt: Path) -> list[int]:
-    """Return the holes that are filled in the file as it is now."""
+    """Return the holes that are filled in the current file."""
     from groundup.grader.judging.exercise import hole_states
 
     text = attempt.read_text(encoding="utf-8", errors="replace")
@@ -23,7 +23,7 @@ def filled_holes(technique: Technique, attempt: Path) -> list[int]:
 
 
 def how_far(filled: int, hold: int, total: int) -> str:
-    """Return in a few words how many holes are filled, and up to which one all holds."""
+    """Return in a few words how many holes are filled, and the last hole up to which all properties hold."""
     says = ntr("1 of {total} holes filled", "{count} of {total} holes filled", filled, total=total)
     if hold:
         says += ntr(", hole 1 holds", ", holes 1 to {count} hold", hold)

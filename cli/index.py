@@ -1,10 +1,10 @@
-"""What there is, in short, for commands that only name it: 'learn list', shells that complete, the day to begin with.
+"""The index: names and titles of techniques and days, for 'learn list', shell completion and the first day.
 
-It is made from the registry, and kept in the user's cache together with what tells of each file that it was made from:
-while none of them has changed, no plugin has to be imported and no manifest read. Each language has an index of its
-own. While a plugin is broken none is kept: each command loads the plugins, and tells of it.
+It is made from the registry and cached per user, together with the state of each file that it was made from. While
+none of these files has changed, no plugin is imported and no manifest is read. There is one index for each language.
+While a plugin is broken, no index is cached: each command loads the plugins and reports the problem.
 
-What a plugin declares has to follow from files: from those of its own package, and from modules that it imports.
+So a plugin's declarations may depend only on files of its own package and on modules that it imports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["DayEntry", "Index", "RoadmapEntry", "TechniqueEntry", "keep_index", "kept_index", "made_index"]
 
 SUFFIX = ".index.json"
-KEPT_SECONDS = 30 * 86400.0  # an index that nobody has used for so long is removed: its environment may be gone
+KEPT_SECONDS = 30 * 86400.0  # an index unused for this long is removed: its environment may be gone
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class DayEntry:
     name: str
     title: str
     techniques: tuple[str, ...]
-    """Ids: also of what is not written yet, or broken."""
+    """Ids, including those not written yet or broken."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class RoadmapEntry:
 
 @dataclass(frozen=True)
 class Index:
-    """What there is, its texts in one language."""
+    """Techniques and roadmaps, with their texts in one language."""
 
     techniques: Mapping[str, TechniqueEntry]
-    """By id, in the order of ids."""
+    """By id, sorted."""
     roadmaps: Mapping[str, RoadmapEntry]
     broken: frozenset[str] = frozenset()
-    """Of what days name, the ids of techniques whose plugin is broken."""
+    """Ids of techniques that a day names and whose plugin is broken."""
 
     def tracks(self) -> dict[str, list[TechniqueEntry]]:
         """Return the techniques by their track."""
@@ -91,7 +91,7 @@ class Index:
         return found
 
     def begins_with(self, roadmap: RoadmapEntry) -> str:
-        """Return the day to begin with: the first that is whole, or else the first of which there is any."""
+        """Return the first day whose techniques are all written, or else the first that has a written technique."""
         days = [day for day in roadmap.days if day.techniques]
         whole = [day.name for day in days if all(i in self.techniques for i in day.techniques)]
         begun = [day.name for day in days if any(i in self.techniques for i in day.techniques)]
@@ -99,7 +99,7 @@ class Index:
 
 
 def made_index(registry: Registry, lang: str) -> Index:
-    """Return the index of what the plugins declare, its texts in ``lang``."""
+    """Return the index of what the plugins declare, with texts in ``lang``."""
     from groundup.core.technique import say
 
     techniques = sorted(registry.techniques.values(), key=lambda t: t.id)
@@ -121,7 +121,7 @@ def made_index(registry: Registry, lang: str) -> Index:
 
 
 def kept_index(lang: str) -> Index | None:
-    """Return the index that is kept, unless a file that it was made from is another one now."""
+    """Return the cached index; None if there is none or if a file that it was made from has changed."""
     if (path := _path(lang)) is None:
         return None
     try:
@@ -132,12 +132,12 @@ def kept_index(lang: str) -> Index | None:
             if path.stat().st_mtime < time.time() - KEPT_SECONDS / 2:
                 os.utime(path)
         return _read(data)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or none of ours
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or not in our format
         return None
 
 
 def keep_index(index: Index, registry: Registry, lang: str) -> None:
-    """Keep the index of that registry, unless a plugin is broken, or was edited when its files were read."""
+    """Cache the registry's index, unless a plugin is broken or was edited while its files were read."""
     path, watched = _path(lang), Watched()
     if path is None or registry.problems:
         return
@@ -157,7 +157,7 @@ def keep_index(index: Index, registry: Registry, lang: str) -> None:
 
 
 def _path(lang: str) -> Path | None:
-    """Return where the index is kept, or would be; None where this process or its user has no such place.
+    """Return the path of the cached index; None if this process or its user has no cache folder.
 
     Each environment, path of modules and language has its own.
     """

@@ -1,7 +1,7 @@
-"""Gradings that ``learn watch`` begins, hears from as they go on, and abandons.
+"""Starts gradings for ``learn watch``, receives their events and cancels them.
 
-They are ordinary ``learn grade`` commands. On Linux a judge of the watch's own makes them: a warm judge that ends with
-the watch. Elsewhere, and when that one does not take a grading, each is a process of its own, and slower.
+They are ordinary ``learn grade`` commands. On Linux they run in a warm judge that belongs to the watch and ends with
+it. On other systems, and when that judge declines, each grading is a new process, which is slower.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ HERE = "import sys; from groundup.cli.main import run; sys.exit(run())"
 
 @dataclass(frozen=True)
 class Event:
-    """What is heard of a grading. ``kind``: failing, result, verdict; problem (told in ``data``), or ended."""
+    """An event of a grading. ``kind``: failing, result, verdict, problem (described in ``data``) or ended."""
 
     kind: str
     data: Any = None
 
 
 class Grade:
-    """One grading that goes on. ``output`` is readable when ``events`` has something to tell."""
+    """One running grading. ``output`` is readable when ``events`` has new events."""
 
     def __init__(self, output: int, errors: Any, behind: socket.socket | subprocess.Popen[bytes]) -> None:
         self.output, self._errors, self._behind = output, errors, behind
         self._received = b""
 
     def events(self) -> Iterator[Event]:
-        """Yield what has been told since this was last asked; ``ended`` comes once, and last."""
+        """Yield the events since the last call; ``ended`` comes once, as the last one."""
         came = os.read(self.output, 1 << 16)
         self._received += came
         *lines, self._received = self._received.split(b"\n")
@@ -57,7 +57,7 @@ class Grade:
             yield Event("ended")
 
     def abandon(self) -> None:
-        """End it, if it has not ended."""
+        """Cancel the grading if it is still running."""
         if isinstance(self._behind, socket.socket):
             self._behind.close()  # the judge then ends its child
         else:
@@ -69,12 +69,12 @@ class Grade:
 
 
 class Judging:
-    """Begins gradings. Use it as a context manager: with it ends the judge that it started."""
+    """Starts gradings. A context manager: on exit it ends the judge that it started."""
 
     def __init__(self, technique: str) -> None:
-        """Expect that ``technique`` will be graded first."""
+        """``technique`` is expected to be graded first: the judge prepares for it."""
         self._technique = technique
-        short = len(tempfile.gettempdir()) < warm.LONGEST_PATH - 30  # the path of a socket has to be
+        short = len(tempfile.gettempdir()) < warm.LONGEST_PATH - 30  # a socket's path has to be short
         self._folder = tempfile.TemporaryDirectory(prefix="groundup-", dir=None if short else "/tmp")
         self._place = warm.Place(Path(self._folder.name), "judge")
         self._judge: subprocess.Popen[bytes] | None = None
@@ -94,20 +94,20 @@ class Judging:
         self._folder.cleanup()
 
     def get_ready(self) -> None:
-        """Start the judge where there can be one and none runs."""
+        """Start the judge, unless one runs or none can run here."""
         if sys.platform == "linux" and (self._judge is None or self._judge.poll() is not None):
             self._judge = warm.launched(self._place, self._technique, owned=True)
             self._until = time.monotonic() + START_SECONDS
 
     @property
     def is_ready(self) -> bool:
-        """Whether to begin now: a judge is there, or none is to be waited for."""
+        """Whether a grading can begin now: the judge is ready, or there will be none."""
         if self._judge is None or self._place.socket.exists():
             return True
         return self._judge.poll() is not None or time.monotonic() > self._until
 
     def begin(self, technique: str, options: Sequence[str]) -> Grade:
-        """Begin ``learn grade --events``."""
+        """Start ``learn grade --events``."""
         self._technique = technique
         words = ["grade", technique, *options, "--events"]
         output, theirs = os.pipe()
@@ -130,7 +130,7 @@ class Judging:
     def _begun(self, words: Sequence[str], streams: Sequence[int]) -> socket.socket | None:
         if self._judge is None:
             return None
-        for _ in range(20):  # it may still be burying the grading that was abandoned
+        for _ in range(20):  # it may still be reaping the cancelled grading
             if (connection := warm.begun(self._place, words, streams)) is not None:
                 return connection
             if self._judge.poll() is not None or not self._place.socket.exists():

@@ -1,4 +1,4 @@
-"""Text laid out for a terminal: columns and wrapped lines, in which a Chinese character takes two places."""
+"""Text layout for a terminal: columns and wrapped lines. A Chinese character is two columns wide."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ OPENING = "（《「『【〔“‘"
 
 
 def line_width() -> int:
-    """Return how wide lines may be: as the terminal is, up to 100 places; 100 where there is no terminal."""
+    """Return the line width: the terminal's, at most 100 columns; 100 if there is no terminal."""
     return min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns))
 
 
 def width(text: str) -> int:
-    """Return how many places ``text`` takes on a terminal, colours left out."""
+    """Return how many terminal columns ``text`` takes; colour codes take none."""
     return sum(_places(character) for character in click.unstyle(text))
 
 
 def padded(text: str, places: int) -> str:
-    """Return ``text`` filled up with spaces to ``places``."""
+    """Return ``text`` padded with spaces to ``places`` columns."""
     return text + " " * (places - width(text))
 
 
 def wrapped(text: str, *, first: str = "", rest: str | None = None, places: int | None = None) -> str:
-    """Return ``text`` as lines of at most ``places``: the first begins with ``first``, the others with ``rest``.
+    """Return ``text`` wrapped to ``places`` columns: ``first`` prefixes the first line, ``rest`` the others.
 
-    ``rest`` is by default as wide as ``first``. A word that is wider than a line is left whole: it may be a path.
+    ``rest`` defaults to spaces as wide as ``first``. A word wider than a line is not broken: it may be a path.
     """
     rest = " " * width(first) if rest is None else rest
     text = text.replace("\n", " ").strip(" ")
@@ -52,7 +52,7 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None, places: int 
 
 
 def line_starts(text: str, places: int, *, first: int = 0, rest: int = 0) -> Iterator[int]:
-    """Yield where each line of ``text`` but the first begins, for lines that have taken ``first``, ``rest`` places."""
+    """Yield the index at which each line after the first begins; ``first`` and ``rest`` are the prefixes' widths."""
     used, at = first, 0
     for piece in _pieces(text):
         taken = width(piece)
@@ -66,7 +66,7 @@ def line_starts(text: str, places: int, *, first: int = 0, rest: int = 0) -> Ite
 def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | None = None) -> Iterator[str]:
     """Yield the lines of a table: every column but the last as wide as its widest cell, the last one wrapped.
 
-    Where that leaves the last column no room, or none for one of its words, its cells go below the others.
+    If the last column is too narrow for one of its words, its cells are printed below the others.
     """
     wide = [max(map(width, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
     left = len(indent) + sum(wide) + GAP * len(wide)
@@ -84,7 +84,7 @@ def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | No
 
 
 def show_next(*steps: tuple[str, str]) -> None:
-    """Print what to type next: commands without their ``learn``, and what each is for."""
+    """Print the commands to type next, given without ``learn``, each with its purpose."""
     click.echo("\n".join(next_lines(*steps)))
 
 
@@ -95,7 +95,7 @@ def next_lines(*steps: tuple[str, str]) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the parts of ``text`` between which a line may break, each with the spaces before it."""
+    """Yield the pieces of ``text`` between which a line may break, each with its leading spaces."""
     for word in re.findall(r" *[^ ]+", text):
         start = 0
         for at in range(len(word) - len(word.lstrip(" ")) + 1, len(word)):

@@ -38,7 +38,7 @@ class TrackName(click.ParamType):  # type: ignore[type-arg]
     name = "track"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete from the tracks that there are."""
+        """Complete the names of the installed tracks."""
         return [CompletionItem(t) for t in index_for_completion().tracks() if t.startswith(incomplete)]
 
 
@@ -82,7 +82,7 @@ def command(track: str | None, everything: bool, as_json: bool, lang: str | None
         _show_overview(found, standings)
 
 
-# In short
+# The short form.
 
 
 def _show_overview(found: Index, standings: Mapping[str, str]) -> None:
@@ -120,7 +120,7 @@ def _show_days(roadmap: RoadmapEntry, found: Index, standings: Mapping[str, str]
 
 
 def _by_readiness(days: Sequence[DayEntry], found: Index) -> Iterator[tuple[str | None, list[DayEntry]]]:
-    """Yield the days that are whole, then those of which there is a part, without a heading, and then the others."""
+    """Yield (heading, days): complete days and then partly written ones, both without a heading, then the others."""
     there = found.techniques.keys() | found.broken
     begun = [d for d in days if not d.techniques or there.intersection(d.techniques)]
     whole = [d for d in begun if d.techniques and there.issuperset(d.techniques)]
@@ -146,7 +146,7 @@ def _what_it_brings(day: DayEntry, found: Index, names: Mapping[str, str], stand
 
 
 def _effort(techniques: Sequence[TechniqueEntry]) -> str:
-    """Return the levels of these techniques, and the minutes of all of them, as far as their manifests say them."""
+    """Return the range of levels and the total minutes of these techniques, as far as their manifests give them."""
     levels, minutes = [t.level for t in techniques if t.level], sum(t.minutes or 0 for t in techniques)
     if not levels or not minutes:
         return ""
@@ -161,7 +161,7 @@ def _short(identity: str) -> str:
 
 
 def _as_fits(names: Sequence[str], places: int) -> str:
-    """Return as many of the names as fit into a line."""
+    """Return as many of the names as fit into one line."""
     text = ", ".join(names)
     shown = len(names)
     while width(text) > places and shown:
@@ -170,7 +170,7 @@ def _as_fits(names: Sequence[str], places: int) -> str:
     return text
 
 
-# In full
+# The full form.
 
 
 def _show_every_day(roadmap: RoadmapEntry, found: Index, standings: Mapping[str, str]) -> None:

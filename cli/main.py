@@ -17,8 +17,8 @@ from groundup.cli.names import COMMANDS, called, spoken
 from groundup.cli.words import placeholders, spoken_language, told, tr
 from groundup.core.messages import Message
 
-CLOSE = 0.75  # how like a plugin's command a word has to be to be taken for it; a built-in one is thought of sooner
-ELSEWHERE = {  # what others call it
+CLOSE = 0.75  # similarity from which a plugin's command is suggested; built-in commands are suggested at a lower one
+ELSEWHERE = {  # names that other tools use
     **dict.fromkeys(("test", "check", "submit", "verify", "run-tests"), "grade"),
     **dict.fromkeys(("lesson", "learn", "show"), "read"),
     **dict.fromkeys(("progress", "score"), "status"),
@@ -41,7 +41,7 @@ Exit codes  0  all held, or done
 
 
 class Problem(click.ClickException):
-    """A GroundupError on its way out: its message, and its exit code."""
+    """Presents a GroundupError to click: its message and its exit code."""
 
     def __init__(self, message: str, exit_code: int, *, is_told: bool = False) -> None:
         super().__init__(message)
@@ -49,13 +49,13 @@ class Problem(click.ClickException):
         self.is_told = is_told
 
     def show(self, file: Any = None) -> None:
-        """Print the message to stderr, unless it was told when the plugins were loaded."""
+        """Print the message to stderr, unless it was already reported while plugins were loaded."""
         if not self.is_told:
             click.echo(f"learn: {spoken(self.message)}", err=True)
 
 
 class Refusal(click.ClickException):
-    """What click did not understand, on its way out. click says it in the learner's language, from our catalogue."""
+    """A usage error of click. click prints it in the learner's language, from our catalogue."""
 
     def __init__(self, error: click.ClickException) -> None:
         super().__init__(error.format_message())
@@ -63,7 +63,7 @@ class Refusal(click.ClickException):
         self.exit_code = error.exit_code  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
-        """Print what click prints, with what a parameter is called as help has it."""
+        """Print click's message, with the parameter's name as in the help."""
         error = self.error
         if isinstance(error, click.BadParameter) and isinstance(error.ctx, Spoken) and error.param is not None:
             error.param_hint = error.param_hint or placeholders(error.param.get_error_hint(error.ctx))
@@ -74,14 +74,14 @@ class Spoken(click.Context):
     """The context of a built-in command."""
 
     def make_formatter(self) -> click.HelpFormatter:
-        """Return what lays the help out."""
+        """Return the help formatter."""
         from groundup.cli.help import SpokenHelp
 
         return SpokenHelp(width=self.terminal_width, max_width=self.max_content_width)
 
 
 class Learn(click.Group):
-    """The group of commands: each is imported when it is called, plugins' only when no built-in has the name."""
+    """The group of commands. Each is imported when called; plugins are loaded only if no built-in has the name."""
 
     context_class = Spoken
 
@@ -90,7 +90,7 @@ class Learn(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command called ``cmd_name``, a plugin's if need be."""
+        """Return the command called ``cmd_name``: a built-in, or else a plugin's."""
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"groundup.cli.{cmd_name.replace('-', '_')}")
             return _spoken(module.command)
@@ -99,7 +99,7 @@ class Learn(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
+        """Find the command, or fail with a suggestion."""
         import difflib
 
         from groundup.core.errors import UnknownName, UsageProblem
@@ -130,7 +130,7 @@ class Learn(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Parse the command line, knowing already which language to refuse it in."""
+        """Set the language before parsing the command line, so that a usage error is in it."""
         speak_first(args)
         try:
             return super().make_context(info_name, args, parent, **extra)
@@ -138,7 +138,7 @@ class Learn(click.Group):
             raise Refusal(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a problem of ours becomes its message and its exit code."""
+        """Run the command; a GroundupError becomes its message and exit code."""
         from groundup.core.errors import EXIT_BROKEN, GroundupError, reason_of
 
         try:
@@ -175,11 +175,11 @@ def cli(ctx: click.Context, lang: str | None) -> None:
 def run() -> int:
     """Run the command that ``sys.argv`` names and return its exit code.
 
-    Ctrl-C ends it with 130, as it ends other commands. What nobody foresaw ends it with 3, not 1.
+    Ctrl-C gives exit code 130, as in a shell. An unexpected exception gives 3, not 1.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a mark that the terminal has no character for
+            stream.reconfigure(errors="replace")  # for characters that the terminal lacks
     from groundup.grader.process import interrupt
 
     interrupt.watch()
@@ -207,7 +207,7 @@ def stopped() -> int:
 
 
 def broken() -> int:
-    """Say that what is being handled now was foreseen by nobody; return its exit code."""
+    """Report the current exception as unexpected; return its exit code."""
     import traceback
 
     from groundup.core.errors import EXIT_BROKEN
@@ -219,9 +219,9 @@ def broken() -> int:
 
 
 def _spoken(command: click.Command) -> click.Command:
-    """Have the help of a built-in command, and of those below it, speak as the learner does."""
+    """Have a built-in command and its subcommands print help in the learner's language."""
     command.context_class = Spoken
-    command._help_option = None  # click keeps it, in the language that was spoken then
+    command._help_option = None  # click caches it in the language of that moment
     for below in getattr(command, "commands", {}).values():
         _spoken(below)
     return command
@@ -237,7 +237,7 @@ def _need_a_folder() -> None:
 
 
 def _of_plugins() -> dict[str, click.Command]:
-    """Return the commands that plugins bring; what is wrong with one is told, and the others go on."""
+    """Return the plugins' commands. A broken one is reported and left out."""
     from groundup.cli.context import locale_of, registry
     from groundup.cli.plugin_commands import owned, plugin_commands
 

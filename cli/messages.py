@@ -1,7 +1,7 @@
 """Keeps the catalogues in ``locale`` in step with the sources: ``make messages`` runs it. For developers: needs Babel.
 
-A sentence is found where it is marked: what ``tr``, ``ntr``, ``Message``, ``plural`` and the errors of ``core`` are
-called with, the texts of pages, and the commands' help. click's own sentences are listed in ``locale/click.pot``.
+A sentence is found where it is marked: the arguments of ``tr``, ``ntr``, ``Message``, ``plural`` and the errors of
+``core``, the texts of pages, and the commands' help. click's own sentences are listed in ``locale/click.pot``.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ LEFT_OUT = (
     b"#, fuzzy",
     *(b'"' + name for name in (b"POT-", b"PO-", b"Generated-", b"Last-", b"Language-T", b"Report-")),
 )
-NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # a catalogue does not change because it is made again
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # a fixed date: an unchanged catalogue is written unchanged
 
 Found = tuple[str, str | tuple[str, str]]
 """Where a sentence is, and the sentence: of one that counts, its two forms."""
 
 
 def extracted() -> Catalog:
-    """Return every sentence that is marked, each with the files that have it."""
+    """Return every marked sentence with the files that contain it."""
     from babel.messages import Catalog
 
     found = Catalog(domain=DOMAIN, charset="utf-8")
@@ -55,7 +55,7 @@ def extracted() -> Catalog:
 
 
 def updated(file: Path, found: Catalog) -> Catalog:
-    """Return the catalogue in ``file`` with the sentences ``found``: their translations stay, what else it has goes.
+    """Return the catalogue in ``file`` reduced to the sentences ``found``; their translations are kept.
 
     A new sentence has no translation yet.
     """
@@ -93,7 +93,7 @@ def compiled(catalogue: Catalog) -> bytes:
 
 
 def keywords() -> dict[str, tuple[int, ...] | None]:
-    """Return what a sentence is marked with, and at which places it stands: the first, or the first two."""
+    """Return the marking functions with the positions of their sentences: the first argument, or the first two."""
     raised = [name for name, value in vars(errors).items() if _takes_a_template(value)]
     return {**dict.fromkeys(["tr", "Message", *raised]), **dict.fromkeys(["ntr", "plural"], (1, 2))}
 
@@ -134,7 +134,7 @@ def _of_pages() -> Iterator[Found]:
 
 
 def _of_help() -> Iterator[Found]:
-    """Yield what the help of the commands looks up, command by command."""
+    """Yield the paragraphs and cells of each command's help, command by command."""
     from groundup.cli.main import cli
     from groundup.grader.authoring.author import Check
 
@@ -144,7 +144,7 @@ def _of_help() -> Iterator[Found]:
 
 
 def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
-    """Yield the command ``group``, and all below, each with the file that it is in."""
+    """Yield the command ``group`` and all its subcommands, each with the file that defines it."""
     yield "cli/main.py" if group.name in (None, "cli") else f"cli/{group.name}.py", group
     context = click.Context(group)
     for name in group.list_commands(context):
@@ -171,7 +171,7 @@ def _help_of(command: click.Command) -> Iterable[str]:
 
 
 def _says_something(sentence: str | tuple[str, ...]) -> bool:
-    """Whether there is more to translate than fields: words, or how two parts are joined."""
+    """Whether there is anything to translate beside fields: words, or the way that two parts are joined."""
     return bool(FIELD.sub("", sentence if isinstance(sentence, str) else sentence[0]))
 
 

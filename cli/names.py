@@ -1,4 +1,4 @@
-"""What the commands are called, and how this user types them."""
+"""The names of the commands, and how this user types them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 def called() -> str:
-    """Return how the user calls this command, fit for a shell: ``learn``, or ``./learn`` in a clone."""
+    """Return how the user typed this program, quoted for a shell: ``learn``, or ``./learn`` in a clone."""
     return shlex.quote(os.environ.get("LEARN_COMMAND", "learn"))
 
 

@@ -49,7 +49,7 @@ def command(ctx: click.Context, as_json: bool, lang: str | None) -> None:
 
 
 def overview(lang: str | None) -> None:
-    """Print how far the course is passed, and what comes next."""
+    """Print how much of the course is passed, and what comes next."""
     language(lang)
     workspace = find_workspace()
     if workspace is None:
@@ -70,7 +70,7 @@ def _way(workspace: Workspace) -> Way:
 
 
 def _do(ctx: click.Context, step: Step, lang: str) -> None:
-    """Say what is done, and do it."""
+    """Announce the step, then do it."""
     click.echo(wrapped(step.purpose, first=click.style(f"{called()} {step.command}", bold=True) + "  ") + "\n")
     above = ctx.find_root()
     name, *arguments = step.command.split()
@@ -82,7 +82,7 @@ def _do(ctx: click.Context, step: Step, lang: str) -> None:
 
 
 def _show_work(step: Step, workspace: Workspace) -> None:
-    """Say where the learner's own work goes on."""
+    """Show which hole the learner fills next."""
     from groundup.grader.judging.exercise import hole_states
 
     assert step.technique is not None

@@ -1,4 +1,4 @@
-"""Files and folders as parameters, which are spoken of in the learner's language."""
+"""Parameter types for files and folders, with errors in the learner's language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class InputFile(click.File):
     """A file to read."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the open file, or say why it cannot be opened."""
+        """Return the open file, or fail with the reason."""
         from groundup.core.errors import reason_of
 
         try:
@@ -28,13 +28,13 @@ class InputFile(click.File):
 
 
 class PathTo(click.Path):
-    """The path to a file or a folder. click gives it a name when it is made, and that may be in another language."""
+    """The path to a file or a folder. click.Path names itself when constructed, before the language is known."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path, or say why it will not do."""
+        """Return the path, or fail with the reason."""
         kind = tr("directory") if self.dir_okay else tr("file")
         self.name = tr("path") if self.file_okay and self.dir_okay else kind
         return super().convert(value, param, ctx)

@@ -1,4 +1,4 @@
-"""The commands that plugins bring. What is wrong with one is told with its plugin's name, and the others go on."""
+"""The commands of plugins. A broken one is reported with its plugin's name; the others still work."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["owned", "plugin_commands"]
 def plugin_commands(
     registry: Registry, built_in: Iterable[str]
 ) -> tuple[dict[str, tuple[str, click.Command]], list[PluginProblem]]:
-    """Return the commands by name, each with its plugin's name, and what is wrong with others.
+    """Return the commands by name, each with its plugin's name, and the problems of the broken ones.
 
-    No plugin may take a name that is ``built_in``, or that another has taken.
+    A name that is ``built_in``, or taken by another plugin, is a problem.
     """
     found: dict[str, tuple[str, click.Command]] = {}
     answers, problems = registry.ask("commands", _commands)
@@ -50,7 +50,7 @@ def plugin_commands(
 
 
 def owned(command: click.Command, plugin: str) -> click.Command:
-    """Return ``command``; what it raises and nobody foresaw is told, with its lines, as the fault of ``plugin``."""
+    """Return ``command`` wrapped: an unexpected exception is reported with its traceback as the fault of ``plugin``."""
     invoke = command.invoke
 
     def watched(ctx: click.Context) -> Any:

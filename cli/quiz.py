@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from groundup.grader.learner.quiz import Quiz, Review, Reviewed, Sitting
     from groundup.grader.learner.state import State
 
-STOPPED = 130  # what a shell reports of a command ended by Ctrl-C
+STOPPED = 130  # a shell's exit code for a command ended by Ctrl-C
 
 
 @click.command("quiz", short_help="Answer questions on a technique, with numbers of their own each time.")
@@ -125,7 +125,7 @@ def _sit(
     lang: str,
     as_json: bool,
 ) -> Sitting:
-    """Ask what is still open, until all is answered or the learner stops. With ``as_json`` on stderr."""
+    """Ask the open questions until all are answered or the learner stops; with ``as_json``, on stderr."""
     from groundup.grader.learner.quiz import Sitting
 
     half = next((r for r in state.quizzes(technique.id) if r.status == "open"), None) if state and not fresh else None
@@ -211,7 +211,7 @@ def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool) -> None:
 
 
 def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
-    """Print whether the answer was right, what is right and why, and who says so."""
+    """Print whether the answer was right, the right answer, its explanation and its source."""
     right = reviewed.right_answer or ""
     click.echo(err=err)
     if reviewed.right:

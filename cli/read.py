@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
 
 UNJOINED = re.compile(r"(^```.*?^```$|^#[^\n]*\n)", re.MULTILINE | re.DOTALL)  # code and headings
-RAW = re.compile(r"(^|\s)(-[a-zA-Z]*[rR]|--raw-control-chars)", re.IGNORECASE)  # among the options of less
+RAW = re.compile(r"(^|\s)(-[a-zA-Z]*[rR]|--raw-control-chars)", re.IGNORECASE)  # options of less that show colours
 WIDE, QUOTE = r"[\u3000-\u9fff\uff00-\uffef]", r"[\u2014\u2018\u2019\u201c\u201d\u2026]"
 BETWEEN_WIDE = re.compile(rf"(?<={WIDE})\n(?={WIDE}|{QUOTE})|(?<={QUOTE})\n(?={WIDE})")
 
@@ -64,16 +64,16 @@ def command(technique: str, lang: str | None, as_json: bool) -> None:
 
 
 def page(text: str) -> None:
-    """Show coloured text a screenful at a time. ``less`` is asked to show colours; where it is told not to, none come.
+    """Show coloured text in a pager. ``less`` is set to show colours unless the user's options for it leave them out.
 
-    click asks it only where nothing says whether this process writes colours, and ``learn watch`` does say it.
+    click sets this only while ``color`` is unset, and ``learn watch`` sets it.
     """
     options = os.environ.setdefault("LESS", "-R")
     click.echo_via_pager(text, color=RAW.search(options) is not None)
 
 
 def with_head(text: str, technique: Technique) -> str:
-    """Return a lesson with level, minutes and what it builds on under its title."""
+    """Return a lesson with level, minutes and prerequisites under its title."""
     known = registry().techniques
     names = tr(", ").join(known[i].name for i in technique.requires if i in known)
     builds = tr("builds on {names}", names=names) if names else ""
@@ -83,12 +83,12 @@ def with_head(text: str, technique: Technique) -> str:
 
 
 def rendered(text: str) -> str:
-    """Return Markdown as a terminal shows it."""
+    """Return Markdown rendered for a terminal."""
     from rich.console import Console
     from rich.markdown import Markdown, Paragraph
 
     class Flowing(Paragraph):
-        """A paragraph whose Chinese fills its lines, too: rich itself breaks at spaces alone."""
+        """A paragraph that also wraps between Chinese characters: rich breaks lines only at spaces."""
 
         def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
             for line in self.text.divide(line_starts(self.text.plain, options.max_width)):
@@ -105,6 +105,6 @@ def rendered(text: str) -> str:
 
 
 def joined(text: str) -> str:
-    """Return Markdown without the line ends inside Chinese sentences: there they would be shown as gaps."""
+    """Return Markdown without line ends inside Chinese sentences: they would be rendered as spaces."""
     parts = UNJOINED.split(text)
     return "".join(part if part.startswith(("```", "#")) else BETWEEN_WIDE.sub("", part) for part in parts)

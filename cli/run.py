@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from groundup.grader.learner.workspace import Workspace
 
 REFRESH_SECONDS = 0.2
-LINE_SECONDS = 5.0  # between lines where there is no terminal
+LINE_SECONDS = 5.0  # between progress lines off a terminal
 COLUMN = 14
 FILLER = "\u2060"
 
@@ -163,7 +163,7 @@ def _attempts(workspace: Workspace | None, lab: Lab) -> dict[str, str]:
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:
-    """Write the picture under a name that is not taken."""
+    """Write the picture to a new file name."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, 10_000):
         path = folder / f"{name}-{number}.png"
@@ -175,7 +175,7 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
 
 @contextlib.contextmanager
 def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet: bool) -> Iterator[Watcher]:
-    """Show a progress bar and the curve as it grows, on a terminal; elsewhere a line on stderr every few seconds."""
+    """Show a progress bar and the growing curve on a terminal; otherwise a line on stderr every few seconds."""
     if quiet:
         yield lambda done, points: None
         return
@@ -211,7 +211,7 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
 
 
 def _lines(name: str) -> Watcher:
-    """Return what tells now and then how far a run is, and how long it will take yet."""
+    """Return a callback that prints progress and the remaining time every few seconds."""
     began = told = time.monotonic()
 
     def watch(done: float, points: Points) -> None:
@@ -246,7 +246,7 @@ def _plot(lab: Lab, contestant: str, before: list[LabRun], points: Points, place
 
 
 def _spread(text: str) -> str:
-    """Return ``text`` with as many characters as it takes places: plotext counts those."""
+    """Return ``text`` padded so that its length equals its width in columns: plotext counts characters."""
     return "".join(c + FILLER * (width(c) - 1) for c in text)
 
 

@@ -1,6 +1,6 @@
-"""What ``learn watch`` shows: on a terminal in place, with keys; elsewhere line after line.
+"""The display of ``learn watch``: on a terminal redrawn in place, with keys; otherwise line by line.
 
-On a terminal it is a screen of its own. Whatever ends the command, the terminal is left as it was.
+A terminal's alternate screen is used, and the terminal is restored however the command ends.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 
 
 class Screen:
-    """Shows a grading line after line, where there is no terminal. Nobody can press a key there."""
+    """Shows a grading line by line, for output that is no terminal. It has no keys."""
 
     def __init__(self, lang: str) -> None:
         self.lang = lang
         self.technique: Technique
         self.path = Path()
         self.failing: dict[str, PropertyResult] = {}
-        """What was found to fail before its smallest case was."""
+        """Failing properties whose smallest case is not found yet."""
 
     @classmethod
     def of_this_terminal(cls, lang: str) -> Screen:
-        """Return what fits where this process writes to."""
+        """Return a Terminal if this process reads from and writes to one, else a plain Screen."""
         if sys.stdin.isatty() and sys.stdout.isatty() and sys.platform != "win32" and os.environ.get("TERM") != "dumb":
             return Terminal(lang)
         return Screen(lang)
@@ -53,7 +53,7 @@ class Screen:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Leave it."""
+        """Restore the terminal."""
 
     def begin(self, technique: Technique, path: Path) -> None:
         """Show that a grading begins."""
@@ -61,7 +61,7 @@ class Screen:
         click.echo(tr("{id}: grading {path} ...", id=technique.id, path=shown(path)))
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Show what a grading has told: a property that fails, one that has been judged, or the verdict."""
+        """Show an event: a failing property, a judged property, or the verdict."""
         from groundup.grader.judging.verdict import PropertyResult, Verdict
 
         if kind == "verdict":
@@ -75,14 +75,14 @@ class Screen:
             click.echo(_marked(result))
 
     def problem(self, text: str) -> None:
-        """Show why there is no verdict, or what else was said."""
+        """Show why there is no verdict, or another message."""
         click.echo(wrapped(told(text), first="  ") + "\n")
 
     def end(self) -> None:
         """Show that the grading has ended."""
 
     def keys(self) -> list[int]:
-        """Return what is readable when a key was pressed."""
+        """Return the descriptors that become readable when a key is pressed."""
         return []
 
     def pressed(self, ready: Sequence[int]) -> str:
@@ -90,11 +90,11 @@ class Screen:
         return ""
 
     def next_failure(self) -> bool:
-        """Show the next property that fails; return whether there is a further one."""
+        """Show the next failing property; return False if there is no further one."""
         return False
 
     def show_further_cases(self) -> None:
-        """Show the cases of further properties that fail, or leave them out again."""
+        """Show or hide the cases of further failing properties."""
 
     def show_hint(self, technique: Technique) -> None:
         """Show the next hint."""
@@ -104,7 +104,7 @@ class Screen:
 
 
 class Terminal(Screen):
-    """Shows it in place."""
+    """Shows a grading in place on a terminal."""
 
     def __init__(self, lang: str) -> None:
         super().__init__(lang)
@@ -112,14 +112,14 @@ class Terminal(Screen):
         self.verdict: Verdict | None = None
         self.problems: list[str] = []
         self.way_on: list[str] = []
-        """What comes after a pass."""
+        """The lines of the next steps after a pass."""
         self.goes_on = False
         self.chosen = 0
-        """Which of the properties that fail is shown with its case."""
+        """Index of the failing property whose case is shown."""
         self.further = 0
-        """Of how many properties that fail after it the case is shown too."""
+        """How many failing properties after it have their case shown too."""
         self.over: str | None = None
-        """What is shown over it until a key is pressed."""
+        """Text that is shown over the screen until a key is pressed."""
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -149,7 +149,7 @@ class Terminal(Screen):
         self.draw()
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Show what a grading has told."""
+        """Show an event of the grading."""
         from groundup.grader.judging.verdict import PropertyResult, Verdict
 
         if kind == "verdict":
@@ -165,7 +165,7 @@ class Terminal(Screen):
         self.draw()
 
     def problem(self, text: str) -> None:
-        """Show why there is no verdict, or what else was said."""
+        """Show why there is no verdict, or another message."""
         self.problems.append(told(text))
         self.goes_on = False
         self.draw()
@@ -176,11 +176,11 @@ class Terminal(Screen):
         self.draw()
 
     def keys(self) -> list[int]:
-        """Return what is readable when a key was pressed."""
+        """Return the descriptors that become readable when a key is pressed."""
         return [sys.stdin.fileno()]
 
     def pressed(self, ready: Sequence[int]) -> str:
-        """Return the key that was pressed; one that only ends a hint counts for nothing else."""
+        """Return the key that was pressed; a key that closes a hint has no other effect."""
         if sys.stdin.fileno() not in ready:
             return ""
         came = os.read(sys.stdin.fileno(), 64)
@@ -192,7 +192,7 @@ class Terminal(Screen):
         return key
 
     def next_failure(self) -> bool:
-        """Show the next property that fails; return whether there is a further one."""
+        """Show the next failing property; return False if there is no further one."""
         self.chosen += 1
         if self.chosen >= len(self._fallen_short()):
             self.chosen = 0
@@ -202,12 +202,12 @@ class Terminal(Screen):
         return True
 
     def show_further_cases(self) -> None:
-        """Show the cases of further properties that fail, or leave them out again."""
+        """Show or hide the cases of further failing properties."""
         self.further = 0 if self.further else FURTHER
         self.draw()
 
     def show_hint(self, technique: Technique) -> None:
-        """Show the next hint, over what is there, until a key is pressed."""
+        """Show the next hint over the screen until a key is pressed."""
         from groundup.cli import hint
 
         self.over = _said(lambda: _run(hint.command, technique.id, "--lang", self.lang))
@@ -215,7 +215,7 @@ class Terminal(Screen):
         self.draw()
 
     def show_lesson(self, technique: Technique) -> None:
-        """Show the lesson as 'learn read' does, then come back."""
+        """Show the lesson as 'learn read' does, then return to this screen."""
         from groundup.cli import read
 
         self._leave()
@@ -225,7 +225,7 @@ class Terminal(Screen):
             self._enter()
 
     def draw(self) -> None:
-        """Write the screen anew."""
+        """Redraw the screen."""
         size = shutil.get_terminal_size()
         lines = self._lines(size.lines - 1)
         text = TOP + "".join(f"{line}{END_OF_LINE}\n" for line in lines) + BELOW
@@ -250,7 +250,7 @@ class Terminal(Screen):
         return [*head, *body, *foot][:most]
 
     def _properties(self, *, compact: bool) -> list[str]:
-        """Return the lines of the properties; ``compact``: those that hold are only counted."""
+        """Return the properties' lines; if ``compact``, those that hold are only counted."""
         lines: list[str] = []
         found = self.failing | self.results
         fallen = self._fallen_short()
@@ -268,12 +268,12 @@ class Terminal(Screen):
         return lines
 
     def _fallen_short(self) -> list[PropertyResult]:
-        """Return the properties that fail: first the one that says most, once that is known."""
+        """Return the failing properties; once the verdict has chosen its main one, that comes first."""
         found = [r for r in (self.failing | self.results).values() if r.status in ("failed", "died", "not_gradable")]
         return sorted(found, key=lambda r: self.verdict is not None and r.id != self.verdict.says_most)
 
     def _state(self) -> list[str]:
-        """Return the lines that say how the grading stands."""
+        """Return the lines of the grading's state."""
         lines = [line for text in self.problems for line in wrapped(text, first="  ").splitlines()]
         if self.verdict:
             problem = [wrapped(told(self.verdict.problem), first="  ")] if self.verdict.problem else []
@@ -301,14 +301,14 @@ class Terminal(Screen):
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._settings)
 
     def _stop(self, _number: int, _frame: types.FrameType | None) -> None:
-        """Ctrl-Z: give the terminal back for as long as this process is stopped."""
+        """Handle Ctrl-Z: restore the terminal while this process is stopped."""
         self._leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._enter()
 
 
 def _after(verdict: Verdict, technique: Technique) -> list[str]:
-    """Return the lines that name the way on after a pass."""
+    """Return the lines of the next steps after a pass."""
     workspace = find_workspace()
     if not verdict.passed or workspace is None:
         return []
@@ -327,7 +327,7 @@ def _marked(result: PropertyResult) -> str:
 
 
 def _said(say: Callable[[], None]) -> str:
-    """Return what is printed, with its colours, or the words of the error that ends it."""
+    """Return what the call prints, with colours, or the message of the error that ends it."""
     from groundup.core.errors import GroundupError
 
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -339,7 +339,7 @@ def _said(say: Callable[[], None]) -> str:
 
 
 def _run(command: click.Command, *arguments: str) -> None:
-    """Run a command of ``learn``; a refusal is shown, and the watch goes on."""
+    """Run a command of ``learn``; its error is shown, and the watch continues."""
     from groundup.core.errors import GroundupError
 
     parent = click.get_current_context()

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 MARKS = {"held": ("✓", "green"), "failed": ("✗", "red"), "died": ("✗", "red"), "not_gradable": ("?", "magenta")}
 PRINTED_LINES, CASE_LINES = 20, 12
-FURTHER = 2  # properties whose cases are shown on request, beside the first that fails
+FURTHER = 2  # cases shown on request, beside that of the first failing property
 THOROUGH = 200  # examples
 LABEL = 10  # places
 
 
 def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, all_cases: bool = False) -> None:
-    """Print the verdict: what was graded, what holds, the smallest case that fails and the mistake's name.
+    """Print the verdict: what was graded, what holds, the smallest failing case and the mistake's name.
 
-    ``all_cases``: of up to two further properties that fail the case is shown too.
+    With ``all_cases``, the cases of up to two further failing properties are shown too.
     """
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}")
     click.echo(verdict.attempt.path)
@@ -45,7 +45,7 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, all_cases
 
 
 def show_diagnosis(verdict: Verdict) -> None:
-    """Print the name of the mistake, where it has one; two that together explain it, or each by itself, as a guess."""
+    """Print the known mistake, if one was found. Two that explain it, together or each alone, are shown as a guess."""
     if any(found.perhaps for found in verdict.diagnosis):
         whole = all(hole.filled for hole in verdict.holes)
         click.echo("  " + (tr("Perhaps two things at once:") if whole else tr("Perhaps one of these, or both:")))
@@ -63,7 +63,7 @@ def show_diagnosis(verdict: Verdict) -> None:
 
 
 def show_property(result: PropertyResult) -> None:
-    """Print what became of one property, with all that the attempt printed on the case."""
+    """Print the result of one property, with all that the attempt printed on the case."""
     mark, colour = MARKS.get(result.status, ("·", "yellow"))
     click.echo(wrapped(told(result.claim), first=f"  {click.style(mark, fg=colour)} "))
     for line in _details(result, whole=True):
@@ -73,7 +73,7 @@ def show_property(result: PropertyResult) -> None:
 def show_next_steps(
     verdict: Verdict, technique: Technique, file: str | None, after_a_pass: Sequence[Step] = ()
 ) -> None:
-    """Print what to type next. ``file`` is what was graded with ``--attempt``: nothing of it is recorded."""
+    """Print what to type next. ``file`` was graded with ``--attempt``: it has no record, so commands need its name."""
     name, again = technique.name, f"--seed {verdict.seed}" + (" --thorough" if verdict.examples == THOROUGH else "")
     where = f"--attempt {shlex.quote(file)} " if file else ""
     if verdict.outcome == "passed":
@@ -101,7 +101,7 @@ def show_next_steps(
 
 
 def _in_detail(verdict: Verdict, further: int) -> set[str]:
-    """Return the properties whose cases are shown: one smallest case is enough to work on, and a death tells why."""
+    """Return the properties shown in detail: the failing one that says most, ``further`` others, all that died."""
     failed = [p.id for p in verdict.properties if p.status == "failed"]
     failed.sort(key=lambda name: name != verdict.says_most)
     return {*failed[: 1 + further], *(p.id for p in verdict.properties if p.status in ("died", "not_gradable"))}
@@ -163,7 +163,7 @@ def _value(name: str, value: str) -> list[str]:
 
 
 def _shares(lengths: Sequence[int]) -> list[int]:
-    """Return how many lines each part of a case may take, so that all fit in ``CASE_LINES``: short ones come whole."""
+    """Return how many lines each part of a case gets, so that all fit in ``CASE_LINES``. Short parts are not cut."""
     shares, room = [0] * len(lengths), CASE_LINES
     for place, number in enumerate(sorted(range(len(lengths)), key=lambda n: lengths[n])):
         shares[number] = min(lengths[number], max(room // (len(lengths) - place), 2))
@@ -203,19 +203,19 @@ def summary(verdict: Verdict) -> str:
 
 
 def holes_so_far(verdict: Verdict) -> str:
-    """Return up to which hole all holds, and which is to be filled next, as sentences to go on with; or nothing."""
+    """Return sentences that name the last hole up to which all holds and the next hole to fill; or nothing."""
     holes, held = verdict.holes, how_many_hold(verdict)
     if verdict.problem or len(holes) == 1:
         return ""
     said = tr(" Hole {number} of {total} holds.", number=held, total=len(holes)) if held else ""
     empty = next((hole for hole in holes if not hole.filled), None)
-    if empty is None or any(p.status in ("failed", "died") for p in verdict.properties):  # that comes first
+    if empty is None or any(p.status in ("failed", "died") for p in verdict.properties):  # a failure is fixed first
         return said
     return said + tr(" Next: hole {number}, {title}.", number=empty.number, title=empty.title)
 
 
 def how_many_hold(verdict: Verdict) -> int:
-    """Return the last hole up to which all holes are filled and all that was judged of them holds, 0 where none is."""
+    """Return the last hole such that it and all before are filled and their judged properties hold; 0 if none."""
     filled = next((hole.number - 1 for hole in verdict.holes if not hole.filled), len(verdict.holes))
     judged = [(p.hole, p.status) for p in verdict.properties if p.hole is not None]
     short = min((hole for hole, status in judged if status != "held"), default=filled + 1)
@@ -239,14 +239,14 @@ def _circumstances(verdict: Verdict) -> str:
 
 
 def first_hole(verdict: Verdict) -> int | None:
-    """Return the hole to look at: the first that is empty, or that a property which fails is tied to."""
+    """Return the first hole that is empty or that a failing property is tied to."""
     empty = [h.number for h in verdict.holes if not h.filled]
     failing = [p.hole for p in verdict.properties if p.status in ("failed", "died") and p.hole]
     return min(empty + failing, default=None)
 
 
 def standing(version: int, row: Standing | None, started: bool) -> str:
-    """Return how the learner stands with a technique of that version, in a few words."""
+    """Return the learner's standing with a technique of that version, in a few words."""
     if row is None:
         return tr("started") if started else ""
     latest = f"{row.score:.0%}" + (tr(", died") if row.outcome == "died" else "")
@@ -263,20 +263,20 @@ def standing(version: int, row: Standing | None, started: bool) -> str:
 
 
 def what_changed(technique: Technique, row: Standing | None, lang: str) -> str:
-    """Return what changed since the version that counts for the learner, a pass or else the latest verdict."""
+    """Return what changed since the version that the learner passed, or else last graded."""
     if row is None or not row.is_older(technique.version):
         return ""
     return changes_since(technique, row.passed_version or row.version, lang)
 
 
 def changes_since(technique: Technique, version: int, lang: str) -> str:
-    """Return what changed since ``version``, where the manifest tells it."""
+    """Return what the manifest says has changed since ``version``."""
     changes = told(GAP).join(say(change.text, lang) for change in technique.changed_since(version))
     says = tr("graded against version {version}; what changed: {changes}", version=version, changes=changes)
     return says if changes else ""
 
 
 def tell_undiagnosed(problem: str) -> None:
-    """Say why no verdict names a known mistake: what is broken is the technique's, not the learner's."""
+    """Say why verdicts name no known mistakes: the technique is broken, not the attempt."""
     text = tr("No known mistake can be looked for: {problem}", problem=problem)
     click.echo(f"learn: {spoken(text)}", err=True)

@@ -1,4 +1,4 @@
-"""How a learner stands with every technique, as lines that fit a screen or two, and as data."""
+"""A learner's standing with every technique, as lines that fit a screen or two, and as data."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ UNDER = " " * 12  # a day's title
 
 @dataclass(frozen=True)
 class Part:
-    """A day, or what is beside the days."""
+    """A day, or the techniques outside the roadmap."""
 
     heading: list[str]
     rows: list[str]
     in_short: list[str]
-    """What is shown instead of both where there is no room."""
+    """The short form, shown if there is no room."""
     is_begun: bool = True
     is_complete: bool = False
     touched: datetime = LONG_AGO
@@ -49,22 +49,22 @@ class Part:
 
 
 class Standings:
-    """How one learner stands."""
+    """One learner's standings."""
 
     def __init__(self, workspace: Workspace, way: Way, lang: str, hold: dict[str, int]) -> None:
         self.workspace, self.way, self.lang = workspace, way, lang
         self.hold = hold
-        """Of what is begun and not passed: up to which hole all held in the latest verdict."""
+        """By technique, if begun and not passed: the last hole up to which all held in the latest verdict."""
 
     @classmethod
     def of(cls, workspace: Workspace, state: State, lang: str) -> Standings:
-        """Return how the learner stands whose rows these are."""
+        """Return the standings of the learner with this workspace and state."""
         way = Way.of(workspace, state)
         latest = {i: state.latest(i) for i in way.started - way.passed}
         return cls(workspace, way, lang, {i: how_many_hold(v) for i, v in latest.items() if v})
 
     def lines(self, most: int | None) -> list[str]:
-        """Return at most so many lines: where all that is begun takes more, what was done long ago is in short."""
+        """Return at most so many lines: if there are more, begun days are shortened, complete and old ones first."""
         parts = list(self._parts())
         if most is None:
             return self._lines(parts, [])
@@ -83,7 +83,7 @@ class Standings:
         return found
 
     def as_data(self, identity: str) -> dict[str, Any]:
-        """Return how the learner stands with one technique."""
+        """Return the learner's standing with one technique as data."""
         technique, row = self.way.techniques.get(identity), self.way.standings.get(identity)
         trail = self.way.trail(identity)
         quiz, marks = trail.quiz, [lab.reached for lab in trail.labs if lab.reached is not None]
@@ -109,7 +109,7 @@ class Standings:
         }
 
     def _holes(self, technique: Technique) -> dict[str, int]:
-        """Return how many holes there are, how many are filled, and up to which one all holds."""
+        """Return how many holes there are, how many are filled, and the last one up to which all holds."""
         total = len(technique.holes)
         if technique.id in self.way.passed:
             return {"total": total, "filled": total, "hold": total}
@@ -185,7 +185,7 @@ class Standings:
         return tr("({count} of {total} passed)", count=passed, total=len(identities))
 
     def _rows(self, identities: Sequence[str]) -> Iterator[str]:
-        """Yield a line or more for each technique, what is said of them in one column where there is room."""
+        """Yield one or more lines for each technique, with its state in an aligned column if there is room."""
         places = max(map(width, filter(self.way.is_begun, [*self.way.techniques, *self.way.standings])), default=0)
         for line in table([(padded(i, places), self._said(i)) for i in identities], indent=INDENT):
             yield from line.splitlines()
@@ -206,7 +206,7 @@ class Standings:
         return BETWEEN.join(filter(None, words))
 
     def _done(self, identity: str, row: Standing | None) -> Iterator[str]:
-        """Yield what was done about a technique, in a few words each."""
+        """Yield, in a few words each, what the learner did on a technique: grading, hints, quiz, lab."""
         trail = self.way.trail(identity)
         if trail.labs:
             marks = [lab.reached for lab in trail.labs if lab.reached is not None]
@@ -228,14 +228,14 @@ def _as_data(quiz: QuizRecord) -> dict[str, Any]:
 
 
 def _stand_alone(row: Standing) -> str:
-    """Return how the learner stood with a technique that is not here to be compared with."""
+    """Return the recorded standing with a technique that is not installed: its current version is unknown."""
     if row.passed_version is not None:
         return tr("passed, version {version}", version=row.passed_version)
     return tr("{score:.0%}, version {version}", score=row.score, version=row.version)
 
 
 def _with(heading: list[str], word: str) -> list[str]:
-    """Return a day's title with a word on it, beside it or else below."""
+    """Return a day's title with ``word`` beside it, or below if the line is too narrow."""
     beside = f"{heading[-1]}  {word}"
     if width(beside) <= line_width():
         return [*heading[:-1], beside]

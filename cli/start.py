@@ -118,7 +118,7 @@ def _tell(
 
 
 def _tell_what_is_there(day: Day) -> None:
-    """Say which techniques of a day that is not complete can be begun, and which are not written."""
+    """Say which techniques of an incomplete day can be started, and which are not written yet."""
     there = [i for i in day.techniques if i in registry().techniques]
     lacking = [i for i in day.techniques if i not in there and not registry().problem_of(i)]
     if not lacking:
@@ -130,13 +130,13 @@ def _tell_what_is_there(day: Day) -> None:
 
 
 def _next_day_with_any(day: Day, workspace: Workspace | None) -> Day | None:
-    """Return the next day of which anything is written, or else the first."""
+    """Return the next day that has a written technique, or else the first such day."""
     days = [d for d in roadmap_of(workspace).days if any(i in registry().techniques for i in d.techniques)]
     return next((d for d in days if d.number > day.number), days[0] if days else None)
 
 
 def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list[Technique]]:
-    """Return the day of that name, if it is one, and the techniques that are asked for and written."""
+    """Return the day if ``name`` is one, and its written techniques; else None and the one technique."""
     from groundup.core.errors import UnknownName, UsageProblem
 
     roadmap = roadmap_of(workspace)
@@ -158,7 +158,7 @@ def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list
 
 
 def _put(workspace: Workspace, wanted: Sequence[Technique]) -> list[tuple[Technique, bool, bool]]:
-    """Put the stubs, prerequisites first. Returns each technique, whether its file is new, and whether it is passed."""
+    """Write the stubs, prerequisites first. Return each technique, whether its file is new, whether it is passed."""
     done = []
     with open_state(workspace) as state:
         standings = state.last_scores()

@@ -1,8 +1,8 @@
-"""The warm judge, as ``learn grade`` meets it: a process with everything imported, which forks a child for each grade.
+"""The client of the warm judge: a process with everything imported, which forks a child for each grade.
 
-The first grade starts it, in the background, once its own verdict is told. A later one hands over what it was called
-with: its arguments, environment, folder and streams. Whatever keeps the warm judge from taking them, the grade goes on
-in this process, as it would without one. This module imports little: it is what a warm grade waits for.
+The first grade starts it in the background after showing its own verdict. A later grade sends it its arguments,
+environment, working directory and streams. If the warm judge does not take them, for whatever reason, the grade runs
+in this process. This module imports little, because a warm grade waits for these imports.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ __all__ = [
 ]
 
 TURNED_OFF_BY = "LEARN_WARM"
-ANSWER_SECONDS = 2.0  # within which it takes a grade or declines: all it does at first is to look at its files
+ANSWER_SECONDS = 2.0  # to take a grade or decline: before that it only checks its files
 LONGEST_PATH = 100  # bytes, of a unix socket
-# What is read when a module is imported, by the interpreter or by a library: another value wants another judge. What is
-# read later is handed over with each grade.
+# Read at import, by the interpreter or by a library: each value needs a judge of its own. Variables that are read
+# later are sent with each grade.
 READ_AT_IMPORT = re.compile(
     "HOME|USER|LOGNAME|TMPDIR|TMP|TEMP|TZ|LANG|LANGUAGE|GLIBC_TUNABLES|XDG_(RUNTIME_DIR|(CACHE|CONFIG|DATA)_HOME)|"
     "(LC|PYTHON|LD|MALLOC|OMP|GOMP|KMP|MKL|OPENBLAS|NUMEXPR|NPY|COV|TORCH|PYTORCH|ATEN|CUDA|NVIDIA|HIP|ROCR|TRITON|"
@@ -61,14 +61,14 @@ before_telling: Callable[[], None] | None = None
 
 
 class Place:
-    """Where the files of this installation's warm judge are."""
+    """The paths of this installation's warm judge."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self.socket, self.lock, self.log = (folder / f"{key}.{name}" for name in ("socket", "lock", "log"))
 
 
 def handed_over(arguments: Sequence[str]) -> int | None:
-    """Have the warm judge run ``learn`` with ``arguments``; return its exit code, None where that is to be done here.
+    """Have the warm judge run ``learn`` with ``arguments``; return its exit code, or None if it has to run here.
 
     Raises KeyboardInterrupt when Ctrl-C is pressed before the judge has taken it.
     """
@@ -81,7 +81,7 @@ def handed_over(arguments: Sequence[str]) -> int | None:
 
 
 def wants_one(arguments: Sequence[str]) -> bool:
-    """Whether ``learn`` with ``arguments`` is for a warm judge: it grades, and none of what follows keeps it here."""
+    """Whether a warm judge can run ``learn`` with ``arguments``: they grade, and ``unusable`` returns None."""
     left = iter(arguments)
     for argument in left:
         if argument == "--lang":
@@ -115,7 +115,7 @@ def unusable() -> str | None:
 
 
 def place() -> Place:
-    """Return where this process's warm judge is, or would be. Raises OSError where no folder is this user's alone."""
+    """Return the paths of this process's warm judge, running or not. Raises OSError without a private folder."""
     base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"
     folder = Path(base) / f"groundup-warm-{os.geteuid()}"
     with contextlib.suppress(FileExistsError):
@@ -130,13 +130,13 @@ def place() -> Place:
 
 
 def start() -> None:
-    """Start the warm judge in the background, unless one runs. Nothing is said when it does not come."""
+    """Start the warm judge in the background, unless one runs. A failure to start is silent."""
     with contextlib.suppress(OSError):
         launched(place(), graded)
 
 
 def launched(where: Place, technique: str, *, owned: bool = False) -> subprocess.Popen[bytes]:
-    """Start a warm judge there, which begins with ``technique``; one that is ``owned`` ends with this process."""
+    """Start a warm judge there, which rehearses ``technique`` first. If ``owned``, it ends with this process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # or autograd starts threads: no fork then
     arguments = [json.dumps(sys.path), str(where.socket), technique, *(["owned"] if owned else [])]
@@ -148,7 +148,7 @@ def launched(where: Place, technique: str, *, owned: bool = False) -> subprocess
 
 
 def ask(where: Place) -> dict[str, Any] | None:
-    """Return what the warm judge says of itself, None where none runs. Raises TimeoutError when it does not answer."""
+    """Return the warm judge's status, or None if none runs. Raises TimeoutError if it does not answer."""
     try:
         with _connected(where) as connection:
             _send(connection, {"ask": "status"})
@@ -161,21 +161,21 @@ def ask(where: Place) -> dict[str, Any] | None:
 
 
 def has_graded(technique: str) -> None:
-    """Say what has been graded: a warm judge gets ready for it to be graded again."""
+    """Record which technique was graded: a warm judge rehearses it for the next grade."""
     global graded
     graded = technique
 
 
 def no_way_back() -> None:
-    """Say that something of the grade is about to be told or kept: it must not be begun anew from here on."""
+    """Commit: the grade is about to print or record something, so it must not be restarted from here on."""
     if before_telling is not None:
         before_telling()
 
 
 def begun(where: Place, arguments: Sequence[str], streams: Sequence[int]) -> socket.socket | None:
-    """Have the warm judge there run ``learn`` with ``arguments`` and those streams; return what ends it when closed.
+    """Have the warm judge there run ``learn`` with ``arguments`` and those streams; return the connection, or None.
 
-    None where it does not take it. The judge says on the connection how it ends.
+    None means that the judge did not take it. The judge sends the exit code on it; closing it ends the grade.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -191,7 +191,7 @@ def begun(where: Place, arguments: Sequence[str], streams: Sequence[int]) -> soc
 
 
 class _Handover:
-    """One grade, handed over."""
+    """One grade that is handed over to the judge."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self.arguments = arguments
@@ -206,7 +206,7 @@ class _Handover:
                     connection, self.arguments, (0, 1, 2), lambda: self.next(connection, answers)
                 )  # fmt: skip
             except TimeoutError:
-                _put_aside(where)  # one that hangs: the next grade starts another, and it ends when it notices
+                _put_aside(where)  # it hangs: the next grade starts another judge; this one ends once it notices
             if not self.taken:
                 if self.interrupted:
                     raise KeyboardInterrupt
@@ -218,7 +218,7 @@ class _Handover:
                 return self.outcome(connection, answers)
 
     def outcome(self, connection: socket.socket, answers: Iterator[str]) -> int | None:
-        """Return the exit code; None where the judge ended before anything was told."""
+        """Return the exit code, or None if the judge ended before the grade was committed."""
         committed = False
         while answer := self.next(connection, answers):
             word, _, number = answer.partition(" ")
@@ -232,7 +232,7 @@ class _Handover:
         return None
 
     def next(self, connection: socket.socket, answers: Iterator[str]) -> str:
-        """Return the judge's next word, empty when there is none; Ctrl-C is passed on, for the judge to stop at."""
+        """Return the judge's next line, empty at the end of the connection. Ctrl-C is forwarded to the judge."""
         while True:
             try:
                 return next(answers, "")
@@ -243,7 +243,7 @@ class _Handover:
 
     @contextlib.contextmanager
     def stopping(self, connection: socket.socket) -> Iterator[None]:
-        """Have Ctrl-Z stop the judge's child as well, and what continues this process continue it."""
+        """While the block runs, Ctrl-Z also stops the judge's child, and SIGCONT continues it too."""
 
         def stop(_number: int, _frame: types.FrameType | None) -> None:
             with contextlib.suppress(OSError):
@@ -273,7 +273,7 @@ def _connected(where: Place) -> Iterator[socket.socket]:
 
 
 def uid_of(connection: socket.socket) -> int:
-    """Return whose process is at the other end."""
+    """Return the user id of the process at the other end."""
     size = struct.calcsize("3i")
     return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1])
 
@@ -281,7 +281,7 @@ def uid_of(connection: socket.socket) -> int:
 def _is_taken(
     connection: socket.socket, arguments: Sequence[str], streams: Sequence[int], heard: Callable[[], str]
 ) -> bool:
-    """Hand a grade over; return whether the judge has taken it. ``heard`` returns its next word."""
+    """Hand a grade over; return whether the judge has taken it. ``heard`` returns the judge's next line."""
     mask = os.umask(0o077)
     os.umask(mask)
     request = {
@@ -292,7 +292,7 @@ def _is_taken(
     if heard() != READY:
         return False
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    try:  # not before it is ready: one that hangs would hold the streams open, for whoever reads them to their end
+    try:  # only once it is ready: a judge that hangs would hold the streams open, and their readers would not see EOF
         socket.send_fds(connection, [b"f"], [*streams, here])
     finally:
         os.close(here)
@@ -305,7 +305,7 @@ def _send(connection: socket.socket, request: dict[str, Any]) -> None:
 
 
 class _Lines:
-    """The lines that come on a connection. Interrupted, it goes on where it was."""
+    """Iterates over the lines received on a connection; can be resumed after a KeyboardInterrupt."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection, self.received = connection, b""
@@ -343,7 +343,7 @@ def _put_aside(where: Place) -> None:
 
 
 def _key() -> str:
-    """Return what tells warm judges apart: the installation, and what a process cannot take over from another."""
+    """Return the warm judge's key: the installation, and process state that cannot be sent with a grade."""
     import resource
     import shutil
 

@@ -1,4 +1,4 @@
-"""A child of the warm judge: it becomes the command that a client was called as, for one grade, and ends with it."""
+"""A child of the warm judge: it runs the client's command for one grade, and ends with it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def become_the_command(
     *,
     graded: socket.socket,
 ) -> NoReturn:
-    """Take on what the client was called with, run the command, ``say`` to the client how it ends.
+    """Adopt the client's arguments, environment and streams, run the command and ``say`` its exit code to the client.
 
-    ``said`` is what was printed while modules were imported. What was graded last is told on ``graded``.
+    ``said`` is what was printed while modules were imported. The id of the technique graded last is sent on ``graded``.
     """
     code = 3
     try:
         _take_on(request, descriptors)
         say(warm.TAKEN)
         if server.containment != "namespaces":
-            sandbox.offer.cache_clear()  # there may be stronger walls by now
+            sandbox.offer.cache_clear()  # stronger isolation may be available by now
         fork_server.lend(server)
         warm.before_telling = lambda: say(warm.COMMITTED)
         os.write(2, said)
@@ -49,11 +49,11 @@ def become_the_command(
 
         code = run()
         graded.send(warm.graded.encode())
-        threading._shutdown()  # type: ignore[attr-defined]  # threads of plugins, as at the end of any process
+        threading._shutdown()  # type: ignore[attr-defined]  # plugins' threads, as at any exit
         atexit._run_exitfuncs()
         if not _flushed():
-            code = 120  # as the interpreter ends where its output was not taken
-    except KeyboardInterrupt:  # before the command could take it
+            code = 120  # the interpreter's code for output that could not be flushed
+    except KeyboardInterrupt:  # before the command could handle it
         os.write(2, b"learn: stopped.\n")
         code = 130
     finally:

@@ -1,9 +1,9 @@
-"""The warm judge's process: everything is imported and a fork server runs, and each grade is a child of its own.
+"""The warm judge's process: it has everything imported and a fork server running, and forks a child for each grade.
 
-A child takes on what the client was called with and then runs the ordinary command: whatever a grade changes in its
-process is gone with it. One grade at a time: a second client is declined, and grades by itself. What was graded last is
-rehearsed, so that what its properties import and look up is there for the next grade. It ends when nothing was asked of
-it for a while, when a file that it has imported is another one now, and when it is no longer in its place.
+A child adopts the client's arguments, environment and streams and runs the ordinary command: changes that a grade makes
+to its process end with it. One grade at a time: a second client is declined and grades by itself. The technique graded
+last is rehearsed, so that the next grade finds its properties' imports and caches ready. The judge ends when it was
+idle for a while, when an imported file has changed, and when its socket has been removed or replaced.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from groundup.core.registry import Registry
 
 IDLE_SECONDS = 15 * 60.0
-LOOK_SECONDS = 20.0  # how often an idle one looks whether it is still in its place
+LOOK_SECONDS = 20.0  # how often an idle judge checks that its socket is still its own
 REST_SECONDS = 1.0  # after a grade, before it rehearses another technique
 REQUEST_SECONDS = 5.0
 LONGEST_REQUEST = 1 << 24
 
 
 def main() -> None:
-    """Run the warm judge whose socket is named by the second argument, unless one runs.
+    """Run the warm judge whose socket is the second argument, unless one runs.
 
-    The third is the technique that was graded last. With a fourth it belongs to the process that started it: it ends
-    with that one, and not when it is idle.
+    The third argument is the technique graded last. With a fourth, the judge is owned by the process that started it:
+    it ends with that process, and not when idle.
     """
     socket_path, technique, *owned = Path(sys.argv[2]), *sys.argv[3:]
     if owned:
@@ -60,22 +60,22 @@ def main() -> None:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         WarmJudge(place, technique, math.inf if owned else IDLE_SECONDS).run()
-        place.log.unlink(missing_ok=True)  # a fault's stays, until another starts here
+        place.log.unlink(missing_ok=True)  # after a crash it stays, until the next judge starts
 
 
 class WarmJudge:
-    """Takes grades from one socket until there is a reason to end."""
+    """Serves grades from one socket until ``is_wanted`` is false."""
 
     def __init__(self, place: warm.Place, technique: str, idle_seconds: float) -> None:
         began = time.time_ns()
         self.place, self.idle_seconds = place, idle_seconds
-        self.server = ForkServer()  # starts while the imports go on here
+        self.server = ForkServer()  # starts in parallel with the imports here
         self.registry = _import_everything()
         self.said = _printed_so_far(place.log)
         self.server.wait_until_ready()
         self.files = Watched()
         self.last, self.rehearsed = technique, set[str]()
-        """What was graded last, and what has been rehearsed."""
+        """The technique graded last, and those that have been rehearsed."""
         _grade(self.server, self.registry, technique)
         self.rehearse(began)
         self.used = time.monotonic()
@@ -83,7 +83,7 @@ class WarmJudge:
         self.listener = socket.socket(socket.AF_UNIX)
 
     def rehearse(self, began: int, between: Callable[[], None] = lambda: None) -> None:
-        """Try once what was graded last, calling ``between`` from time to time; ``began``: when that is, in ns."""
+        """Rehearse the technique graded last, calling ``between`` after each property. ``began``: start time, ns."""
         self.rehearsed.add(self.last)
         _rehearse(self.server, self.registry, self.last, between)
         self.files.add(self.registry.places(), began)
@@ -91,8 +91,8 @@ class WarmJudge:
         gc.freeze()
 
     def run(self) -> None:
-        """Listen, until there is a reason to end."""
-        # Not before: pytest, which the rehearsal runs, takes a SystemExit for a failure and goes on.
+        """Serve clients, and rehearse between grades, until ``is_wanted`` is false."""
+        # Only now: the first rehearsal runs pytest, which would record a SystemExit as a failure and continue.
         signal.signal(signal.SIGTERM, self._told_to_end)
         with contextlib.closing(self.server), self.listener:
             if not self.files.fresh:
@@ -112,33 +112,33 @@ class WarmJudge:
                     self.check_threads()
 
     def check_threads(self) -> None:
-        """End where a child of this process would lack something."""
+        """Exit if an import has started threads: a forked child would lack them."""
         if len(_threads()) > 1:
             sys.exit("an import started threads, which a fork would cut off")
 
     def listens(self, seconds: float) -> bool:
-        """Wait so long for a client; return whether there is one."""
+        """Wait that long for a client; return whether one has connected."""
         return bool(select.select([self.listener], [], [], seconds)[0])
 
     def decline(self) -> None:
-        """Have whoever wants a grade now make it by themselves."""
+        """Decline all waiting clients: they grade by themselves."""
         while self.listens(0):
             self.accept(busy=True)
 
     def _told_to_end(self, *_: object) -> NoReturn:
-        self.files.fresh = False  # seen where the exception is lost, in a destructor or in pytest
+        self.files.fresh = False  # ends the loop if a destructor or pytest swallows the exception
         sys.exit(0)
 
     def is_wanted(self) -> bool:
-        """Whether to go on."""
+        """Whether to go on: no file has changed, the socket is its own, and it is not idle for too long."""
         return self.files.fresh and self.is_in_place() and time.monotonic() - self.used < self.idle_seconds
 
     def is_in_place(self) -> bool:
-        """Whether clients still find this process: one that did not answer in time is put aside by them."""
+        """Whether the socket is still this process's: a client removes it if the judge does not answer in time."""
         return _inode(self.place.socket) == self.own
 
     def accept(self, *, busy: bool) -> None:
-        """Answer one client, whatever it sends."""
+        """Answer one client; an invalid request is ignored."""
         connection, _ = self.listener.accept()
         with connection, contextlib.suppress(OSError, ValueError, KeyError, struct.error):
             if warm.uid_of(connection) == os.geteuid():
@@ -146,7 +146,7 @@ class WarmJudge:
                 self.answer(connection, _request(connection), busy=busy)
 
     def answer(self, connection: socket.socket, request: dict[str, Any], *, busy: bool) -> None:
-        """Do what is asked."""
+        """Answer a status request, or take or decline a grade."""
         if request["ask"] == "status":
             _say(connection, json.dumps(self.status(busy=busy)))
             return
@@ -163,14 +163,14 @@ class WarmJudge:
                 os.close(descriptor)
 
     def status(self, *, busy: bool) -> dict[str, Any]:
-        """Return what is told of this process."""
+        """Return the answer to a status request."""
         return {
             "pid": os.getpid(), "grades": self.grades, "busy": busy, "idle_seconds": self.idle_seconds,
             "rehearsed": sorted(self.rehearsed),
         }  # fmt: skip
 
     def grade(self, connection: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
-        """Run the command in a child, watching over it."""
+        """Run the command in a child, and wait for it."""
         told, tell = socket.socketpair()
         told.setblocking(False)
         pid = os.fork()
@@ -181,17 +181,17 @@ class WarmJudge:
             )
         tell.close()
         self.watch(pid, connection)
-        with contextlib.closing(told), contextlib.suppress(OSError):  # it was ended before it had graded anything
+        with contextlib.closing(told), contextlib.suppress(OSError):  # it may have been killed before it graded
             self.last = told.recv(4096).decode() or self.last
         self.grades += 1
         self.used = time.monotonic()
         layer = self.layer_for(request["environment"])
-        # An attempt that is not jailed may have done something to the server that forked it.
+        # An attempt that is not jailed may have tampered with the fork server.
         if layer != self.server.containment or layer == "process" or self.server.has_ended():
             self.replace_server(layer)
 
     def has_server(self) -> bool:
-        """Whether there is a fork server to lend; it may take a moment to get ready."""
+        """Whether a fork server is ready; a dead one is replaced first."""
         if self.server.has_ended():
             self.replace_server(self.server.containment)
         try:
@@ -201,7 +201,7 @@ class WarmJudge:
         return self.files.fresh
 
     def watch(self, pid: int, connection: socket.socket) -> None:
-        """Wait until the child has ended; pass on what the client sends, and end the child when the client is gone."""
+        """Wait for the child and reap it; forward the client's signals, and kill the child when the client is gone."""
         child = os.pidfd_open(pid)
         poll = select.poll()
         for descriptor in (child, connection.fileno(), self.listener.fileno()):
@@ -219,26 +219,26 @@ class WarmJudge:
         os.close(child)
 
     def layer_for(self, environment: dict[str, str]) -> str:
-        """Return the layer that a grade with this environment runs in, as far as this machine has it."""
+        """Return the containment layer that this environment demands, or the strongest one if it is unavailable."""
         asked = environment.get(sandbox.ASKED_BY, "")
         return asked if asked in sandbox.LAYERS and not sandbox.offer().lacks.get(asked) else sandbox.offer().layer
 
     def replace_server(self, layer: str) -> None:
-        """Have a new server, in that layer, get ready for the next grade."""
+        """Start a new fork server in that layer for the next grade."""
         self.server.close()
         os.environ[sandbox.ASKED_BY] = layer
         self.server = ForkServer()
 
 
 def _passed_on(pid: int, connection: socket.socket) -> bool:
-    """Do to the child what its client was told to do by the terminal; return whether the client is there."""
+    """Forward the client's terminal signals to the child; return whether the client is still connected."""
     try:
         came = connection.recv(64)
     except OSError:
         came = b""
     orders = {warm.INTERRUPT: signal.SIGINT, warm.STOP: signal.SIGSTOP, warm.CONTINUE: signal.SIGCONT}
     for number in [orders[bytes([byte])] for byte in came if bytes([byte]) in orders] if came else [signal.SIGKILL]:
-        with contextlib.suppress(ProcessLookupError):  # its group is there once it has made it
+        with contextlib.suppress(ProcessLookupError):  # the child makes its process group itself
             os.kill(pid, number)
     return bool(came)
 
@@ -272,15 +272,15 @@ def _import_everything() -> Registry:
     from groundup.grader.learner.state import State
 
     found = Registry()
-    if not found.problems:  # each grade tells of them, in its learner's language
+    if not found.problems:  # else each grade reports them, in its learner's language
         found = registry()
-    with State("sqlite://"):  # its driver
+    with State("sqlite://"):  # imports its driver
         pass
     return found
 
 
 def _grade(server: ForkServer, registry: Registry, name: str) -> None:
-    """Grade the solution of the technique of that id: that imports, draws and looks up what is not yet there."""
+    """Grade that technique's solution, to import modules and fill caches."""
     from groundup.core.errors import AttemptDied
     from groundup.grader.judging.judge import Judge
 
@@ -291,7 +291,7 @@ def _grade(server: ForkServer, registry: Registry, name: str) -> None:
 
 
 def _rehearse(server: ForkServer, registry: Registry, name: str, between: Callable[[], None]) -> None:
-    """Try every property of the technique of that id on its solution, calling ``between`` after each."""
+    """Run every property of that technique on its solution, calling ``between`` after each."""
     from groundup.grader.judging.judge import Judge
 
     if (technique := registry.techniques.get(name)) is not None:
@@ -300,13 +300,13 @@ def _rehearse(server: ForkServer, registry: Registry, name: str, between: Callab
 
 
 def _threads() -> list[str]:
-    """Return this process's threads by name, but for the one with which CUDA's driver waits: no child needs that."""
+    """Return the names of this process's threads, without those of CUDA's driver: no child needs them."""
     names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
     return [name for name in names if not name.startswith("cuda")]
 
 
 def _printed_so_far(log: Path) -> bytes:
-    """Return what was printed while modules were imported: each grade by itself would print it."""
+    """Return what was printed during the imports: each grade prints it again, as it would without a warm judge."""
     sys.stdout.flush()
     sys.stderr.flush()
     return log.read_bytes()
@@ -320,7 +320,7 @@ def _inode(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def _lock(place: warm.Place) -> Iterator[bool]:
-    """Hold the lock of the place while the context lasts; yield whether it is to be had, and its file still there."""
+    """Hold the place's lock inside the block; yield whether it was acquired and its file has not been replaced."""
     with place.lock.open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -331,13 +331,13 @@ def _lock(place: warm.Place) -> Iterator[bool]:
         try:
             yield _inode(place.lock) == own
         finally:
-            if _inode(place.lock) == own:  # and not another's, who came after this one was put aside
+            if _inode(place.lock) == own:  # not that of a judge that has replaced this one
                 for path in (place.socket, place.lock):
                     path.unlink(missing_ok=True)
 
 
 def _sweep(place: warm.Place) -> None:
-    """Remove what warm judges left that were killed."""
+    """Remove the files that killed warm judges left."""
     for lock in place.lock.parent.glob("*.lock"):
         other = warm.Place(lock.parent, lock.stem)
         if lock != place.lock:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
     from groundup.grader.learner.workspace import Workspace
 
-STEP_MS, MOST_MS = 10, 60  # how long a save may go on: editors write a file, or several, in steps
-AGAIN_SECONDS = 0.1  # between looks at whether the judge has come
+STEP_MS, MOST_MS = 10, 60  # debounce of saves: editors write a file, or several, in steps
+AGAIN_SECONDS = 0.1  # between checks whether the judge is ready
 
 
 @click.command("watch", short_help="Grade on every save.")
@@ -81,7 +81,7 @@ def command(technique: str | None, lang: str | None) -> None:
 
 
 class Watching:
-    """Grades one attempt, the current one, whenever it is saved."""
+    """Grades the current attempt whenever it is saved."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Watching:
         self.attempts, self.judging, self.saves, self.screen, self.options = attempts, judging, saves, screen, options
         self.current = saved_last(attempts)
         self.graded: bytes | None = None
-        """What the file held when the latest grading began."""
+        """The attempt's content at the start of the latest grading."""
         self.grade: Grade | None = None
         self.is_due = True
 
@@ -104,7 +104,7 @@ class Watching:
         return registry().techniques[self.current]
 
     def run(self) -> None:
-        """Go on until the learner ends it."""
+        """Run the event loop until the learner quits."""
         self.screen.begin(self.technique, self.attempts[self.current])
         try:
             while True:
@@ -123,24 +123,24 @@ class Watching:
             self.abandon()
 
     def saved(self, paths: set[Path]) -> None:
-        """Have graded what was saved: the current attempt, or else the one that was saved last."""
+        """Grade the current attempt if it is among those saved, or else the one saved last."""
         of = {t: path for t, path in self.attempts.items() if path in paths}
         if of:
             self.go_to(self.current if self.current in of else saved_last(of))
 
     def go_to(self, technique: str) -> None:
-        """Have the attempt at the technique of that id graded."""
+        """Switch to the attempt at that technique and grade it."""
         if technique != self.current:
             self.graded = None
         self.current, self.is_due = technique, True
 
     def begin(self) -> None:
-        """Begin to grade the current attempt, unless it reads as when it was last begun."""
+        """Start grading the current attempt, unless its text is the same as at the last start."""
         self.is_due = False
         path = self.attempts[self.current]
         try:
             content = path.read_bytes()
-        except OSError:  # it is being replaced, or is gone: what comes in its place is a save again
+        except OSError:  # it is being replaced, or was deleted: a new file is another save
             return
         if content == self.graded:
             return
@@ -153,13 +153,13 @@ class Watching:
         self.grade = self.judging.begin(self.current, self.options)
 
     def abandon(self) -> None:
-        """End the grading that goes on."""
+        """Cancel the running grading."""
         if self.grade:
             self.grade.abandon()
             self.grade = None
 
     def hear(self, events: Sequence[Event]) -> None:
-        """Show what a grading tells."""
+        """Show the grading's new events."""
         for event in events:
             if event.kind == "ended":
                 self.grade = None
@@ -170,7 +170,7 @@ class Watching:
                 self.screen.tell(event.kind, event.data)
 
     def press(self, key: str) -> bool:
-        """Do what a key asks for; return whether to go on."""
+        """Handle a key; return False to quit."""
         if key == "q":
             return False
         if key == "n" and not self.screen.next_failure():
@@ -186,7 +186,7 @@ class Watching:
 
 
 class Saves:
-    """Hears of saves in the background. ``tells`` is readable when there is something to take."""
+    """Watches for saves in a background thread. ``tells`` is readable when there are saves to take."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         self.files = set(files)
@@ -207,7 +207,7 @@ class Saves:
         os.close(self._told)
 
     def take(self) -> set[Path]:
-        """Return the files that were saved since this was last asked."""
+        """Return the files that were saved since the last call."""
         os.read(self.tells, 4096)
         with self._lock:
             saved, self._saved = self._saved, set()
@@ -216,7 +216,7 @@ class Saves:
     def _listen(self) -> None:
         from watchfiles import watch
 
-        # The folders, not the files: many editors put a new file in the place of the old one.
+        # The folders, not the files: many editors save by replacing the file.
         folders = {path.parent for path in self.files}
         changes = watch(
             *folders, watch_filter=None, debounce=MOST_MS, step=STEP_MS, rust_timeout=200, yield_on_timeout=True,
@@ -231,7 +231,7 @@ class Saves:
 
 
 def _attempts(name: str | None, workspace: Workspace) -> dict[str, Path]:
-    """Return the learner's files that are watched, by technique. Raises UsageProblem where there are none."""
+    """Return the watched attempts by technique. Raises UsageProblem if there are none."""
     everything = {t.id: workspace.attempt_path(t).resolve() for t in registry().techniques.values()}
     started = {id: path for id, path in everything.items() if path.is_file()}
     if name is None:
@@ -263,10 +263,10 @@ def _named(name: str, days: Sequence[str]) -> Technique:
 
 
 def _no_python(content: bytes) -> str | None:
-    """Return what keeps a file that was just written from being Python: it may be half-saved, and is not graded."""
+    """Return the syntax error of a file, or None. A file with one may be half-saved, and is not graded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the file's own: they would be written over the screen
+            warnings.simplefilter("ignore")  # the file's own warnings would be printed over the screen
             compile(content, "attempt", "exec", dont_inherit=True)
     except SyntaxError as error:
         where = tr("line {line}", line=error.lineno or 1)

@@ -1,4 +1,4 @@
-"""The files that a process has read when it imported what it runs, and whether one of them is another one now."""
+"""The files that a process has imported, and whether one of them has changed since."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from groundup.core.reloading import Seen, seen
 
 __all__ = ["Watched", "have_changed", "look", "were_settled"]
 
-SETTLED = 2_000_000_000  # ns: a file that is younger than this when it is read may have been read half-written
+SETTLED = 2_000_000_000  # ns: a file modified more recently than this may have been read half-written
 
 
 class Watched:
-    """What tells of every file that was imported, of manifests, and of the distributions that there are.
+    """The state of every imported file, of manifests and of the installed distributions.
 
-    Properties, solutions and labs do not count: each grade reads them as they are.
+    Properties, solutions and labs are not watched: each grade reads them anew.
     """
 
     def __init__(self) -> None:
@@ -23,29 +23,29 @@ class Watched:
         self.fresh = True
 
     def add(self, places: Iterable[str], began: int) -> None:
-        """Watch what has been imported by now, and ``places``; what is new began to be read at ``began``, in ns."""
+        """Watch the modules imported so far, and ``places``. Reading of the new ones began at ``began``, in ns."""
         added = look({*_imported(), *places} - self.files.keys())
         self.fresh = self.fresh and were_settled(added, began)
         self.files |= added
 
     def is_fresh(self) -> bool:
-        """Look at them all: whether each is what it was when it was read. Once one is not, that stays so."""
+        """Check whether every file is unchanged since it was read. Once false, it stays false."""
         self.fresh = self.fresh and not have_changed(self.files)
         return self.fresh
 
 
 def look(places: Iterable[str]) -> dict[str, Seen]:
-    """Return what is seen of each place now."""
+    """Return the current state of each place."""
     return {place: seen(place) for place in places}
 
 
 def have_changed(files: Mapping[str, Seen]) -> bool:
-    """Whether one of the places looks otherwise than it did."""
+    """Whether the state of one of the places has changed."""
     return any(seen(place) != before for place, before in files.items())
 
 
 def were_settled(files: Mapping[str, Seen], began: int) -> bool:
-    """Whether none of the files was written when, or just before, they began to be read."""
+    """Whether all files were last written well before their reading began."""
     times = [found[0] for found in files.values() if found and isinstance(found[0], int)]
     return max(times, default=0) < began - SETTLED
 

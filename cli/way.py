@@ -1,4 +1,4 @@
-"""What comes next: what is left of a technique that is passed, then its day, then the rest of the course."""
+"""What comes next: first what is left of a passed technique, then its day, then the rest of the course."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BRIEF = "brief --out brief.html"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do. ``work`` is the learner's own: to fill the holes of ``technique``."""
+    """One thing to do. ``work`` means that the learner has to fill the holes of ``technique``."""
 
     does: Literal["work", "run", "quiz", "start", "brief"]
     command: str
-    """Without its ``learn``."""
+    """The command, without ``learn``."""
     purpose: str
     technique: Technique | None = None
 
@@ -46,33 +46,33 @@ class Way:
 
     @classmethod
     def of(cls, workspace: Workspace, state: State) -> Way:
-        """Return the way of the learner whose rows these are."""
+        """Return the way of the learner with this workspace and state."""
         from groundup.grader.learner.trail import trails
 
         return cls(workspace, state.last_scores(), trails(state))
 
     def trail(self, technique: str) -> Trail:
-        """Return what was done about the technique of that id, beside its gradings."""
+        """Return the learner's labs, quizzes and hints for that technique."""
         from groundup.grader.learner.trail import NOTHING
 
         return self.trails.get(technique, NOTHING)
 
     def is_begun(self, technique: str) -> bool:
-        """Whether the learner has begun the technique of that id."""
+        """Whether the learner has begun that technique."""
         return technique in self.started or technique in self.standings or technique in self.trails
 
     def touched(self, technique: str) -> datetime | None:
-        """Return when the technique of that id was last graded, run or asked about."""
+        """Return when that technique was last graded, or its lab, quiz or hints last used."""
         standing, done = self.standings.get(technique), self.trail(technique).touched
         return max((moment for moment in (standing and standing.given_at, done) if moment), default=None)
 
     def is_complete(self, day: Day) -> bool:
-        """Whether all of the day is passed but for what may be left out."""
+        """Whether all of the day's techniques are passed, except electives."""
         needed = [i for i in day.techniques if i not in day.elective]
         return bool(needed) and all(i in self.passed for i in needed)
 
     def steps(self) -> list[Step]:
-        """Return what comes next, the first step first; nothing where all that is written is passed."""
+        """Return the next steps in order; none if all written techniques are passed."""
         touched = [(moment, i) for i in self.techniques if (moment := self.touched(i))]
         latest = max(touched)[1] if touched else None
         if latest in self.passed:
@@ -82,13 +82,13 @@ class Way:
         return list(self._unfinished())[:1] or list(self._ahead())[:1]
 
     def after(self, technique: str) -> list[Step]:
-        """Return what comes after a pass of the technique of that id: what is left of it, and the step after that."""
+        """Return what comes after that technique is passed: what is left of it, and the step after that."""
         day = next((d for d in self.days if technique in d.techniques), None)
         further = next(self._further(day), None)
         return [*self._left_of(technique), *([further] if further else [])]
 
     def _further(self, day: Day | None) -> Iterator[Step]:
-        """Yield what comes once nothing is left of a technique of ``day``, in its order."""
+        """Yield the steps after a finished technique of ``day``, in order."""
         if day:
             yield from self._techniques_of(day)
         yield from self._unfinished()
@@ -97,7 +97,7 @@ class Way:
         yield from self._ahead()
 
     def _left_of(self, technique: str) -> Iterator[Step]:
-        """Yield what is left to do of a technique that is passed."""
+        """Yield what is left to do for a passed technique."""
         found, trail = self.techniques[technique], self.trail(technique)
         name = found.name
         if (found.files.folder / "lab.py").is_file() and not trail.lab_is_done:
@@ -131,7 +131,7 @@ class Way:
             yield Step("brief", BRIEF, tr("{day} as a page, with its evidence", day=day.name))
 
     def _ahead(self) -> Iterator[Step]:
-        """Yield the next day, then what is beside the roadmap."""
+        """Yield the next day, then the techniques outside the roadmap."""
         for day in self.days:
             new = [i for i in day.techniques if i in self.techniques and i not in day.elective]
             if any(i not in self.started | self.passed for i in new):

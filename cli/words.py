@@ -1,7 +1,7 @@
-"""The commands' words in the learner's language, from the catalogue in ``locale``.
+"""The commands' texts in the learner's language, from the catalogue in ``locale``.
 
-Its sentences are looked up by their English, which is what stands where there is no translation. click asks the
-standard library's ``gettext`` for its own, so that is pointed at the same catalogue. Plugins may bring further ones.
+Sentences are looked up by their English text, which is shown if there is no translation. click asks the
+standard library's ``gettext`` for its own, so that uses the same catalogue. Plugins may add further catalogues.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _FURTHER: dict[str, list[gettext.GNUTranslations]] = {}
 
 
 def languages() -> tuple[str, ...]:
-    """Return the languages that the commands speak."""
+    """Return the languages that the commands are translated into, English included."""
     return "en", *sorted(path.parts[-3] for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
 
 
 def speak(lang: str) -> None:
-    """Have everything from here on said in ``lang``; where there is no translation it is said in English."""
+    """Set the language of all further output; sentences without a translation are in English."""
     _LANGUAGE.set(lang)
     os.environ["LANGUAGE"] = lang
     gettext.bindtextdomain(DOMAIN, str(LOCALE))
@@ -39,22 +39,22 @@ def speak(lang: str) -> None:
 
 
 def spoken_language() -> str:
-    """Return the language that is spoken."""
+    """Return the current language."""
     return _LANGUAGE.get()
 
 
 def tr(english: str, /, **fields: object) -> str:
-    """Return the sentence ``english`` in the language that is spoken, its fields filled in."""
+    """Return the sentence ``english`` in the current language, with its fields filled in."""
     return told(Message(english, **fields))
 
 
 def ntr(one: str, many: str, count: int, /, **fields: object) -> str:
-    """Return the one sentence or the other, as the language that is spoken counts; ``count`` is a field of both."""
+    """Return the singular or plural sentence by the current language's rule; ``count`` is a field of both."""
     return told(plural(one, many, count, **fields))
 
 
 def told(text: str) -> str:
-    """Return a message in the language that is spoken. A text is looked up whole, and stays as it is if not found."""
+    """Return a message in the current language. A plain text is looked up whole, and returned as it is if not found."""
     catalogue = _catalogue(spoken_language(), LOCALE)
     if catalogue is None or not text:
         return str(text)
@@ -62,18 +62,18 @@ def told(text: str) -> str:
 
 
 def placeholders(text: str, told: Callable[[str], str] = told) -> str:
-    """Return ``text`` with what stands for a value in it, as FILE does, in the language that is spoken."""
+    """Return ``text`` with its placeholders for values, such as FILE, in the current language."""
     return re.sub("[A-Z]{2,}", lambda found: told(found[0]), text)
 
 
 def also_from(folders: Iterable[Path], lang: str) -> list[tuple[Path, Exception]]:
-    """Ask the catalogues in ``folders`` too, where ours lacks a sentence; return those that cannot be read, and why."""
+    """Also look in the catalogues in ``folders`` for sentences that ours lacks; return the unreadable ones and why."""
     found, broken = [], []
     for file in (file for folder in folders for file in sorted(folder.glob(f"{lang}/LC_MESSAGES/*.mo"))):
         try:
             with file.open("rb") as data:
                 found.append(gettext.GNUTranslations(data))
-        except Exception as error:  # whatever a damaged file makes it raise
+        except Exception as error:  # a damaged file may raise anything
             broken.append((file, error))
     _FURTHER[lang] = found
     _catalogue.cache_clear()
