@@ -32,7 +32,7 @@ def command() -> None:
     """Tools for those who write techniques."""
 
 
-@command.command("check", short_help="Prove techniques sound.")
+@command.command("check", short_help="Check that techniques keep every rule.")
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Check every technique that is installed.")
 @click.option("--rule", "rules", metavar="RULE", multiple=True, help="Try this rule alone; may be given several times.")
@@ -46,24 +46,24 @@ def command() -> None:
 def check(
     techniques: tuple[str, ...], everything: bool, rules: tuple[str, ...], seeds: int, seed: int, as_json: bool
 ) -> None:
-    """Prove TECHNIQUES sound, or all of them: one line for each rule. Exit code 3 when one is broken.
+    """Check that TECHNIQUES, or all of them, keep every rule: one line for each. Exit code 3 if a rule is broken.
 
     \b
-    manifest        hints for every hole, a place in every source; nothing is left out
+    manifest        every hole has hints, every source names a place; nothing is missing
     imports         no solution of others, and no torch at import of the manifest
     interface       the class fulfils its interface; every tensor has a shape
     exercise        the exercise on disk is what the solution generates
     stub            the stub ends 'not started'
     solution        the solution passes with every seed
-    hints           what the last hints give as code passes, put into the stub together
+    hints           the stub, filled with the code of the last hints, passes
     holes           each hole is judged when it and those before it are filled
     budget          it is graded in less than 3 seconds
-    misconceptions  every misconception is found out with every seed
-    cheats          zeros, flipped signs, changed inputs ... are found out
-    properties      every property finds something out
+    misconceptions  every misconception is detected with every seed
+    cheats          zeros, flipped signs, changed inputs ... are detected
+    properties      every property detects some mistake
     lesson          it has its parts, its code runs, its links lead somewhere
     quiz            it can be read; computed answers are right for 200 draws
-    languages       what is there in two languages says the same in both
+    languages       texts that exist in two languages say the same
     lab             its quick mode runs in less than 20 seconds
     """
     from groundup.grader.process.fork_server import ForkServer
@@ -96,12 +96,12 @@ def check(
     metavar="INTERFACE",
     default="function",
     show_default=True,
-    help="What it fulfils; an unknown one lists all.",
+    help="The interface of the class; an unknown one lists all.",
 )
 @click.option("--into", type=PathTo(file_okay=False), help="Folder to make. Default: groundup-TECHNIQUE.")
 @click.option("--builtin", metavar="TRACK", help="Put it into this clone of Groundup, on that track.")
 def new(name: str, interface: str, into: Path | None, builtin: str | None) -> None:
-    """Write TECHNIQUE as a distribution of its own: complete, and sound from the first minute.
+    """Create TECHNIQUE as a distribution of its own: complete, and keeping every rule from the start.
 
     \b
     learn author new my-technique                         a function
@@ -129,17 +129,17 @@ def new(name: str, interface: str, into: Path | None, builtin: str | None) -> No
     show_next((f"author check {name}", "prove it sound"), (f"start {name}", "see it as a learner does"))
 
 
-@command.command("mutate", short_help="Try small changes of the solution: does a property see each?")
+@command.command("mutate", short_help="Change the solution in small ways: does a property detect each change?")
 @click.argument("techniques", type=TechniqueName(), nargs=-1)
 @click.option("--sample", metavar="N", type=WholeNumber(1, 10_000), help="Try N of them, drawn with the seed.")
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="Draw these cases.")
 @json_option
 def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: bool) -> None:
-    """Change the solutions of TECHNIQUES, or of all, in one small way after the other, and grade each change.
+    """Make small changes to the solutions of TECHNIQUES, or of all, one at a time, and grade each of them.
 
-    A change that passes is shown as a diff. Either a property is missing, or it makes no difference that the exercise
-    asks for: then set it aside as an [[equivalent]] in misconceptions.toml, with the reason. Exit code 3 when one is
-    left.
+    A change that passes is shown as a diff. Either a property is missing, or the change makes no difference to what the
+    exercise asks for: then record it as an [[equivalent]] in misconceptions.toml, with the reason. Exit code 3 if a
+    change passes without such a record.
     """
     from groundup.grader.process.fork_server import ForkServer
 
@@ -168,17 +168,16 @@ def mutate(techniques: tuple[str, ...], sample: int | None, seed: int, as_json: 
     raise SystemExit(0 if all(r.sound for r in found.values()) else EXIT_BROKEN)
 
 
-@command.command("matrix", short_help="Print which property finds out which mistake.")
+@command.command("matrix", short_help="Print which property detects which mistake.")
 @click.argument("technique", type=TechniqueName())
 @click.option("--mutants", is_flag=True, help="The mutants too.")
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**62), default=0, show_default=True, help="Draw these cases.")
-@click.option("--write", is_flag=True, help="Record it in proof.toml: verdicts show the property that says most by it.")
+@click.option("--write", is_flag=True, help="Record it in proof.toml, from which verdicts choose the property to show.")
 @json_option
 def matrix(technique: str, mutants: bool, seed: int, write: bool, as_json: bool) -> None:
-    """Print the properties of TECHNIQUE against its misconceptions: who finds out whom, each on its own.
+    """Print a table of the properties and misconceptions of TECHNIQUE: which property alone detects which mistake.
 
-    An exclamation mark stands where a property that speaks of one thing alone, say of dtypes, finds a mistake that is
-    about another.
+    An exclamation mark means that a property about one thing only, such as dtypes, detects a mistake about another.
     """
     if write and mutants:
         raise UsageProblem("--write records misconceptions, not mutants: leave out one of the two.")

@@ -37,7 +37,7 @@ NOTHING = Message("Nothing is proved yet: a brief quotes gradings, labs and quiz
     "--format",
     "form",
     type=click.Choice(["md", "html"]),
-    help="Markdown or HTML. Default: as the name in --out ends, else md.",
+    help="Markdown or HTML. Default: by the suffix of --out, else md.",
 )
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it to FILE instead of printing it.")
 @json_option
@@ -53,7 +53,7 @@ def command(form: Format | None, out: Path | None, as_json: bool, lang: str | No
     learn brief --out brief.html    one file, to be read or printed
     learn brief --out brief.md      with your files and plots in brief.files/
 
-    A file that 'learn brief' wrote, and nobody changed since, is replaced; any other is left alone.
+    A file that 'learn brief' wrote is replaced if it has not been changed since; any other file is kept.
     """
     if as_json and (form or out):
         raise UsageProblem("--json prints the data of the brief: leave out --format and --out.")
@@ -101,7 +101,7 @@ def _form(form: Format | None, out: Path | None) -> Format:
             form=form,
         )
     if not (form or named):
-        raise UsageProblem("{file} does not tell its format: name a file in .md or .html, or give --format.", file=out)
+        raise UsageProblem("{file} does not end in .md or .html: name one that does, or give --format.", file=out)
     return form or named or "md"
 
 

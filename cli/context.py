@@ -99,10 +99,12 @@ def technique_named(name: str) -> Technique:
     written = [registry().techniques[i].name for i in days[name].techniques if i in registry().techniques]
     if written:
         raise UsageProblem(
-            "{name!r} is a day; a technique is wanted here. It brings {names}.", name=name, names=every(written)
+            "{name!r} is a day, but a technique is needed here. The techniques of that day: {names}.",
+            name=name,
+            names=every(written),
         )
     raise UsageProblem(
-        "{name!r} is a day; a technique is wanted here. None of its techniques is written yet.", name=name
+        "{name!r} is a day, but a technique is needed here. None of its techniques is written yet.", name=name
     )
 
 
@@ -113,7 +115,9 @@ def _technique_at(path: Path) -> Technique:
         for technique in registry().techniques.values():
             if workspace.attempt_path(technique).resolve() == path.resolve():
                 return technique
-    raise UsageProblem("{path} is no attempt here. 'learn grade TECHNIQUE --attempt FILE' grades any file.", path=path)
+    raise UsageProblem(
+        "{path} is not an attempt in this workspace. 'learn grade TECHNIQUE --attempt FILE' grades any file.", path=path
+    )
 
 
 def saved_last(attempts: Mapping[str, Path]) -> str:
@@ -312,7 +316,7 @@ def language(lang: str | None) -> str:
         lang = workspace.settings.lang if workspace else "en"
     if lang not in (known := languages()) and lang != spoken_language():
         says = tr(
-            "the commands speak {names}, not {lang!r}: what has no such translation is in English.",
+            "the commands are available in {names}, not in {lang!r}: texts without a translation are in English.",
             names=every(known),
             lang=lang,
         )

@@ -40,7 +40,7 @@ def show_way(steps: Sequence[Step], *further: tuple[str, str]) -> None:
 def way_lines(steps: Sequence[Step], *further: tuple[str, str]) -> list[str]:
     """Return the lines of ``show_way``."""
     if not steps:
-        return ["", tr("Everything that is written is passed.")]
+        return ["", tr("You have passed every technique written so far.")]
     lines = [(step.command, step.purpose) for step in steps]
     if steps[0].does == "work" and (technique := steps[0].technique):
         lines[0] = (f"read {technique.name}", tr("the lesson"))

@@ -36,7 +36,11 @@ from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
     help="Judge the case of a dispute on this machine.",
 )
 @click.option(
-    "--attempt", "file", metavar="FILE", type=click.Path(path_type=Path), help="Take FILE; needs --seed, no workspace."
+    "--attempt",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Run FILE instead; needs --seed, no workspace.",
 )
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="The seed of the grading to go back to.")
 @json_option
@@ -51,7 +55,7 @@ def command(
     as_json: bool,
     lang: str | None,
 ) -> None:
-    """Write the case on which your attempt at TECHNIQUE failed, and all that it takes to judge it again, to one file.
+    """Write to one file the case on which your attempt at TECHNIQUE failed, with all that is needed to judge it again.
 
     It holds your code, the inputs, the answers of your code and of the reference, and the versions of everything.
     Whoever has Groundup can check it, without trusting you or this machine.

@@ -43,7 +43,7 @@ class Finding:
 @json_option
 @lang_option
 def command(as_json: bool, lang: str | None) -> None:
-    """Check what this machine offers, and say what each lack costs. Exit code 3 when grading cannot work."""
+    """Check what this machine offers, and say what each missing part costs. Exit code 3 if grading cannot work."""
     checks = (_python, _torch, _triton, _gpu, _gloo, _fonts, _containment, _grading, _warm, _state, _plugins)
     findings = []
     for check in checks:
@@ -123,16 +123,16 @@ def _containment() -> Finding:
 
     layer = sandbox.chosen()
     if layer == "namespaces":
-        found = tr("namespaces: an attempt has no network, few files, none of them writable but its own")
+        found = tr("namespaces: an attempt has no network and sees few files; only its own are writable")
         return Finding("containment", "ok", found)
-    asked = tr("{name} asks for it", name=sandbox.ASKED_BY)
+    asked = tr("set by {name}", name=sandbox.ASKED_BY)
     stronger = LAYERS_ABOVE[layer]
     why = told(sandbox.offer().lacks.get(stronger, "")) or asked
     if layer == "landlock":
         return Finding(
             "containment",
             "lacking",
-            tr("landlock: the kernel refuses an attempt other files, sockets and processes ({why})", why=why),
+            tr("landlock: the kernel denies an attempt access to other files, sockets and processes ({why})", why=why),
             tr("Attempts cannot write files, and labs of distributed techniques can reach the network."),
         )
     return Finding(
@@ -173,7 +173,7 @@ def _warm() -> Finding:
     why = {
         "off": tr("{name} is 0", name=warm.TURNED_OFF_BY),
         "platform": tr("only on Linux"),
-        "folder": tr("no folder for its socket belongs to you alone"),
+        "folder": tr("there is no private folder for its socket"),
         "process": tr("this 'learn' is not the installed command"),
     }
     if reason := warm.unusable():
@@ -183,7 +183,7 @@ def _warm() -> Finding:
     except TimeoutError:
         return Finding("warm", "lacking", tr("it does not answer"), tr("The next 'learn grade' starts another."))
     if told is None:
-        return Finding("warm", "ok", tr("none runs; a 'learn grade' starts one, for those after it"))
+        return Finding("warm", "ok", tr("not running; the next 'learn grade' starts one for later gradings"))
     return Finding(
         "warm",
         "ok",

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Grade every technique that you have started.")
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="Draw the cases of an earlier grading again.")
 @click.option(
-    "--require-containment", "level", metavar="LEVEL", help="Refuse weaker walls: strong, namespaces, landlock."
+    "--require-containment", "level", metavar="LEVEL", help="Refuse weaker isolation: strong, namespaces, landlock."
 )
 @click.option("--events", is_flag=True, hidden=True, help="For 'learn watch': a line of JSON for all that happens.")
 @click.option("--all-cases", is_flag=True, help="Show the cases of up to two further properties that fail.")
@@ -86,9 +86,9 @@ def command(
 ) -> None:
     """Run the properties of TECHNIQUE against your attempt and say what holds.
 
-    Each property is a claim about every right implementation. It is tried on cases drawn anew each time; one that
-    fails is shown on the smallest case that shows it. Your code runs in a process of its own, where the reference
-    does not go, behind the strongest walls that this machine has: 'learn doctor' shows which.
+    Each property is a claim that every correct implementation satisfies. It is tested on new random cases each time; a
+    property that fails is shown with its smallest failing case. Your code runs in a process of its own, without the
+    reference, in the strongest isolation that this machine offers: 'learn doctor' shows which.
 
     \b
     learn grade                           the attempt that you saved last

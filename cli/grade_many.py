@@ -33,7 +33,7 @@ MOVES_SHOWN = 20
 
 @click.command("grade-many", short_help="Grade a class of submissions.")
 @click.argument("submissions", type=click.Path(path_type=Path))
-@click.option("--technique", metavar="TECHNIQUE", type=TechniqueName(), help="What was to be implemented.")
+@click.option("--technique", metavar="TECHNIQUE", type=TechniqueName(), help="The technique to grade.")
 @click.option(
     "--out",
     metavar="DIRECTORY",
@@ -56,10 +56,10 @@ MOVES_SHOWN = 20
     "--points",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="What each property counts: a file with a table [points].",
+    help="Points of each property: a file with a table [points].",
 )
 @click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
-@click.option("--regrade", is_flag=True, help="Grade all again, and show who moved and why.")
+@click.option("--regrade", is_flag=True, help="Grade all again; show whose result changed, and why.")
 @click.option("--database", metavar="URL", help="Record every verdict in that database, too.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where to grade. Default: local.")
 @click.option(
@@ -67,7 +67,7 @@ MOVES_SHOWN = 20
     "level",
     metavar="LEVEL",
     default="strong",
-    help="Refuse weaker walls: strong (the default), namespaces, landlock, process.",
+    help="Refuse weaker isolation: strong (the default), namespaces, landlock, process.",
 )
 @json_option
 @lang_option
@@ -90,13 +90,13 @@ def command(
 ) -> None:
     """Grade every submission in the folder SUBMISSIONS, which holds one folder for each learner.
 
-    The attempt of a learner is the file called as the technique, ppo.py or alignment/ppo.py, wherever it lies in their
-    folder; without one, it is the only Python file there. All are graded with the same cases. What is done is kept:
-    after an interruption, the same command goes on.
+    A learner's attempt is the file named after the technique, ppo.py or alignment/ppo.py, anywhere in their folder; if
+    there is none, it is the only Python file there. All are graded with the same cases. Results are kept: after an
+    interruption, the same command continues.
 
     \b
     learn grade-many class/ --technique ppo              into results/
-    learn grade-many class/ --technique ppo --regrade    all again: who moved
+    learn grade-many class/ --technique ppo --regrade    all again: what changed
     learn grade-many class/ --technique ppo --only anna  that one alone
 
     The results: every verdict as a line of results.jsonl, a table in results.csv, the class at a glance in
@@ -108,7 +108,7 @@ def command(
                 3  some could not be graded, or this machine is broken
     """
     if not technique:
-        raise UsageProblem("Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'.")
+        raise UsageProblem("Name the technique to grade, as in 'learn grade-many class/ --technique ppo'.")
     if seed is not None and seed_file:
         raise UsageProblem("--seed and --seed-file both give the seed: choose one.")
     from groundup.grader.batch.journal import Journal
@@ -195,7 +195,7 @@ def _stand_apart(submissions: Path, out: Path) -> None:
 
 def _say_what_is_left_out(beside: list[str]) -> None:
     names = tr(", ").join(beside[:3]) + (" ..." if len(beside) > 3 else "")
-    left = tr("left out, as they lie beside the learners' folders: {names}", names=names)
+    left = tr("left out, because they are in no learner's folder: {names}", names=names)
     click.echo(f"learn: {left}", err=True)
 
 
@@ -251,9 +251,9 @@ def _show_moves(outcome: Outcome) -> None:
     assert outcome.moves is not None
     click.echo()
     if not outcome.moves:
-        click.echo(tr("Nobody moved since the round before."))
+        click.echo(tr("No result has changed since the previous round."))
         return
-    click.echo(tr("{count} moved since the round before:", count=len(outcome.moves)))
+    click.echo(tr("Results that changed since the previous round: {count}", count=len(outcome.moves)))
     for move in outcome.moves[:MOVES_SHOWN]:
         changes = [f"{c.property} {c.was or '–'} → {c.now or '–'}" for c in move.changes]
         if move.file_changed:

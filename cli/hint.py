@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 @lang_option
 @json_option
 def command(technique: str, hole: int | None, lang: str | None, as_json: bool) -> None:
-    """Get the next hint for HOLE of TECHNIQUE: each call goes one step further, up to nearly the line.
+    """Get the next hint for HOLE of TECHNIQUE: each one says more, and the last gives nearly the whole line.
 
-    Without HOLE it is the first one that is still empty, or else the one that your last grading points to. Which hints
-    you took is recorded: 'learn status' and your brief say how many.
+    Without HOLE, the hint is for the hole that your last grading points to, or, if you have changed the file since, for
+    the first empty one. The hints that you take are recorded: 'learn status' and your brief say how many.
     """
     from groundup.grader.judging.exercise import hole_states
 
@@ -91,7 +91,7 @@ def command(technique: str, hole: int | None, lang: str | None, as_json: bool) -
 
 def _tell_that_it_is_recorded() -> None:
     """Say before a learner's first hint that hints are recorded; on a terminal, ask whether to go on."""
-    text = tr("Hints are recorded: 'learn status' and your brief say how many you took. This is told once.")
+    text = tr("Hints are recorded: 'learn status' and your brief say how many you took. This notice is shown once.")
     click.echo(wrapped(spoken(text)) + "\n")
     if sys.stdin.isatty() and sys.stdout.isatty():
         click.confirm(tr("Take the first one?"), default=True, abort=True)

@@ -213,7 +213,7 @@ def broken() -> int:
     from groundup.core.errors import EXIT_BROKEN
 
     traceback.print_exc()
-    fault = tr("the fault is not your attempt's. Please report it, with the lines above.")
+    fault = tr("your attempt is not at fault. Please report this, with the lines above.")
     click.echo(f"learn: {fault}", err=True)
     return EXIT_BROKEN
 

@@ -25,7 +25,7 @@ def command(ctx: click.Context, as_json: bool, lang: str | None) -> None:
     """Do the next step, and say first which it is.
 
     After a pass it runs the lab, then begins the quiz, then puts the stubs of the next technique into your workspace;
-    at the end of a day it writes the brief. Where the step is yours, to fill a hole, it says where.
+    at the end of a day it writes the brief. If the next step is to fill a hole, it says which one.
 
     With --json it says what comes next and does nothing.
     """

@@ -58,9 +58,9 @@ def command(
 ) -> None:
     """Answer questions on TECHNIQUE, one at a time, and be told why after each.
 
-    Options are shuffled and numbers drawn anew each time. Each answer is kept the moment it is given: stop with
-    Ctrl-C whenever you like, and the same command goes on from there. What cannot be an answer is asked again and
-    does not count.
+    Options are shuffled and numbers drawn anew each time. Each answer is saved at once: stop with Ctrl-C whenever you
+    like, and the same command continues from there. After invalid input the question is asked again; that does not
+    count.
 
     \b
     learn quiz kv-cache

@@ -26,7 +26,11 @@ from groundup.core.errors import EXIT_BROKEN, EXIT_FELL_SHORT, EXIT_HELD, UsageP
 @click.option("--pdb", "debug", is_flag=True, help="Step into your code on that case, in this process.")
 @click.option("--rank", metavar="N", type=WholeNumber(0, 7), default=0, help="Which rank --pdb stops on. Default: 0.")
 @click.option(
-    "--attempt", "file", metavar="FILE", type=click.Path(path_type=Path), help="Take FILE; needs --seed, no workspace."
+    "--attempt",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Run FILE instead; needs --seed, no workspace.",
 )
 @click.option("--seed", metavar="N", type=WholeNumber(0, 2**63 - 1), help="The seed of the grading to go back to.")
 @json_option
@@ -41,7 +45,7 @@ def command(
     as_json: bool,
     lang: str | None,
 ) -> None:
-    """Run the case on which your attempt at TECHNIQUE failed last again, with your file as it is now.
+    """Run again the case on which your attempt at TECHNIQUE last failed, with your current file.
 
     Without PROPERTY it is the first one that failed. All that your code printed on the case is shown.
 

@@ -24,8 +24,8 @@ MOST_LINES = 59
 def command(everything: bool, as_json: bool, lang: str | None) -> None:
     """Show what you have started and passed, day by day, and what comes next.
 
-    Of a technique that you have begun it shows what the verdicts said, the holes that are filled, hints, the best quiz
-    and the lab. Files that could not be loaded and stubs that were graded as they are do not count.
+    For each technique that you have begun, it shows verdicts, filled holes, hints, the best quiz and the lab. Gradings
+    of files that could not be loaded and of unchanged stubs do not count.
     """
     lang, workspace = language(lang), find_workspace()
     if workspace is None:

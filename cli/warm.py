@@ -332,7 +332,7 @@ def _ended_in_the_middle(arguments: Sequence[str]) -> int:
     from groundup.core.errors import EXIT_BROKEN
 
     speak_first(arguments)
-    says = tr("the warm judge was ended while it told or kept the verdict: grade again.")
+    says = tr("the warm judge ended while it was showing or recording the verdict: grade again.")
     sys.stderr.write(f"learn: {says}\n")
     return EXIT_BROKEN
 

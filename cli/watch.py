@@ -47,9 +47,9 @@ AGAIN_SECONDS = 0.1  # between checks whether the judge is ready
 def command(technique: str | None, lang: str | None) -> None:
     """Grade your attempt each time that you save it, and show in place what holds.
 
-    Without a name it is what you last worked on; saving another attempt goes over to that one. What failed last is
-    tried first, and a failure is shown as soon as it is found. A save ends the grading that goes on and begins anew.
-    Verdicts are recorded as those of 'learn grade' are.
+    Without a name, it grades what you last worked on; saving another attempt switches to that one. What failed last is
+    tried first, and a failure is shown as soon as it is found. A save cancels the running grading and starts a new
+    one. Verdicts are recorded, as by 'learn grade'.
 
     \b
     Keys  n  the next property that fails, then the next technique

@@ -170,7 +170,7 @@ class AttemptProcess:
         try:
             self.request("reseed", {}, seed)
         except AttemptRaised:
-            self.end("protocol", Message("the process keeps its random numbers from beginning anew"))
+            self.end("protocol", Message("the process prevents its random number generators from being seeded again"))
 
     def allow(self, seconds: float) -> None:
         """Give the process so many seconds of CPU time from now on, for all calls together."""

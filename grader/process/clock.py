@@ -83,7 +83,7 @@ class CallClock:
             )
         if now - self._moved_at > STANDSTILL_SECONDS:
             return Message(
-                "a call did nothing for {seconds:.0f} s: it sleeps, or waits for what never comes",
+                "a call did nothing for {seconds:.0f} s: it sleeps, or waits for something that never happens",
                 seconds=STANDSTILL_SECONDS,
             )
         if self._idle > self.total_seconds:

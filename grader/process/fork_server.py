@@ -25,7 +25,7 @@ from groundup.grader.process.worker import scratch
 
 START_SECONDS = 60.0
 CREDENTIALS, SCM_CREDENTIALS = struct.Struct("3i"), 2  # process, user and group of who sent a message
-WEAKER = Message("{name}=landlock or process grades with weaker walls.", name=sandbox.ASKED_BY)
+WEAKER = Message("{name}=landlock or process grades with weaker isolation.", name=sandbox.ASKED_BY)
 
 
 @dataclass

@@ -96,7 +96,7 @@ def test_markdown_in_a_file_says_where_its_files_are(graded: Workspace, tmp_path
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("--out", "b.pdf"), "b.pdf does not tell its format: name a file in .md or .html, or give --format."),
+        (("--out", "b.pdf"), "b.pdf does not end in .md or .html: name one that does, or give --format."),
         (("--out", "b.md", "--format", "html"), "b.md is the name of a md file, and --format says html"),
         (("--json", "--out", "b.md"), "--json prints the data of the brief"),
         (("--json", "--format", "md"), "--json prints the data of the brief"),

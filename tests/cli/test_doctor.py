@@ -83,7 +83,7 @@ def test_what_contains_attempts_is_told_with_what_a_lack_of_it_costs(
 def test_a_weaker_containment_that_was_asked_for_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(sandbox.ASKED_BY, "process")
     monkeypatch.setattr(sandbox, "offer", lambda: sandbox.Offer("namespaces"))
-    assert doctor._containment().found.endswith("(LEARN_CONTAINMENT asks for it)")
+    assert doctor._containment().found.endswith("(set by LEARN_CONTAINMENT)")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, h
     (handed_in / "notes.txt").write_text("")
     result = learn("grade-many", "class", "--technique", "scale", "--jobs", "1", "--seed", "7")
     assert result.exit_code == 3
-    assert result.stderr == "learn: left out, as they lie beside the learners' folders: notes.txt\n"
+    assert result.stderr == "learn: left out, because they are in no learner's folder: notes.txt\n"
     assert result.stdout.splitlines()[:5] == [
         "toys/scale  4 submissions",
         "  1  passed",
@@ -106,7 +106,7 @@ def test_the_result_is_also_data_and_in_chinese(learn: Any, handed_in: Path, her
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["class"], "Say what was to be implemented, as in 'learn grade-many class/ --technique ppo'."),
+        (["class"], "Name the technique to grade, as in 'learn grade-many class/ --technique ppo'."),
         (["class", "--technique", "scael"], "No technique 'scael'. Did you mean 'toys/scale'?"),
         (["clas", "--technique", "scale"], "clas does not exist: name the folder that holds one folder"),
         (["class", "--technique", "scale", "--out", "class/results"], "class/results lies inside class: name a folder"),

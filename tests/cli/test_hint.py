@@ -32,7 +32,7 @@ def given(here: Path) -> list[str]:
 
 def test_each_call_goes_one_step_further_and_is_remembered(learn: Any, attempt: Path, here: Path) -> None:
     assert learn("hint", "scale").stdout == (
-        "Hints are recorded: 'learn status' and your brief say how many you took. This is told once.\n"
+        "Hints are recorded: 'learn status' and your brief say how many you took. This notice is shown once.\n"
         "\n"
         "toys/scale, hole 1: the factor\n"
         "\n"

@@ -466,7 +466,7 @@ def test_what_is_read_at_import_tells_judges_apart(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("called_plainly")
 def test_doctor_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor._warm().found == "none runs; a 'learn grade' starts one, for those after it"
+    assert doctor._warm().found == "not running; the next 'learn grade' starts one for later gradings"
     shutil.rmtree(os.environ["XDG_RUNTIME_DIR"])
     told = {"pid": 7, "grades": 3, "idle_seconds": 900}
     monkeypatch.setattr(warm, "place", lambda: None)

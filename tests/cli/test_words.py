@@ -161,7 +161,7 @@ def attempt_with(workspace: Path, toy: Path, product: str) -> None:
         (["start", "day-14"], 0, "这一天没有新的技术。"),
         (["start", "14"], 2, "没有名为 '14' 的日程或技术。你要的是 'day-14' 吗？"),
         (["read", "scale"], 0, "乘以系数。"),
-        (["read", "day-4"], 2, "这里要的是一项技术。这一天包括 gae。"),
+        (["read", "day-4"], 2, "这里需要一项技术。这一天的技术有 gae。"),
         (["grade", "scale"], 1, "3 条性质中满足了 1 条：得分 33%。"),
         (["grade", "--all"], 1, "这正是 squares 的做法。"),
         (["grade", "--attempt", "x.py"], 2, "请同时指明技术，例如 'learn grade ppo --attempt x.py'"),
@@ -178,7 +178,7 @@ def attempt_with(workspace: Path, toy: Path, product: str) -> None:
         (["run", "gae"], 2, "这里没有你对 rl/gae 的作答。"),
         (["quiz", "scale"], 2, "toys/scale 还没有测验。"),
         (["brief"], 0, "目前还没有任何证明"),
-        (["brief", "--out", "brief.xyz"], 2, "从 brief.xyz 看不出格式"),
+        (["brief", "--out", "brief.xyz"], 2, "brief.xyz 不以 .md 或 .html 结尾"),
         (["doctor"], 0, "启动一个进程，首次用时"),
         (["grade", "scael"], 2, "没有名为 'scael' 的技术。你要的是 'toys/scale' 吗？"),
     ],
@@ -278,7 +278,8 @@ def test_a_language_that_the_commands_do_not_speak_is_told_of_once(learn: Any, w
     for _ in range(2):
         result = learn("status", "--lang", "tlh")
         assert result.stderr == (
-            "learn: the commands speak en and zh, not 'tlh': what has no such translation is in English.\n"
+            "learn: the commands are available in en and zh, not in 'tlh': "
+            "texts without a translation are in English.\n"
         )
         assert result.stdout == learn("status").stdout
 

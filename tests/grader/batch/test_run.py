@@ -208,7 +208,7 @@ def test_another_round_that_was_interrupted_goes_on(grade_all: Any, engine: Any,
     outcome = grade_all(regrade=True)
     assert engine.graded == ["anna", "bob", "carl"]
     assert (outcome.number, outcome.moves) == (2, [])
-    assert "Nobody moved." in (tmp_path / "results" / "summary.html").read_text(encoding="utf-8")
+    assert "No result changed." in (tmp_path / "results" / "summary.html").read_text(encoding="utf-8")
 
 
 def test_two_classes_come_to_the_same_but_for_the_times(grade_all: Any, tmp_path: Path) -> None:

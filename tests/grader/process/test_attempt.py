@@ -72,7 +72,7 @@ def function(body: str, head: str = "import ctypes, os, signal, sys, threading, 
 def test_a_call_that_does_not_return_in_time_is_a_timeout(ask: Ask, source: str, impatient: None) -> None:
     death = died(ask, source, call_seconds=0.5)
     busy = "a call used more than the 0.5 s of CPU time it may use"
-    asleep = "a call did nothing for 1 s: it sleeps, or waits for what never comes"
+    asleep = "a call did nothing for 1 s: it sleeps, or waits for something that never happens"
     waits = any(word in source for word in ("sleep", "Lock", "SIGSTOP"))
     assert (death.how, death.detail) == ("timeout", asleep if waits else busy)
 
@@ -304,7 +304,7 @@ def test_an_attempt_cannot_keep_its_random_numbers_from_beginning_anew(start: St
     assert first[0] == first[1] != draw(1)
     process = start(drawn + "import gc\nfrom groundup.grader.process.worker import serve\n"
         "[s.operations.pop('reseed') for s in gc.get_objects() if type(s) is serve.Server]\n")  # fmt: skip
-    with pytest.raises(AttemptDied, match="protocol: the process keeps its random numbers"):
+    with pytest.raises(AttemptDied, match="protocol: the process prevents its random number generators"):
         process.reseed(7)
 
 
