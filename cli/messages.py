@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundup.cli.help import SpokenHelp
-from groundup.cli.words import DOMAIN, LOCALE
+from groundup.cli.words import DOMAIN, LOCALE, speak
 from groundup.core import errors
 
 if TYPE_CHECKING:
@@ -138,7 +138,9 @@ def _of_help() -> Iterator[Found]:
     from groundup.cli.main import cli
     from groundup.grader.authoring.author import Check
 
+    speak("en")  # the catalogue is looked up by the English
     for place, command in commands(cli):
+        command._help_option = None  # click caches it in the language of that moment
         looked_up = {t for t in _help_of(command) if LETTERS.search(t) and not t.startswith("learn ")}
         yield from ((place, text) for text in sorted(looked_up - {*Check.RULES}))
 

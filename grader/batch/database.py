@@ -7,7 +7,8 @@ from collections.abc import Mapping, Set
 from types import TracebackType
 from typing import Self
 
-from groundup.core.errors import StateProblem, UsageProblem
+from groundup.core.errors import UsageProblem
+from groundup.core.messages import Message
 from groundup.grader.batch.row import Row
 from groundup.grader.learner.state import State
 
@@ -27,12 +28,7 @@ class Database:
                 "postgresql+psycopg://user@host/class another.",
                 url=url,
             )
-        try:
-            self._state = State(url)
-        except StateProblem as problem:
-            raise type(problem)(
-                str(problem).replace("The 'database' of learn.toml", "What --database names")
-            ) from problem
+        self._state = State(url, named=Message("What --database names"))
 
     def __enter__(self) -> Self:
         return self

@@ -65,7 +65,8 @@ class Local:
                         if tries < TRIES:
                             again.append((job, tries + 1))
                         else:
-                            yield Graded(job, problem=f"its judge {judge.gone}, {tries} times in a row")
+                            told = Message("its judge {end}, {count} times in a row", end=judge.gone, count=tries)
+                            yield Graded(job, problem=told)
                 for judge in [j for j in judges if j.worn_out]:
                     judges.remove(judge)
                     judge.close()

@@ -28,14 +28,21 @@ BUSY_SECONDS = 30.0
 """How long a command waits for another's transaction, which takes milliseconds."""
 
 
+SETTING = Message("The 'database' of learn.toml")
+
+
 class Database:
     """An SQLite file, or the database that an SQLAlchemy URL names.
 
     Every method raises StateProblem, with the place and the next step, if the database cannot be read or written.
     """
 
-    def __init__(self, database: Path | str) -> None:
-        """Open ``database`` (a file or an SQLAlchemy URL); create or migrate its tables if needed."""
+    def __init__(self, database: Path | str, named: Message = SETTING) -> None:
+        """Open ``database`` (a file or an SQLAlchemy URL); create or migrate its tables if needed.
+
+        ``named`` says where its URL is set, in an error about the URL.
+        """
+        self.named = named
         self.where = str(database)
         self.engine = self._open(database)
         try:
@@ -60,8 +67,9 @@ class Database:
             raise self._problem(error) from error
         except (ImportError, ValueError, SQLAlchemyError) as error:
             raise StateProblem(
-                "The 'database' of learn.toml does not work here: {why}. It is an SQLAlchemy URL such as "
+                "{name} does not work here: {why}. It is an SQLAlchemy URL such as "
                 "'postgresql+psycopg://host/class', and its driver must be installed beside 'learn'.",
+                name=self.named,
                 why=error,
             ) from error
         if engine.dialect.name == "sqlite":

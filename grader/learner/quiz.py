@@ -305,7 +305,7 @@ def _check_questions(document: Document, kinds: Kinds, questions: list[Question]
     """Read the questions into ``questions``; yield the line and the message of each error."""
     whole = document.value
     if not isinstance(whole, dict) or set(whole) != {"questions"} or not isinstance(whole["questions"], list):
-        yield 1, "a quiz file holds 'questions:' and under it a list, and nothing else"
+        yield 1, Message("a quiz file holds 'questions:' and under it a list, and nothing else")
         return
     seen: dict[str, int] = {}
     for place, each in enumerate(whole["questions"]):
@@ -313,25 +313,32 @@ def _check_questions(document: Document, kinds: Kinds, questions: list[Question]
         kind = str(each.get("kind")) if isinstance(each, dict) else "None"
         if kind not in kinds:
             near = nearest(kind, kinds)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(kinds)}"
-            yield document.line([*path, "kind"]), f"{_field(path)}.kind: no kind {kind!r}; {hint}"
+            hint = (
+                Message("did you mean {near!r}?", near=near[0])
+                if near
+                else Message("there are {names}", names=[*kinds])
+            )
+            problem = Message("no kind {kind!r}; {hint}", kind=kind, hint=hint)
+            yield document.line([*path, "kind"]), _at(f"{_field(path)}.kind", problem)
             continue
         try:
             question = kinds[kind].model_validate(each)
         except ValidationError as error:
-            for problem in error.errors():
-                where, told = _complaint(dict(problem), kinds[kind])
-                yield document.line([*path, *where]), f"{_field((*path, *where))}: {told}"
+            for found in error.errors():
+                where, told = _complaint(dict(found), kinds[kind])
+                yield document.line([*path, *where]), _at(_field((*path, *where)), told)
             continue
         if question.id in (*seen, "seed"):
-            told = (
-                f"is on line {seen[question.id]}, too" if question.id in seen else "means the seed to an answers file"
+            taken = (
+                Message("{id!r} is on line {line}, too; choose another", id=question.id, line=seen[question.id])
+                if question.id in seen
+                else Message("{id!r} means the seed to an answers file; choose another", id=question.id)
             )
-            yield document.line([*path, "id"]), f"{_field(path)}.id: {question.id!r} {told}; choose another"
+            yield document.line([*path, "id"]), _at(f"{_field(path)}.id", taken)
         seen.setdefault(question.id, document.line([*path, "id"]))
         questions.append(question)
     if not whole["questions"]:
-        yield document.line(["questions"]), "questions: there is none"
+        yield document.line(["questions"]), _at("questions", Message("there is none"))
 
 
 def _complaint(problem: dict[str, Any], model: type[Question]) -> tuple[tuple[str | int, ...], str]:
@@ -339,15 +346,21 @@ def _complaint(problem: dict[str, Any], model: type[Question]) -> tuple[tuple[st
     where: tuple[str | int, ...] = tuple(step for step in problem["loc"] if step != "[key]")
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, FieldProblem):
-        return (*where, *cause.path), str(cause)
+        return (*where, *cause.path), said_by(cause)
     if isinstance(cause, ValueError):
-        return where, str(cause)
+        return where, said_by(cause)
     if problem["type"] == "missing":
-        return where, "is missing"
+        return where, Message("is missing")
     if problem["type"] == "extra_forbidden":
         near = nearest(str(where[-1]), model.model_fields) if len(where) == 1 else []
-        return where, f"there is no such field{f'; did you mean {near[0]!r}?' if near else ''}"
+        if near:
+            return where, Message("there is no such field; did you mean {near!r}?", near=near[0])
+        return where, Message("there is no such field")
     return where, f"{problem['msg']}, got {problem['input']!r:.60}"
+
+
+def _at(place: str, problem: str) -> Message:
+    return Message("{place}: {problem}", place=place, problem=problem)
 
 
 def _field(path: Sequence[str | int]) -> str:

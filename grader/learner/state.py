@@ -18,9 +18,10 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from groundup.core.errors import StateProblem
+from groundup.core.messages import Message
 from groundup.grader.judging.verdict import Verdict
 from groundup.grader.learner import tables
-from groundup.grader.learner.database import Database
+from groundup.grader.learner.database import SETTING, Database
 from groundup.grader.learner.records import Event, EventKind, LabRecord, QuizAnswer, QuizRecord, QuizStatus, Standing
 
 __all__ = ["State"]
@@ -32,12 +33,12 @@ class State:
     Every method raises StateProblem, with the place and the next step, if the database cannot be read or written.
     """
 
-    def __init__(self, database: Path | str, learner: str = "") -> None:
-        """Open ``database`` (a file or an SQLAlchemy URL); create or migrate its tables if needed."""
+    def __init__(self, database: Path | str, learner: str = "", *, named: Message = SETTING) -> None:
+        """Open ``database`` (a file or an SQLAlchemy URL, set in ``named``); create or migrate its tables if needed."""
         self.problems: dict[int, StateProblem] = {}
         """The problems of unreadable verdicts met so far, by verdict id. Such verdicts stay in the database."""
         self._learner = learner
-        self.database = Database(database)
+        self.database = Database(database, named)
 
     def __enter__(self) -> Self:
         return self

@@ -142,7 +142,7 @@ class AttemptProcess:
         try:
             self.say(*answer)
         except wire.NotPlainError as error:
-            self.say({"ok": False}, f"the part's answer holds {error}")
+            self.say({"ok": False}, Message("the part's answer holds {what}", what=error))
         self.parts.seconds += time.monotonic() - began
         if self.parts.seconds > MOST_SECONDS:
             self.end(

@@ -259,7 +259,7 @@ def _bubblewrap_lacks() -> Message | None:
         return Message("bubblewrap does not run ({why})", why=error)
     if done.returncode == 0:
         return None
-    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    said = done.stderr.strip().splitlines() or [Message("exit code {code}", code=done.returncode)]
     return Message("bubblewrap may not, or cannot, make namespaces here ({why})", why=said[-1])
 
 

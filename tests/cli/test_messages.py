@@ -201,7 +201,55 @@ def test_no_english_word_is_printed_unmarked(module: str) -> None:
     assert {t for t in found if re.search(r"[A-Za-z]{2,}", t)} - set(ENGLISH_ONLY) == set()
 
 
+def phrases(tree: ast.AST) -> set[str]:
+    """Return the phrases of a module of the grader that are not marked. What a developer reads is left out."""
+    if isinstance(tree, ast.Call) and called(tree) in (*keywords(), "Field", "compile"):
+        return set()
+    if isinstance(tree, ast.Raise) and isinstance(tree.exc, ast.Call) and called(tree.exc) not in keywords():
+        return set()  # what others of our modules catch
+    if isinstance(tree, ast.JoinedStr) or is_literal(tree):
+        return {shape(tree)} if re.search(r"[a-z]{2,} [a-z]{2,}", shape(tree)) else set()
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            found |= phrases(node)
+    return found
+
+
+def grader_texts() -> dict[str, set[str]]:
+    rooms = ("grader/batch/", "grader/judging/", "grader/learner/", "grader/process/")
+    found = {name: phrases(tree) for name, tree in TREES.items() if name.startswith(rooms)}
+    return {name: texts for name, texts in found.items() if texts}
+
+
+NO_MESSAGES = {  # phrases in the grader that are no messages, and why
+    "python -m pip install 'groundup[ray]'": "a command to type",
+    "python -m pip install 'groundup[labs]'": "a command to type",
+    "learn grade … --attempt … --seed ……": "a command to type",
+    "python3 -c 'import secrets; print(secrets.token_hex(16))'": "a command to type",
+    "groundup class seed:…": "goes into a digest",
+    "def run(code):\n    exec(compile(code, 'program', 'exec'), {'__name__': '__main__'})\n": "code",
+    "<… with empty holes>": "the name of a file",
+    "<!-- Written by 'learn brief'; sha256 of the rest: … -->\n…": "what a page is known by",
+    "lower center": "a place in a drawing",
+    "// Written by 'learn start' (…). Edit it as you like: a changed file is left alone.\n": "what a file is known by",
+}
+SETTINGS_TEXT = "grader/learner/workspace.py"
+"""Its ``learn.toml`` is written before anybody has chosen a language, so that it is English."""
+
+
+def test_no_phrase_of_the_grader_is_left_unmarked() -> None:
+    left = {
+        (name, text)
+        for name, found in grader_texts().items()
+        for text in found - set(NO_MESSAGES)
+        if not (name == SETTINGS_TEXT and text.startswith("# A Groundup workspace"))
+    }
+    assert left == set()
+
+
 def test_nothing_is_excused_that_is_not_there() -> None:
+    assert set(NO_MESSAGES) - set().union(*grader_texts().values()) == set()
     found = {shape(text) for tree in LEARNERS.values() for text in texts(tree)}
     assert set(ENGLISH_ONLY) - found == set()
     assert set(COMPUTED) - {ast.unparse(call) for _, call in marked()} == set()

@@ -216,7 +216,7 @@ def test_a_bucket_is_started_by_its_last_gradient(impl: Any, arrived: Arrivals) 
             return
         here = set(order[:count])
         complete = next((k for k, bucket in enumerate(buckets) if not here.issuperset(bucket)), len(buckets))
-        of = f"once {', '.join(order[:count])} have come"
+        of = Message("once {names} have come", names=order[:count])
         check_sent(laws.sent(group, 2), lambda _, count=complete: expected[:count], of=of)  # type: ignore[misc]
 
 
