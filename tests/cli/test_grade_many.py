@@ -73,8 +73,11 @@ def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, h
     program, *arguments = shlex.split(found["bob's own"]["command"])
     assert program == "learn"
     again = json.loads(learn(*arguments, "--json").stdout)
+    kept = found["bob's own"]["verdict"]
+    for result in kept["properties"]:
+        result.pop("templates", None)  # what its texts are made of: for other languages
     for field in ("properties", "score", "outcome", "seed", "diagnosis", "examples"):
-        assert again[field] == found["bob's own"]["verdict"][field]
+        assert again[field] == kept[field]
 
 
 def test_known_mistakes_that_are_broken_are_told_once_and_keep_nobody_from_a_row(
