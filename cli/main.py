@@ -132,6 +132,7 @@ class Learn(click.Group):
     ) -> click.Context:
         """Set the language before parsing the command line, so that a usage error is in it."""
         speak_first(args)
+        self._help_option = None  # as in _spoken
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.ClickException as error:
