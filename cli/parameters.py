@@ -32,7 +32,6 @@ class PathTo(click.Path):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
-        self.name = "path" if self.file_okay and self.dir_okay else "directory" if self.dir_okay else "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or fail with the reason."""
