@@ -98,7 +98,9 @@ def check(
     show_default=True,
     help="The interface of the class; an unknown one lists all.",
 )
-@click.option("--into", type=PathTo(file_okay=False), help="Folder to make. Default: groundup-TECHNIQUE.")
+@click.option(
+    "--into", metavar="DIRECTORY", type=PathTo(file_okay=False), help="Folder to make. Default: groundup-TECHNIQUE."
+)
 @click.option("--builtin", metavar="TRACK", help="Put it into this clone of Groundup, on that track.")
 def new(name: str, interface: str, into: Path | None, builtin: str | None) -> None:
     """Create TECHNIQUE as a distribution of its own: complete, and keeping every rule from the start.

@@ -52,7 +52,7 @@ FILLER = "\u2060"
 @click.option(
     "--seed", metavar="N", type=WholeNumber(0, 2**31 - 1), default=0, show_default=True, help="What chance starts from."
 )
-@click.option("--out", type=PathTo(file_okay=False), help="Folder for the picture.")
+@click.option("--out", metavar="DIRECTORY", type=PathTo(file_okay=False), help="Folder for the picture.")
 @json_option
 @lang_option
 def command(

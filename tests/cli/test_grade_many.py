@@ -73,15 +73,11 @@ def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, h
     program, *arguments = shlex.split(found["bob's own"]["command"])
     assert program == "learn"
     again = json.loads(learn(*arguments, "--json").stdout)
+    kept = found["bob's own"]["verdict"]
+    for result in kept["properties"]:
+        result.pop("templates", None)  # what its texts are made of: for other languages
     for field in ("properties", "score", "outcome", "seed", "diagnosis", "examples"):
-        assert again[field] == without_templates(found["bob's own"]["verdict"][field])
-
-
-def without_templates(data: Any) -> Any:
-    """Return a recorded value as ``--json`` prints it."""
-    if isinstance(data, dict):
-        return {name: without_templates(value) for name, value in data.items() if name != "templates"}
-    return [without_templates(value) for value in data] if isinstance(data, list) else data
+        assert again[field] == kept[field]
 
 
 def test_known_mistakes_that_are_broken_are_told_once_and_keep_nobody_from_a_row(

@@ -18,6 +18,7 @@ from groundup.cli import messages
 from groundup.cli.messages import ROOMS, ROOT, compiled, extracted, keywords, updated, written
 from groundup.cli.words import DOMAIN, LOCALE
 from groundup.core import errors
+from groundup.grader.authoring.glossary import other_terms
 
 CATALOGUES = sorted(LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
 TREES = {
@@ -321,6 +322,16 @@ def test_what_is_english_is_not_left_so(file: Path) -> None:
         for english, text in zip(ids(message), strings(message), strict=False):
             words = re.search(r"[a-z]{3,} [a-z]{3,}", re.sub(r"\{[^{}]*\}", "", english))
             assert text != english or not words, english
+
+
+def test_the_chinese_keeps_to_the_glossary() -> None:
+    others = [
+        (message.id, variant, term.zh)
+        for message in entries(LOCALE / "zh" / "LC_MESSAGES" / f"{DOMAIN}.po")
+        for text in strings(message)
+        for term, variant in other_terms(" ".join(ids(message)), text)
+    ]
+    assert others == []
 
 
 def test_made_again_it_is_the_same(found: Catalog, tmp_path: Path) -> None:
