@@ -60,11 +60,9 @@ def owned(command: click.Command, plugin: str) -> click.Command:
             raise
         except Exception as error:
             traceback.print_exc()
+            why = f"{type(error).__name__}: {error}"
             raise PluginProblem(
-                "The command {name!r} of plugin {plugin!r} failed: {why}",
-                name=command.name,
-                plugin=plugin,
-                why=f"{type(error).__name__}: {error}",
+                "The command {name!r} of plugin {plugin!r} failed: {why}", name=command.name, plugin=plugin, why=why
             ) from error
 
     owned = copy.copy(command)

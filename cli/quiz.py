@@ -245,7 +245,8 @@ def _show_summary(review: Review, technique: Technique, lang: str) -> None:
     colour = "green" if review.right == review.total else "yellow"
     click.echo(f"\n{click.style(score, fg=colour, bold=True)} {kept}")
     if review.study:
-        click.echo(tr("To read again ({command}):", command=f"{called()} read {technique.name}"))
+        lesson = f"{called()} read {technique.name}"
+        click.echo(tr("To read again ({command}):", command=lesson))
     for section in review.study:
         wrong = [str(n) for n, r in enumerate(review.questions, 1) if r.section == section and not r.right]
         line = ntr(

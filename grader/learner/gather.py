@@ -237,12 +237,13 @@ def _lab(
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            at = f"{record.at:%Y-%m-%d %H:%M}"
             problems.append(
                 StateProblem(
                     "A lab of {technique} ({at} UTC) was recorded by another Groundup and cannot be read "
                     "by this one; the brief goes without it. Updating Groundup may help. ({reason})",
                     technique=record.technique,
-                    at=f"{record.at:%Y-%m-%d %H:%M}",
+                    at=at,
                     reason=reason,
                 )
             )

@@ -372,7 +372,8 @@ def _seed_of(in_file: Any, asked: int | None) -> tuple[int | None, list[tuple[st
     if in_file is None:
         return asked, []
     if isinstance(in_file, bool) or not isinstance(in_file, int) or in_file < 0:
-        return asked, [("seed", Message("{value} is no whole number from 0 up", value=f"{in_file!r:.40}"))]
+        value = f"{in_file!r:.40}"
+        return asked, [("seed", Message("{value} is no whole number from 0 up", value=value))]
     if asked not in (None, in_file):
         return asked, [
             (
