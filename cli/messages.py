@@ -167,7 +167,6 @@ def _help_of(command: click.Command) -> Iterable[str]:
             noted.append(text)
             return text
 
-    command._help_option = None  # click caches it in the language of that moment
     with click.Context(command, info_name="learn") as context:
         command.format_help(context, Noting())
     return noted

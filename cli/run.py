@@ -212,13 +212,13 @@ def _screen(lab: Lab, contestant: str, before: list[LabRun], lang: str, *, quiet
 
 def _lines(name: str) -> Watcher:
     """Return a callback that prints progress and the remaining time every few seconds."""
-    began = told = time.monotonic()
+    began = latest = time.monotonic()
 
     def watch(done: float, points: Points) -> None:
-        nonlocal told
+        nonlocal latest
         now = time.monotonic()
-        if now - told >= LINE_SECONDS and 0 < done < 1:
-            told = now
+        if now - latest >= LINE_SECONDS and 0 < done < 1:
+            latest = now
             left = (now - began) * (1 - done) / done
             text = tr("{name}: {done:.0%}, about {seconds:.0f} s left", name=name, done=done, seconds=left)
             click.echo(f"  {text}", err=True)
