@@ -185,6 +185,7 @@ class TechniqueFiles:
         self.manifest = declared if declared.is_file() else self.folder / "__init__.py"
         self.properties = self.folder / "properties.py"
         self.misconceptions = self.folder / "misconceptions.toml"
+        self.examples = self.folder / "examples.toml"
         if builtin:
             path = inner.replace(".", "/")
             self.solution = _folder("groundup.solutions") / f"{path}.py"
