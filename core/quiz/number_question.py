@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from random import Random
 from typing import Annotated, Any, Self
@@ -26,6 +27,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 MOST_VALUES = 1000  # of one parameter
 TRIED = 64  # draws of a parametric question that are evaluated when it is read
+REDRAWS = 100  # until a draw may be asked; half of all draws may, so the limit is never reached
 
 
 class Tolerance(Declared):
@@ -156,11 +158,17 @@ class Parametric(_Measured):
 
     ``text`` contains every parameter as ``{name}``; ``explanation`` may contain them too, as well as ``{answer}`` and
     the ``derived`` numbers. A format may follow, as in ``{bytes:,}``.
+
+    ``wrong`` lists formulas that learners use by mistake. Where the result of one of them would be accepted, the
+    question cannot tell the mistake from the right way; such a draw is never asked.
     """
 
     parameters: dict[Name, Annotated[tuple[float, ...], PlainValidator(_values)]] = Field(min_length=1)
     derived: dict[Name, str] = Field({}, description="further numbers for the explanation or the answer, in order")
     answer: str = Field(description="arithmetic over the parameters: + - * / // % **, min max ceil floor log2 sqrt exp")
+    wrong: tuple[str, ...] = Field(
+        (), description="formulas of mistakes that learners make, over the parameters and the derived numbers"
+    )
 
     @cached_property
     def formulas(self) -> dict[str, Formula]:
@@ -173,6 +181,17 @@ class Parametric(_Measured):
                 raise FieldProblem(self._place(name), str(problem)) from problem
         return found
 
+    @cached_property
+    def mistakes(self) -> tuple[Formula, ...]:
+        """The formulas of ``wrong``."""
+        found = []
+        for number, text in enumerate(self.wrong):
+            try:
+                found.append(Formula(text))
+            except ValueError as problem:
+                raise FieldProblem(("wrong", number), str(problem)) from problem
+        return tuple(found)
+
     @model_validator(mode="after")
     def _names_are_known_and_used(self) -> Self:
         known, needed = set(self.parameters), set(self.formulas["answer"].names)
@@ -181,6 +200,9 @@ class Parametric(_Measured):
                 raise FieldProblem(self._place(name), f"{name!r} is a parameter already")
             _check_names(formula.names, known, self._place(name))
             known.add(name)
+        told: set[str] = set()
+        for number, mistake in enumerate(self.mistakes):
+            told |= _check_names(mistake.names, known - {"answer"}, ("wrong", number))
         for name in reversed(self.derived):
             needed |= self.formulas[name].names if name in needed else set()
         for lang in self.text:
@@ -188,7 +210,6 @@ class Parametric(_Measured):
             for name in self.parameters:
                 if name not in used:
                     raise FieldProblem(("text", lang), f"never says {{{name}}}, which the answer depends on")
-        told: set[str] = set()
         for lang in self.explanation:
             told |= _check_names(_fields(self.explanation[lang], ("explanation", lang)), known, ("explanation", lang))
         for name in self.parameters:
@@ -201,23 +222,47 @@ class Parametric(_Measured):
 
     @model_validator(mode="after")
     def _every_draw_has_an_answer(self) -> Self:
-        for values in self._some_draws():
+        for values in itertools.chain(self._extremes(), self._sample()):
             try:
                 self.ask(values)
             except ValueError as problem:
-                told = ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
-                raise FieldProblem(("answer",), f"with {told}: {problem}") from problem
+                raise FieldProblem(("answer",), f"with {_listed(values)}: {problem}") from problem
+            for number, mistake in enumerate(self.mistakes):
+                try:
+                    mistake(self.known(values))
+                except ValueError as problem:
+                    raise FieldProblem(("wrong", number), f"with {_listed(values)}: {problem}") from problem
+        return self
+
+    @model_validator(mode="after")
+    def _half_of_all_draws_may_be_asked(self) -> Self:
+        accepted = [self._accepted(values) for values in self._sample()]
+        if 2 * sum(map(bool, accepted)) > len(accepted):
+            worst, times = Counter(number for numbers in accepted for number in numbers).most_common(1)[0]
+            raise FieldProblem(
+                ("wrong", worst),
+                f"the result of {self.wrong[worst]!r} is accepted in {times} of {len(accepted)} draws, and half of all "
+                "draws must tell every wrong formula from the right one: narrow the tolerance, choose parameters that "
+                "set them apart, or take the formula out",
+            )
         return self
 
     @override
     def draw(self, random: Random) -> Numeric:
-        return self.ask({name: random.choice(values) for name, values in self.parameters.items()})
+        return self.ask(self.values(random))
+
+    def values(self, random: Random) -> dict[str, float]:
+        """Draw parameter values, again if a wrong formula would be accepted for them."""
+        values: dict[str, float] = {}
+        for _ in range(REDRAWS):
+            values = {name: random.choice(choices) for name, choices in self.parameters.items()}
+            if not self._accepted(values):
+                break
+        return values
 
     def ask(self, values: Mapping[str, float]) -> Numeric:
         """Return the question with these parameter values. Raises ValueError if it has no answer for them."""
-        known = dict(values)
-        for name, formula in self.formulas.items():
-            known[name] = formula(known)
+        known = self.known(values)
         return Numeric(
             id=self.id,
             kind=self.kind,
@@ -233,16 +278,36 @@ class Parametric(_Measured):
     def _place(self, name: str) -> tuple[str, ...]:
         return ("answer",) if name == "answer" else ("derived", name)
 
-    def _some_draws(self) -> Iterable[dict[str, float]]:
-        """Return all draws if they are few, else combinations of lowest and highest values, and a random sample."""
+    def known(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the parameters, the derived numbers and the answer by name."""
+        known = dict(values)
+        for name, formula in self.formulas.items():
+            known[name] = formula(known)
+        return known
+
+    def _accepted(self, values: Mapping[str, float]) -> list[int]:
+        """Return the numbers of the wrong formulas whose results would be accepted with these values."""
+        known = self.known(values)
+        found = enumerate(self.mistakes)
+        return [number for number, mistake in found if self.tolerance.holds(mistake(known), known["answer"])]
+
+    def _extremes(self) -> Iterator[dict[str, float]]:
+        """Yield combinations of the lowest and the highest values."""
+        ends = itertools.product(*((min(values), max(values)) for values in self.parameters.values()))
+        return (dict(zip(self.parameters, values, strict=True)) for values in itertools.islice(ends, TRIED))
+
+    def _sample(self) -> Iterator[dict[str, float]]:
+        """Yield all draws if they are few, else a random sample."""
         if math.prod(len(values) for values in self.parameters.values()) <= TRIED:
             every: Iterable[tuple[float, ...]] = itertools.product(*self.parameters.values())
         else:
             random = Random(0)
-            ends = itertools.islice(itertools.product(*((min(v), max(v)) for v in self.parameters.values())), TRIED)
-            sample = (tuple(random.choice(v) for v in self.parameters.values()) for _ in range(TRIED))
-            every = itertools.chain(ends, sample)
+            every = (tuple(random.choice(values) for values in self.parameters.values()) for _ in range(TRIED))
         return (dict(zip(self.parameters, values, strict=True)) for values in every)
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
 
 
 def _plain(number: float) -> str:

@@ -1,48 +1,40 @@
-"""Rule: the quiz can be read, its numbers are right, and the form of its options does not reveal the answer.
+"""Rule: the quiz can be read, its answers are right, and neither its numbers nor its options give an answer away.
 
-A computed answer is recomputed in two ways, for many draws. Exact fractions in the file's own formula detect rounding
-errors. The function with the question's name in ``quiz_answers.py``, the author's independent way to the answer,
-detects a wrong formula. ``quiz_answers.py`` is in the folder of the properties; if it exists, every computed question
-needs a function in it.
+Of a built-in quiz: 10 questions or more, of each of four kinds, a third of them parametric. Of every quiz:
+
+- Answers are worked out a second time: see ``quiz_answers``.
+- A parametric question lists two wrong formulas or more, and has 8 different answers or more over its draws.
+- A number in three figures is accepted. Twice the answer, half of it and its opposite are mostly not, and bytes counted
+  in powers of 1000 for powers of 1024, or the other way round, never are. The text rarely contains the answer.
+- The length of an option gives nothing away, in each language. A learner who guesses is right in the sum of
+  1 / (number of options) over the single-choice questions. One who always takes the longest option may be right in one
+  question more than that, and so may one who always takes the shortest. If several options are equally long, the right
+  one counts by its share.
+- A section that a question refers to is in the lesson.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
-import math
-import operator
-from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
-from pathlib import Path
-from random import Random
-from types import ModuleType
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from groundup.core.quiz.choice_question import Single
-from groundup.core.quiz.number_question import Parametric
+from groundup.core.quiz.number_question import Numeric, Parametric
 from groundup.core.quiz.question import Question
 from groundup.core.registry import Registry
-from groundup.core.technique import Technique
-from groundup.core.testing.modules import current_module
-from groundup.grader.authoring.soundness.places import Found, built_in, place
+from groundup.core.technique import Technique, say
+from groundup.grader.authoring.soundness.places import Found, built_in, question_at
+from groundup.grader.authoring.soundness.quiz_answers import DRAWS, compare_answers, drawn, told
 from groundup.grader.learner.quiz import question_kinds, read_quiz
 
-DRAWS = 200
-FEWEST = 3  # number of single-choice questions from which on the form of options is checked
-OFTEN = 0.5  # maximum share of these in which the right option is the longest
-ANSWERS = "quiz_answers.py"
-
-Exact = Fraction | float
-EXACTLY: dict[type[ast.operator] | type[ast.unaryop], Callable[..., Exact]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
-    ast.USub: operator.neg, ast.UAdd: operator.pos,
-}  # fmt: skip
-FUNCTIONS: dict[str, Callable[..., Exact]] = {
-    "min": min, "max": max, "ceil": lambda x: Fraction(math.ceil(x)), "floor": lambda x: Fraction(math.floor(x)),
-    "log2": lambda x: math.log2(x), "sqrt": lambda x: math.sqrt(x), "exp": lambda x: math.exp(x),
-}  # fmt: skip
+KINDS = ("single", "multiple", "ordering", "parametric")
+FEWEST_QUESTIONS = 10
+FEWEST_WRONG = 2  # wrong formulas of a parametric question
+FEWEST_ANSWERS = 8  # different ones over the draws of a parametric question
+SELDOM = DRAWS // 5  # draws
+MORE_THAN_CHANCE = 1.0  # question
+PREFIXES = {f"{prefix}B": n for n, prefix in enumerate("kMGT", start=1)}
+BINARY_PREFIXES = {f"{prefix}iB": n for n, prefix in enumerate("KMGT", start=1)}
 
 
 def check(technique: Technique, registry: Registry) -> Found:
@@ -51,21 +43,23 @@ def check(technique: Technique, registry: Registry) -> Found:
     if not path.is_file():
         return "", [f"there is no quiz: expected it at {path}"]
     questions = read_quiz(technique, kinds(registry)).questions
-    problems = [*_sections(technique, questions), *_longest(technique, questions)]
-    computed = [q for q in questions if isinstance(q, Parametric)]
-    for question in computed:
-        problems += _agrees(technique, question, _exact(question), "its formula, in fractions,")
-    answers = technique.files.folder / ANSWERS
+    problems = [*_sections(technique, questions), *_lengths(technique, questions)]
+    if built_in(technique):
+        problems += _enough(technique, questions)
+    for question in questions:
+        if isinstance(question, Parametric):
+            draws = list(drawn(question))
+            found = [*_wrong_formulas(question), *_answers(draws), *_numbers(draws)]
+        elif isinstance(question, Numeric):
+            found = [*_numbers([({}, question)])]
+        else:
+            continue
+        problems += [f"{question_at(technique, question)}: {problem}" for problem in found]
+    compared, disagreements = compare_answers(technique, questions)
     detail = f"{len(questions)} questions"
-    if answers.is_file():
-        problems += _by_hand(technique, answers, computed)
-        detail += f", {len(computed)} worked out in another way for {DRAWS} draws"
-    elif computed and not built_in(technique):
-        problems.append(
-            f"{_at(technique, computed[0])}: its answer is computed, and nothing says that the formula is right: work "
-            f"it out in another way, def {_function(computed[0])}({', '.join(computed[0].parameters)}) in {answers}"
-        )
-    return detail, problems
+    if compared:
+        detail += f", {compared} worked out in another way for {DRAWS} draws"
+    return detail, [*problems, *disagreements]
 
 
 def kinds(registry: Registry) -> dict[str, type[Question]]:
@@ -73,97 +67,140 @@ def kinds(registry: Registry) -> dict[str, type[Question]]:
     return question_kinds(registry)[0]
 
 
-def _sections(technique: Technique, questions: tuple[Question, ...]) -> Iterator[str]:
+def _enough(technique: Technique, questions: Sequence[Question]) -> Iterator[str]:
+    path, count = technique.files.quiz, len(questions)
+    if count < FEWEST_QUESTIONS:
+        yield f"{path}:1: there are {count} questions: write {FEWEST_QUESTIONS - count} more"
+    for kind in KINDS:
+        if not any(q.kind == kind for q in questions):
+            yield f"{path}:1: no question is of the kind {kind!r}: write one"
+    parametric = sum(q.kind == "parametric" for q in questions)
+    if 3 * parametric < count:
+        yield f"{path}:1: {parametric} of {count} questions are parametric: draw the numbers of more, up to a third"
+
+
+def _sections(technique: Technique, questions: Sequence[Question]) -> Iterator[str]:
     for question in questions:
         for lang, heading in (question.section or {}).items():
             lesson = technique.files.lesson(lang)
             if f"## {heading}" not in lesson.read_text(encoding="utf-8").splitlines():
-                yield f"{_at(technique, question)}: no section '## {heading}' in {lesson}"
+                at = question_at(technique, question)
+                yield f"{at}: no section '## {heading}' in {lesson}: name one of its headings"
 
 
-def _longest(technique: Technique, questions: tuple[Question, ...]) -> Iterator[str]:
+def _lengths(technique: Technique, questions: Sequence[Question]) -> Iterator[str]:
     single = [q for q in questions if isinstance(q, Single)]
-    for lang in {lang for q in single for lang in q.options[q.answer]}:
-        longest = []
-        for question in single:
-            lengths = {key: len(text.get(lang, text["en"])) for key, text in question.options.items()}
-            if lengths[question.answer] == max(lengths.values()):
-                longest.append(question)
-        if len(single) >= FEWEST and len(longest) > OFTEN * len(single):
+    by_chance = sum(1 / len(q.options) for q in single)
+    for lang in sorted({lang for q in single for text in q.options.values() for lang in text}):
+        for name, extreme, advice in (
+            ("longest", max, "shorten the right ones, or say more in wrong ones"),
+            ("shortest", min, "say more in the right ones, or shorten wrong ones"),
+        ):
+            shares = {q.id: _share(q, lang, extreme) for q in single}
+            if sum(shares.values()) > by_chance + MORE_THAN_CHANCE + 1e-9:
+                those = [q for q in single if shares[q.id]]
+                yield (
+                    f"{question_at(technique, those[0])}: whoever takes the {name} option ({lang}) is right in "
+                    f"{sum(shares.values()):.3g} of {len(single)} questions, and by chance in {by_chance:.3g}; no more "
+                    f"than one question above that is accepted: {advice} ({', '.join(q.id for q in those)})"
+                )
+
+
+def _share(question: Single, lang: str, extreme: Callable[[Iterable[int]], int]) -> float:
+    """Return the probability that a random one of the longest (or shortest) options is the right one."""
+    lengths = {key: len(say(text, lang)) for key, text in question.options.items()}
+    at_the_end = [key for key, length in lengths.items() if length == extreme(lengths.values())]
+    return (question.answer in at_the_end) / len(at_the_end)
+
+
+def _wrong_formulas(question: Parametric) -> Iterator[str]:
+    if len(question.wrong) < FEWEST_WRONG:
+        yield (
+            f"it lists {len(question.wrong)} wrong formulas: list {FEWEST_WRONG} or more that learners use by mistake, "
+            "wrong: [formula, formula]"
+        )
+    seen: dict[tuple[float, ...], str] = {}
+    known = [question.known(values) for values, _ in drawn(question)]
+    for mistake in question.mistakes:
+        results = tuple(round(mistake(numbers), 9) for numbers in known)
+        same = seen.setdefault(results, mistake.text)
+        if same is not mistake.text:
+            yield f"the wrong formulas {same!r} and {mistake.text!r} always give the same: replace one of them"
+
+
+def _answers(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]:
+    different = len({round(asked.answer, 9) for _, asked in draws})
+    if different < FEWEST_ANSWERS:
+        yield (
+            f"over {DRAWS} draws it has {different} different answers: give its parameters more values, so that there "
+            f"are {FEWEST_ANSWERS} or more"
+        )
+
+
+def _numbers(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]:
+    """Check what is accepted as an answer, and that the text does not contain it."""
+    yield from _three_figures(draws)
+    for what, factor in (("twice", 2.0), ("half", 0.5), ("the opposite of", -1.0)):
+        accepted = sum(asked.is_right(factor * asked.answer) for _, asked in draws)
+        if _often(accepted, draws):
             yield (
-                f"{_at(technique, longest[0])}: in {len(longest)} of {len(single)} questions the right option is the "
-                f"longest ({lang}), here too: shorten it, or say more in a wrong one"
+                f"{what} the answer is accepted{_times(accepted, draws)}: narrow the tolerance, or choose numbers "
+                "that make the answer larger"
+            )
+    yield from _units(draws)
+    for lang in draws[0][1].text:
+        telling = [(values, asked) for values, asked in draws if _tells(asked, lang)]
+        if _often(len(telling), draws):
+            values, asked = telling[0]
+            yield (
+                f"its text ({lang}) contains the answer, {asked.shown(asked.answer, lang)}"
+                f"{_times(len(telling), draws)}{_with(values)}: ask for another number, or choose other ones"
             )
 
 
-def _by_hand(technique: Technique, path: Path, computed: list[Parametric]) -> Iterator[str]:
-    module = current_module(f"{technique.package}.quiz_answers", path)
-    for question in computed:
-        function = getattr(module, _function(question), None)
-        if function is None:
-            told = f"def {_function(question)}({', '.join(question.parameters)})"
-            yield f"{path}: nothing works {question.id!r} out in another way: add {told}"
-        else:
-            yield from _agrees(technique, question, function, place(path, f"def {_function(question)}("))
-    known = {_function(question) for question in computed}
-    for name, line in _functions(module):
-        if name not in known:
-            yield f"{path}:{line}: {name}() is no computed question of {technique.files.quiz}"
+def _three_figures(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]:
+    for values, asked in draws:
+        whole = float(asked.answer).is_integer()
+        typed = str(int(asked.answer)) if whole else f"{asked.answer:.3g}"
+        for given in (typed, asked.shown(asked.answer, "en")):
+            if not asked.is_right(asked.read(given)):
+                yield (
+                    f"the answer is {asked.answer:g}{_with(values)}, and {given!r} is not accepted: widen the "
+                    "tolerance, so that three figures are enough"
+                )
+                return
 
 
-def _agrees(technique: Technique, question: Parametric, other: Callable[..., Any], who: str) -> Iterator[str]:
-    """Yield a message for the first draw in which ``other`` and the question disagree."""
-    random = Random(question.id)
-    for _ in range(DRAWS):
-        values = {name: random.choice(choices) for name, choices in question.parameters.items()}
-        told = ", ".join(f"{name} = {value:g}" for name, value in values.items())
-        answer = question.ask(values).answer
-        try:
-            expected = float(other(**values))
-        except Exception as error:  # an author's function may raise anything
-            yield f"{_at(technique, question)}: with {told} {who} raises {type(error).__name__}: {error}"
-            return
-        if not math.isclose(answer, expected, rel_tol=1e-9, abs_tol=1e-12):
-            yield f"{_at(technique, question)}: with {told} the answer is {answer:g}, and {who} says {expected:g}"
+def _units(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]:
+    unit = say(draws[0][1].unit or {"en": ""}, "en")
+    if unit in PREFIXES:
+        other, factor = f"{unit[0].upper()}iB", 1.024 ** -PREFIXES[unit]
+    elif unit in BINARY_PREFIXES:
+        other, factor = unit.replace("i", "").replace("K", "k"), 1.024 ** BINARY_PREFIXES[unit]
+    else:
+        return
+    for values, asked in draws:
+        if asked.answer and asked.is_right(asked.answer * factor):
+            yield (
+                f"the answer is {asked.answer:g} {unit}{_with(values)}, and its number of {other}, "
+                f"{asked.answer * factor:g}, is accepted as well: narrow the tolerance"
+            )
             return
 
 
-def _exact(question: Parametric) -> Callable[..., Exact]:
-    """Return a function that computes the answer in exact fractions, unless a root or power makes it irrational."""
-
-    def answer(**values: float) -> Exact:
-        known: dict[str, Exact] = {name: Fraction(repr(value)) for name, value in values.items()}
-        for name, formula in question.formulas.items():
-            known[name] = _evaluated(ast.parse(formula.text.strip(), mode="eval").body, known)
-        return known["answer"]
-
-    return answer
+def _tells(asked: Numeric, lang: str) -> bool:
+    """Whether the answer's number stands in the text."""
+    number = asked.model_copy(update={"unit": None}).shown(asked.answer, lang)
+    return bool(re.search(rf"(?<![\d.,-]){re.escape(number)}(?!\d|[.,]\d)", asked.text[lang]))
 
 
-def _evaluated(tree: Any, values: Mapping[str, Exact]) -> Exact:
-    match tree:
-        case ast.Constant(value=value):
-            return Fraction(repr(value))
-        case ast.Name(id=name):
-            return values[name]
-        case ast.UnaryOp(op=op, operand=operand):
-            return EXACTLY[type(op)](_evaluated(operand, values))
-        case ast.BinOp(left=left, op=op, right=right):
-            return EXACTLY[type(op)](_evaluated(left, values), _evaluated(right, values))
-        case ast.Call(func=ast.Name(id=name), args=args):
-            return FUNCTIONS[name](*(_evaluated(a, values) for a in args))
-    raise AssertionError(f"not arithmetic: {tree!r}")
+def _often(times: int, draws: Sequence[object]) -> bool:
+    return times > (SELDOM if len(draws) > 1 else 0)
 
 
-def _functions(module: ModuleType) -> Iterator[tuple[str, int]]:
-    for name, function in vars(module).items():
-        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
-            yield name, function.__code__.co_firstlineno
+def _times(times: int, draws: Sequence[object]) -> str:
+    return f" in {times} of {len(draws)} draws" if len(draws) > 1 else ""
 
 
-def _function(question: Question) -> str:
-    return question.id.replace("-", "_")
-
-
-def _at(technique: Technique, question: Question) -> str:
-    return place(technique.files.quiz, f"id: {question.id}")
+def _with(values: dict[str, float]) -> str:
+    return f" with {told(values)}" if values else ""

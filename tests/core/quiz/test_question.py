@@ -136,6 +136,12 @@ def place_of(error: ValidationError) -> tuple[str | int, ...]:
             "'d' is no parameter",
         ),
         (parametric, {"tolerance": None}, ("tolerance",), "dictionary"),
+        (parametric, {"wrong": "a - b"}, ("wrong",), "tuple"),
+        (parametric, {"wrong": ["a - b", "a - c"]}, ("wrong", 1), "'c' is no parameter"),
+        (parametric, {"wrong": ["2 * answer"]}, ("wrong", 0), "'answer' is no parameter"),
+        (parametric, {"wrong": ["a - b", "a -"]}, ("wrong", 1), "no expression"),
+        (parametric, {"wrong": ["b / (a - 1)"]}, ("wrong", 0), r"with a = 1, b = 0\.1: .* has no value"),
+        (parametric, {"wrong": ["a - b", "b + a"]}, ("wrong", 1), "'b \\+ a' is accepted in 10 of 10 draws"),
     ],
 )
 def test_an_author_s_slip_is_told_where_it_is(make: Any, changes: dict[str, Any], place: Any, told: str) -> None:
@@ -147,6 +153,36 @@ def test_an_author_s_slip_is_told_where_it_is(make: Any, changes: dict[str, Any]
 def test_a_parameter_may_count_through_a_derived_number_alone() -> None:
     question = parametric(derived={"twice": "a * 2", "more": "twice + b"}, answer="more")
     assert question.ask({"a": 2, "b": 0.3}).answer == pytest.approx(4.3)
+
+
+def test_a_derived_number_may_count_through_a_wrong_formula_alone() -> None:
+    question = parametric(derived={"less": "a - b"}, wrong=["less"])
+    assert [mistake({"less": 7}) for mistake in question.mistakes] == [7]
+
+
+def test_a_draw_in_which_a_wrong_formula_is_accepted_is_never_asked() -> None:
+    question = parametric(wrong=["a + 0.3", "b"])
+    texts = {question.draw(Random(seed)).text["en"] for seed in range(500)}
+    assert texts == {f"{a} and {b}?" for a in (1, 2) for b in (0.1, 0.2, 0.4, 0.5)}
+    assert not question.draw(Random(0)).is_right(1.3)
+
+
+def test_wrong_formulas_change_no_other_draw() -> None:
+    plain, careful = parametric(), parametric(wrong=["a + 0.3", "b"])
+    for seed in range(100):
+        before = plain.draw(Random(seed))
+        if "0.3" not in before.text["en"]:
+            assert careful.draw(Random(seed)) == before
+
+
+def test_a_question_can_be_asked_with_values_that_are_no_longer_drawn() -> None:
+    assert parametric(wrong=["a + 0.3"]).ask({"a": 1, "b": 0.3}).answer == pytest.approx(1.3)
+
+
+def test_half_of_all_draws_may_be_unusable_but_no_more() -> None:
+    assert parametric(wrong=["a + min(b, 0.3)"], parameters={"a": [1, 2], "b": [0.1, 0.2, 0.4, 0.5]}).wrong
+    with pytest.raises(ValidationError, match="accepted in 6 of 10 draws"):
+        parametric(wrong=["a + min(b, 0.3)"])
 
 
 # Choosing

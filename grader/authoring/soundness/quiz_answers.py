@@ -1,0 +1,163 @@
+"""Part of the rule ``quiz``: its answers are worked out a second time, and compared.
+
+A computed answer is recomputed in two ways, for many draws. Exact fractions in the file's own formula detect rounding
+errors. The function with the question's name in ``quiz_answers.py``, the author's independent way to the answer,
+detects a wrong formula. ``quiz_answers.py`` is in the folder of the properties.
+
+Every computed question needs a function there, its parameters as arguments. In a built-in quiz every ``numeric``
+question needs one too, without arguments; its answer may be rounded in the file, so it has to be within the question's
+tolerance. A question with options may have one, which returns the key of the right option, or the list of keys.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any
+
+from groundup.core.quiz.number_question import Numeric, Parametric
+from groundup.core.quiz.question import Asked, NotAnAnswer, Question
+from groundup.core.technique import Technique
+from groundup.core.testing.modules import current_module
+from groundup.grader.authoring.soundness.places import built_in, place, question_at
+
+__all__ = ["DRAWS", "compare_answers", "drawn", "told"]
+
+DRAWS = 200
+ANSWERS = "quiz_answers.py"
+
+Exact = Fraction | float
+EXACTLY: dict[type[ast.operator] | type[ast.unaryop], Callable[..., Exact]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
+    ast.USub: operator.neg, ast.UAdd: operator.pos,
+}  # fmt: skip
+FUNCTIONS: dict[str, Callable[..., Exact]] = {
+    "min": min, "max": max, "ceil": lambda x: Fraction(math.ceil(x)), "floor": lambda x: Fraction(math.floor(x)),
+    "log2": lambda x: math.log2(x), "sqrt": lambda x: math.sqrt(x), "exp": lambda x: math.exp(x),
+}  # fmt: skip
+
+
+def compare_answers(technique: Technique, questions: Sequence[Question]) -> tuple[int, list[str]]:
+    """Return how many answers were worked out in another way, and the problems that this showed."""
+    problems: list[str] = []
+    for question in questions:
+        if isinstance(question, Parametric):
+            problems += _agrees(technique, question, _exact(question), "its formula, in fractions,")
+    path = technique.files.folder / ANSWERS
+    module = current_module(f"{technique.package}.quiz_answers", path) if path.is_file() else ModuleType(ANSWERS)
+    compared = 0
+    for question in questions:
+        function = getattr(module, _function(question), None)
+        who = place(path, f"def {_function(question)}(")
+        compared += function is not None
+        if function is None:
+            if isinstance(question, Parametric) or (isinstance(question, Numeric) and built_in(technique)):
+                problems.append(_missing(technique, question, path))
+        elif isinstance(question, Parametric):
+            problems += _agrees(technique, question, function, who)
+        elif isinstance(question, Asked):
+            problems += _agrees_once(technique, question, function, who)
+    known = {_function(question) for question in questions}
+    for name, line in _functions(module):
+        if name not in known:
+            problems.append(
+                f"{path}:{line}: {name}() belongs to no question of {technique.files.quiz}: a function is called as "
+                "its question's id, with _ for -"
+            )
+    return compared, problems
+
+
+def drawn(question: Parametric) -> Iterator[tuple[dict[str, float], Numeric]]:
+    """Yield draws of the question as a learner may meet it, each with its parameter values; always the same ones."""
+    random = Random(question.id)
+    for _ in range(DRAWS):
+        values = question.values(random)
+        yield values, question.ask(values)
+
+
+def told(values: Mapping[str, float]) -> str:
+    """Return parameter values as text."""
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
+
+
+def _missing(technique: Technique, question: Parametric | Numeric, path: Path) -> str:
+    names = ", ".join(question.parameters) if isinstance(question, Parametric) else ""
+    what = "formula" if isinstance(question, Parametric) else "number"
+    return (
+        f"{question_at(technique, question)}: nothing says that its {what} is right: work the answer out in another "
+        f"way, def {_function(question)}({names}) in {path}"
+    )
+
+
+def _agrees(technique: Technique, question: Parametric, other: Callable[..., Any], who: str) -> Iterator[str]:
+    """Yield a message for the first draw in which ``other`` and the question disagree."""
+    for values, asked in drawn(question):
+        begin = f"{question_at(technique, question)}: with {told(values)}"
+        try:
+            expected = float(other(**values))
+        except Exception as error:  # an author's function may raise anything
+            yield f"{begin} {who} raises {type(error).__name__}: {error}"
+            return
+        if not math.isclose(asked.answer, expected, rel_tol=1e-9, abs_tol=1e-12):
+            yield f"{begin} the answer is {asked.answer:g}, and {who} says {expected:g}: one of the two is wrong"
+            return
+
+
+def _agrees_once(technique: Technique, question: Asked, other: Callable[[], Any], who: str) -> Iterator[str]:
+    begin = question_at(technique, question)
+    try:
+        expected = other()
+        agrees = question.is_right(question.read(expected))
+    except NotAnAnswer as error:
+        yield f"{begin}: {who} returns what is no answer here: {error}"
+    except Exception as error:  # an author's function may raise anything
+        yield f"{begin}: {who} raises {type(error).__name__}: {error}"
+    else:
+        if not agrees:
+            answer = question.right_answer()
+            yield f"{begin}: the answer is {answer}, and {who} says {expected}: one of the two is wrong"
+
+
+def _exact(question: Parametric) -> Callable[..., Exact]:
+    """Return a function that computes the answer in exact fractions, unless a root or power makes it irrational."""
+
+    def answer(**values: float) -> Exact:
+        known: dict[str, Exact] = {name: Fraction(repr(value)) for name, value in values.items()}
+        for name, formula in question.formulas.items():
+            known[name] = _evaluated(ast.parse(formula.text.strip(), mode="eval").body, known)
+        return known["answer"]
+
+    return answer
+
+
+def _evaluated(tree: Any, values: Mapping[str, Exact]) -> Exact:
+    match tree:
+        case ast.Constant(value=value):
+            return Fraction(repr(value))
+        case ast.Name(id=name):
+            return values[name]
+        case ast.UnaryOp(op=op, operand=operand):
+            return EXACTLY[type(op)](_evaluated(operand, values))
+        case ast.BinOp(left=left, op=op, right=right):
+            return EXACTLY[type(op)](_evaluated(left, values), _evaluated(right, values))
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return FUNCTIONS[name](*(_evaluated(a, values) for a in args))
+    raise AssertionError(f"not arithmetic: {tree!r}")
+
+
+def _functions(module: ModuleType) -> Iterator[tuple[str, int]]:
+    for name, function in vars(module).items():
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+            yield name, function.__code__.co_firstlineno
+
+
+def _function(question: Question) -> str:
+    return question.id.replace("-", "_")
