@@ -13,7 +13,8 @@ masks of fields are derived from the batch's annotations: ``mask`` of shape "B T
     test_padding_changes_nothing = laws.test_padding_changes_nothing(DPO, hole=1)
     test_the_order_of_rows_does_not_matter = laws.test_the_order_of_rows_does_not_matter(DPO)
 
-A technique's own properties use the setting, too: ``@given(case=DPO.cases(beta=0.0))``.
+``batches(PreferenceBatch, [{"B": 2, "T": 3, "U": 2}])`` draws batches of any class; map them where a rule needs other
+numbers. A technique's own properties use the setting, too: ``@given(case=DPO.cases(beta=0.0))``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from groundup.core.interfaces.rl import Loss
 from groundup.core.messages import Message
 from groundup.core.testing.compare import assert_equal, gradient
 from groundup.core.testing.laws import Property, law
+from groundup.core.testing.laws.rl_drawing import batches
 from groundup.core.testing.laws.rl_setting import (
     Case,
     Setting,
@@ -49,6 +51,7 @@ __all__ = [
     "Case",
     "Setting",
     "Token",
+    "batches",
     "changed",
     "check_metrics",
     "layout",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
+import json
 import keyword
 import re
 import textwrap
@@ -17,8 +19,10 @@ import jinja2
 
 import groundup.core
 from groundup.core.errors import UnknownName, UsageProblem
-from groundup.core.messages import Message
+from groundup.core.messages import Message, either
 from groundup.core.registry import Registry
+from groundup.grader.authoring.scaffold.batches import batches_of, without_a_loss
+from groundup.grader.authoring.scaffold.chinese import chinese_outline
 from groundup.grader.judging.exercise import holes, stub
 
 __all__ = ["INTERFACES", "NewTechnique", "new_technique", "write_builtin", "write_distribution"]
@@ -47,6 +51,7 @@ class NewTechnique:
 
     name: str
     interface: str
+    batch: str | None
     track: str
     about: dict[str, Any]
 
@@ -67,8 +72,13 @@ class NewTechnique:
         return self.identifier if self.interface == "function" else camel
 
 
-def new_technique(name: str, interface: str, registry: Registry, track: str | None = None) -> NewTechnique:
-    """Return the technique to write. Raises UsageProblem for an invalid or taken name, UnknownName."""
+def new_technique(
+    name: str, interface: str, registry: Registry, track: str | None = None, *, batch: str | None = None
+) -> NewTechnique:
+    """Return the technique to write. Raises UsageProblem for an invalid or taken name, UnknownName.
+
+    ``batch`` is the batch class of a learning rule; without it a learning rule gets the interface's default.
+    """
     if interface not in INTERFACES:
         raise UnknownName(
             Message("interface"), interface, INTERFACES, Message("There are {names}.", names=[*INTERFACES])
@@ -83,13 +93,15 @@ def new_technique(name: str, interface: str, registry: Registry, track: str | No
         raise UsageProblem(
             "{name!r} has {count} characters: at most {longest}.", name=name, count=len(name), longest=LONGEST
         )
-    about = tomllib.loads((TEMPLATES / INTERFACES[interface] / "about.toml").read_text(encoding="utf-8"))
+    if batch is not None:
+        _check_batch(batch, interface)
+    batch, about = _about(interface, batch)
     track = track or str(about["track"])
     if not _TRACK.fullmatch(track):
         raise UsageProblem(
             "{track!r} is no track: small letters, digits and hyphens, a letter first: rl-systems.", track=track
         )
-    new = NewTechnique(name, interface, track, about)
+    new = NewTechnique(name, interface, batch, track, about)
     taken = [t.id for t in registry.techniques.values() if name in (t.name, t.id)]
     if taken:
         raise UsageProblem("The name {name!r} is taken, by {owner}: choose another.", name=name, owner=taken[0])
@@ -139,9 +151,12 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
     package = f"groundup.plugins.{track}.{new.identifier}"
     solution = _example("solution.py", new, package)
     folder = root / "plugins" / track / new.identifier
+    manifest = _example("technique.zh.toml", new, package)
+    title = tomllib.loads(manifest)["title"]
     files = {
         **_technique(new, package, folder),
-        folder / "technique.zh.toml": _example("technique.zh.toml", new, package),
+        folder / "technique.zh.toml": manifest,
+        folder / "lesson.zh.md": chinese_outline(_example("lesson.md", new, package), title),
         root / "solutions" / track / f"{new.identifier}.py": solution,
         root / "exercises" / track / f"{new.identifier}.py": stub(solution),
         root / "quizzes" / track / f"{new.identifier}.yaml": _example("quiz.yaml", new, package),
@@ -153,6 +168,43 @@ def write_builtin(new: NewTechnique, root: Path | None = None) -> list[Path]:
         if not (init := root / kind / track / "__init__.py").exists():
             files[init] = f'"""{what} of the track ``{new.track}``."""\n'
     return _written(files)
+
+
+def _check_batch(batch: str, interface: str) -> None:
+    """Raise UsageProblem unless rules of that interface take that batch."""
+    known = batches_of(interface)
+    if not known:
+        raise UsageProblem(
+            "The interface {interface} takes no batch: leave out --batch {batch}, or give --interface {takes}.",
+            interface=interface, batch=batch, takes=either([name for name in INTERFACES if batches_of(name)]),
+        )  # fmt: skip
+    if batch in without_a_loss(interface):
+        raise UsageProblem(
+            "No loss takes a {batch}: none of its fields can carry a gradient. {interface} takes {names}.",
+            batch=batch, interface=interface, names=known,
+        )  # fmt: skip
+    if batch not in known:
+        unknown = UnknownName(Message("batch"), batch, known)
+        raise UsageProblem(
+            "{unknown} {interface} takes {names}.", unknown=unknown.message, interface=interface, names=known
+        )
+
+
+def _about(interface: str, batch: str | None) -> tuple[str | None, dict[str, Any]]:
+    """Return the example's batch, if it has one, and its facts, which include the differing parts of its files."""
+    folder = TEMPLATES / INTERFACES[interface]
+    about = _read(folder / "about.toml")
+    batch = batch or about.get("batch")
+    return batch, _read(folder / "batches" / f"{_snake(batch)}.toml") if batch else about
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _snake(name: str) -> str:
+    """Return ``reward_pair_batch`` for ``RewardPairBatch``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def _technique(new: NewTechnique, package: str, folder: Path) -> dict[Path, str]:
@@ -191,16 +243,18 @@ def _codes(solution: str) -> list[str]:
 def _render(template: str, new: NewTechnique, package: str, codes: Sequence[str] = ()) -> str:
     return _environment().get_template(template).render(
         name=new.name, id=new.id, identifier=new.identifier, implements=new.implements, package=package,
-        distribution=f"groundup-{new.name}", interface=new.interface, about=new.about,
-        codes=codes,
+        distribution=f"groundup-{new.name}", interface=new.interface, batch=new.batch,
+        about=new.about, codes=codes,
     )  # fmt: skip
 
 
 def _environment() -> jinja2.Environment:
     """Return a template environment whose delimiters do not occur in Python, TOML or YAML."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
         trim_blocks=True, lstrip_blocks=True, variable_start_string="<<", variable_end_string=">>",
         block_start_string="<%", block_end_string="%>", comment_start_string="<#", comment_end_string="#>",
         autoescape=False,
     )  # fmt: skip
+    made.filters["quoted"] = functools.partial(json.dumps, ensure_ascii=False)  # a JSON string is a TOML string
+    return made

@@ -1,1 +1,1 @@
-"""RLAlgorithm: the policy gradient with a baseline."""
+"""RLAlgorithm: one example for each batch. ``batches/`` has what differs, one file for each."""

@@ -1,8 +1,11 @@
-"""``learn author new`` writes a sound technique, for every interface."""
+"""``learn author new`` writes a sound technique, for every interface and every batch."""
 
 from __future__ import annotations
 
+import ast
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +13,35 @@ from pathlib import Path
 import pytest
 
 from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.interfaces import rl
 from groundup.core.manifest import read_manifest
 from groundup.core.registry import Registry
 from groundup.core.technique import PLACES, Technique
-from groundup.grader.authoring.author import Check
+from groundup.grader.authoring.check import Check
+from groundup.grader.authoring.glossary import other_terms
+from groundup.grader.authoring.scaffold.batches import batches_of, without_a_loss
+from groundup.grader.authoring.scaffold.chinese import TO_TRANSLATE
 from groundup.grader.authoring.scaffold.write import (
     INTERFACES,
+    TEMPLATES,
     NewTechnique,
     new_technique,
     write_builtin,
     write_distribution,
 )
-from groundup.grader.authoring.soundness.languages import texts
+from groundup.grader.authoring.soundness.languages import CHINESE, compare_lessons, texts
+from groundup.grader.judging.edits import load_edits
 from groundup.grader.judging.judge import Judge
+from groundup.grader.learner.lab import run_lab
 from groundup.grader.process.fork_server import ForkServer
 
+ROOT = Path(__file__).parents[4]
 WITHOUT_GRADING = ("manifest", "imports", "interface", "exercise", "lesson", "quiz", "languages")
-SLOW = [pytest.param(name, marks=[] if name == "function" else pytest.mark.soak) for name in INTERFACES]
+KINDS = [(interface, batch) for interface in INTERFACES for batch in batches_of(interface) or [None]]
+"""Every skeleton that there is: an interface, and a batch if its rules take one."""
+OF_BATCHES = [kind for kind in KINDS if kind[1] is not None]
+QUICK = [("function", None), ("RLAlgorithm", "TransitionBatch")]
+SLOW = [pytest.param(*kind, marks=[] if kind in QUICK else pytest.mark.soak) for kind in KINDS]
 ROOM = "a-name-of-forty-characters-as-the-longest"[:40]
 
 
@@ -41,8 +56,8 @@ def registry() -> Registry:
     return Registry()
 
 
-def begun(interface: str, registry: Registry, name: str = "brand-new") -> NewTechnique:
-    return new_technique(name, interface, registry)
+def begun(interface: str, registry: Registry, name: str = "brand-new", batch: str | None = None) -> NewTechnique:
+    return new_technique(name, interface, registry, batch=batch)
 
 
 @pytest.fixture
@@ -70,29 +85,107 @@ def problems(technique: Technique, registry: Registry, server: ForkServer, *rule
     return {f.rule: f.problems for f in check.findings() if f.problems}
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
+@pytest.mark.parametrize(("interface", "batch"), KINDS)
 def test_what_is_written_keeps_the_rules_that_need_no_grading(
-    interface: str, install: object, registry: Registry, server: ForkServer
+    interface: str, batch: str | None, install: object, registry: Registry, server: ForkServer
 ) -> None:
-    technique: Technique = install(begun(interface, registry))  # type: ignore[operator]
+    technique: Technique = install(begun(interface, registry, batch=batch))  # type: ignore[operator]
     assert technique.implements == ("brand_new" if interface == "function" else "BrandNew")
     assert (technique.interface or "module:function").endswith(f":{interface}")
     assert problems(technique, registry, server, *WITHOUT_GRADING) == {}
 
 
-@pytest.mark.parametrize("interface", SLOW)
-def test_what_is_written_is_sound(interface: str, install: object, registry: Registry, server: ForkServer) -> None:
-    technique: Technique = install(begun(interface, registry))  # type: ignore[operator]
+@pytest.mark.parametrize(("interface", "batch"), OF_BATCHES)
+def test_the_solution_passes_and_its_mistakes_do_not(
+    interface: str, batch: str, install: object, registry: Registry, server: ForkServer
+) -> None:
+    technique: Technique = install(begun(interface, registry, batch=batch))  # type: ignore[operator]
+    check = Check(Judge(server), technique, seeds=1, registry=registry)
+    assert check.holds(technique.files.solution.read_text(encoding="utf-8"), seed=0)
+    edits = load_edits(technique)
+    assert len(edits) >= 3
+    sources = {edit.id: edit.apply(check.solution_text, str(technique.files.solution)) for edit in edits}
+    assert [name for name, source in sources.items() if check.holds(source, seed=0)] == []
+
+
+@pytest.mark.parametrize(("interface", "batch"), SLOW)
+def test_what_is_written_is_sound(
+    interface: str, batch: str | None, install: object, registry: Registry, server: ForkServer
+) -> None:
+    technique: Technique = install(begun(interface, registry, batch=batch))  # type: ignore[operator]
     assert problems(technique, registry, server) == {}
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
-def test_the_longest_name_fits(interface: str, tmp_path: Path, registry: Registry) -> None:
-    new = begun(interface, registry, ROOM)
+@pytest.mark.parametrize(("interface", "batch"), KINDS)
+def test_the_longest_name_fits(interface: str, batch: str | None, tmp_path: Path, registry: Registry) -> None:
+    new = begun(interface, registry, ROOM, batch)
     assert len(new.name) == 40
     for path in write_distribution(new, tmp_path / "made"):
         if path.suffix == ".py":
             compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("interface", "batch"), OF_BATCHES)
+def test_the_lab_of_a_batch_reaches_its_mark_with_every_seed(
+    interface: str, batch: str, install: object, registry: Registry, server: ForkServer
+) -> None:
+    technique: Technique = install(begun(interface, registry, batch=batch))  # type: ignore[operator]
+    attempt = {technique.id: technique.files.solution.read_text(encoding="utf-8")}
+    for seed in range(5):
+        ran = run_lab(technique, registry, server, attempt, seed=seed, quick=False, watch=lambda done, points: None)
+        assert ran.outcome.mark is not None
+        assert ran.outcome.mark.reached, seed
+
+
+# Batches
+
+
+def test_the_interfaces_that_are_generic_have_a_batch_by_default(registry: Registry) -> None:
+    generic = [name for name in INTERFACES if batches_of(name)]
+    assert generic == ["RLAlgorithm"]
+    assert {name: begun(name, registry).batch in batches_of(name) for name in INTERFACES} == {
+        name: name in generic for name in INTERFACES
+    }
+    assert begun("RLAlgorithm", registry).batch == "RolloutBatch"
+
+
+def test_every_batch_that_carries_a_gradient_has_a_skeleton() -> None:
+    exported = {name for name in rl.__all__ if name.endswith("Batch")}
+    assert exported == {*batches_of("RLAlgorithm"), *without_a_loss("RLAlgorithm")}
+    assert without_a_loss("RLAlgorithm") == ["TokenBatch"]
+    folder = TEMPLATES / INTERFACES["RLAlgorithm"] / "batches"
+    assert len(list(folder.glob("*.toml"))) == len(batches_of("RLAlgorithm"))
+    titles = {begun("RLAlgorithm", Registry(), batch=batch).about["title"] for batch in batches_of("RLAlgorithm")}
+    assert len(titles) == len(batches_of("RLAlgorithm"))
+
+
+@pytest.mark.parametrize("batch", batches_of("RLAlgorithm"))
+def test_the_class_takes_the_batch_that_was_named(batch: str, tmp_path: Path, registry: Registry) -> None:
+    write_distribution(begun("RLAlgorithm", registry, batch=batch), tmp_path / "made")
+    inside = tmp_path / "made" / "groundup_brand_new"
+    assert f"class BrandNew(RLAlgorithm[{batch}]):" in (inside / "solution.py").read_text(encoding="utf-8")
+    assert f"def loss(self, batch: {batch}) -> Loss:" in (inside / "exercise.py").read_text(encoding="utf-8")
+    for name in ("properties.py", "lab.py"):
+        others = [other for other in batches_of("RLAlgorithm") if other != batch]
+        text = (inside / name).read_text(encoding="utf-8")
+        assert f"{batch}(" in text or f"{batch}," in text
+        assert [other for other in others if other in text] == []
+
+
+@pytest.mark.parametrize(
+    ("interface", "batch", "says"),
+    [
+        ("RLAlgorithm", "PreferenceBach", r"Did you mean 'PreferenceBatch'\? RLAlgorithm takes EpisodeBatch, Gr"),
+        ("RLAlgorithm", "Tokens", r"^No batch 'Tokens'\. RLAlgorithm takes EpisodeBatch, .*, UnpairedBatch\.$"),
+        ("RLAlgorithm", "TokenBatch", "No loss takes a TokenBatch: none of its fields can carry a gradient"),
+        ("Optimizer", "GroupBatch", "Optimizer takes no batch: leave out --batch GroupBatch, or give --interface RLA"),
+        ("function", "GroupBatch", "The interface function takes no batch"),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused(registry: Registry, interface: str, batch: str, says: str) -> None:
+    with pytest.raises(UsageProblem, match=says):
+        new_technique("brand-new", interface, registry, batch=batch)
 
 
 def test_a_distribution_has_all_that_it_needs(tmp_path: Path, registry: Registry) -> None:
@@ -175,7 +268,7 @@ def test_a_built_in_lands_where_built_ins_are(clone: Path, registry: Registry) -
     folder = "plugins/rl_systems/brand_new"
     files = (
         "__init__.py", "technique.toml", "technique.zh.toml", "properties.py", "misconceptions.toml", "lesson.md",
-        "quiz_answers.py", "lab.py",
+        "lesson.zh.md", "quiz_answers.py", "lab.py",
     )  # fmt: skip
     assert written == {
         *(f"{folder}/{name}" for name in files),
@@ -186,15 +279,82 @@ def test_a_built_in_lands_where_built_ins_are(clone: Path, registry: Registry) -
     assert "NotImplementedError" in (clone / "exercises/rl_systems/brand_new.py").read_text()
 
 
-@pytest.mark.parametrize("interface", INTERFACES)
-def test_a_built_in_begins_in_both_languages(interface: str, clone: Path, registry: Registry) -> None:
-    write_builtin(begun(interface, registry), clone)
+@pytest.mark.parametrize(("interface", "batch"), KINDS)
+def test_a_built_in_begins_in_both_languages(
+    interface: str, batch: str | None, clone: Path, registry: Registry
+) -> None:
+    write_builtin(begun(interface, registry, batch=batch), clone)
     (manifest,) = clone.rglob("technique.toml")
     technique = read_manifest(Technique, manifest, PLACES, package="groundup.core")
     found = list(texts(technique))
     assert len(found) > 8
     for where, text in found:
         assert set(text) == {"en", "zh"}, where
+        assert list(other_terms(text["en"], text["zh"])) == [], where
+        assert CHINESE.search(text["zh"]), where
+
+
+@pytest.mark.parametrize(("interface", "batch"), KINDS)
+def test_a_built_in_lands_in_its_track_with_imports_of_its_own(
+    interface: str, batch: str | None, clone: Path, registry: Registry
+) -> None:
+    new = new_technique("brand-new", interface, registry, "rl-systems", batch=batch)
+    for path in write_builtin(new, clone):
+        if path.suffix == ".py" and path.name != "__init__.py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+            ours = {module for module in imported if module.startswith("groundup")}
+            assert {module for module in ours if not module.startswith("groundup.core.")} == set(), path
+    quiz = (clone / "quizzes" / "rl_systems" / "brand_new.yaml").read_text(encoding="utf-8")
+    assert quiz.startswith("questions:")
+
+
+@pytest.mark.parametrize(("interface", "batch"), KINDS)
+def test_what_is_written_is_linted_and_formatted(
+    interface: str, batch: str | None, clone: Path, registry: Registry
+) -> None:
+    write_builtin(begun(interface, registry, ROOM[:20], batch), clone)
+    settings = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", str(clone)]
+    for command in (["check", "--ignore", "D103"], ["format", "--check"]):  # a property's claim is its docstring
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *settings], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.soak
+def test_what_is_written_is_typed(tmp_path: Path, registry: Registry) -> None:
+    packages = []
+    for number, (interface, batch) in enumerate(KINDS):
+        new = begun(interface, registry, f"kind-{number}", batch)
+        write_distribution(new, tmp_path / new.name)
+        packages.append(package := f"groundup_{new.identifier}")
+        (tmp_path / new.name / package / "exercise.py").unlink()  # its holes are empty
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *(word for package in packages for word in ("-p", package))], cwd=ROOT,
+        env={**os.environ, "MYPYPATH": os.pathsep.join(map(str, tmp_path.iterdir()))},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("interface", "batch"), KINDS)
+def test_the_chinese_lesson_is_an_outline_of_the_english_one(
+    interface: str, batch: str | None, clone: Path, registry: Registry
+) -> None:
+    write_builtin(begun(interface, registry, batch=batch), clone)
+    (english,), (chinese,) = clone.rglob("lesson.md"), clone.rglob("lesson.zh.md")
+    ours, theirs = (path.read_text(encoding="utf-8") for path in (english, chinese))
+    assert list(compare_lessons(english, chinese)) == [
+        f"{chinese}:{theirs[: theirs.index(TO_TRANSLATE)].count(chr(10)) + 1}: {theirs.count(TO_TRANSLATE)} passages, "
+        f"each marked {TO_TRANSLATE!r}, are still English"
+    ]
+    assert theirs.count(TO_TRANSLATE) >= 5
+    headings = [line for line in theirs.splitlines() if line.startswith("#")]
+    assert len(headings) == 7
+    assert all(CHINESE.search(line) for line in headings)
+    kept = [line.replace(TO_TRANSLATE, "") for line in theirs.splitlines() if not line.startswith("#")]
+    assert kept == [line for line in ours.splitlines() if not line.startswith("#")]
 
 
 def test_a_track_that_is_there_is_left_as_it_is(clone: Path, registry: Registry) -> None:
