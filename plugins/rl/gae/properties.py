@@ -165,7 +165,7 @@ def test_an_unfinished_episode_is_bootstrapped(impl: Any, case: Pulse) -> None:
 
 
 @claim(
-    "Paying out a potential's gain at each step, and expecting it, changes no advantage.",
+    "Adding a potential's gain to each reward, and taking the potential off the values, changes no advantage.",
     zh="每步奖励加上势函数的增量，价值相应减去势函数，优势不变。",
 )
 @hole(2)
