@@ -21,14 +21,17 @@ check: tools ## lint, format and type checks, then the tests: every change must 
 	$(PYTHON) -m mypy
 	$(PYTEST)
 
-soak: tools ## run the tests that are too slow for every change
-	@$(PYTEST) -m soak
+# 'make soak TECHNIQUES="gae ppo"' takes these alone; 'make soak ANEW=1' also what is proved, or has passed, as it is.
+soak: tools ## prove everything thoroughly, and run the slow tests; it goes on where it was interrupted
+	@.venv/bin/learn author check $(or $(TECHNIQUES),--all) --thorough $(if $(ANEW),--anew)
+	@$(PYTEST) -m soak $(if $(ANEW),,--go-on) $(if $(TECHNIQUES),--techniques "$(TECHNIQUES)") || test $$? = 5
 
 bench: set-up ## measure the performance figures that the project claims
 	@$(PYTHON) benchmarks/run.py
 
-docs: set-up ## generate the plugin contract page from docstrings
+docs: set-up ## generate the pages on the plugin contract, from docstrings, and on soundness, from the proofs
 	@.venv/bin/learn contract > docs/authors/contract.md
+	@.venv/bin/learn author soundness > docs/soundness.md
 
 messages: tools ## update the catalogues of other languages from the sources
 	@$(PYTHON) -m groundup.cli.messages

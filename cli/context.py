@@ -79,6 +79,11 @@ def index_for_completion() -> Index:
         return index()
 
 
+def techniques_named(names: Iterable[str]) -> list[Technique]:
+    """Return the techniques called so, each once; all that are installed if no name is given."""
+    return [technique_named(name) for name in dict.fromkeys(names)] or list(registry().techniques.values())
+
+
 def technique_named(name: str) -> Technique:
     """Return the technique called ``name``, or whose attempt is that file. A day's name gets its own error.
 

@@ -136,13 +136,13 @@ def _of_pages() -> Iterator[Found]:
 def _of_help() -> Iterator[Found]:
     """Yield the paragraphs and cells of each command's help, command by command."""
     from groundup.cli.main import cli
-    from groundup.grader.authoring.author import Check
+    from groundup.grader.authoring.rules import RULES
 
     speak("en")  # the catalogue is looked up by the English
     for place, command in commands(cli):
         command._help_option = None  # click caches it in the language of that moment
         looked_up = {t for t in _help_of(command) if LETTERS.search(t) and not t.startswith("learn ")}
-        yield from ((place, text) for text in sorted(looked_up - {*Check.RULES}))
+        yield from ((place, text) for text in sorted(looked_up - {*RULES}))
 
 
 def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
@@ -155,8 +155,8 @@ def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
         if isinstance(below, click.Group):
             yield from commands(below)
         else:
-            own = LOCALE.parent / f"{name.replace('-', '_')}.py"
-            yield f"cli/{own.name}" if own.is_file() else f"cli/{group.name}.py", below
+            own = (LOCALE.parent / f"{stem}.py" for stem in (f"{group.name}_{name}", name.replace("-", "_")))
+            yield next((f"cli/{path.name}" for path in own if path.is_file()), f"cli/{group.name}.py"), below
 
 
 def _help_of(command: click.Command) -> Iterable[str]:

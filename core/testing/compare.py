@@ -116,6 +116,8 @@ def assert_close(got: Any, expected: Tensor, *, dtype: torch.dtype, tolerance: T
         raise Mismatch(Message("{what} has another shape", what=what), _shape(expected), _shape(got))
     if got.dtype != dtype:
         raise Mismatch(Message("{what} has another dtype", what=what), str(dtype), str(got.dtype))
+    if tell := _TOLERANCES.get():
+        tell(tolerance)
     if got.dtype == expected.dtype and torch.equal(got, expected):
         return
     ours, theirs = expected.detach().to(torch.float64), got.detach().to(torch.float64)
@@ -159,6 +161,19 @@ def gradient(output: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
     if watcher := _WATCHER.get():
         watcher(found)
     return found
+
+
+_TOLERANCES: ContextVar[Callable[[Tolerance], None] | None] = ContextVar("tolerances", default=None)
+
+
+@contextmanager
+def watching_tolerances(watcher: Callable[[Tolerance], None]) -> Iterator[None]:
+    """Inside the block, call ``watcher`` with the tolerance of each comparison of tensors."""
+    token = _TOLERANCES.set(watcher)
+    try:
+        yield
+    finally:
+        _TOLERANCES.reset(token)
 
 
 _WATCHER: ContextVar[Callable[[list[Tensor]], None] | None] = ContextVar("gradients", default=None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from groundup.core.technique import Technique
 from groundup.grader.judging.edits import load_equivalents
 from groundup.grader.judging.exercise import holes
 
-__all__ = ["Mutant", "Mutation", "mutants", "mutation"]
+__all__ = ["Mutant", "Mutation", "mutants", "mutation", "sampled"]
 
 MOST_EQUIVALENT = 0.05
 
@@ -71,6 +71,8 @@ class Mutation:
     alive: tuple[Mutant, ...]
     stale: tuple[str, ...]
     """Equivalents whose change matches no mutant."""
+    every: int
+    """The number of mutants that there are."""
 
     @property
     def total(self) -> int:
@@ -84,9 +86,13 @@ class Mutation:
 
 
 def mutation(
-    technique: Technique, passes: Callable[[str], bool], *, sample: int | None = None, seed: int = 0
+    technique: Technique,
+    passes: Callable[[Sequence[str]], Sequence[bool]],
+    *,
+    sample: int | None = None,
+    seed: int = 0,
 ) -> Mutation:
-    """Test the mutants of the technique's solution, or ``sample`` of them; ``passes`` says whether a source passes.
+    """Test the mutants of the technique's solution, or ``sample`` of them; ``passes`` says which sources pass.
 
     Raises PluginProblem for an equivalent that does not apply to the solution.
     """
@@ -96,10 +102,15 @@ def mutation(
     shapes = {m.source: ast.dump(ast.parse(m.source)) for m in every}
     aside = {ast.dump(ast.parse(e.apply(solution, str(path)))): e.edit[1] for e in load_equivalents(technique)}
     stale = tuple(new for shape, new in aside.items() if shape not in shapes.values())
-    tried = every if sample is None else random.Random(seed).sample(every, min(sample, len(every)))
-    equivalent = [m for m in tried if shapes[m.source] in aside]
-    alive = tuple(m for m in tried if m not in equivalent and passes(m.source))
-    return Mutation(len(tried) - len(equivalent) - len(alive), len(equivalent), alive, stale)
+    tried = sampled(every, sample, seed)
+    different = [m for m in tried if shapes[m.source] not in aside]
+    alive = tuple(m for m, passed in zip(different, passes([m.source for m in different]), strict=True) if passed)
+    return Mutation(len(different) - len(alive), len(tried) - len(different), alive, stale, len(every))
+
+
+def sampled(every: Sequence[Mutant], sample: int | None, seed: int) -> list[Mutant]:
+    """Return a sample of the mutants, drawn from ``seed``; all of them if ``sample`` is None or more than there are."""
+    return list(every) if sample is None else random.Random(seed).sample(every, min(sample, len(every)))
 
 
 def mutants(solution: str) -> list[Mutant]:

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -17,6 +17,8 @@ from groundup.core.errors import EditProblem, PluginProblem
 from groundup.core.technique import Declared, Technique, Text
 from groundup.core.testing.marks import Topic
 from groundup.grader.judging.exercise import with_hole
+
+Entry = TypeVar("Entry", bound=Declared)
 
 
 class Edit(Declared):
@@ -31,6 +33,9 @@ class Edit(Declared):
     hole: int | None = None
     replace: str | None = None
     source: str | None = Field(None, description="who does it so; of a convention")
+    refused: bool | None = Field(
+        None, description="of a convention: whether the exercise's text fixes another one, so that it falls short"
+    )
     about: Topic | None = Field(None, description="what it is about, where that is no number of the answer")
 
     @model_validator(mode="after")
@@ -40,6 +45,8 @@ class Edit(Declared):
             raise ValueError("give 'edit', or 'edits', or 'hole' with 'replace'")
         if self.hole is None and self.within is None:
             raise ValueError("'in' must name the function that the edit is in")
+        if self.kind == "misconception" and self.refused is not None:
+            raise ValueError("'refused' is for conventions: a misconception always falls short")
         return self
 
     @cached_property
@@ -54,7 +61,7 @@ class Edit(Declared):
         else:
             edited = solution
             for old, new in self.pairs:
-                edited = _replaced(edited, self.within or "", old, new, f"{self.kind} {self.id!r} of {name}")
+                edited = replaced(edited, self.within or "", old, new, f"{self.kind} {self.id!r} of {name}")
         try:
             ast.parse(edited)
         except SyntaxError as error:
@@ -73,7 +80,36 @@ class Equivalent(Declared):
 
     def apply(self, solution: str, name: str = "solution") -> str:
         """Return ``solution`` with this change made. Raises EditProblem if its old text does not match exactly once."""
-        return _replaced(solution, self.within, *self.edit, f"equivalent {self.edit[1]!r} of {name}")
+        return replaced(solution, self.within, *self.edit, f"equivalent {self.edit[1]!r} of {name}")
+
+
+class Right(Declared):
+    """A right implementation in another style than the solution's: a file of its own, or other code for one hole."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    file: str | None = Field(None, description="path in the technique's folder")
+    hole: int | None = None
+    replace: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Right:
+        if (self.file is None) == (self.hole is None) or (self.hole is None) != (self.replace is None):
+            raise ValueError("give 'file', or 'hole' with 'replace'")
+        return self
+
+    def apply(self, technique: Technique, solution: str) -> str:
+        """Return its source. Raises PluginProblem if its file is missing."""
+        if self.hole is not None:
+            return with_hole(solution, self.hole, self.replace or "", technique.file)
+        path = technique.files.folder / (self.file or "")
+        if not path.is_file():
+            raise PluginProblem(
+                "{path}: right {id!r} is in {file}, which is not there",
+                path=technique.files.misconceptions,
+                id=self.id,
+                file=path,
+            )
+        return path.read_text(encoding="utf-8")
 
 
 def load_edits(technique: Technique) -> list[Edit]:
@@ -91,17 +127,27 @@ def load_edits(technique: Technique) -> list[Edit]:
 
 def load_equivalents(technique: Technique) -> list[Equivalent]:
     """Return the technique's equivalent changes of the solution. Raises PluginProblem."""
+    return _entries(technique, "equivalent", Equivalent)
+
+
+def load_rights(technique: Technique) -> list[Right]:
+    """Return the technique's right implementations in other styles. Raises PluginProblem."""
+    return _entries(technique, "right", Right)
+
+
+def _entries(technique: Technique, kind: str, model: type[Entry]) -> list[Entry]:
     path = technique.files.misconceptions
     found = []
-    for number, table in enumerate(_tables(technique).get("equivalent", []), start=1):
+    for number, table in enumerate(_tables(technique).get(kind, []), start=1):
         try:
-            found.append(Equivalent.model_validate(table))
+            found.append(model.model_validate(table))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "entry"
             raise PluginProblem(
-                "{path}: equivalent {number}, {field}: {why}",
+                "{path}: {kind} {number}, {field}: {why}",
                 path=path,
+                kind=kind,
                 number=number,
                 field=field,
                 why=first["msg"],
@@ -119,9 +165,9 @@ def _tables(technique: Technique) -> dict[str, list[dict[str, object]]]:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise PluginProblem("{path}: {why}", path=path, why=error) from error
-    if unknown := set(tables) - {"misconception", "convention", "equivalent"}:
+    if unknown := set(tables) - {"misconception", "convention", "equivalent", "right"}:
         raise PluginProblem(
-            "{path}: unknown table {name!r}; use [[misconception]], [[convention]] or [[equivalent]]",
+            "{path}: unknown table {name!r}; use [[misconception]], [[convention]], [[equivalent]] or [[right]]",
             path=path,
             name=sorted(unknown)[0],
         )
@@ -145,7 +191,11 @@ def _read(kind: str, number: int, table: dict[str, object], path: Path) -> Edit:
         ) from error
 
 
-def _replaced(source: str, within: str, old: str, new: str, who: str) -> str:
+def replaced(source: str, within: str, old: str, new: str, who: str) -> str:
+    """Return ``source`` with ``new`` in place of ``old`` in the function ``within``.
+
+    Raises EditProblem, which begins with ``who``, if ``old`` does not match exactly once.
+    """
     places = _places(source, within)
     if places is None:
         raise EditProblem("{who}: the solution has no {within!r}", who=who, within=within)

@@ -193,6 +193,14 @@ class Judge:
         subject = Subject(local.impl, local, JailedRunner(self.server))
         return PropertyRun(Properties(technique), subject, load_reference(technique), plan, tell=tell).run()
 
+    def drawn(self, technique: Technique, plan: Plan) -> tuple[list[PropertyResult], dict[str, list[Case]]]:
+        """Run the properties on the solution here; return the results, and the first cases of each property."""
+        reference = load_reference(technique)
+        local = LocalAttempt(as_impl(technique, reference))
+        run = PropertyRun(Properties(technique), Subject(local.impl, local, JailedRunner(self.server)), reference, plan)
+        results = run.run()
+        return results, {name.removeprefix("test_"): cases for name, cases in run.drawn.items()}
+
     def killers(self, technique: Technique, source: str, *, seed: int) -> set[str]:
         """Return the properties that fail on trusted ``source``, each run independently in this process."""
         module = module_from_source("edited", source, f"<edited {technique.file}>")

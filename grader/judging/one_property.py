@@ -16,15 +16,13 @@ from groundup.core.testing.compare import ChangedInput, Mismatch, forgiving_chan
 from groundup.core.testing.hypothesis_internals import KeptCases, configure, is_hypothesis_test, with_body
 from groundup.core.testing.stateful import machine_test
 from groundup.grader.judging.local import LocalAttempt
-from groundup.grader.judging.plan import STEPS, Plan, derive_seed
+from groundup.grader.judging.plan import FURTHER_CASES, STEPS, Plan, derive_seed
 from groundup.grader.judging.properties import Properties
 from groundup.grader.judging.recorder import CASES_KEPT, FAILURES, Case, Enough, Recorder, shown
 from groundup.grader.judging.subject import Subject
 from groundup.grader.judging.verdict import PropertyResult, Status
 
 __all__ = ["PropertyJudge", "Trial", "Tried"]
-
-FURTHER_CASES = 4  # per property, to distinguish known mistakes
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,10 @@ class PropertyJudge:
         key = self.properties.key(trial.name)
         cases = self.kept.to_shrink(key) if shrink else self.kept
         behind = self.subject.behind
-        recorder = Recorder(self.subject, trial.fixtures, at_first_failure=failing, forgives=forgives)
+        recorder = Recorder(
+            self.subject, trial.fixtures, kept=max(CASES_KEPT, self.plan.cases_kept), at_first_failure=failing,
+            forgives=forgives,
+        )  # fmt: skip
         changes: list[PropertyResult] = []
 
         def changed(change: ChangedInput) -> None:
@@ -103,7 +104,7 @@ class PropertyJudge:
             error = raised
         if shrink and cases.of(key):
             self.kept.replace(key, cases.of(key))
-        drawn = recorder.drawn[:FURTHER_CASES]
+        drawn = recorder.drawn[: self.plan.cases_kept]
         if behind.death is not None:  # ask the process, since the property may have caught AttemptDied
             died = self._result(
                 trial, "died", message=behind.death.summary, where=behind.death.lines or None,
@@ -157,7 +158,7 @@ class PropertyJudge:
             how = told["message"] or Message("see above")
             told["message"] = Message("the same case was answered in two ways, once wrong: {how}", how=how)
         result = self._result(trial, "failed", counterexample=example, printed=case.printed or None, **told)
-        return Tried(result, case, drawn=recorder.drawn[:FURTHER_CASES])
+        return Tried(result, case, drawn=recorder.drawn[: self.plan.cases_kept])
 
     @contextlib.contextmanager
     def _recorded(

@@ -15,7 +15,7 @@ from groundup.core.technique import Technique, say
 from groundup.core.testing.laws import Law
 from groundup.core.testing.marks import Topic, marks_of
 from groundup.core.testing.modules import properties_of, reference_of
-from groundup.grader.judging.proof import matrix_of
+from groundup.grader.judging.proof import found_by
 from groundup.grader.judging.recorder import FAILURES
 from groundup.grader.judging.verdict import PropertyResult, Status
 from groundup.grader.process.text import cleaned
@@ -63,7 +63,7 @@ class Properties:
 
     @functools.cached_property
     def _finds(self) -> dict[str, int]:
-        return {name: len(mistakes) for name, mistakes in matrix_of(self.technique).items()}
+        return found_by(self.technique)
 
     def key(self, function: str) -> bytes:
         """Return the key under which a property's failing cases are kept."""

@@ -81,6 +81,8 @@ class PropertyRun:
         self._changed: tuple[Trial, PropertyResult] | None = None  # the first property in which a call changed an input
         self.changed_in: set[str] = set()
         """The functions of the properties in which a call changed its inputs."""
+        self.drawn: dict[str, list[Case]] = {}
+        """By the name of its function, the first cases of each property as drawn, ``plan.cases_kept`` at most."""
         self._further: list[Callable[[], list[Case]]] = []  # per property, a function that returns some unshrunk cases
         self._problems: list[str] = []
         self._interrupted = False
@@ -158,6 +160,9 @@ class PropertyRun:
             items.clear()
         names = {item: item.originalname for item in items if isinstance(item, pytest.Function)}
         items[:] = [item for item, name in names.items() if self.only in (None, name)]
+        if first := [self.properties.function_named(name) for name in self.plan.first]:
+            places = {name: place for place, name in enumerate(first)}
+            items.sort(key=lambda item: places.get(names[item], len(places)))  # type: ignore[index]
         if self.plan.ahead:  # a parametrized property has one result for all its items: left to the judge
             times = collections.Counter(names.values())
             items[:] = [item for item, name in reversed(names.items()) if times[name] == 1]
@@ -248,6 +253,7 @@ class PropertyRun:
 
         tried = self._judge.judge(trial, at_first_failure=failing)
         self.results[trial.name] = tried.result
+        self.drawn.setdefault(trial.name, []).extend(tried.drawn)
         self._further.append(lambda: tried.drawn)
         if tried.failure is not None:
             self._failed[trial.name] = trial, tried

@@ -86,11 +86,12 @@ class Recorder:
         fixtures: dict[str, Any],
         *,
         most: int | None = None,
+        kept: int = CASES_KEPT,
         at_first_failure: Callable[[BaseException], None] = lambda _: None,
         forgives: bool = True,
     ) -> None:
-        """Record the property's examples; raise Enough inside the property once there are ``most`` cases."""
-        self.subject, self.fixtures, self.most = subject, fixtures, most
+        """Record the property's first ``kept`` examples; raise Enough inside the property once there are ``most``."""
+        self.subject, self.fixtures, self.most, self.kept = subject, fixtures, most, kept
         self.at_first_failure, self.forgives = at_first_failure, forgives
         self.last: Case | None = None
         self.failure: Case | None = None
@@ -135,7 +136,7 @@ class Recorder:
         if self.most == len(self.drawn):
             raise Enough
         self.last = case
-        if self.failure is None and len(self.drawn) < CASES_KEPT:
+        if self.failure is None and len(self.drawn) < self.kept:
             self.drawn.append(case)
         self.subject.behind.take_printed()
         try:

@@ -316,6 +316,7 @@ class AttemptProcess:
         ``patience`` is how long to wait first for it to end by itself, in seconds.
         """
         assert self._open is not None
+        self.clock.end()
         spawned, self._open = self._open, None
         self.death = AttemptDied("exit", Message("the process was ended by the judge"))
         by_itself = _how_it_ended(spawned.status, patience) if patience else {}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from groundup.core.messages import Message
 
-__all__ = ["CallClock", "cpu_clock"]
+__all__ = ["CallClock", "cpu_clock", "seconds_of_attempts"]
 
 STANDSTILL_SECONDS = 5.0
 """How long a process may be idle during a call. Even on a busy machine, waiting for a core takes far less."""
@@ -29,12 +29,21 @@ def cpu_clock(pid: int) -> Callable[[], float]:
     return lambda: time.clock_gettime(clock)
 
 
+_spent = 0.0
+
+
+def seconds_of_attempts() -> float:
+    """Return the CPU time of all attempts that this process has started and that have ended."""
+    return _spent
+
+
 class CallClock:
     """The time limits of one process: per call, and for all calls together."""
 
     def __init__(self, read: Callable[[], float], total_seconds: float) -> None:
         """``read`` returns the CPU time used so far; ``total_seconds`` is the limit from now on."""
         self._read = read
+        self._first = self._now()
         self.running = False
         """Whether a call is in progress and the process is to send the next frame."""
         self.allow(total_seconds)
@@ -43,6 +52,11 @@ class CallClock:
         """Set the limit of CPU time from now on, and the limit of total idle time."""
         self.total_seconds = total_seconds
         self._began, self._began_at, self._idle = self._now(), time.monotonic(), 0.0
+
+    def end(self) -> None:
+        """Note the CPU time that the process has used. Call it while the process still exists."""
+        global _spent
+        _spent += max(self._now() - self._first, 0.0)
 
     def start(self, seconds: float) -> None:
         """Begin a call that may use ``seconds`` of CPU time."""

@@ -37,6 +37,10 @@ COMPUTED = {  # what is given to a mark and is no literal, and why
 }
 NOT_THE_LEARNERS = {
     "author.py": "for authors, in English",
+    "author_check.py": "for authors, in English",
+    "author_matrix.py": "for authors, in English",
+    "author_review.py": "for authors, in English",
+    "author_soundness.py": "for authors, in English",
     "completion.py": "prints a script",
     "plugin_commands.py": "for plugins' authors, in English",
     "judging.py": "says nothing itself",

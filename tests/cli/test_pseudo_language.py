@@ -18,7 +18,7 @@ from groundup.cli import words
 from groundup.cli.context import registry
 from groundup.cli.main import cli
 from groundup.cli.messages import compiled, extracted
-from groundup.grader.authoring.author import Check
+from groundup.grader.authoring.rules import RULES
 
 OPEN, CLOSE = "⟦", "⟧"
 NAMES = {  # words of one language in every language, outside of sentences
@@ -117,7 +117,7 @@ def names_of(path: tuple[str, ...]) -> list[str]:
         command = command.get_command(click.Context(command), name)
     choices = [c for p in command.params if isinstance(p.type, click.Choice) for c in p.type.choices]
     below = command.list_commands(click.Context(command)) if isinstance(command, click.Group) else []
-    return [*path, *below, *choices, *Check.RULES]
+    return [*path, *below, *choices, *"-".join(RULES).split("-")]
 
 
 @pytest.mark.parametrize("path", list(commands()), ids=" ".join)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
+import itertools
 import os
 import re
 import subprocess
@@ -19,16 +21,31 @@ from typing import Any
 import click
 import pytest
 import torch
+import yaml
 
 from groundup.cli.main import cli
 from groundup.core import hookspecs
-from groundup.core.quiz.question import Question
+from groundup.core.errors import PluginProblem
+from groundup.core.quiz import arithmetic
+from groundup.core.quiz.arithmetic import Formula
+from groundup.core.quiz.number_question import Tolerance
+from groundup.core.quiz.question import NotAnAnswer, Question
+from groundup.core.quiz.unit import UNITS
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.authoring.author import Check, write_stub
+from groundup.grader.authoring import report
+from groundup.grader.authoring.check import Check
+from groundup.grader.authoring.proof import owed
+from groundup.grader.authoring.rules import RULES
+from groundup.grader.authoring.scaffold.batches import batches_of, without_a_loss
+from groundup.grader.authoring.scaffold.write import INTERFACES, new_technique
+from groundup.grader.authoring.soundness import examples, quiz
+from groundup.grader.authoring.stubs import write_stub
 from groundup.grader.judging.edits import load_edits, load_equivalents
 from groundup.grader.judging.judge import Judge
+from groundup.grader.judging.proof import argued, shows_from
 from groundup.grader.process.fork_server import ForkServer
+from groundup.plugins import question_kinds
 
 ROOT = Path(__file__).parents[2]
 AUTHORS = ROOT / "docs" / "authors"
@@ -87,10 +104,10 @@ def named(block: Block) -> str:
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    assert {"conventions-and-tolerances.md", "hooks.md", "misconceptions.md", "properties.md"} <= {
+    assert {"conventions-and-tolerances.md", "hooks.md", "misconceptions.md", "properties.md", "quiz.md"} <= {
         p.name for p in PAGES
     }
-    assert {b.language for b in BLOCKS} <= {"python", "toml", "console", "text", "yaml", "markdown"}
+    assert {b.language for b in BLOCKS} <= {"python", "toml", "console", "text", "yaml", "markdown", "diff"}
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.quotes], ids=named)
@@ -233,7 +250,9 @@ def files() -> dict[str, str]:
     assert solution.startswith("# solution.py\n")
     assert properties[0].startswith("# properties.py\n")
     (lesson,) = of("tutorial.md", "markdown")
+    (worked,) = (b.text for b in of("tutorial.md", "toml") if b.text.startswith("# examples.toml\n"))
     return texts | {
+        "examples.toml": worked,
         "__init__.py": module,
         "technique.toml": manifest(),
         "solution.py": solution,
@@ -252,14 +271,32 @@ def judge() -> Iterator[Judge]:
 
 def test_the_shown_technique_is_sound(judge: Judge, shown: Technique) -> None:
     findings = list(Check(judge, shown, seeds=1).findings())
-    assert len(findings) == len(Check.RULES)
+    assert [f.rule for f in findings] == list(RULES)
     assert [(f.rule, problem) for f in findings for problem in f.problems] == []
+
+
+def test_the_shown_solution_gives_the_shown_numbers(shown: Technique) -> None:
+    assert examples.check(shown) == ("3 examples", [])
+
+
+def test_a_wrong_number_is_told_as_shown(shown: Technique) -> None:
+    path = shown.files.solution
+    right = path.read_text("utf-8")
+    wrong = right.replace("return total / torch.where(count == 0, 1, count)", "return total / x.shape[-1]")
+    assert wrong != right
+    path.write_text(wrong, "utf-8")
+    try:
+        _, problems = examples.check(shown)
+    finally:
+        path.write_text(right, "utf-8")
+    (told,) = (b.text.strip() for b in of("tutorial.md", "text") if "three-episodes" in b.text)
+    assert problems[0] == f"{shown.files.folder}/{told}"
 
 
 @pytest.mark.soak
 def test_each_shown_mistake_is_found_out_whatever_the_seed(judge: Judge, shown: Technique) -> None:
-    _, problems = Check(judge, shown, seeds=50).misconceptions()
-    assert problems == []
+    (finding,) = Check(judge, shown, seeds=50, rules=["misconceptions"]).findings()
+    assert finding.problems == ()
 
 
 def test_an_attempt_that_makes_a_shown_mistake_is_told_its_name(judge: Judge, shown: Technique) -> None:
@@ -272,7 +309,57 @@ def test_an_attempt_that_makes_a_shown_mistake_is_told_its_name(judge: Judge, sh
         assert [(d.id, d.kind) for d in verdict.diagnosis] == [(edit.id, edit.kind)]
 
 
+# rules.md
+
+
+def test_the_page_names_every_rule_with_an_example() -> None:
+    text = (AUTHORS / "rules.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in row.strip("|").split(" | ")] for row in text.splitlines() if row.startswith("| `")
+    ]
+    assert [(name, says) for name, says, _ in rows] == [(f"`{name}`", rule.says) for name, rule in RULES.items()]
+    assert all(len(example) > 10 for _, _, example in rows)
+
+
+def test_the_tables_of_a_proof_that_are_the_authors_are_read_as_shown(shown: Technique) -> None:
+    (tables,) = (b.text for b in of("rules.md", "toml"))
+    path = shown.files.folder / "proof.toml"
+    before = path.read_text("utf-8") if path.exists() else None
+    path.write_text(tables, "utf-8")
+    try:
+        found = shows_from(shown), argued(shown), owed(shown)
+    finally:
+        path.write_text(before, "utf-8") if before is not None else path.unlink()
+    assert found == (
+        {"doubles-the-second": 2},
+        {"rows_are_refused": {"forgets-a-row": "It refuses nothing, so it does not refuse this row either."}},
+        {"lab-full": "The lab gets a foil with the new lesson."},
+    )
+
+
+def test_the_page_on_soundness_is_what_the_proofs_say() -> None:
+    built_in = [t for t in Registry().techniques.values() if t.package.startswith("groundup.plugins.")]
+    assert (ROOT / "docs" / "soundness.md").read_text("utf-8") == report.page(built_in), "'make docs' writes it"
+
+
 # tutorial.md
+
+
+def test_the_table_of_examples_lists_those_that_are_written() -> None:
+    tutorial = (AUTHORS / "tutorial.md").read_text("utf-8")
+    head = "| interface | batch | the example |\n|---|---|---|\n"
+    listed = tutorial.partition(head)[2].partition("\n\n")[0].splitlines()
+    written = []
+    for interface in INTERFACES:
+        for batch in batches_of(interface) or [None]:
+            title = new_technique("brand-new", interface, Registry(), batch=batch).about["title"]
+            shown = "none" if interface == "function" else f"`{interface}`"
+            written.append(f"| {shown} | `{batch}` | {title} |" if batch else f"| {shown} | | {title} |")
+    assert listed == written
+    default = new_technique("brand-new", "RLAlgorithm", Registry()).batch
+    assert f"without it that is a `{default}`" in tutorial
+    for batch in without_a_loss("RLAlgorithm"):
+        assert f"A `{batch}` is what a rule packs texts into." in tutorial
 
 
 class Author:
@@ -332,6 +419,129 @@ def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
             assert ended.returncode == (1 if line.startswith("learn grade") else 0), told
             for wanted in expected:
                 assert wanted == "..." or wanted in ended.stdout, told
+
+
+# quiz.md
+
+
+SOUND = "6 questions, 3 worked out in another way for 200 draws"
+QUIZ = {
+    "quiz.yaml": "questions:\n" + "\n".join(b.text for b in of("quiz.md", "yaml")),
+    "quiz_answers.py": "".join(b.text for b in of("quiz.md", "python")),
+}
+CHANGES = of("quiz.md", "diff")
+
+
+def checked(folder: Path, texts: dict[str, str]) -> tuple[str, list[str]]:
+    """Return what the rule ``quiz`` says of these files, with paths as the page shows them."""
+    with plugin(folder, **{n.replace(".", "__"): text for n, text in (files() | texts).items()}) as module:
+        registry = Registry()
+        registry.techniques |= Registry([(module.__name__, lambda: module)]).techniques
+        try:
+            detail, problems = quiz.check(registry.technique("weighted-mean"), registry)
+        except PluginProblem as problem:
+            detail, problems = "", [str(problem)]
+        return detail, [problem.replace(f"{folder / module.__name__}/", "") for problem in problems]
+
+
+def rows(page: str, *header: str) -> list[list[str]]:
+    """Return the cells of the tables of a page that have this header."""
+    lines = (AUTHORS / page).read_text("utf-8").splitlines()
+    found: list[list[str]] = []
+    for number, line in enumerate(lines):
+        if [cell.strip() for cell in line.strip("|").split("|")] == list(header):
+            body = itertools.takewhile(lambda row: row.startswith("|"), lines[number + 2 :])
+            found += [[cell.strip() for cell in row[1:-1].split("|")] for row in body]
+    assert found
+    return found
+
+
+def code(cell: str) -> list[str]:
+    return re.findall("`([^`]+)`", cell)
+
+
+def questions() -> dict[str, Any]:
+    kinds = question_kinds.question_types()
+    return {
+        each["id"]: kinds[each["kind"]].model_validate(each) for each in yaml.safe_load(QUIZ["quiz.yaml"])["questions"]
+    }
+
+
+def test_the_shown_quiz_is_sound_and_has_every_kind(tmp_path: Path) -> None:
+    assert checked(tmp_path, QUIZ) == (SOUND, [])
+    assert {q.kind for q in questions().values()} == set(question_kinds.question_types())
+    assert any(SOUND in block.text for block in of("quiz.md", "console"))
+
+
+@pytest.mark.parametrize("block", CHANGES, ids=named)
+def test_a_shown_flaw_is_told_as_the_page_says(block: Block, tmp_path: Path) -> None:
+    texts = dict(QUIZ)
+    changes = re.findall(r"(?:- .*\n)+(?:\+ .*\n)*", block.text)
+    assert "".join(changes) == block.text
+    for change in changes:
+        old, new = ("".join(f"{line[2:]}\n" for line in change.splitlines() if line[0] == sign) for sign in "-+")
+        (file,) = (name for name, text in texts.items() if old in text)
+        assert texts[file].count(old) == 1
+        texts[file] = texts[file].replace(old, new)
+    shown = next(b for b in of("quiz.md", "text") if b.line > block.line)
+    problems = checked(tmp_path, texts)[1]
+    assert problems
+    expected = re.split(r"\n(?=quiz\S*:\d+: )", shown.text)
+    assert {" ".join(told.split()) for told in expected} <= {" ".join(told.split()) for told in problems}
+
+
+def test_what_is_asked_of_a_built_in_quiz_is_told_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiz, "built_in", lambda technique: True)
+    *_, shown = of("quiz.md", "text")
+    assert checked(tmp_path, QUIZ)[1] == shown.text.splitlines()
+
+
+def test_every_key_of_a_question_is_in_a_table() -> None:
+    told = {key for row in rows("quiz.md", "key", "meaning") for key in code(row[0])}
+    kinds = question_kinds.question_types().values()
+    assert told == {key for kind in kinds for key in kind.model_fields} - {"order"}
+
+
+def test_the_shown_formulas_have_the_shown_values_and_use_all_there_is() -> None:
+    shown = [(code(row[0])[0], float(row[1])) for row in rows("quiz.md", "formula", "value", "")]
+    assert [(text, Formula(text)({})) for text, _ in shown] == shown
+    nodes = [node for text, _ in shown for node in ast.walk(ast.parse(text, mode="eval"))]
+    assert {node.id for node in nodes if isinstance(node, ast.Name)} == set(arithmetic.FUNCTIONS)
+    operators = {type(node.op) for node in nodes if isinstance(node, ast.BinOp | ast.UnaryOp)}
+    assert operators == set(arithmetic.OPERATORS)
+
+
+def test_the_shown_units_are_all_units() -> None:
+    told = {quantity: set(code(units)) for quantity, units in rows("quiz.md", "quantity", "units")}
+    assert {unit: quantity for quantity, units in told.items() for unit in units} == {
+        unit: quantity for unit, (quantity, _) in UNITS.items()
+    }
+
+
+def test_the_shown_tolerances_accept_what_they_say() -> None:
+    for tolerance, answer, accepted, refused in rows("quiz.md", "tolerance", "answer", "accepted", "not accepted"):
+        holds = Tolerance.model_validate(yaml.safe_load(code(tolerance)[0])).holds
+        assert [holds(float(given), float(answer)) for given in accepted.split(",")].count(False) == 0, tolerance
+        assert [holds(float(given), float(answer)) for given in refused.split(",")].count(True) == 0, tolerance
+
+
+def test_what_is_typed_is_read_as_the_page_says() -> None:
+    question = questions()["size-of-a-batch"]
+    for typed, number in rows("quiz.md", "typed", "read as"):
+        assert question.read(code(typed)[0]) == pytest.approx(float(number), rel=1e-4)
+        assert question.is_right(question.read(code(typed)[0]))
+    for nothing in ("2,05", "2.05 s"):
+        with pytest.raises(NotAnAnswer):
+            question.read(nothing)
+
+
+def test_the_shown_formats_give_what_the_page_says() -> None:
+    page = (AUTHORS / "quiz.md").read_text("utf-8")
+    shown = re.findall(r"`(\{answer:[^`]+\})`\s+gives\s+(\S*\d)", page)
+    assert len(shown) == 2
+    assert [template.format(answer=1234.5) for template, _ in shown] == [result for _, result in shown]
 
 
 # conventions-and-tolerances.md

@@ -21,6 +21,7 @@ from groundup.core.technique import Technique
 from groundup.core.testing.marks import marks_of
 from groundup.core.testing.modules import current_module
 from groundup.grader.authoring.glossary import other_terms
+from groundup.grader.authoring.scaffold.chinese import TO_TRANSLATE
 from groundup.grader.authoring.soundness.places import Found, built_in, manifest, place
 from groundup.grader.authoring.soundness.quiz import kinds
 from groundup.grader.judging.edits import load_edits
@@ -31,6 +32,8 @@ LANGUAGES = ("en", "zh")
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")  # three words in a row, so not a formula or a name
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+NOTE = re.compile(r"(?m)(?:(?<=\s)|^)# .*$")
+ENGLISH_NOTE = re.compile(r"[a-z]{3,} [a-z]{2,}")  # two words in a row
 NUMBER = re.compile(r"\d+(?:[,.]\d+)*")
 SOURCE = re.compile(r"https?://[\w./~%#?=&-]+|arXiv:\d+\.\d+|\b[\w-]+(?:\.[\w-]+)*\.(?:ai|com|net|org)\b")
 SPELT = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "sixteen": "16"}
@@ -44,7 +47,11 @@ def check(technique: Technique, registry: Registry) -> Found:
         if built_in(technique):
             return "", [f"there is no Chinese lesson: expected it at {chinese}"]
         return "English alone: a lesson.zh.md would promise Chinese too", []
-    problems = [*_lessons(technique.files.folder / "lesson.md", chinese), *_manifest(technique), *_claims(technique)]
+    problems = [
+        *compare_lessons(technique.files.folder / "lesson.md", chinese),
+        *_manifest(technique),
+        *_claims(technique),
+    ]
     problems += [*_edits(technique), *_quiz(technique, registry), *_lab(technique)]
     return "English and Chinese", problems
 
@@ -52,11 +59,14 @@ def check(technique: Technique, registry: Registry) -> Found:
 # Lessons
 
 
-def _lessons(english: Path, chinese: Path) -> Iterator[str]:
+def compare_lessons(english: Path, chinese: Path) -> Iterator[str]:
+    """Yield what the Chinese lesson says otherwise than the English one, and what it does not say."""
     if not english.is_file():
         yield f"there is no English lesson: expected it at {english}"
         return
     en, zh = english.read_text(encoding="utf-8"), chinese.read_text(encoding="utf-8")
+    if count := zh.count(TO_TRANSLATE):
+        yield f"{place(chinese, TO_TRANSLATE)}: {count} passages, each marked {TO_TRANSLATE!r}, are still English"
     outlines = [list(_outline(text)) for text in (en, zh)]
     for number, (ours, theirs) in enumerate(zip(*outlines, strict=False), start=1):
         if ours[0] != theirs[0]:
@@ -68,9 +78,14 @@ def _lessons(english: Path, chinese: Path) -> Iterator[str]:
         if len(outlines[0]) != len(outlines[1]):
             yield f"{chinese}: {len(outlines[1])} headings, items and rows, {english} has {len(outlines[0])}"
     blocks = [BLOCK.findall(text) for text in (en, zh)]
+    without_notes = [NOTE.sub("", block) for block in blocks[0]]
     for block in blocks[1]:
-        if block not in blocks[0]:
-            yield f"{_line(chinese, zh, block)}: this code block is not that of {english}: code is not translated"
+        at = _line(chinese, zh, block)
+        if NOTE.sub("", block) not in without_notes:
+            yield f"{at}: this code block is not that of {english}: code is not translated, only its comments"
+        for note in NOTE.findall(block):
+            if ENGLISH_NOTE.search(note) and not CHINESE.search(note):
+                yield f"{at}: the comment {note.strip()!r} in this code block is not translated"
     if len(blocks[0]) != len(blocks[1]):
         yield f"{chinese}: {len(blocks[1])} code blocks, {english} has {len(blocks[0])}"
     yield from _same(english, chinese, "`code`", _spans(en), _spans(zh))
@@ -92,6 +107,8 @@ def _terms_of_lessons(english: Path, chinese: Path, en: str, zh: str) -> Iterato
     parts = [re.split(r"\n\s*\n", BLOCK.sub("", text)) for text in (en, zh)]
     pairs = list(zip(*parts, strict=True)) if len(parts[0]) == len(parts[1]) else [(en, zh)]
     for ours, theirs in pairs:
+        if TO_TRANSLATE in theirs:
+            continue
         for term, variant in other_terms(ours, theirs):
             at = _line(chinese, zh, theirs) if theirs in zh else str(chinese)
             yield f"{at}: {variant} for {term.english!r}: the glossary has {term.zh}"

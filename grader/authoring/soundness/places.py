@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from groundup.core.declared import Place
+from groundup.core.quiz.question import Question
 from groundup.core.technique import Technique
 from groundup.core.toml_file import read_toml
 
@@ -36,6 +38,15 @@ def place(path: Path, text: str = "") -> str:
             if text in line:
                 return f"{path}:{number}"
     return str(path)
+
+
+def question_at(technique: Technique, question: Question) -> str:
+    """Return ``path:line: question 'id'`` for a question of the technique's quiz."""
+    path = technique.files.quiz
+    written = re.compile(rf"""\bid:\s*["']?{question.id}["']?\s*(?:[,}}#].*)?$""")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    line = next((n for n, text in enumerate(lines, start=1) if written.search(text)), 1)
+    return f"{path}:{line}: question {question.id!r}"
 
 
 def place_of(path: Path, source: str, qualified: str) -> str:

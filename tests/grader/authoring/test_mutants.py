@@ -7,8 +7,9 @@ import pytest
 
 from groundup.core.errors import PluginProblem
 from groundup.core.registry import Registry
-from groundup.grader.authoring.author import Check
+from groundup.grader.authoring.check import Check
 from groundup.grader.authoring.mutants import mutants, mutation
+from groundup.grader.authoring.soundness.mistakes import shares, shares_of_mutants
 from groundup.grader.judging.judge import Judge
 from groundup.grader.judging.properties import Properties
 
@@ -113,9 +114,9 @@ why = "weights are 1"
     technique = author.technique(misconceptions=author.misconceptions + equivalent)
     tried: list[str] = []
 
-    def passes(source: str) -> bool:
-        tried.append(source)
-        return "x + weight" in source
+    def passes(sources: Sequence[str]) -> list[bool]:
+        tried.extend(sources)
+        return ["x + weight" in source for source in sources]
 
     result = mutation(technique, passes)
     assert [m.what for m in result.alive] == ["* becomes +"]
@@ -127,9 +128,9 @@ why = "weights are 1"
 
 def test_a_sample_is_drawn_with_its_seed() -> None:
     def tried(seed: int) -> list[str]:
-        sources: list[str] = []
-        mutation(GAE, lambda source: bool(sources.append(source)), sample=5, seed=seed)
-        return sources
+        found: list[str] = []
+        mutation(GAE, lambda sources: [bool(found.append(source)) for source in sources], sample=5, seed=seed)
+        return found
 
     assert tried(1) == tried(1) != tried(2)
     assert len(tried(1)) == 5
@@ -140,17 +141,21 @@ def test_an_equivalent_without_a_reason_is_told(author: Any) -> None:
         misconceptions=author.misconceptions + '[[equivalent]]\nin = "mean"\nedit = ["a", "b"]\n'
     )
     with pytest.raises(PluginProblem, match=r"misconceptions\.toml: equivalent 1, why: Field required"):
-        mutation(technique, lambda source: False)
+        mutation(technique, lambda sources: [False] * len(sources))
 
 
 def test_a_sample_of_real_mutants_dies(judge: Judge) -> None:
     check = Check(judge, GAE)
-    assert mutation(GAE, lambda source: check.holds(source, 0, apart=True), sample=6).alive == ()
+    assert mutation(GAE, lambda sources: [check.holds(s, 0, apart=True) for s in sources], sample=6).alive == ()
 
 
 def test_a_matrix_says_who_finds_out_whom(judge: Judge, author: Any) -> None:
     technique = author.technique()
-    found = Check(judge, technique, seeds=1).matrix(mutants=True)
+    check = Check(judge, technique, seeds=1)
+    with check.at_work():
+        mistakes, changes = shares(check), shares_of_mutants(check)
     names = set(Properties(technique).names)
-    assert all(by and by <= names for by in found.values())
-    assert len(found) > len(Check(judge, technique, seeds=1).matrix())
+    assert all(by and by.keys() <= names for by in mistakes.values())
+    assert sum(bool(by) for by in changes.values()) > len(changes) / 2  # the others raise
+    assert mistakes["forgets-to-divide"]["equals_the_reference"] > 0.5
+    assert len(changes) > len(mistakes)

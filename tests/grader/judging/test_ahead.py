@@ -51,7 +51,7 @@ def test_e(impl, reference, x, weight): close(impl, reference, x, weight)
 """
 
 
-@pytest.fixture(params=[1, 3])
+@pytest.fixture(params=[1, pytest.param(3, marks=pytest.mark.soak)])
 def many(request: pytest.FixtureRequest, server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> Judge:
     """A judge with that many copies, even if the machine has fewer cores."""
     here = sorted(os.sched_getaffinity(0))
@@ -146,7 +146,7 @@ def test_a(impl):
     while pathlib.Path({str(tried)!r}).parent.is_dir() and not pathlib.Path({str(tried)!r}).exists():
         time.sleep(0.05)  # until a copy has begun with the last but one
 """
-    properties += "\n".join(f"def test_b{n}(impl): time.sleep(0.2); impl(ONES, ONES)" for n in range(10))
+    properties += "\n".join(f"def test_b{n}(impl): time.sleep(0.08); impl(ONES, ONES)" for n in range(10))
     properties += f"""
 @given(x=X, weight=WEIGHT)
 def test_c(impl, reference, x, weight):

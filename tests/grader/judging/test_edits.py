@@ -201,7 +201,7 @@ GOOD = 'in = "f"\nedit = ["a", "b"]\nsays = "w"\n'
     [
         (None, "toys/mean has no misconceptions.toml: expected it at "),
         ("[[misconception]\n", "Expected ']]'"),
-        ("[[misconceptoin]]\nid = 'a'", "unknown table 'misconceptoin'; use [[misconception]], [[convention]] or "),
+        ("[[misconceptoin]]\nid = 'a'", "unknown table 'misconceptoin'; use [[misconception]], [[convention]], [[equ"),
         (f"[[misconception]]\n{GOOD}", "misconception 1 (no id), id: Field required"),
         (f"[[misconception]]\nid = 'A b'\n{GOOD}", "misconception 1 (A b), id: String should match pattern"),
         (f"[[misconception]]\nid = 'a'\n{GOOD}[[misconception]]\nid = 'a'\n{GOOD}", "id 'a' is given twice"),

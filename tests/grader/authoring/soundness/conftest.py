@@ -132,8 +132,9 @@ QUIZ = """questions:
   - id: half-of-it
     kind: parametric
     text: {en: "Half of {x}?", zh: "{x} 的一半？"}
-    parameters: {x: [1, 2, 3, 5, 0.3]}
+    parameters: {x: [1, 2, 3, 5, 0.3, 7, 9, 12, 16]}
     answer: x / 2
+    wrong: [x / 4, x - 1]
     tolerance: {relative: 0.01}
     explanation: {en: "{answer}.", zh: "{answer}。"}
     section: {en: Traps, zh: 陷阱}
@@ -178,11 +179,43 @@ def run(bench):
         mark=Mark(says={"en": "An eighth is left.", "zh": "剩下八分之一。"}, reached=float(x[0]) == 0.125),
     )
 '''
+EXAMPLES = """[[example]]
+id = "two-numbers"
+by = "By hand: 3 / 2 and -1 / 2."
+given.x = [3.0, -1.0]
+run = "y = half(x)"
+gives.y = [1.5, -0.5]
+
+[[example]]
+id = "twice"
+by = "By hand: 10 is halved twice."
+given.start = [10.0]
+run = '''
+once = half(start)
+twice = half(once)
+'''
+gives.once = [5.0]
+gives.twice = [2.5]
+
+[[example]]
+id = "whole-numbers"
+by = "By hand, a gradient: each number counts for half."
+given.counts = [1, 2]
+given.name = "whole"
+run = '''
+x = counts.double().requires_grad_()
+result = {name: half(x), "length": len(x), "kind": x.dtype}
+(slope,) = torch.autograd.grad(result[name].sum(), [x])
+'''
+gives.result = {whole = [0.5, 1.0], length = 2, kind = "torch.float64"}
+gives.slope = [0.5, 0.5]
+"""
 FILES = {
     "__init__.py": MANIFEST,
     "solution.py": SOLUTION,
     "properties.py": PROPERTIES,
     "misconceptions.toml": MISCONCEPTIONS,
+    "examples.toml": EXAMPLES,
     "lesson.md": LESSON,
     "lesson.zh.md": CHINESE,
     "quiz.yaml": QUIZ,
@@ -217,6 +250,11 @@ class Toy:
         lines = path.read_text(encoding="utf-8").splitlines()
         return f"{path}:{next(n for n, line in enumerate(lines, start=1) if text in line)}"
 
+    def forget(self) -> None:
+        """Have its modules loaded anew."""
+        for module in [m for m in sys.modules if m.partition(".")[0] == self.package]:
+            del sys.modules[module]
+
     @property
     def registry(self) -> Registry:
         """A registry of everything that is installed, and the toy."""
@@ -237,5 +275,4 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
     monkeypatch.syspath_prepend(tmp_path)
     made = Toy(tmp_path)
     yield made
-    for module in [m for m in sys.modules if m.partition(".")[0] == made.package]:
-        del sys.modules[module]
+    made.forget()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from groundup.core.technique import Technique
-from groundup.grader.authoring.author import Check
+from groundup.grader.authoring.check import Check
 from groundup.grader.judging.judge import Judge
 
 SOLUTION = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from groundup.grader.authoring.author import Check
+from groundup.grader.authoring.check import Check
 from groundup.grader.authoring.soundness import imports, interface, languages, manifest
 from groundup.grader.judging.judge import Judge
 from groundup.grader.process.fork_server import ForkServer

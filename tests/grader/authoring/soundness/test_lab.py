@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from groundup.core.errors import PluginProblem
+from groundup.grader.authoring.check import Check
 from groundup.grader.authoring.soundness import lab as rule
+from groundup.grader.judging.judge import Judge
 from groundup.grader.process.fork_server import ForkServer
 
 
@@ -27,7 +29,8 @@ def test_a_lab_that_runs_is_clean(toy: Any, server: ForkServer) -> None:
 
 def test_a_missing_lab_is_found(toy: Any, server: ForkServer) -> None:
     (toy.folder / "lab.py").unlink()
-    assert told(toy, server) == [f"there is no lab: expected it at {toy.folder / 'lab.py'}"]
+    (finding,) = Check(Judge(server), toy.technique, seeds=1, rules=["lab"], registry=toy.registry).findings()
+    assert finding.problems == (f"there is no lab: expected it at {toy.folder / 'lab.py'}",)
 
 
 def test_a_lab_that_cannot_be_loaded_is_told(toy: Any, server: ForkServer) -> None:
