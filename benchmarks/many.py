@@ -1,5 +1,7 @@
 """Makes a copy of the project with 120 techniques, to measure the cost of having many.
 
+``python benchmarks/many.py FOLDER 50`` makes one with 50 and with the tests, and prints how to run them there.
+
 The added techniques are built-ins of the copy, as future ones will be: each has the files of one of the existing
 techniques, in turn, under another id, and requires nothing. First come those that the roadmap names but that are not
 written yet, then further ones of each track.
@@ -8,8 +10,11 @@ written yet, then further ones of each track.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +26,18 @@ __all__ = ["COUNT", "generate"]
 COUNT = 120  # including the existing ones
 ROOT = Path(__file__).parents[1]
 ROOMS = ("core", "plugins", "solutions", "exercises", "quizzes", "grader", "cli")
+OF_TESTS = ("tests", "benchmarks", "docs", "examples")
+FILES_OF_TESTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "setup.py", "learn")
+PROVE = """
+from groundup.core.registry import Registry
+from groundup.grader.authoring.proof import Proved, state, write_proof
+
+registry = Registry()
+for technique in registry.techniques.values():
+    now = state(technique, registry)
+    if not now.is_proved:  # a copy of a proved one, under another id
+        write_proof(technique, Proved(None, now.recorded["proved"]["seeds"], now.recorded["proved"]["draws"], None))
+"""
 MORE_TRACKS = ("peft", "compression", "data", "rl-systems", "planning")  # not in the roadmap
 
 
@@ -61,3 +78,19 @@ def _copied(model: Technique, identity: str, copy: Path) -> None:
         track = package.parent / "__init__.py"
         if not track.exists():
             track.write_text('"""A track."""\n', "utf-8")
+
+
+def with_tests(folder: Path, count: int) -> str:
+    """Make the copy with its tests and with proofs of the copied techniques; return the command that runs the tests."""
+    path = generate(folder, count)
+    for room in OF_TESTS:
+        shutil.copytree(ROOT / room, folder / "groundup" / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in FILES_OF_TESTS:
+        shutil.copy(ROOT / file, folder / "groundup" / file)
+    subprocess.run([sys.executable, "-c", PROVE], env={**os.environ, "PYTHONPATH": str(path)}, check=True)
+    pytest = f"{sys.executable} -m pytest -n auto --maxprocesses 4 --dist loadgroup"
+    return f"cd {folder}/groundup && PYTHONPATH={path} {pytest}"
+
+
+if __name__ == "__main__":
+    print(with_tests(Path(sys.argv[1]).absolute(), int(sys.argv[2])))
