@@ -105,8 +105,9 @@ def check(
                             f"- {padded(technique.id, places)}  proved thoroughly as it is; --anew proves it again"
                         )
                     continue
-                if not (tried.rules or proof or as_json):
-                    click.echo(f"- {padded(technique.id, places)}  nothing has changed since it was proved")
+                if not (tried.rules or proof):
+                    if not as_json:
+                        click.echo(f"- {padded(technique.id, places)}  nothing has changed since it was proved")
                     continue
                 findings += _run(tried, places, proof=proof, as_json=as_json)
     sound = not any(f.problems for f in findings) and bool(techniques or not registry().problems)

@@ -105,7 +105,7 @@ class Check(Examined):
             self.seeds,
             cases_of(self.technique),
             counts,
-            thorough=self.thorough,
+            thorough=self.thorough and not self.changed,
             lab_full=lab,
         )
         return write_proof(self.technique, found, self.registry)
@@ -125,9 +125,7 @@ class Check(Examined):
     def _found(self, name: str, find: Callable[[], Found]) -> Finding:
         try:
             detail, problems = find()
-        except GroundupError as error:
-            detail, problems = "", [str(error)]
-        except PartProblem as error:
+        except (GroundupError, PartProblem) as error:
             detail, problems = "", [str(error)]
         except (Exception, AttemptDied) as error:  # a plugin's file may raise anything
             detail, problems = "", [f"{type(error).__name__}: {error}"]

@@ -206,7 +206,11 @@ def _core_digest(programs: Iterable[Path]) -> str:
 def _imported(path: Path, _stamp: int) -> tuple[Path, ...]:
     """Return the files of the modules of ``groundup.core`` that a program imports."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # the rules that load the program report that
+        return ()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -225,8 +229,7 @@ def _lab_digest(technique: Technique, registry: Registry | None) -> str:
         return ""
     try:
         lab, _ = load_lab(technique)
-        known = registry or Registry()
-        used = [technique if i == technique.id else known.technique(i) for i in lab.uses]
+        used = [technique if i == technique.id else (registry or Registry()).technique(i) for i in lab.uses]
         of_foil = next((t for t in used if lab.foil and t.id == lab.foil.technique), technique)
         edits = [e for e in load_edits(of_foil) if lab.foil and e.id == lab.foil.misconception]
     except GroundupError:  # the rule 'lab' reports that
@@ -243,7 +246,7 @@ def _digest_of(path: Path) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _digest_at(path: Path, _stamp: int) -> str:
-    return _digest(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _stamp(path: Path) -> int:

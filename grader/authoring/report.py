@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from groundup.core.declared import say
 from groundup.core.technique import Technique
 from groundup.grader.authoring.proof import owed, state
+from groundup.grader.judging.plan import EXAMPLES
 from groundup.grader.judging.proof import shares_of
 from groundup.grader.judging.properties import Properties
 
@@ -25,21 +26,20 @@ property finds the mistake: at a share of 20 %, one grading in 265 misses it, an
 def page(techniques: Iterable[Technique]) -> str:
     """Return the page in Markdown."""
     chosen = list(techniques)
-    draws = {state(t).recorded.get("proved", {}).get("draws", 25) for t in chosen} or {25}
-    return HEAD.format(draws=max(draws)) + "\n".join("\n".join(_of(t)) + "\n" for t in chosen)
+    return HEAD.format(draws=EXAMPLES) + "\n".join("\n".join(_of(t)) + "\n" for t in chosen)
 
 
 def _of(technique: Technique) -> Iterator[str]:
-    recorded, shares = state(technique).recorded, shares_of(technique)
+    now, shares = state(technique), shares_of(technique)
     yield f"## {say(technique.title)} (`{technique.id}`)"
     yield ""
-    if not recorded:
+    if not now.recorded:
         yield "It has no proof yet."
         return
-    proved: Mapping[str, int] = recorded.get("proved", {})
+    proved: Mapping[str, int] = now.recorded.get("proved", {})
     names = Properties(technique).names
     found = {m: sorted(by.items(), key=lambda pair: -pair[1]) for m, by in shares.items()}
-    thorough = "checked thoroughly (200 seeds, all mutants)" if "thorough" in recorded else "checked with a sample"
+    thorough = "checked thoroughly (200 seeds, all mutants)" if now.is_proved_thoroughly else "checked with a sample"
     yield (
         f"{len(names)} properties, {len(shares)} mistakes, {proved.get('mutants', 0)} mutants "
         f"({proved.get('equivalent', 0)} of those tried make no difference); {thorough}."

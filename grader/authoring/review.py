@@ -21,10 +21,10 @@ from groundup.core.quiz.question import Asked
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.core.testing.marks import marks_of
-from groundup.core.testing.modules import properties_of
 from groundup.grader.authoring.soundness.languages import BLOCK, texts
 from groundup.grader.authoring.soundness.quiz import kinds
 from groundup.grader.judging.edits import load_edits
+from groundup.grader.judging.properties import Properties
 from groundup.grader.learner.quiz import read_quiz
 
 __all__ = ["Item", "items", "mark_read", "unread"]
@@ -57,7 +57,7 @@ class Item:
     @property
     def digest(self) -> str:
         """The digest of its text."""
-        return hashlib.sha256(json.dumps([self.kind, self.shown, self.answer]).encode()).hexdigest()[:12]
+        return _digest(json.dumps([self.kind, self.shown, self.answer]))
 
 
 def items(technique: Technique, registry: Registry) -> list[Item]:
@@ -119,7 +119,7 @@ def _translations(technique: Technique, registry: Registry) -> Iterator[Item]:
     for (heading, english), (_, chinese) in pairs:
         yield Item("translation", f"lesson: {heading}", BLOCK.sub("", chinese), BLOCK.sub("", english))
     said: list[tuple[str, dict[str, str]]] = [(f"technique{where}", text) for where, text in texts(technique)]
-    tests = {n: t for n, t in vars(properties_of(technique)).items() if n.startswith("test_") and callable(t)}
+    tests = Properties(technique).functions
     said += [(f"claim {name.removeprefix('test_')}", marks_of(test).claim) for name, test in tests.items()]
     said += [(f"{edit.kind} {edit.id}", edit.says) for edit in load_edits(technique)]
     if technique.files.quiz.is_file():

@@ -51,6 +51,20 @@ def test_changed_tries_what_reads_a_changed_file(learn: Any, toy: Path, proved: 
     assert "misconceptions" not in rules
 
 
+def test_a_check_of_what_changed_is_never_a_thorough_proof(learn: Any, toy: Path, proved: Path) -> None:
+    (toy / "reviewed.toml").write_text("[read]\n")
+    result = learn("author", "check", "scale", "--changed", "--thorough", "--cores", "1")
+    assert (result.exit_code, result.stdout.splitlines()[-1].rpartition("/")[2]) == (0, "proof.toml: written")
+    assert "[thorough]" not in proved.read_text()
+
+
+def test_properties_that_are_no_python_are_findings(learn: Any, toy: Path) -> None:
+    (toy / "properties.py").write_text("def test_(:\n")
+    result = learn("author", "check", "scale", "--rule", "stub", "--cores", "1")
+    assert result.exit_code == 3
+    assert "properties.py cannot be loaded" in " ".join(result.stdout.split())
+
+
 def test_a_proof_is_valid_until_a_file_changes(learn: Any, toy: Path, proved: Path) -> None:
     result = learn("author", "check", "scale", "--proof")
     assert (result.stdout, result.exit_code) == ("✓ toys/scale  proof                     as it was proved\n", 0)

@@ -48,8 +48,8 @@ def misconceptions(check: Examined) -> Found:
     seeds = list(check.seeds)
     todo = [(i, _best(found[i]), seeds[bool(found[i]) :]) for i in ids]
     passed = dict(zip(ids, check.team.do("misconceptions", survived, todo), strict=True))
-    count = len(Properties(check.technique).names)
-    rare = [i for i in ids if _missed(found[i], count) > RARE and not passed[i]]
+    properties = len(Properties(check.technique).names)
+    rare = [i for i in ids if _missed(found[i], properties) > RARE and not passed[i]]
     more = ids if check.thorough else rare
     first, count = check.seeds[-1] + 1, THOROUGH_SEEDS if check.thorough else FURTHER_SEEDS
     parts = [range(at, min(at + AT_ONCE, first + count)) for at in range(first, first + count, AT_ONCE)]
@@ -179,10 +179,8 @@ def _found_by_mutants(check: Examined, idle: set[str]) -> set[str]:
 
 def _missed(found: Mapping[str, float], properties: int) -> float:
     """Return how likely a grading misses a mistake that some of its properties find in these shares of their draws."""
-    draws = {
-        name: EXAMPLES * (properties if name == INPUTS else 1) for name in found
-    }  # inputs are watched in all cases
-    return math.prod((1 - share) ** draws[name] for name, share in found.items())
+    cases = {INPUTS: EXAMPLES * properties}  # inputs are watched in the cases of all properties
+    return math.prod((1 - share) ** cases.get(name, EXAMPLES) for name, share in found.items())
 
 
 def _best(found: Mapping[str, float]) -> list[str]:

@@ -106,6 +106,13 @@ def test_the_shared_code_that_is_used_counts_and_no_other(technique: Technique, 
     assert state(technique).changed_files == []
 
 
+@pytest.mark.parametrize("text", [b"def test_(:\n", b"\xff\xfe\n", b"\0\n"], ids=["syntax", "encoding", "null"])
+def test_a_file_that_is_no_python_has_a_digest_all_the_same(technique: Technique, text: bytes) -> None:
+    write_proof(technique, FOUND)
+    (technique.files.folder / "properties.py").write_bytes(text)
+    assert state(technique).changed_files == ["properties.py"]
+
+
 def test_a_thorough_proof_is_of_what_decides_verdicts(technique: Technique) -> None:
     write_proof(technique, FOUND)
     assert not state(technique).is_proved_thoroughly
