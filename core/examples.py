@@ -21,10 +21,11 @@ from groundup.core.manifest import read_manifest
 from groundup.core.technique import Technique
 from groundup.core.toml_file import TomlFile, read_toml
 
-__all__ = ["Example", "Examples", "leaves", "quoted", "read_examples", "written"]
+__all__ = ["Example", "Examples", "filled_in", "leaves", "quoted", "read_examples", "written"]
 __contract__ = ("Example", "quoted")
 
 _QUOTATION = re.compile(r"(?P<id>[a-z][a-z0-9-]*)\.(?P<name>[A-Za-z_]\w*)(?P<rest>.*)", re.DOTALL)
+_IN_TEXT = re.compile(r"\{\{(?P<name>[a-z][a-z0-9-]*\.[^{}:]+)(?::(?P<format>[^{}]*))?\}\}")
 _STEP = re.compile(r"\[(?P<index>\d+)\]|\.(?P<key>[A-Za-z_]\w*)|\[(?P<quote>[\"'])(?P<text>.*?)(?P=quote)\]")
 _PLAIN_KEY = re.compile(r"[A-Za-z_]\w*")
 
@@ -151,6 +152,29 @@ def quoted(technique: Technique, name: str) -> Any:
     Raises PluginProblem if there is no such file or value.
     """
     return read_examples(technique.files.examples).quoted(name)
+
+
+def filled_in(text: str, technique: Technique) -> str:
+    """Return a text with every ``{{two-steps.advantage[0][1]}}`` replaced by the number that it quotes.
+
+    A format may follow, as in ``{{two-steps.advantage[0][1]:.2f}}``. Raises PluginProblem as :func:`quoted` does.
+    """
+    if _IN_TEXT.search(text) is None:
+        return text
+    examples = read_examples(technique.files.examples)
+
+    def number(found: re.Match[str]) -> str:
+        value, form = examples.quoted(found["name"]), found["format"] or ""
+        if isinstance(value, list | dict):
+            why = f"{found['name']} is no single number: quote one of its members"
+            raise PluginProblem("{path}: {why}", path=examples.file.path, why=why)
+        try:
+            return format(value, form or (".10g" if isinstance(value, float) else ""))
+        except ValueError as error:
+            why = f"{form!r} is no format of {value!r}: {error}"
+            raise PluginProblem("{path}: {why}", path=examples.file.path, why=why) from error
+
+    return _IN_TEXT.sub(number, text)
 
 
 def written(place: Place) -> str:
