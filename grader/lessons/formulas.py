@@ -72,7 +72,7 @@ def as_text(latex: str) -> str:
 
 @functools.lru_cache(maxsize=2048)
 def as_lines(latex: str) -> tuple[str, ...]:
-    """Return a formula as lines of text: one, unless it has rows, as ``aligned`` and ``cases``. Raises FormulaProblem."""
+    """Return a formula as lines of text: one, unless it has rows, as ``aligned`` has. Raises FormulaProblem."""
     mathml = _ENTITY.sub(lambda found: _entity(found[1]), as_mathml(latex, display=True))
     try:
         box = _joined(_items(ElementTree.fromstring(mathml)))

@@ -9,6 +9,7 @@ import base64
 import functools
 import html
 import importlib
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def page(
     title = tokens[1].content if count else said(technique.title, lesson.lang)
     sections = [
         {"text": Markup(render(lesson, [inside])), "anchor": anchor(inside.content)}
-        for opened, inside in zip(tokens, tokens[1:], strict=False)
+        for opened, inside in itertools.pairwise(tokens)
         if opened.type == "heading_open" and opened.tag == "h2"
     ]
     shown = None
@@ -122,7 +123,11 @@ def caption_of(token: Token) -> str:
 @functools.cache
 def template(name: str) -> jinja2.Template:
     """Return a template; whatever it prints is escaped, unless it was made safe here."""
-    return environment(lambda value: value if hasattr(value, "__html__") else printable(str(value))).gettemplate(name)
+    return environment(_finalize).get_template(name)
+
+
+def _finalize(value: Any) -> Any:
+    return value if hasattr(value, "__html__") else printable(str(value))
 
 
 class _Renderer(RendererHTML):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,7 @@ class _Formula(MarkdownElement):
             # In a narrow terminal a long line continues below, further in; it breaks at its spaces.
             inner = len(line) - len(line.lstrip(" "))
             starts = [0, *line_starts(line, room - indent, rest=inner + 4), len(line)]
-            for number, (start, end) in enumerate(zip(starts, starts[1:], strict=False)):
+            for number, (start, end) in enumerate(itertools.pairwise(starts)):
                 prefix = " " * (indent + (inner + 4 if number else 0))
                 yield Text(prefix + line[start:end].rstrip(), no_wrap=True, overflow="ignore")
 
@@ -176,7 +177,7 @@ class _Table(MarkdownElement):
 class _Lesson(Markdown):
     """The tokens of a lesson as rich shows them."""
 
-    elements = Markdown.elements | {"paragraph_open": _Flowing, DISPLAY: _Formula, "table_open": _Table}  # noqa: RUF012
+    elements = Markdown.elements | {"paragraph_open": _Flowing, DISPLAY: _Formula, "table_open": _Table}
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__("", code_theme="ansi_dark")
