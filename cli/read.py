@@ -126,7 +126,7 @@ def _page(lesson: Lesson, out: Path | None, *, opens: bool) -> None:
     if workspace is not None:
         with open_state(workspace) as state:
             record = next(iter(state.labs(technique.id)), None)
-        lab = record and LabPicture(record.picture, record.at)
+        lab = LabPicture(record.picture, record.at) if record else None
     builds = [Link(say(known[i].title, lesson.lang)) for i in technique.requires if i in known]
     text = made(lesson, builds, told=told, lab=lab)
     with _writing(path):

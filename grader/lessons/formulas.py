@@ -52,7 +52,7 @@ def as_mathml(latex: str, *, display: bool = False) -> str:
     except math_core.LatexError as error:
         why = re.sub(r"^\d+(:\d+)?: *", "", str(error).strip().removeprefix("Error:").strip()).rstrip(".")
         raise FormulaProblem("the formula {latex!r} cannot be read: {why}", latex=latex, why=why) from error
-    return found.replace("\ufe00", "")
+    return str(found).replace("\ufe00", "")
 
 
 @functools.cache
@@ -194,6 +194,8 @@ def _operator(node: ElementTree.Element) -> list[_Item]:
         return [_Item(text, "tight" if node.get("rspace") == "0" else "comma")]
     if text in ("′", "!", "″"):
         return [_Item(text, "close")]
+    if text.isalpha():  # a function, as math-core writes it at the beginning of a cell
+        return [_Item(text, takes=True)]
     return [_Item(text, "tight" if tight or text == "/" else "operator")]
 
 
@@ -321,7 +323,7 @@ def _tall(sign: str, count: int) -> list[str]:
         )
     if sign not in TALL:
         raise _NoText(f"a tall {sign}")
-    top, middle, bottom = TALL[sign]
+    top, middle, bottom = [*TALL[sign]]
     return [top, *[middle] * (count - 2), bottom]
 
 

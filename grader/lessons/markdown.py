@@ -29,7 +29,7 @@ STRAY = "stray"
 SCHEME = "figure:"
 WIDE = r"[\u3000-\u9fff\uff00-\uffef]"
 QUOTE = r"[\u2014\u2018\u2019\u201c\u201d\u2026]"
-_NO_SPACE = re.compile(rf"{WIDE}\n(?:{WIDE}|{QUOTE})|{QUOTE}\n{WIDE}")
+_NO_SPACE = re.compile(rf"{WIDE}\n(?:{WIDE}|{QUOTE})|{QUOTE}\n{WIDE}|[，。、；：！？）]\n.|.\n[，。、；：！？（]")
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def _without_line_ends(token: Token) -> Token:
     """Remove line ends inside Chinese sentences, which would be shown as spaces."""
     children = token.children or []
     for number, child in enumerate(children):
+        _without_line_ends(child)  # an image has its caption
         if child.type == STRAY:
             child.type, child.meta = "text", {STRAY: True}
         if child.type == "softbreak":

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 import jinja2
+from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
@@ -109,8 +110,7 @@ def effort(technique: Technique, t: Texts) -> list[str]:
 
 def render(lesson: Lesson, tokens: Sequence[Token]) -> str:
     """Return tokens of a lesson as HTML."""
-    options = OptionsDict({"maxNesting": 20, "html": False, "linkify": False, "typographer": False, "quotes": "“”‘’",
-                           "xhtmlOut": False, "breaks": False, "langPrefix": "language-", "highlight": None})  # fmt: skip
+    options = MarkdownIt("commonmark", {"html": False}).options
     return _Renderer(lesson).render(tokens, options, {})
 
 
