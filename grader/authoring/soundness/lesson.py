@@ -131,10 +131,10 @@ def _links(path: Path, tokens: list[Token]) -> Iterator[str]:
             target = str(child.attrGet("href") or child.attrGet("src") or "")
             if child.type == "image" or not target or re.match(r"[a-z][a-z0-9+.-]*:", target):
                 continue
-            file, _, anchor = target.partition("#")
+            file, _, name = target.partition("#")
             if file and not (path.parent / file).exists():
                 yield f"{path}:{_line(token)}: the link to {target!r} leads to no file in {path.parent}"
-            elif not file and anchor not in anchors:
+            elif not file and name not in anchors:
                 yield f"{path}:{_line(token)}: the link to {target!r} leads to no heading"
 
 

@@ -14,6 +14,7 @@ from groundup.core.examples import filled_in
 from groundup.core.figures import drawn, figures_of
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import current_module
+from groundup.grader.authoring.scaffold.chinese import TO_TRANSLATE
 from groundup.grader.authoring.soundness.places import place
 from groundup.grader.lessons.columns import CODES, pieces, width
 from groundup.grader.lessons.formulas import FormulaProblem, as_lines, as_mathml, as_text
@@ -62,8 +63,9 @@ def views(technique: Technique, lessons: Sequence[Lesson], *, needs_a_figure: bo
 
 def _source(lesson: Lesson) -> Iterator[str]:
     for number, line in enumerate(lesson.path.read_text(encoding="utf-8").splitlines(), start=1):
-        if len(line) > LONGEST_LINE:
-            yield f"{lesson.path}:{number}: {len(line)} characters: a line of a lesson has at most {LONGEST_LINE}"
+        count = len(line.replace(TO_TRANSLATE, ""))
+        if count > LONGEST_LINE:
+            yield f"{lesson.path}:{number}: {count} characters: a line of a lesson has at most {LONGEST_LINE}"
 
 
 def _formulas(lesson: Lesson) -> Iterator[str]:
