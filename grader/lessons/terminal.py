@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from markdown_it.token import Token
 from rich.console import Console
-from rich.markdown import Markdown, MarkdownContext, MarkdownElement, Paragraph
+from rich.markdown import CodeBlock, Markdown, MarkdownContext, MarkdownElement, Paragraph
 from rich.style import Style
+from rich.syntax import Syntax
 from rich.text import Text
 
 from groundup.core.errors import PluginProblem
@@ -30,6 +31,8 @@ GAP = 2
 """Columns between two columns of a table."""
 TOGETHER = 30
 """Columns up to which an inline formula stands on one line."""
+CONTINUED = 8
+"""Columns by which the second part of a long line of code is further in than the first."""
 NO_BREAK = "\xa0"
 BREAKS = ("/", ".", "_", "-", ",", "(")
 """Where a word that is too wide for its column is broken if it can be."""
@@ -143,6 +146,21 @@ class _Formula(MarkdownElement):
                 yield Text(prefix + line[start:end].rstrip(), no_wrap=True, overflow="ignore")
 
 
+class _Code(CodeBlock):
+    """A code block: one column further in; a line that is too long continues below, further in."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        code = Syntax(str(self.text), self.lexer_name, theme=self.theme, background_color="default")
+        yield Text()
+        for line in code.highlight(str(self.text).rstrip()).split("\n", allow_blank=True):
+            inner = len(line.plain) - len(line.plain.lstrip(" ")) + CONTINUED
+            starts = line_starts(line.plain, options.max_width - 1, rest=inner)
+            for number, part in enumerate(line.divide(starts)):
+                part.rstrip()
+                yield Text(" " * (1 + (inner if number else 0)), no_wrap=True).append_text(part)
+        yield Text()
+
+
 class _Table(MarkdownElement):
     """A table whose cells are wrapped, never cut."""
 
@@ -177,7 +195,9 @@ class _Table(MarkdownElement):
 class _Lesson(Markdown):
     """The tokens of a lesson as rich shows them."""
 
-    elements = Markdown.elements | {"paragraph_open": _Flowing, DISPLAY: _Formula, "table_open": _Table}
+    elements = Markdown.elements | {
+        "paragraph_open": _Flowing, DISPLAY: _Formula, "table_open": _Table, "fence": _Code, "code_block": _Code,
+    }  # fmt: skip
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__("", code_theme="ansi_dark")

@@ -24,7 +24,9 @@ from groundup.grader.lessons.terminal import FORMULA_INDENT, GAP, WIDEST, least_
 __all__ = ["filled", "views"]
 
 LONGEST_LINE = 120
-CODE = WIDEST - 2
+DRAWN = WIDEST - 1  # columns
+"""The width of a block that is no code: a drawing or a table, whose lines may not be broken."""
+PLAIN = ("", "text", "console")
 DISPLAYED = WIDEST - FORMULA_INDENT
 INLINE_WIDEST = 48
 """Columns: what is wider does not fit on a line of a phone, and cannot be broken there."""
@@ -62,8 +64,9 @@ def views(technique: Technique, lessons: Sequence[Lesson], *, needs_a_figure: bo
 
 
 def _source(lesson: Lesson) -> Iterator[str]:
-    for number, line in enumerate(lesson.path.read_text(encoding="utf-8").splitlines(), start=1):
-        count = len(line.replace(TO_TRANSLATE, ""))
+    written = lesson.path.read_text(encoding="utf-8").splitlines()
+    for number, (line, shown) in enumerate(zip(written, lesson.text.splitlines(), strict=True), start=1):
+        count = len((shown if line.startswith("|") else line).replace(TO_TRANSLATE, ""))  # a row cannot be broken
         if count > LONGEST_LINE:
             yield f"{lesson.path}:{number}: {count} characters: a line of a lesson has at most {LONGEST_LINE}"
 
@@ -113,10 +116,10 @@ def _line_in(lesson: Lesson, block: Token, child: Token) -> int:
 
 def _tables_and_code(lesson: Lesson) -> Iterator[str]:
     for token in lesson.tokens:
-        if token.type in ("fence", "code_block"):
+        if token.type in ("fence", "code_block") and token.info.strip() in PLAIN:
             for number, line in enumerate(token.content.splitlines(), start=line_of(token) + 1):
-                if width(line) > CODE:
-                    yield f"{lesson.path}:{number}: {width(line)} columns of code: a terminal shows {CODE} in a line"
+                if width(line) > DRAWN:
+                    yield f"{lesson.path}:{number}: {width(line)} columns: a block of text has at most {DRAWN}"
     for at, rows in _tables(lesson.tokens):
         least = least_widths(rows)
         if (wide := sum(least) + GAP * (len(least) - 1)) > WIDEST:
