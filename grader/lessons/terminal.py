@@ -151,14 +151,12 @@ class _Code(CodeBlock):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = Syntax(str(self.text), self.lexer_name, theme=self.theme, background_color="default")
-        yield Text()
         for line in code.highlight(str(self.text).rstrip()).split("\n", allow_blank=True):
             inner = len(line.plain) - len(line.plain.lstrip(" ")) + CONTINUED
             starts = line_starts(line.plain, options.max_width - 1, rest=inner)
             for number, part in enumerate(line.divide(starts)):
                 part.rstrip()
                 yield Text(" " * (1 + (inner if number else 0)), no_wrap=True).append_text(part)
-        yield Text()
 
 
 class _Table(MarkdownElement):

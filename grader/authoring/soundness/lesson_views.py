@@ -64,9 +64,8 @@ def views(technique: Technique, lessons: Sequence[Lesson], *, needs_a_figure: bo
 
 
 def _source(lesson: Lesson) -> Iterator[str]:
-    written = lesson.path.read_text(encoding="utf-8").splitlines()
-    for number, (line, shown) in enumerate(zip(written, lesson.text.splitlines(), strict=True), start=1):
-        count = len((shown if line.startswith("|") else line).replace(TO_TRANSLATE, ""))  # a row cannot be broken
+    for number, line in enumerate(lesson.text.splitlines(), start=1):  # a quotation counts as the number it stands for
+        count = len(line.replace(TO_TRANSLATE, ""))
         if count > LONGEST_LINE:
             yield f"{lesson.path}:{number}: {count} characters: a line of a lesson has at most {LONGEST_LINE}"
 
