@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import torch
 from markdown_it.token import Token
@@ -128,7 +129,7 @@ def _links(path: Path, tokens: list[Token]) -> Iterator[str]:
     anchors = {anchor(h.text) for h in headings(tokens)}
     for token in tokens:
         for child in token.children or ():
-            target = str(child.attrGet("href") or child.attrGet("src") or "")
+            target = unquote(str(child.attrGet("href") or child.attrGet("src") or ""))
             if child.type == "image" or not target or re.match(r"[a-z][a-z0-9+.-]*:", target):
                 continue
             file, _, name = target.partition("#")

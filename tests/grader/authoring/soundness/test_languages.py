@@ -36,7 +36,7 @@ def test_what_comes_with_groundup_needs_both(monkeypatch: pytest.MonkeyPatch, to
     ("old", "new", "says"),
     [
         ("## 算例\n", "### 算例\n", "part 3 begins '###'"),
-        ("\n## 来源\n\n- arXiv:1234.56789\n", "", "headings, items and rows"),
+        ("\n## 来源\n\n- arXiv:1234.56789\n", "", "headings, items, rows, figures and formulas"),
         ("assert 3 / 2 == 1.5", "assert 3 / 2 == 1.5  # 对", "this code block is not that of"),
         ("`3 // 2`", "`3/2`", "`code`: '3 // 2'"),
         ("arXiv:1234.56789", "arXiv:1234.56780", "sources: 'arXiv:1234.56789'"),
@@ -93,7 +93,7 @@ SHOWN = "$$\na = b \\text{{ {word} }}\n$$\n\n![{word}.](figure:line)\n\n"
     [
         ("a = b", "a = c", "this formula differs from that of"),
         ("$$\na = b \\text{ 如果 }\n$$\n\n", "", "begins '](figure:line)'"),
-        ("![如果.](figure:line)\n\n", "", "headings, items, rows, figures and formulas"),
+        ("![如果.](figure:line)\n\n", "", "begins '##'"),
         ("figure:line", "figure:curve", "begins '](figure:curve)'"),
     ],
 )
