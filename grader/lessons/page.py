@@ -140,6 +140,11 @@ class _Renderer(RendererHTML):
     def text(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Any) -> str:
         return html.escape(printable(tokens[idx].content), quote=False)
 
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Any) -> str:
+        # A path or a name may break after its parts: a narrow table stays readable.
+        parts = re.split(r"(?<=[/_.,(])(?=\w)", printable(tokens[idx].content))
+        return f"<code>{'<wbr>'.join(html.escape(part, quote=False) for part in parts)}</code>"
+
     def formula_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Any) -> str:
         return self._formula(tokens[idx])
 
