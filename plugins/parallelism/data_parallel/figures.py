@@ -11,10 +11,11 @@ __all__ = ["bucket_size", "timeline"]
 LAYERS, BACKWARD, TRANSFER = 4, 10, 8  # layers, and milliseconds of each: its backward pass, its gradients on the link
 
 GRADIENTS = 14e9  # bytes: 7 billion numbers in bfloat16
-RANKS = 64
-ALPHA, LINK = 14e-6, 50e9  # seconds a message, bytes a second
+RANKS, NODES = 64, 8
+LINK = 400e9  # bytes a second that a rank's share of all rings carries
+LATENCY = 1e-6 * (2 * (RANKS - NODES) * 3.4 + 2 * (NODES - 1) * 14.0)  # seconds a call: NCCL's table of hops
 PEAK, SHARE = 989.5e12, 0.5  # FLOP a second of an H100 in bfloat16, and the share of them that is reached
-TOKENS = 16_384  # per rank and step
+TOKENS = (4096, 2048)  # per rank and step
 
 
 def timeline(draw: Drawing) -> None:
@@ -38,31 +39,31 @@ def timeline(draw: Drawing) -> None:
 def bucket_size(draw: Drawing) -> None:
     """Time of a backward pass with its all-reduces, over the size of the buckets."""
     axes = draw.axes(height=2.8)
-    sizes = [10 ** (6 + step / 40) for step in range(167)]
-    backward = 4 * TOKENS * GRADIENTS / 2 / (PEAK * SHARE)
-    for colour, tokens in zip((0, 1), (TOKENS, TOKENS // 4), strict=True):
-        seconds = [_finished(size, backward * tokens / TOKENS) for size in sizes]
-        label = draw.text(f"{tokens:,} tokens a rank", f"每个 rank {tokens:,} 个 token")
-        axes.plot(sizes, seconds, color=draw.colours[colour], label=label)
-        axes.axhline(backward * tokens / TOKENS, color=draw.colours[colour], linewidth=1, linestyle=(0, (3, 2)))
+    counts = sorted({round(10 ** (step / 40)) for step in range(167)})
+    for colour, tokens in zip(draw.colours, TOKENS, strict=False):
+        backward = 4 * tokens * GRADIENTS / 2 / (PEAK * SHARE)
+        label = draw.text(f"{tokens:,} tokens a rank", f"每个 rank {tokens:,} 个词元")
+        finished = [1000 * _finished(count, backward) for count in counts]
+        axes.plot([GRADIENTS / count for count in counts], finished, color=colour, label=label)
+        axes.axhline(1000 * backward, color=colour, linewidth=1, linestyle=(0, (3, 2)))
     axes.axvline(25 * 2**20, color=draw.muted, linewidth=1)
-    axes.text(25 * 2**20 * 0.88, 2.42, "25 MiB", fontsize=8.5, color=draw.muted, ha="right")
+    axes.text(25 * 2**20 * 1.1, 20, "25 MiB", fontsize=8.5, color=draw.muted)
     axes.set_xscale("log")
-    axes.set_xticks([1e6, 1e7, 1e8, 1e9, 1e10], ["1 MB", "10 MB", "100 MB", "1 GB", "10 GB"])
+    axes.set_xticks([1e7, 1e8, 1e9, 1e10], ["10 MB", "100 MB", "1 GB", "10 GB"])
     axes.minorticks_off()
-    axes.set_ylim(0, 2.6)
+    axes.set_xlim(5e6, 2e10)
+    axes.set_ylim(0, 600)
     axes.set_xlabel(draw.text("size of a bucket", "桶的大小"))
-    axes.set_ylabel(draw.text("seconds", "秒"))
+    axes.set_ylabel(draw.text("milliseconds", "毫秒"))
     axes.legend(loc="upper right")
 
 
-def _finished(size: float, backward: float) -> float:
-    """Return when the last all-reduce ends, if gradients come at a steady rate; the last bucket may be smaller."""
-    free = came = 0.0
-    while came < GRADIENTS:
-        part = min(size, GRADIENTS - came)
-        came += part
-        free = max(free, backward * came / GRADIENTS) + 2 * (RANKS - 1) * (ALPHA + part / RANKS / LINK)
+def _finished(count: int, backward: float) -> float:
+    """Return when the last of ``count`` equal all-reduces ends, if gradients come at a steady rate."""
+    each = LATENCY + 2 * (RANKS - 1) / RANKS * GRADIENTS / count / LINK
+    free = 0.0
+    for bucket in range(1, count + 1):
+        free = max(free, backward * bucket / count) + each
     return free
 
 

@@ -16,10 +16,10 @@ MANY = 64
 
 def steps(draw: Drawing) -> None:
     """Who holds whose parts of which chunk, after each step of the two halves."""
-    axes = draw.axes(height=3.55)
+    axes = draw.axes(height=3.5)
     axes.set_axis_off()
     axes.set_xlim(-1.6, 21.7)
-    axes.set_ylim(14.1, -1.9)
+    axes.set_ylim(13.6, -2.0)
     axes.set_aspect("equal")
     begin = draw.text("at the start", "开始时")
     for number in range(4):
@@ -93,18 +93,23 @@ def _panel(
     draw: Drawing, axes: Any, left: float, top: float, title: str, held: list[tuple[dict[int, set[int]], int]]
 ) -> None:
     axes.text(left + 2.2, top - 0.55, title, fontsize=8.5, ha="center", va="center")
+    done = all(len(parts) == RANKS for chunks, _ in held for parts in chunks.values())
     for rank, (chunks, next_one) in enumerate(held):
         if left == 0:
             axes.text(left - 0.25, top + 1.1 * rank + 0.5, str(rank), fontsize=8.5, ha="right", va="center")
         for chunk in range(RANKS):
-            _cell(draw, axes, left + 1.1 * chunk, top + 1.1 * rank, chunks.get(chunk, set()), chunk == next_one)
+            parts, travels = chunks.get(chunk, set()), chunk == next_one
+            _cell(draw, axes, left + 1.1 * chunk, top + 1.1 * rank, parts, travels, 1.0 if travels or done else 0.4)
 
 
-def _cell(draw: Drawing, axes: Any, left: float, top: float, parts: set[int], framed: bool = False) -> None:
+def _cell(
+    draw: Drawing, axes: Any, left: float, top: float, parts: set[int], framed: bool = False, alpha: float = 1.0
+) -> None:
     from matplotlib.patches import Rectangle
 
     for part in sorted(parts):
-        stripe = Rectangle((left + part / RANKS, top), 1 / RANKS, 1, facecolor=draw.colours[part], edgecolor="none")
+        place = (left + part / RANKS, top)
+        stripe = Rectangle(place, 1 / RANKS, 1, facecolor=draw.colours[part], edgecolor="none", alpha=alpha)
         axes.add_patch(stripe)
-    outline = {"edgecolor": draw.ink, "linewidth": 1.6} if framed else {"edgecolor": draw.grid, "linewidth": 0.8}
-    axes.add_patch(Rectangle((left, top), 1, 1, facecolor="none", **outline))
+    line = {"edgecolor": draw.ink, "linewidth": 1.5, "zorder": 3} if framed else {"edgecolor": draw.grid}
+    axes.add_patch(Rectangle((left, top), 1, 1, facecolor="none", **{"linewidth": 0.8, **line}))
