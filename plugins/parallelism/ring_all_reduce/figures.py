@@ -35,7 +35,7 @@ def steps(draw: Drawing) -> None:
         _cell(draw, axes, 16.8, 7.0 + 1.1 * rank, {rank})
         axes.text(18.1, 7.5 + 1.1 * rank, f"rank {rank}", fontsize=8.5, va="center")
     below = draw.text(
-        "Rows are ranks, columns chunks. Framed: what the rank sends next,\nto the rank below it; rank 3 sends to rank 0.",
+        "Rows are ranks, columns chunks. Framed: what a rank sends next to the\nrank below; rank 3 sends to rank 0.",
         "行是 rank，列是块。带框的是该 rank 下一步要发的，\n发给它下面的 rank；rank 3 发给 rank 0。",
     )
     axes.text(-0.2, 12.75, below, fontsize=8.5, va="center", color=draw.muted)
@@ -52,9 +52,7 @@ def cost(draw: Drawing) -> None:
         ],
         draw.text("tree, whole tensors", "树，整个张量"): [2 * depth * (ALPHA + size / LINK) for size in sizes],
         draw.text("ring", "环"): [2 * (MANY - 1) * (ALPHA + size / MANY / LINK) for size in sizes],
-        draw.text("tree in perfect pieces", "树，理想的流水"): [
-            2 * depth * ALPHA + 2 * size / LINK for size in sizes
-        ],
+        draw.text("tree in perfect pieces", "树，理想的流水"): [2 * depth * ALPHA + 2 * size / LINK for size in sizes],
     }
     styles: list[Any] = ["-", "-", "-", (0, (4, 2))]
     for colour, style, (name, seconds) in zip((3, 1, 0, 2), styles, curves.items(), strict=True):
