@@ -20,7 +20,7 @@ from groundup.grader.learner.lab import LabRun, Points
 
 Told = Callable[[str], str]
 
-__all__ = ["Curve", "chinese_font", "contestant", "curves", "picture"]
+__all__ = ["WHOSE", "Curve", "chinese_font", "contestant", "curves", "picture"]
 
 WHOSE = {"yours": Message("yours"), "reference": Message("reference"), "foil": Message("foil")}
 # The learner's curve is broad and pale, so that the reference's shows on it where both are the same.
