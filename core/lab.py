@@ -65,12 +65,13 @@ class LabMark(Declared):
 class Foil(Declared):
     """A variant that runs beside the learner's and the reference. It lacks the mechanism, so it misses the mark.
 
-    It is the technique's solution with a misconception's edit applied, or with ``edit`` applied.
+    It is the solution of ``technique`` with the edit of an entry of its misconceptions.toml, or with ``edit``. Where it
+    raises or dies, the report says so; the run goes on.
     """
 
     technique: TechniqueId = Field(description="the one, of those that the lab uses, that the foil stands in for")
     name: Text = Field(description="what it is called: 'without the clip'")
-    misconception: str | None = Field(None, description="the id of one in misconceptions.toml")
+    misconception: str | None = Field(None, description="the id of a misconception or convention in misconceptions.toml")
     within: str | None = Field(None, alias="in", description="the function of the solution that `edit` is made in")
     edit: tuple[str, str] | None = Field(None, description="what stands in the solution, and what stands there instead")
 
