@@ -71,7 +71,9 @@ class Foil(Declared):
 
     technique: TechniqueId = Field(description="the one, of those that the lab uses, that the foil stands in for")
     name: Text = Field(description="what it is called: 'without the clip'")
-    misconception: str | None = Field(None, description="the id of a misconception or convention in misconceptions.toml")
+    misconception: str | None = Field(
+        None, description="the id of a misconception or convention in misconceptions.toml"
+    )
     within: str | None = Field(None, alias="in", description="the function of the solution that `edit` is made in")
     edit: tuple[str, str] | None = Field(None, description="what stands in the solution, and what stands there instead")
 

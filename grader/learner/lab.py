@@ -163,7 +163,7 @@ def foil_source(technique: Technique, registry: Registry) -> str | None:
     of = technique if foil.technique == technique.id else registry.technique(foil.technique)
     solution = of.files.solution.read_text(encoding="utf-8")
     if foil.edit is not None:
-        return replaced(solution, foil.within or "", *foil.edit, f"the foil of {technique.id}")
+        return replaced(solution, foil.within or "", *foil.edit, Message("the foil of {id}", id=technique.id))
     edit = next((e for e in load_edits(of) if e.id == foil.misconception), None)
     if edit is None:
         raise PluginProblem(
