@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from groundup.grader.judging.verdict import Outcome
 
-__all__ = ["Event", "EventKind", "LabRecord", "QuizAnswer", "QuizRecord", "QuizStatus", "Standing"]
+__all__ = ["Confidence", "Event", "EventKind", "Marked", "LabRecord", "QuizAnswer", "QuizRecord", "QuizStatus", "Standing"]
 
 EventKind = Literal["started", "hint", "reset", "gave_up", "solution_shown", "in_brief"]
 QuizStatus = Literal["open", "finished", "given_up"]
+Confidence = Literal["guess", "unsure", "sure"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,25 @@ class LabRecord:
 
 
 @dataclass(frozen=True)
-class QuizAnswer:
-    """One answer in a quiz."""
+class Marked:
+    """An answer with its marks."""
 
-    question: str
     answer: Any
     right: bool
-    at: datetime
+    credit: float
+    """From 0 to 1."""
+    by_oneself: bool = False
+    """Whether the learner marked it."""
+    confidence: Confidence | None = None
+    """How sure the learner was, None where not asked."""
+
+
+@dataclass(frozen=True)
+class QuizAnswer(Marked):
+    """One answer in a quiz."""
+
+    question: str = field(kw_only=True)
+    at: datetime = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,9 @@ class QuizRecord:
     sha256: str
     """Digest of the quiz file; together with the seed it determines the questions."""
     questions: int
-    """The number of questions; those without an answer count as not right."""
+    """The number of questions that the machine marks; those without an answer count as not right."""
+    by_oneself: int
+    """The number of questions that learners mark themselves."""
     status: QuizStatus
     began_at: datetime
     ended_at: datetime | None
@@ -53,8 +68,13 @@ class QuizRecord:
 
     @property
     def right(self) -> int:
-        """The number of right answers."""
-        return sum(a.right for a in self.answers)
+        """The number of right answers, without those that the learner marked."""
+        return sum(a.right for a in self.answers if not a.by_oneself)
+
+    @property
+    def credit(self) -> float:
+        """The sum of the credits, without those that the learner gave."""
+        return sum(a.credit for a in self.answers if not a.by_oneself)
 
 
 @dataclass(frozen=True)
