@@ -52,7 +52,9 @@ class Output(Question):
         check_listing(self.code)
         if bool(self.cases) == (self.prints is not None):
             raise FieldProblem(("prints",), "give either 'prints', or 'cases', each with its values and what it prints")
-        told = [(("cases", number, "prints"), case.prints) for number, case in enumerate(self.cases)]
+        told: list[tuple[tuple[str | int, ...], str]] = [
+            (("cases", number, "prints"), case.prints) for number, case in enumerate(self.cases)
+        ]
         for path, prints in told or [(("prints",), self.prints or "")]:
             if not normal(prints):
                 raise FieldProblem(path, "the program has to print something")
@@ -242,5 +244,3 @@ def _plain(found: re.Match[str]) -> str:
     except InvalidOperation:
         return found[0]
     return f"{number.normalize() + 0:f}" if abs(number.adjusted()) < 400 else found[0]
-
-

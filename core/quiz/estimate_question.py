@@ -11,7 +11,6 @@ from typing_extensions import override
 from groundup.core.messages import Message
 from groundup.core.quiz.number_question import Number, plain
 from groundup.core.quiz.question import Answer, FieldProblem
-from groundup.core.technique import say
 
 __all__ = ["Estimate"]
 
@@ -35,8 +34,8 @@ class Estimate(Number):
         if not self.unit:
             return {"en": Message("an estimate, within a factor of {factor}", factor=factor)}
         return {
-            lang: Message("an estimate in {unit}, within a factor of {factor}", unit=say(self.unit, lang), factor=factor)
-            for lang in self.unit
+            lang: Message("an estimate in {unit}, within a factor of {factor}", unit=unit, factor=factor)
+            for lang, unit in self.unit.items()
         }
 
     @override

@@ -26,7 +26,9 @@ class Free(Asked):
     machine has marked.
     """
 
-    rubric: tuple[Text, ...] = Field(min_length=2, max_length=6, description="what a good answer says, a sentence a point")
+    rubric: tuple[Text, ...] = Field(
+        min_length=2, max_length=6, description="what a good answer says, a sentence a point"
+    )
     answer: Text = Field(description="a model answer")
 
     @override

@@ -100,7 +100,7 @@ class Asked(Question):
     def by_oneself(self) -> Sequence[Text]:
         """Return the points by which learners mark their answer themselves; none where the machine marks.
 
-        After the answer they see these and the right answer. :meth:`read` is then given ``{"text": ..., "points": ...}``
+        After the answer they see these and the right answer. Then :meth:`read` gets ``{"text": ..., "points": ...}``,
         with the numbers, counted from 1, of the points that are met.
         """
         return ()

@@ -62,8 +62,9 @@ class Symbolic(Asked):
         for name in sorted(unused - {n for text in self.wrong for n in self._parsed(text, ("wrong",)).names}):
             raise FieldProblem(("variables", name), f"{name!r} is unused: the answer does not depend on it")
         if 2 * len(self.points) < POINTS:
+            there = len(self.points)
             raise FieldProblem(
-                ("answer",), f"it has a value at {len(self.points)} of {POINTS} points: narrow the ranges of the variables"
+                ("answer",), f"it has a value at {there} of {POINTS} points: narrow the ranges of the variables"
             )
         for number, text in enumerate(self.wrong):
             if same(self._parsed(text, ("wrong", number)), self.points):

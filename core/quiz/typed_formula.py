@@ -63,7 +63,8 @@ def _tokens(text: str, given: str) -> Iterator[tuple[str, str]]:
         at += len(text[at:]) - len(text[at:].lstrip())
         found = _TOKEN.match(text, at)
         if found is None:
-            raise NotAnAnswer(Message("{sign} in {given} is not understood.", sign=quoted(text[at]), given=quoted(given)))
+            sign = quoted(text[at])
+            raise NotAnAnswer(Message("{sign} in {given} is not understood.", sign=sign, given=quoted(given)))
         yield str(found.lastgroup), found[0]
         at = found.end()
 

@@ -20,6 +20,7 @@ UNITS: dict[str, str] = {
 """The units that quizzes mostly have, with the quantity that each measures: they are offered in messages, and known
 without loading pint. pint converts them, and knows many more. kB is 1000 bytes, KiB 1024."""
 
+_FOLDED = {name.casefold() for name in UNITS}
 _ONE = r"[A-Za-zµμΩ%‰°]{1,24}(?:(?:\*\*|\^)-?[1-4])?"
 _UNIT = re.compile(rf"{_ONE}(?:\s*[*/·]\s*{_ONE}){{0,4}}")
 _NUMBER = re.compile(
@@ -87,7 +88,7 @@ def _units() -> Any:
     """Return pint's units, with those that it lacks. Loading them takes about half a second."""
     import pint
 
-    units = pint.UnitRegistry(None, on_redefinition="ignore")  # empty, as it computes dimensions while it is made
+    units: Any = pint.UnitRegistry(None, on_redefinition="ignore")  # empty, as it computes dimensions while it is made
     units.load_definitions(Path(pint.__file__).with_name("default_en.txt"))
     for definition in (
         "bit = [information]",  # pint has it without a dimension, so that 3 % could be converted to bytes
@@ -102,6 +103,8 @@ def _units() -> Any:
 def _measure(name: str) -> Any:
     """Return pint's unit of that name, None if it has none."""
     if _UNIT.fullmatch(name) is None:  # pint would evaluate an expression of any size
+        return None
+    if name not in UNITS and name.casefold() in _FOLDED:  # kb is a kilobarn to pint, and kB to whoever typed it
         return None
     try:
         return _units().Unit(name.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}").replace("·", "*"))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from groundup.grader.judging.verdict import Outcome
 
-__all__ = ["Confidence", "Event", "EventKind", "Marked", "LabRecord", "QuizAnswer", "QuizRecord", "QuizStatus", "Standing"]
+__all__ = [
+    "Confidence",
+    "Event",
+    "EventKind",
+    "LabRecord",
+    "Marked",
+    "QuizAnswer",
+    "QuizRecord",
+    "QuizStatus",
+    "Standing",
+]
 
 EventKind = Literal["started", "hint", "reset", "gave_up", "solution_shown", "in_brief"]
 QuizStatus = Literal["open", "finished", "given_up"]
@@ -25,26 +35,30 @@ class LabRecord:
     picture: bytes
 
 
-@dataclass(frozen=True)
-class Marked:
+class Marked(NamedTuple):
     """An answer with its marks."""
 
     answer: Any
     right: bool
-    credit: float
-    """From 0 to 1."""
+    credit: float | None = None
+    """From 0 to 1; by default 1 for what is right, 0 for what is not."""
     by_oneself: bool = False
     """Whether the learner marked it."""
     confidence: Confidence | None = None
-    """How sure the learner was, None where not asked."""
+    """How sure the learner was; None where that was not asked."""
 
 
 @dataclass(frozen=True)
-class QuizAnswer(Marked):
+class QuizAnswer:
     """One answer in a quiz."""
 
-    question: str = field(kw_only=True)
-    at: datetime = field(kw_only=True)
+    question: str
+    answer: Any
+    right: bool
+    at: datetime
+    credit: float
+    by_oneself: bool = False
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,11 @@ class QuizRecord:
     ended_at: datetime | None
     answers: tuple[QuizAnswer, ...]
     """The answers in the order in which they were given."""
+
+    @property
+    def asked(self) -> int:
+        """The number of all questions."""
+        return self.questions + self.by_oneself
 
     @property
     def right(self) -> int:

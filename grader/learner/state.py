@@ -233,13 +233,15 @@ class State:
             connection.execute(still_open.values(status="given_up", ended_at=_now()))
             return self._new_quiz(connection, technique, seed, sha256, (questions, by_oneself), "open")
 
-    def answer_quiz(self, number: int, question: str, answer: Marked) -> None:
-        """Record an answer, unless the question has one already: the first counts."""
+    def answer_quiz(self, number: int, question: str, *marked: Any) -> None:
+        """Record an answer, unless the question has one already: the first counts. ``marked``: what Marked has."""
         c = tables.quiz_answers.c
         there = sa.select(c.id).where(c.quiz == number, c.question == question)
         with self.database.transaction(writes=True) as connection:
             if connection.execute(there).first() is None:
-                connection.execute(sa.insert(tables.quiz_answers).values(_answer_row(number, question, answer)))
+                connection.execute(
+                    sa.insert(tables.quiz_answers).values(_answer_row(number, question, Marked(*marked)))
+                )
 
     def finish_quiz(self, number: int) -> None:
         """Record that every question of the quiz was answered."""
@@ -253,7 +255,7 @@ class State:
         seed: int,
         sha256: str,
         questions: int,
-        answers: Mapping[str, Marked],
+        answers: Mapping[str, Marked | tuple[Any, bool]],
         by_oneself: int = 0,
     ) -> int:
         """Record a quiz that was answered at once, and return its number. An open quiz stays open.
@@ -262,7 +264,7 @@ class State:
         """
         with self.database.transaction(writes=True) as connection:
             number = self._new_quiz(connection, technique, seed, sha256, (questions, by_oneself), "finished")
-            rows = [_answer_row(number, question, answer) for question, answer in answers.items()]
+            rows = [_answer_row(number, question, Marked(*answer)) for question, answer in answers.items()]
             if rows:
                 connection.execute(sa.insert(tables.quiz_answers), rows)
         return number
@@ -272,17 +274,17 @@ class State:
         c, a = tables.quizzes.c, tables.quiz_answers.c
         columns = (c.id, c.technique, c.seed, c.sha256, c.questions, c.by_oneself, c.status, c.began_at, c.ended_at)
         sat = sa.select(*columns).where(self._mine(tables.quizzes, technique)).order_by(c.id.desc())
-        marks = (a.is_right, a.credit, a.by_oneself, a.confidence)
-        given = sa.select(a.quiz, a.question, a.at, a.answer, *marks).join(tables.quizzes).order_by(a.id)
+        marks = (a.is_right, a.at, a.credit, a.by_oneself, a.confidence)
+        given = sa.select(a.quiz, a.question, a.answer, *marks).join(tables.quizzes).order_by(a.id)
         answers: defaultdict[int, list[QuizAnswer]] = defaultdict(list)
         with self.database.transaction() as connection:
-            for quiz, question, at, answer, *marked in connection.execute(
+            for quiz, question, answer, right, at, *marked in connection.execute(
                 given.where(self._mine(tables.quizzes, technique))
             ):
-                answers[quiz].append(QuizAnswer(json.loads(answer), *marked, question=question, at=at))
+                answers[quiz].append(QuizAnswer(question, json.loads(answer), right, at, *marked))
             return [
-                QuizRecord(number, name, int(seed), *rest, tuple(answers[number]))
-                for number, name, seed, *rest in connection.execute(sat)
+                QuizRecord(row[0], row[1], int(row[2]), *row[3:], answers=tuple(answers[row[0]]))
+                for row in connection.execute(sat)
             ]
 
     def _new_quiz(
@@ -344,7 +346,7 @@ def _answer_row(number: int, question: str, given: Marked) -> dict[str, Any]:
         "question": question,
         "answer": json.dumps(given.answer),
         "is_right": given.right,
-        "credit": given.credit,
+        "credit": float(given.right) if given.credit is None else given.credit,
         "by_oneself": given.by_oneself,
         "confidence": given.confidence,
         "at": _now(),

@@ -91,7 +91,7 @@ quizzes = sa.Table(
     sa.Column("seed", sa.Text, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),  # digest of the quiz file, which determines the questions
     sa.Column("questions", sa.Integer, nullable=False),
-    sa.Column("by_oneself", sa.Integer, nullable=False, server_default=sa.text("0")),  # how many of these no machine marks
+    sa.Column("by_oneself", sa.Integer, nullable=False, server_default=sa.text("0")),  # further ones, marked so
     sa.Column("status", sa.String(40), nullable=False),
     sa.Column("began_at", UTCDateTime, nullable=False),
     sa.Column("ended_at", UTCDateTime, nullable=True),

@@ -4,10 +4,11 @@ A computed answer is recomputed in two ways, for many draws. Exact fractions in 
 errors. The function with the question's name in ``quiz_answers.py``, the author's independent way to the answer,
 detects a wrong formula. ``quiz_answers.py`` is in the folder of the properties.
 
-Every computed question needs a function there, its parameters as arguments. In a built-in quiz every ``numeric``
-question and every estimate needs one too, without arguments; the answer may be rounded in the file, so it has to be
-within the question's tolerance, and of an estimate within a tenth. A symbolic question's function takes its variables;
-it is compared at 200 points to six digits. A question with options may have one, which returns the key of the right option, or the list of keys.
+Every computed question needs a function there, its parameters as arguments. In a built-in quiz every ``numeric`` and
+every ``estimate`` needs one too, without arguments. The answer may be rounded in the file, so it has to be within the
+question's tolerance, and of an estimate within a tenth; and a ``symbolic`` one needs a function of its variables, which
+is compared at 200 points to six digits. A question with options may have one, which returns the key of the right
+option, or the list of keys.
 """
 
 from __future__ import annotations
@@ -121,9 +122,7 @@ def _agrees(technique: Technique, question: Parametric, other: Callable[..., Any
             return
 
 
-def _agrees_at_points(
-    technique: Technique, question: Symbolic, other: Callable[..., Any], who: str
-) -> Iterator[str]:
+def _agrees_at_points(technique: Technique, question: Symbolic, other: Callable[..., Any], who: str) -> Iterator[str]:
     """Yield a message for the first point at which ``other`` and the right formula disagree."""
     for values, right in question.points:
         numbers = {name: float(value) for name, value in values.items()}
