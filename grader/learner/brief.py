@@ -101,9 +101,12 @@ class QuizProof(Model):
     status: QuizStatus
     seed: int
     sha256: str
-    questions: int
+    questions: int = Field(description="that the machine marks")
     answered: int
-    right: int
+    right: int = Field(description="of what the machine marks")
+    points: float = Field(description="the sum of the credits of that")
+    by_oneself: int = Field(0, description="questions that the learner marks")
+    own_points: float = Field(0.0, description="the sum of their credits, by the learner's own word")
     missed: tuple[str, ...] = Field(description="ids of the questions that were answered wrongly")
 
 

@@ -295,7 +295,10 @@ def _quiz(record: QuizRecord) -> QuizProof:
         questions=record.questions,
         answered=len(record.answers),
         right=record.right,
-        missed=tuple(a.question for a in record.answers if not a.right),
+        points=record.credit,
+        by_oneself=record.by_oneself,
+        own_points=sum(a.credit for a in record.answers if a.by_oneself),
+        missed=tuple(a.question for a in record.answers if not a.right and not a.by_oneself),
     )
 
 
