@@ -109,5 +109,5 @@ def _cell(
         place = (left + part / RANKS, top)
         stripe = Rectangle(place, 1 / RANKS, 1, facecolor=draw.colours[part], edgecolor="none", alpha=alpha)
         axes.add_patch(stripe)
-    line = {"edgecolor": draw.ink, "linewidth": 1.5, "zorder": 3} if framed else {"edgecolor": draw.grid}
-    axes.add_patch(Rectangle((left, top), 1, 1, facecolor="none", **{"linewidth": 0.8, **line}))
+    colour, width, order = (draw.ink, 1.5, 3) if framed else (draw.grid, 0.8, 2)
+    axes.add_patch(Rectangle((left, top), 1, 1, facecolor="none", edgecolor=colour, linewidth=width, zorder=order))
