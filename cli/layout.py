@@ -13,7 +13,7 @@ from groundup.cli.words import tr
 from groundup.grader.lessons.columns import line_starts, padded, pieces, width
 
 __all__ = [
-    "GAP", "NARROWEST", "WIDEST", "line_starts", "line_width", "next_lines", "padded", "show_next", "table", "width",
+    "GAP", "NARROWEST", "WIDEST", "line_starts", "line_width", "next_lines", "padded", "passage", "show_next", "table", "width",
     "wrapped",
 ]  # fmt: skip
 
@@ -40,6 +40,22 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None, places: int 
         (rest if number else first).rstrip() if not line else (rest if number else first) + line
         for number, line in enumerate(lines)
     )
+
+
+def passage(text: str, *, first: str = "") -> str:
+    """Return a text of several lines, each wrapped; what is between lines of three backquotes is code, and is not.
+
+    ``first`` prefixes the first line; the others are indented by its width, and code by 4 more.
+    """
+    rest, lines, code = " " * width(first), list[str](), False
+    for line in text.strip().splitlines():
+        if line.strip().startswith("```"):
+            code = not code
+            continue
+        prefix = rest if lines else first
+        shown = f"{prefix}    {line.rstrip()}" if code else wrapped(line, first=prefix)
+        lines.append(shown if line.strip() else "")
+    return "\n".join(lines)
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "  ", places: int | None = None) -> Iterator[str]:
