@@ -13,8 +13,8 @@ from groundup.cli.words import tr
 from groundup.grader.lessons.columns import line_starts, padded, pieces, width
 
 __all__ = [
-    "GAP", "NARROWEST", "WIDEST", "line_starts", "line_width", "next_lines", "padded", "passage", "show_next", "table", "width",
-    "wrapped",
+    "GAP", "NARROWEST", "WIDEST", "line_starts", "line_width", "next_lines", "padded", "passage", "show_next", "table",
+    "width", "wrapped",
 ]  # fmt: skip
 
 WIDEST = 100
