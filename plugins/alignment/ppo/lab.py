@@ -18,7 +18,7 @@ from groundup.core.interfaces.rl import RolloutBatch
 from groundup.core.lab import Bench, Outcome
 
 POLES, STEPS, LONGEST = 16, 128, 500  # a rollout is POLES x STEPS; an episode is cut off after LONGEST
-UPDATES, QUICK_UPDATES = 20, 3
+UPDATES, QUICK_UPDATES = 30, 3
 EPOCHS, MINIBATCHES = 20, 4
 GAMMA, LAMBDA = 0.99, 0.95
 LEARNING_RATE = 3e-3
