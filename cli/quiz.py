@@ -221,9 +221,9 @@ def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool, confidence
 
 def _marked(question: Asked, answer: Any, lang: str, as_json: bool) -> Any:
     """Show the points and a model answer; return the answer with the points that the learner says are met."""
-    click.echo(f"\n  {tr('A good answer:')}", err=as_json)
+    click.echo("\n  " + tr("A good answer:"), err=as_json)
     click.echo(passage(question.shown(question.right_answer(), lang), first="    "), err=as_json)
-    click.echo(f"\n  {tr('Points that it makes:')}", err=as_json)
+    click.echo("\n  " + tr("Points that it makes:"), err=as_json)
     for number, point in enumerate(question.by_oneself(), start=1):
         click.echo(wrapped(say(point, lang), first=f"    {number}  "), err=as_json)
     click.echo(err=as_json)
@@ -269,7 +269,8 @@ def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
         if reviewed.answered:
             click.echo(wrapped(tr("You said {answer}", answer=reviewed.answered), first="    "), err=err)
         if reviewed.credit:
-            partly = tr("Right in part: {points} of a point.", points=f"{reviewed.credit:.2f}")
+            points = f"{reviewed.credit:.2f}"
+            partly = tr("Right in part: {points} of a point.", points=points)
             click.echo(wrapped(partly, first="    "), err=err)
     if reviewed.explanation:
         click.echo(passage(reviewed.explanation, first="    "), err=err)
@@ -304,14 +305,16 @@ def _show_summary(review: Review, technique: Technique, lang: str) -> None:
     )
     colour = "green" if review.right == review.total else "yellow"
     if review.points != review.right:
-        kept = tr("{points} points, as some are right in part.", points=f"{review.points:.2f}") + told(GAP) + kept
+        points = f"{review.points:.2f}"
+        kept = tr("{points} points, as some are right in part.", points=points) + told(GAP) + kept
     click.echo("\n" + wrapped(kept, first=click.style(score, fg=colour, bold=True) + told(GAP), rest=""))
     if review.by_oneself:
+        points = f"{review.own_points:.2f}"
         own = ntr(
             "Marked by yourself, and not counted there: {points} of {count} question.",
             "Marked by yourself, and not counted there: {points} of {count} questions.",
             review.by_oneself,
-            points=f"{review.own_points:.2f}",
+            points=points,
         )
         click.echo(wrapped(own))
     for level, said in (("sure", SURE), ("unsure", UNSURE), ("guess", GUESSED)):

@@ -50,7 +50,7 @@ class _Choosing(Asked):
     def shown(self, answer: Answer, lang: str) -> str:
         letters = self._letters()
         keys = [answer] if isinstance(answer, str) else self._listed(answer)
-        return "; ".join(f"{letters[key]}  {say(self.options[key], lang)}" for key in keys)
+        return "; ".join(f"{letters[key]}  {say(self.options[key], lang)}" for key in keys if key in letters)
 
     def _in_order(self, keys: Iterable[str]) -> Self:
         return self.model_copy(update={"options": {key: self.options[key] for key in keys}})

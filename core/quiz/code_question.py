@@ -177,7 +177,7 @@ class FaultyLine(Asked):
         lines = self._lines()
         typed = unicodedata.normalize("NFKC", str(given)).strip() if isinstance(given, str | int) else ""
         number = int(typed) if re.fullmatch(r"[0-9]{1,4}", typed) and not isinstance(given, bool) else 0
-        if not number and lines.count(typed) == 1:
+        if typed and not number and lines.count(typed) == 1:
             return typed
         if not 1 <= number <= len(lines):
             raise NotAnAnswer(

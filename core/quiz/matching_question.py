@@ -127,8 +127,13 @@ class Matching(Asked):
     @override
     def shown(self, answer: Answer, lang: str) -> str:
         given = dict(pair.split("=", 1) for pair in answer if "=" in pair) if isinstance(answer, list) else {}
-        letters = {key: letter for letter, key in self._letters().items()}
-        return " ".join(f"{n}{letters.get(given.get(key, ''), '?')}" for n, key in enumerate(self._left(), start=1))
+        letters, items = {key: letter for letter, key in self._letters().items()}, self._right_items()
+        pairs = [(n, key, given.get(key, "")) for n, key in enumerate(self._left(), start=1)]
+        return "; ".join(
+            f"{n}{letters[right]}  {say(self.pairs[left].left, lang)}: {say(items[right], lang)}"
+            for n, left, right in pairs
+            if right in items
+        )
 
     def _right_items(self) -> dict[str, Text]:
         return {**{key: pair.right for key, pair in self.pairs.items()}, **self.decoys}

@@ -167,7 +167,7 @@ def answer_sheet(quiz: Quiz, seed: int, lang: str, told: Callable[[str], str] = 
     lines = [f"# {quiz.technique}: {told(head)}"]
     lines.append(f"seed: {seed}")
     for number, question in enumerate(quiz.drawn(seed), start=1):
-        lines += ["", *(f"# {line}" for line in f"{number}. {say(question.text, lang)}".splitlines())]
+        lines += ["", *(f"# {line}".rstrip() for line in f"{number}. {say(question.text, lang)}".splitlines())]
         lines += [f"#    {letter}  {say(text, lang)}" for letter, text in question.choices().items()]
         if question.by_oneself():
             again = Message("write {example}; to mark it afterwards, add the points: {marked}", **_WRITTEN)
