@@ -96,6 +96,7 @@ def outcomes(runner: CodeRunner) -> dict[str, Any]:
         "leaves": "import sys\nsys.exit(3)",
         "drops dead": "import os\nos._exit(4)",
         "is a program": "assert __name__ == '__main__'",
+        "trains": "import torch\nassert torch.is_grad_enabled()",
     }
     return {what: runner.run(code) for what, code in programs.items()}
 
@@ -105,7 +106,7 @@ def test_what_became_of_a_program_is_told(server: ForkServer, jailed: bool) -> N
     found = outcomes(JailedRunner(server) if jailed else SubprocessRunner())
     assert {what: result.outcome for what, result in found.items()} == {
         "ends": "ended", "raises": "raised", "is no Python": "raised", "leaves": "raised",
-        "drops dead": "died", "is a program": "ended",
+        "drops dead": "died", "is a program": "ended", "trains": "ended",
     }  # fmt: skip
     assert found["ends"].printed == "hello\n"
     assert (found["raises"].error, found["raises"].printed) == ("ValueError: no", "before\n")
