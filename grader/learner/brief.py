@@ -106,16 +106,6 @@ class QuizProof(Model):
     own_points: float = Field(0.0, description="the sum of their credits, by the learner's own word")
     missed: tuple[str, ...] = Field(description="ids of the questions that were answered wrongly")
 
-    @property
-    def notes(self) -> list[tuple[str, dict[str, object]]]:
-        """Texts of the page, by key and fields, on points in part and on what the learner marked."""
-        found: list[tuple[str, dict[str, object]]] = []
-        if self.points != self.right:
-            found.append(("quiz_points", {"points": f"{self.points:.2f}"}))
-        if self.by_oneself:
-            found.append(("quiz_own", {"points": f"{self.own_points:.2f}", "count": self.by_oneself}))
-        return found
-
 
 class Proof(Model):
     """What was proved for one technique. ``verdict`` is None if no grading counts yet."""
