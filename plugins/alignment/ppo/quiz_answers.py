@@ -79,7 +79,7 @@ def whole_loss(policy: float, value: float, entropy: float, entropy_coef: float,
 
 
 def memory_of_four_models(policy: int, critic: int) -> float:
-    """Add up tensors: 16-bit weights and gradients, and weights and two averages in 32 bits; then the frozen weights."""
+    """Add up the tensors: weights and gradients in 16 bits, weights and averages in 32, and what is frozen."""
     trained = [np.float16, np.float16, np.float32, np.float32, np.float32]
     count = (policy + critic) * 10**9
     return sum(count * np.dtype(kind).itemsize for kind in [*trained, np.float16]) / 10**9

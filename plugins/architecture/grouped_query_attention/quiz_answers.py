@@ -18,10 +18,10 @@ def llama_3_70b_in_full() -> float:
     return torch.empty(80, 2, 8, 131_072, 128, dtype=torch.bfloat16, device="meta").nbytes / 1e9
 
 
-def operations_a_byte(H: float, G: float, b: float) -> float:  # noqa: N803
-    """Count both products of one step over 1000 tokens with heads of 64 numbers, and the bytes of the cache."""
+def operations_a_byte(H: float, G: float, T: float, b: float) -> float:  # noqa: N803
+    """Count both products over 1000 tokens with heads of 64 numbers, head by head, and the bytes of the cache."""
     tokens, size = 1000, 64
-    operations = sum(2 * tokens * size for _ in range(int(H)) for _ in ("scores", "mix"))
+    operations = sum(2 * T * tokens * size for _ in range(int(H)) for _ in ("scores", "mix"))
     return operations / sum(tokens * size * b for _ in range(int(G)) for _ in ("keys", "values"))
 
 

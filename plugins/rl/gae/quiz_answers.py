@@ -38,7 +38,7 @@ def weight_of_an_error(gamma: float, lam: float, steps: int) -> float:
 
 
 def weight_of_the_longest_estimate(lam: float, n: float) -> float:
-    """Give each shorter estimate in turn the share 1 - lambda of what the ones before it left; the last gets the rest."""
+    """Give each shorter estimate in turn the share 1 - lambda of what was left; the last gets the rest."""
     left = 1.0
     for _ in range(int(n) - 1):
         left -= (1 - lam) * left
