@@ -32,6 +32,7 @@ def test_without_an_attempt_it_offers_the_reference() -> None:
     assert "learn run gae --reference" in result.output
 
 
+@pytest.mark.soak
 def test_all_labs_run_quickly_and_leave_pictures(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["run", "--all", "--quick", "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
