@@ -1,9 +1,10 @@
-"""PPO balances a pole, with twenty passes over each rollout: the tested ``gae`` and ``ppo`` train a policy and a critic.
+"""PPO balances a pole, with twenty passes over each rollout.
 
-The task is CartPole-v1 of gymnasium (``gymnasium/envs/classic_control/cartpole.py``), with its equations of motion
-computed here for all poles at once. The loop is Algorithm 1 of the PPO paper (Schulman et al. 2017, arXiv:1707.06347).
-So many passes, a high learning rate and no bound on the gradient's norm leave it to the clip to hold the policy near
-the one that sampled: milder settings blur what the clip does.
+The tested ``gae`` and ``ppo`` train a policy and a critic. The task is CartPole-v1 of gymnasium
+(``gymnasium/envs/classic_control/cartpole.py``), with its equations of motion computed here for all poles at once. The
+loop is Algorithm 1 of the PPO paper (Schulman et al. 2017, arXiv:1707.06347). So many passes, a high learning rate and
+no bound on the gradient's norm leave it to the clip to hold the policy near the one that sampled: milder settings blur
+what the clip does.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ ENOUGH, NEAR = 400.0, 0.1
 def run(bench: Bench) -> Outcome:
     """Train for a fixed number of updates; judge the policy that comes out, and the largest step it ever took."""
     torch.manual_seed(bench.seed)
-    poles, actor, critic = Poles(POLES), network(2, 0.01), network(1, 1.0)
+    poles, actor, critic = Poles(POLES), network(2), network(1)
+    with torch.no_grad():
+        actor[-1].weight *= 0.01  # both actions are nearly equally likely at first
     optimizer = torch.optim.Adam([*actor.parameters(), *critic.parameters()], lr=LEARNING_RATE, eps=1e-5, fused=True)
     gae = bench.impl("rl/gae")
     rule = bench.impl("alignment/ppo")(clip=0.2, value_clip=None, value_coef=VALUE_COEF, entropy_coef=0.0)
@@ -59,13 +62,9 @@ def run(bench: Bench) -> Outcome:
     )
 
 
-def network(outputs: int, last_gain: float) -> nn.Sequential:
-    """Return a small tanh network with orthogonal weights."""
-    layers = [nn.Linear(4, 64), nn.Linear(64, 64), nn.Linear(64, outputs)]
-    for layer, gain in zip(layers, (2**0.5, 2**0.5, last_gain), strict=True):
-        nn.init.orthogonal_(layer.weight, gain)
-        nn.init.zeros_(layer.bias)
-    return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
+def network(outputs: int) -> nn.Sequential:
+    """Return a small tanh network."""
+    return nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, outputs))
 
 
 class Poles:
@@ -77,7 +76,7 @@ class Poles:
 
     def step(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the state reached, whether the pole fell, whether time ran out, and the age; begin anew after both."""
-        x, speed, angle, turning = self.state.unbind(1)
+        _, speed, angle, turning = self.state.unbind(1)
         cos, sin = angle.cos(), angle.sin()
         push = (torch.where(action == 1, 10.0, -10.0) + 0.05 * turning**2 * sin) / 1.1
         turn = (9.8 * sin - cos * push) / (0.5 * (4 / 3 - 0.1 * cos**2 / 1.1))

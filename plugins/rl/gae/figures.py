@@ -13,7 +13,7 @@ def weights(draw: Drawing) -> None:
     axes = draw.axes(height=2.7)
     for colour, (lam, name) in zip(draw.colours, SHOWN, strict=False):
         axes.plot(range(FURTHEST + 1), [(GAMMA * lam) ** k for k in range(FURTHEST + 1)], color=colour)
-        at = {"0.5": 2, "0.9": 9, "0.95": 17, "1": 30}[name]
+        at = {"0.5": 2, "0.9": 16, "0.95": 17, "1": 30}[name]
         axes.annotate(
             f"λ = {name}", (at, (GAMMA * lam) ** at), (6, 5), textcoords="offset points", color=colour, fontsize=9
         )

@@ -9,6 +9,8 @@ A row of the rollout goes on after an end: the next walk begins in the middle.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -69,7 +71,7 @@ def run(bench: Bench) -> Outcome:
 
 def falls(numbers: list[float]) -> bool:
     """Whether each number is smaller than the one before it."""
-    return all(later < earlier for earlier, later in zip(numbers, numbers[1:], strict=False))
+    return all(later < earlier for earlier, later in itertools.pairwise(numbers))
 
 
 def best_lambda(bias: list[float], spread: list[float], averaged: int) -> float:
