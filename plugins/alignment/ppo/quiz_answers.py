@@ -69,8 +69,8 @@ def slope_of_k_three(p: float, q: float) -> float:
     """Let torch differentiate the estimator of the ratio pi_ref / pi: ratio - log(ratio) - 1."""
     log_prob = torch.tensor(p, dtype=torch.float64, requires_grad=True)
     ratio = math.exp(q) / log_prob.exp()
-    (ratio - ratio.log() - 1).backward()
-    return float(log_prob.grad)
+    (slope,) = torch.autograd.grad(ratio - ratio.log() - 1, log_prob)
+    return slope.item()
 
 
 def whole_loss(policy: float, value: float, entropy: float, entropy_coef: float, kl_coef: float) -> float:

@@ -96,7 +96,6 @@ def outcomes(runner: CodeRunner) -> dict[str, Any]:
         "leaves": "import sys\nsys.exit(3)",
         "drops dead": "import os\nos._exit(4)",
         "is a program": "assert __name__ == '__main__'",
-        "trains": "import torch\nassert torch.is_grad_enabled()",
     }
     return {what: runner.run(code) for what, code in programs.items()}
 
@@ -106,7 +105,7 @@ def test_what_became_of_a_program_is_told(server: ForkServer, jailed: bool) -> N
     found = outcomes(JailedRunner(server) if jailed else SubprocessRunner())
     assert {what: result.outcome for what, result in found.items()} == {
         "ends": "ended", "raises": "raised", "is no Python": "raised", "leaves": "raised",
-        "drops dead": "died", "is a program": "ended", "trains": "ended",
+        "drops dead": "died", "is a program": "ended",
     }  # fmt: skip
     assert found["ends"].printed == "hello\n"
     assert (found["raises"].error, found["raises"].printed) == ("ValueError: no", "before\n")
@@ -131,6 +130,10 @@ def test_a_program_that_goes_on_is_ended(server: ForkServer, runner: str) -> Non
 )
 def test_a_program_reaches_nothing(server: ForkServer, code: str) -> None:
     assert JailedRunner(server).run(code).outcome != "ended"
+
+
+def test_a_program_begins_with_gradients_on(server: ForkServer) -> None:
+    assert JailedRunner(server).run("import torch\nassert torch.is_grad_enabled()").outcome == "ended"
 
 
 def test_programs_leave_nothing_to_each_other(server: ForkServer) -> None:
