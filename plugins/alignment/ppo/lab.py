@@ -32,8 +32,8 @@ def run(bench: Bench) -> Outcome:
     """Train for a fixed number of updates; judge the policy that comes out, and the largest step it ever took."""
     torch.manual_seed(bench.seed)
     poles, actor, critic = Poles(POLES), network(2), network(1)
-    with torch.no_grad():
-        actor[-1].weight *= 0.01  # both actions are nearly equally likely at first
+    *_, last_weight, _ = actor.parameters()
+    last_weight.data *= 0.01  # both actions are nearly equally likely at first
     optimizer = torch.optim.Adam([*actor.parameters(), *critic.parameters()], lr=LEARNING_RATE, eps=1e-5, fused=True)
     gae = bench.impl("rl/gae")
     rule = bench.impl("alignment/ppo")(clip=0.2, value_clip=None, value_coef=VALUE_COEF, entropy_coef=0.0)
