@@ -26,6 +26,7 @@ LEARNING_RATE = 3e-3
 VALUE_COEF = 0.01  # returns are around 100, and their squared errors thousands of times the policy's loss
 JUDGED = 64  # episodes of the trained policy
 ENOUGH, NEAR = 400.0, 0.1
+FLOOR = 1e-4  # a policy that no longer moves has a KL of 0, which a logarithmic axis cannot show
 
 
 def run(bench: Bench) -> Outcome:
@@ -48,7 +49,7 @@ def run(bench: Bench) -> Outcome:
             moved.append(float((before.exp() * (before - actor(observation).log_softmax(-1))).sum(-1).mean()))
         if returns:
             bench.point("return", update, statistics.fmean(returns))
-        bench.point("kl", update, moved[-1])
+        bench.point("kl", update, max(moved[-1], FLOOR))
         bench.progress(update / (updates + 1))
     final = judged(actor)
     bench.progress(1.0)
