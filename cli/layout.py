@@ -51,6 +51,22 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None, places: int 
     )
 
 
+def passage(text: str, *, first: str = "") -> str:
+    """Return a text of several lines, each wrapped; what is between lines of three backquotes is code, and is not.
+
+    ``first`` prefixes the first line; the others are indented by its width, and code by 4 more.
+    """
+    rest, lines, code = " " * width(first), list[str](), False
+    for line in text.strip().splitlines():
+        if line.strip().startswith("```"):
+            code = not code
+            continue
+        prefix = rest if lines else first
+        shown = f"{prefix}    {line.rstrip()}" if code else wrapped(line, first=prefix)
+        lines.append(shown if line.strip() else "")
+    return "\n".join(lines)
+
+
 def line_starts(text: str, places: int, *, first: int = 0, rest: int = 0) -> Iterator[int]:
     """Yield the index at which each line after the first begins; ``first`` and ``rest`` are the prefixes' widths."""
     used, at = first, 0

@@ -172,8 +172,8 @@ RULES: dict[str, Rule] = {
         _kinds("lesson", "manifest"),
     ),
     "quiz": Rule(
-        "it can be read, its answers are right, its form tells nothing", lambda c: quiz.check(c.technique, c.registry),
-        _kinds("quiz", "lesson"),
+        "it can be read, its answers are right, its form tells nothing",
+        lambda c: quiz.check(c.technique, c.registry, c.judge.server), _kinds("quiz", "lesson", "examples"),
     ),
     "sources": Rule(
         "addresses and papers can exist, library files have a version", lambda c: sources.check(c.technique),
