@@ -26,14 +26,15 @@ LEARNING_RATE = 3e-3
 VALUE_COEF = 0.01  # returns are around 100, and their squared errors thousands of times the policy's loss
 JUDGED = 64  # episodes of the trained policy
 ENOUGH, NEAR = 400.0, 0.1
+FLOOR = 1e-4  # a policy that no longer moves has a KL of 0, which a logarithmic axis cannot show
 
 
 def run(bench: Bench) -> Outcome:
     """Train for a fixed number of updates; judge the policy that comes out, and the largest step it ever took."""
     torch.manual_seed(bench.seed)
     poles, actor, critic = Poles(POLES), network(2), network(1)
-    with torch.no_grad():
-        actor[-1].weight *= 0.01  # both actions are nearly equally likely at first
+    *_, last_weight, _ = actor.parameters()
+    last_weight.data *= 0.01  # both actions are nearly equally likely at first
     optimizer = torch.optim.Adam([*actor.parameters(), *critic.parameters()], lr=LEARNING_RATE, eps=1e-5, fused=True)
     gae = bench.impl("rl/gae")
     rule = bench.impl("alignment/ppo")(clip=0.2, value_clip=None, value_coef=VALUE_COEF, entropy_coef=0.0)
@@ -48,7 +49,7 @@ def run(bench: Bench) -> Outcome:
             moved.append(float((before.exp() * (before - actor(observation).log_softmax(-1))).sum(-1).mean()))
         if returns:
             bench.point("return", update, statistics.fmean(returns))
-        bench.point("kl", update, moved[-1])
+        bench.point("kl", update, max(moved[-1], FLOOR))
         bench.progress(update / (updates + 1))
     final = judged(actor)
     bench.progress(1.0)
