@@ -69,11 +69,11 @@ def _cell(axes: Any, draw: Drawing, x: float, y: float, kind: int, size: float =
     """Draw a cell: 0 written now, 1 kept, 2 empty."""
     from matplotlib.patches import Rectangle
 
-    edge = 0.06 * size
-    box = {"xy": (x + edge, y + edge), "width": size - 2 * edge, "height": size - 2 * edge}
+    corner, side = (x + 0.06 * size, y + 0.06 * size), 0.88 * size
     if kind == 2:
-        axes.add_patch(Rectangle(**box, facecolor="none", edgecolor=draw.muted, linewidth=0.8, linestyle=":"))
+        empty = Rectangle(corner, side, side, facecolor="none", edgecolor=draw.muted, linewidth=0.8, linestyle=":")
+        axes.add_patch(empty)
         return
-    colour = draw.colours[1 if kind == 0 else 0]
-    axes.add_patch(Rectangle(**box, facecolor=colour, edgecolor="none", alpha=0.35 if kind == 0 else 0.2))
-    axes.add_patch(Rectangle(**box, facecolor="none", edgecolor=colour, linewidth=1))
+    colour, alpha = ((draw.colours[1], 0.35), (draw.colours[0], 0.2))[kind]
+    axes.add_patch(Rectangle(corner, side, side, facecolor=colour, edgecolor="none", alpha=alpha))
+    axes.add_patch(Rectangle(corner, side, side, facecolor="none", edgecolor=colour, linewidth=1))
