@@ -84,7 +84,8 @@ def command(
         return
     from groundup.grader.lessons.terminal import rendered
 
-    how = tr("To see it: {command}", command=f"{called()} read {found.name} --open")
+    on_a_page = f"{called()} read {found.name} --open"
+    how = tr("To see it: {command}", command=on_a_page)
     text = with_head(lesson.text, found)
     text = rendered(text, line_width(), figure=(tr("Figure."), how), where=str(lesson.path))
     if text.count("\n") < shutil.get_terminal_size().lines:
