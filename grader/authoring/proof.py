@@ -243,7 +243,7 @@ def _lab_digest(technique: Technique, registry: Registry | None) -> str:
     except GroundupError:  # the rule 'lab' reports that
         return ""
     paths = [technique.files.folder / "lab.py", *(t.files.solution for t in used)]
-    foil = [lab.foil.within, lab.foil.edit] if lab.foil else []
+    foil = [lab.foil.within, lab.foil.edit, lab.seconds] if lab.foil else []
     changes = [[e.within, e.pairs, e.hole, e.replace] for e in edits]
     return _digest(json.dumps([[_digest_of(p) for p in paths], foil, changes, _core_digest(paths)]))
 

@@ -74,6 +74,7 @@ class Figure(Model):
     unit: str
     yours: float
     reference: float | None
+    foil: float | None = None
     published: str | None
 
 
@@ -87,6 +88,8 @@ class LabProof(Model):
     mark: str | None
     reached: bool | None = Field(description="whether the learner's run reached the mark")
     reference_reached: bool | None
+    foil: str | None = Field(None, description="what the variant that was run beside is called; it is to miss the mark")
+    foil_reached: bool | None = None
     implementations: dict[str, str] = Field(description="by technique: the attempt's sha256, or 'reference'")
     picture_base64: str | None = Field(description="PNG")
 

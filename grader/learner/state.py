@@ -215,6 +215,19 @@ class State:
         with self.database.transaction() as connection:
             return [LabRecord(t, at, json.loads(runs), bytes(png)) for t, at, runs, png in connection.execute(kept)]
 
+    def latest_picture(self, technique: str) -> bytes | None:
+        """Return the newest picture of the technique's lab as a PNG, None if there is none."""
+        c = tables.labs.c
+        newest = (
+            sa.select(c.picture)
+            .where(self._mine(tables.labs, technique), sa.func.length(c.picture) > 0)
+            .order_by(c.id.desc())
+            .limit(1)
+        )
+        with self.database.transaction() as connection:
+            found = connection.execute(newest).scalar()
+        return bytes(found) if found else None
+
     def lab_runs(self) -> list[tuple[str, datetime, list[dict[str, Any]]]]:
         """Return technique, moment and runs of every recorded lab, newest first, without reading the pictures."""
         c = tables.labs.c

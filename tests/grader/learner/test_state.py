@@ -735,3 +735,14 @@ def test_importing_the_state_imports_nothing_heavy_but_sqlalchemy() -> None:
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "sqlalchemy" in imported
     assert not {"torch", "numpy", "pytest", "hypothesis", "sqlalchemy.orm", "rich"} & set(imported)
+
+
+# Labs
+
+
+def test_the_latest_picture_of_a_lab_is_the_newest_that_there_is(state: State) -> None:
+    assert state.latest_picture("rl/gae") is None
+    for picture in (b"first", b"second", b""):
+        state.record_lab("rl/gae", [{"contestant": "reference"}], picture)
+    state.record_lab("alignment/ppo", [], b"another's")
+    assert state.latest_picture("rl/gae") == b"second"
