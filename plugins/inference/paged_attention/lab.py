@@ -27,7 +27,7 @@ POOL = 15_700  # tokens: the room beside OPT-13B on an A100 with 40 GB (table 1)
 LONGEST = 2048  # tokens of prompt and answer together, the most that OPT takes
 CONVERSATIONS, INSTRUCTIONS = (161.31, 337.99), (19.31, 58.45)  # mean tokens of prompt and answer (figure 11)
 SPREAD = 1.0  # standard deviation of a length's logarithm; the paper gives none
-REQUESTS, QUICK_REQUESTS = 160, 24
+REQUESTS, QUICK_REQUESTS = 160, 64
 ROUND = 8  # tokens that each running request decodes between two looks at the scheduler: fewer calls, the same lengths
 SHARED, QUICK_SHARED = 16, 2  # requests for which sharing is measured
 WIDTHS = (2, 6)  # samples a request
@@ -57,17 +57,17 @@ class Served:
     @property
     def waste(self) -> float:
         """The reserved memory without tokens, in per cent of the reserved memory."""
-        return 100 * (1 - self.used / self.reserved)
+        return 100 * (1 - self.used / max(self.reserved, 1))
 
     @property
     def together(self) -> float:
         """The mean number of requests decoded together."""
-        return self.running / self.rounds
+        return self.running / max(self.rounds, 1)
 
     @property
     def tokens(self) -> float:
         """The mean number of tokens that a running request has in the cache."""
-        return self.used / TOKEN_BYTES / self.running
+        return self.used / TOKEN_BYTES / max(self.running, 1)
 
 
 def run(bench: Bench) -> Outcome:
@@ -178,7 +178,7 @@ def waste_when_full(cache: Any, chance: torch.Generator, trace: list[tuple[int, 
         if not admitted(cache, number, prompt + part):
             break
     usage = cache.usage()
-    return 100 * (1 - float(usage["used"]) / float(usage["reserved"]))
+    return 100 * (1 - float(usage["used"]) / max(float(usage["reserved"]), 1.0))
 
 
 def pool(impl: Any, block_size: int = BLOCK_SIZE) -> Any:

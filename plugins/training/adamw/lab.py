@@ -56,9 +56,7 @@ def run(bench: Bench) -> Outcome:
             bench.figure("lowest", lowest),
             bench.figure("lowest_l2", min(l2.values())),
             bench.figure("ratio", lowest / min(l2.values())),
-            bench.figure(
-                "left", 100 * left, rate=RATE, decay=WATCHED, steps=problem.steps, expected=100 * expected
-            ),
+            bench.figure("left", 100 * left, rate=RATE, decay=WATCHED, steps=problem.steps, expected=100 * expected),
         ),
         mark=bench.mark(
             lowest <= BETTER * min(l2.values()) and math.isclose(left, expected, rel_tol=1e-4), better=1 - BETTER
