@@ -186,6 +186,8 @@ class TechniqueFiles:
         self.properties = self.folder / "properties.py"
         self.misconceptions = self.folder / "misconceptions.toml"
         self.examples = self.folder / "examples.toml"
+        self.figures = self.folder / "figures.py"
+        self.figures_module = f"{package}.figures"
         if builtin:
             path = inner.replace(".", "/")
             self.solution = _folder("groundup.solutions") / f"{path}.py"

@@ -72,7 +72,8 @@ class Matching(Asked):
 
     @override
     def expects(self) -> Message:
-        example = " ".join(f"{n}{letter}" for n, letter in zip(range(1, len(self.pairs) + 1), "CABHGFED", strict=False))
+        letters = [*self._letters()]
+        example = " ".join(f"{n + 1}{letters[(n + 2) % len(letters)]}" for n in range(len(self.pairs)))
         return Message("a letter for each number, as in {pairs}", pairs=example)
 
     @override

@@ -168,8 +168,8 @@ RULES: dict[str, Rule] = {
         _kinds("core", "solution", "examples", "manifest"),
     ),
     "lesson": Rule(
-        "it has its parts, its code runs, its links lead somewhere", lambda c: lesson.check(c.technique),
-        _kinds("lesson", "manifest"),
+        "it has its parts, its code runs, and both of its views are right", lambda c: lesson.check(c.technique),
+        _kinds("lesson", "manifest", "examples"),
     ),
     "quiz": Rule(
         "it can be read, its answers are right, its form tells nothing",

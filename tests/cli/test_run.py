@@ -218,11 +218,11 @@ def test_the_stub_ends_the_lab_with_its_hole_and_exit_code_1() -> None:
     assert "hole 1/2" in result.output
 
 
-@pytest.mark.parametrize(("lang", "told"), [("en", "needs gymnasium"), ("zh", "需要 gymnasium")])
+@pytest.mark.parametrize(("lang", "told"), [("en", "needs sklearn"), ("zh", "需要 sklearn")])
 def test_what_a_lab_lacks_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, lang: str, told: str) -> None:
-    monkeypatch.setitem(sys.modules, "gymnasium", None)
-    monkeypatch.delitem(sys.modules, "groundup.plugins.alignment.ppo.lab", raising=False)
-    result = CliRunner().invoke(cli, ["run", "ppo", "--quick", "--reference", "--lang", lang])
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "groundup.plugins.training.adamw.lab", raising=False)
+    result = CliRunner().invoke(cli, ["run", "adamw", "--quick", "--reference", "--lang", lang])
     assert result.exit_code == 3
     assert told in result.output.replace("\n", " ")
     assert "python -m pip install 'groundup[labs]'" in result.output.replace("\n  ", " ").replace("\n", " ")
@@ -244,8 +244,8 @@ def test_who_speaks_chinese_is_told_once_of_a_missing_font(
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_every_line_of_a_plot_on_the_terminal_is_as_wide_as_it_should_be(lang: str) -> None:
     lab, _ = load_lab(Registry().technique("gae"))
-    points = {series: [(0.0, 1.0), (1.0, float(n))] for n, series in enumerate(("bias", "standard deviation"))}
-    points["bias"].append((2.0, float("nan")))
+    points = {series: [(0.0, 1.0), (1.0, float(n))] for n, series in enumerate(("bias_wrong", "spread_wrong"))}
+    points["bias_wrong"].append((2.0, float("nan")))
     speak(lang)
     before = LabRun(
         technique="rl/gae", contestant="reference", seed=0, quick=True, implementations={}, points=points,

@@ -248,7 +248,7 @@ def files() -> dict[str, str]:
     module = next(b.text for b in of("hooks.md", "python") if b.heading == "techniques")
     parts = [*of("tutorial.md", "python"), *of("tutorial.md", "yaml")]
     texts = {b.text.partition("\n")[0].removeprefix("# "): b.text for b in parts}
-    assert set(texts) == {"quiz_answers.py", "lab.py", "quiz.yaml"}
+    assert set(texts) == {"figures.py", "quiz_answers.py", "lab.py", "quiz.yaml"}
     assert solution.startswith("# solution.py\n")
     assert properties[0].startswith("# properties.py\n")
     (lesson,) = of("tutorial.md", "markdown")
@@ -402,7 +402,7 @@ PUT = {  # heading's number -> the files that the reader has filled before its c
     "2": ["solution.py"],
     "4": ["technique.toml", "properties.py"],
     "5": ["misconceptions.toml"],
-    "9": ["lesson.md", "quiz.yaml", "quiz_answers.py", "lab.py"],
+    "9": ["lesson.md", "figures.py", "quiz.yaml", "quiz_answers.py", "lab.py"],
 }
 
 
