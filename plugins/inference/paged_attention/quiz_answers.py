@@ -48,12 +48,12 @@ def blocks_with_samples(prompt: int, samples: int, answer_tokens: int) -> int:
     return len(names)
 
 
-def empty_over_a_lifetime(M: float, P: float, A: float) -> float:
+def empty_over_a_lifetime(M: float, P: float, A: float) -> float:  # noqa: N803
     """Average over the states, one by one."""
     return float(np.mean([(M - P - decoded) / M for decoded in range(1, round(A) + 1)]))
 
 
-def share_saved_by_samples(n: float, P: float, A: float) -> float:
+def share_saved_by_samples(n: float, P: float, A: float) -> float:  # noqa: N803
     """Name every block of 16 tokens by its owner, 'all' in the prompt, and count the different names."""
     prompt, tokens = round(P), round(P + A)
     listed = [

@@ -40,7 +40,7 @@ def head_of_one_task(users: int, ranks: int, grad: float) -> float:
     return float(np.mean([grad] * users + [0] * (ranks - users)))
 
 
-def the_last_sum(L: float, t: float, u: float) -> float:
+def the_last_sum(L: float, t: float, u: float) -> float:  # noqa: N803
     """Let the link take the buckets one after the other, each when it is complete and the link is free."""
     arrived = 0.0
     for layer in range(1, round(L) + 1):

@@ -46,7 +46,7 @@ def time_with_latency(ranks: int, size: float, latency: float) -> float:
     return float(1000 * seconds)
 
 
-def both_directions(alpha: float, beta: float, n: float, N: float) -> float:
+def both_directions(alpha: float, beta: float, n: float, N: float) -> float:  # noqa: N803
     """Run both rings message by message on one clock; each carries half of the tensor, in N chunks."""
     clocks = []
     for _direction in (1, -1):
@@ -57,7 +57,7 @@ def both_directions(alpha: float, beta: float, n: float, N: float) -> float:
     return max(clocks)
 
 
-def across_machines(n: float, M: float, G: float) -> float:
+def across_machines(n: float, M: float, G: float) -> float:  # noqa: N803
     """List the messages that a GPU sends to another machine: chunks of its own chunk of the tensor."""
     mine = Fraction(n) / round(G)
     return float(sum(mine / round(M) for _half in range(2) for _step in range(1, round(M))))
