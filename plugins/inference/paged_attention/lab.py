@@ -27,9 +27,9 @@ POOL = 15_700  # tokens: the room beside OPT-13B on an A100 with 40 GB (table 1)
 LONGEST = 2048  # tokens of prompt and answer together, the most that OPT takes
 CONVERSATIONS, INSTRUCTIONS = (161.31, 337.99), (19.31, 58.45)  # mean tokens of prompt and answer (figure 11)
 SPREAD = 1.0  # standard deviation of a length's logarithm; the paper gives none
-REQUESTS, QUICK_REQUESTS = 160, 64
+REQUESTS, QUICK_REQUESTS = 128, 64
 ROUND = 8  # tokens that each running request decodes between two looks at the scheduler: fewer calls, the same lengths
-SHARED, QUICK_SHARED = 16, 2  # requests for which sharing is measured
+SHARED, QUICK_SHARED = 24, 4  # requests for which sharing is measured
 WIDTHS = (2, 6)  # samples a request
 SMALLEST, LARGEST = 1, 128  # other block sizes
 SNAPSHOT = 30  # the round at which the memory is drawn
@@ -39,7 +39,7 @@ TOKEN_BYTES = 8  # one layer, one head of size 1, float32: a key and a value
 
 @dataclass
 class Request:
-    """Tokens in the cache or to prefill, and tokens still to generate. A preempted one comes back with a longer prompt."""
+    """Tokens in the cache or to prefill, and tokens still to generate. A preempted one has a longer prompt."""
 
     prompt: int
     answer: int
@@ -107,9 +107,14 @@ def run(bench: Bench) -> Outcome:
 
 
 def lengths(chance: torch.Generator, means: tuple[float, float], count: int) -> list[tuple[int, int]]:
-    """Draw the lengths of prompts and answers, from 1 to half of ``LONGEST`` tokens each, with these means."""
+    """Draw the lengths of prompts and answers, from 1 to half of ``LONGEST`` tokens each, with these means.
+
+    One from each of ``count`` equally likely ranges, in random order: the means then hold for few requests too.
+    """
     centre = torch.tensor([centre_of(mean) for mean in means], dtype=torch.float64)
-    drawn = tokens_of(centre + SPREAD * torch.randn(count, 2, generator=chance, dtype=torch.float64))
+    order = torch.stack([torch.randperm(count, generator=chance) for _ in means], dim=1)
+    within = torch.rand(count, len(means), generator=chance, dtype=torch.float64)
+    drawn = tokens_of(centre + SPREAD * torch.special.ndtri((order + within) / count))
     return [(int(prompt), int(answer)) for prompt, answer in drawn.tolist()]
 
 

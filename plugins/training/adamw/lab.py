@@ -1,10 +1,10 @@
-"""A regression whose features have very different units: what the best decay gains, and where a weight without data goes.
+"""A regression whose features have very different units: what the best decay gains, and a weight without any data.
 
-Each of 64 features matters equally, but their units differ by a factor of 100, so the weights and their gradients do.
-That is the case for which the paper's Proposition 3 says that decoupled decay and an L2 term differ: the problem was
-chosen to show it. 100 noisy examples are too few for 64 weights, so that a good regularisation has something to gain.
+Each of 64 features matters equally, but their units differ by a factor of 100, and so do weights and gradients. That
+is the case for which the paper's Proposition 3 says that decoupled decay and an L2 term differ: the problem was chosen
+to show it. 100 noisy examples are too few for 64 weights, so that a good regularisation has something to gain.
 
-``yours`` takes the place of AdamW. Adam with an L2 term is ``torch.optim.Adam``, on the same examples in the same order.
+``yours`` takes the place of AdamW. Adam with an L2 term is ``torch.optim.Adam``, on the same batches in the same order.
 """
 
 from __future__ import annotations
