@@ -328,6 +328,7 @@ PARTS: dict[str, Callable[[Sequence[Technique], int], Iterable[str]]] = {
     "watch": lambda techniques, rounds: (line for t in techniques for line in watched(t, rounds)),
     "class": lambda techniques, rounds: a_class("gae", max(1, rounds // 3)),
     "shares": lambda techniques, rounds: time_shares(techniques),
+    "guessing": lambda techniques, rounds: guessed(techniques),
 }
 
 
@@ -337,6 +338,14 @@ def time_shares(techniques: Sequence[Technique]) -> Iterator[str]:
 
     yield ""
     yield from shares(techniques)
+
+
+def guessed(techniques: Sequence[Technique]) -> Iterator[str]:
+    """Yield a separate table with what quizzes give away by their form."""
+    from guessing import guessing
+
+    yield ""
+    yield from guessing(techniques)
 
 
 def main() -> None:

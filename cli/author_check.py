@@ -67,7 +67,7 @@ def check(
     cheats          zeros, flipped signs, changed inputs ... are detected
     properties      every property detects some mistake, and no tolerance is wide
     examples        the solution gives the numbers that were found independently
-    lesson          it has its parts, its code runs, its links lead somewhere
+    lesson          it has its parts, its code runs, and both of its views are right
     quiz            it can be read, its answers are right, its form tells nothing
     sources         addresses and papers can exist, library files have a version
     languages       texts that exist in two languages say the same

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from groundup.cli.context import TechniqueName, WholeNumber, registry, shown, technique_named
-from groundup.cli.layout import wrapped
+from groundup.cli.layout import passage, wrapped
 
 if TYPE_CHECKING:
     from groundup.grader.authoring.review import Item
@@ -62,7 +62,7 @@ def _reads(item: Item) -> bool:
     from groundup.core.quiz.question import NotAnAnswer
     from groundup.grader.authoring.review import is_right
 
-    click.echo(wrapped(item.shown, first="  "))
+    click.echo(passage(item.shown, first="  ") if item.kind == "question" else wrapped(item.shown, first="  "))
     if item.kind == "source":
         return click.confirm(f"\n{ASKED[item.kind]}")
     if item.kind != "question":
@@ -79,7 +79,10 @@ def _reads(item: Item) -> bool:
         except NotAnAnswer as problem:
             click.echo(str(problem))
     answer = item.answer.rpartition("\n")[0]  # the last line is a digest of the whole question
+    if right is None:
+        click.echo(f"  The file says:\n{passage(answer, first='  ')}")
+        return click.confirm("\nIs that right, and does each point belong into a good answer?")
     click.echo(
-        ("  The file says the same.\n" if right else "  The file says otherwise:\n") + wrapped(answer, first="  ")
+        ("  The file says the same.\n" if right else "  The file says otherwise:\n") + passage(answer, first="  ")
     )
     return right or click.confirm("\nIs the file right, and were you wrong?")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,7 @@ from groundup.cli.context import (
     technique_named,
 )
 from groundup.cli.course import show_what_follows
-from groundup.cli.layout import wrapped
+from groundup.cli.layout import passage, wrapped
 from groundup.cli.names import called
 from groundup.cli.parameters import InputFile
 from groundup.cli.words import ntr, told, tr
@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from groundup.core.quiz.question import Asked
     from groundup.core.technique import Technique
     from groundup.grader.learner.quiz import Quiz, Review, Reviewed, Sitting
+    from groundup.grader.learner.records import Confidence
     from groundup.grader.learner.state import State
 
+SURE = Message("Of the {count} that you were sure of, {right} right.", count=0, right=0)
+UNSURE = Message("Of the {count} that you were unsure of, {right} right.", count=0, right=0)
+GUESSED = Message("Of the {count} that you guessed, {right} right.", count=0, right=0)
+LEVELS: dict[str, Confidence] = {"1": "guess", "2": "unsure", "3": "sure"}
 STOPPED = 130  # a shell's exit code for a command ended by Ctrl-C
 
 
@@ -45,6 +50,7 @@ STOPPED = 130  # a shell's exit code for a command ended by Ctrl-C
 @click.option("--sheet", is_flag=True, help="Print the questions as such a file, to be filled in.")
 @click.option("--seed", type=WholeNumber(0, 2**63 - 1), metavar="N", help="Draw the numbers of an earlier quiz again.")
 @click.option("--fresh", is_flag=True, help="Begin anew, even where a quiz is half finished.")
+@click.option("--confidence", is_flag=True, help="Say before each answer how sure you are, and see how well it fits.")
 @json_option
 @lang_option
 def command(
@@ -53,6 +59,7 @@ def command(
     sheet: bool,
     seed: int | None,
     fresh: bool,
+    confidence: bool,
     as_json: bool,
     lang: str | None,
 ) -> None:
@@ -60,16 +67,19 @@ def command(
 
     Options are shuffled and numbers drawn anew each time. Each answer is saved at once: stop with Ctrl-C whenever you
     like, and the same command continues from there. After invalid input the question is asked again; that does not
-    count.
+    count. An answer that is right in part earns points in part.
 
     \b
     learn quiz kv-cache
+    learn quiz kv-cache --confidence               how sure are you, and how often were you right then?
     learn quiz kv-cache --seed 7                   the same numbers and the same order again
     learn quiz kv-cache --sheet > answers.yaml     all questions, to be answered in a file
     learn quiz kv-cache --answers answers.yaml
 
     Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.
     """
+    if confidence and (file or sheet):
+        raise UsageProblem("--confidence is for a quiz that is asked here.")
     if sheet and (file or as_json or fresh):
         raise UsageProblem("--sheet goes with --seed and --lang only.")
     if file and fresh:
@@ -91,7 +101,7 @@ def command(
                     click.echo(f"\n{_heading(number, len(quiz.questions), reviewed.text)}")
                     _show_outcome(reviewed, lang)
         else:
-            sitting = _sit(quiz, found, state, seed, fresh, lang, as_json)
+            sitting = _sit(quiz, found, state, seed, (fresh, confidence), lang, as_json)
     review = sitting.review(lang)
     if as_json:
         print_json(review.model_dump(mode="json"))
@@ -121,13 +131,17 @@ def _sit(
     technique: Technique,
     state: State | None,
     seed: int | None,
-    fresh: bool,
+    options: tuple[bool, bool],
     lang: str,
     as_json: bool,
 ) -> Sitting:
-    """Ask the open questions until all are answered or the learner stops; with ``as_json``, on stderr."""
+    """Ask the open questions until all are answered or the learner stops; with ``as_json``, on stderr.
+
+    ``options``: whether to begin anew, and whether to ask how sure the learner is.
+    """
     from groundup.grader.learner.quiz import Sitting
 
+    fresh, confidence = options
     half = next((r for r in state.quizzes(technique.id) if r.status == "open"), None) if state and not fresh else None
     changed = half is not None and half.sha256 != quiz.sha256
     resumed = half is not None and not changed and seed in (None, half.seed)
@@ -160,7 +174,7 @@ def _sit(
     try:
         for number, question in sitting.open_questions:
             click.echo(f"\n{_heading(number, total, say(question.text, lang))}", err=as_json)
-            _ask(sitting, question, lang, as_json)
+            _ask(sitting, question, lang, as_json, confidence)
     except (click.Abort, KeyboardInterrupt):
         again = f"{called()} quiz {technique.name}"
         answered = len(sitting.answers)
@@ -184,37 +198,69 @@ def _sit(
     return sitting
 
 
-def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool) -> None:
-    from groundup.core.quiz.question import NotAnAnswer
-
+def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool, confidence: bool) -> None:
     choices = question.choices()
-    if choices:
-        click.echo(err=as_json)
+    numbered = False
     for letter, text in choices.items():
+        if letter.isdigit() != numbered or letter in ("1", "A"):
+            click.echo(err=as_json)
+            numbered = letter.isdigit()
         click.echo(wrapped(say(text, lang), first=f"  {letter}  "), err=as_json)
     click.echo(err=as_json)
+    sure: Confidence | None = None
+    if confidence and not question.by_oneself():
+        sure = LEVELS[_until_read(_level, tr("How sure are you? 1 a guess, 2 unsure, 3 sure"), lang, as_json)]
     prompt = tr("Your answer ({expects})", expects=told(say(question.expects(), lang)))
+    answer = _until_read(question.read, prompt, lang, as_json)
+    if question.by_oneself():
+        answer = _marked(question, answer, lang, as_json)
+    sitting.answer(question, answer, sure)
+    reviewed = next(r for r in sitting.review(lang).questions if r.id == question.id)
+    _show_outcome(reviewed, lang, err=as_json)
+
+
+def _marked(question: Asked, answer: Any, lang: str, as_json: bool) -> Any:
+    """Show the points and a model answer; return the answer with the points that the learner says are met."""
+    click.echo("\n  " + tr("A good answer:"), err=as_json)
+    click.echo(passage(question.shown(question.right_answer(), lang), first="    "), err=as_json)
+    click.echo("\n  " + tr("Points that it makes:"), err=as_json)
+    for number, point in enumerate(question.by_oneself(), start=1):
+        click.echo(wrapped(say(point, lang), first=f"    {number}  "), err=as_json)
+    click.echo(err=as_json)
+    prompt = tr("Which points are in yours? Numbers as in 1 3, or 0 for none")
+    return _until_read(lambda typed: question.read({**answer, "points": typed}), prompt, lang, as_json)
+
+
+def _until_read(read: Callable[[str], Any], prompt: str, lang: str, as_json: bool) -> Any:
+    """Ask until what is typed can be read."""
+    from groundup.core.quiz.question import NotAnAnswer
+
     while True:
         typed: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=as_json)
         try:
             if not typed.strip():
                 raise NotAnAnswer(Message("Nothing was typed."))
-            answer = question.read(typed)
+            return read(typed)
         except NotAnAnswer as reason:
             refusal = [told(say(reason.says, lang)), tr("That does not count.")]
             click.echo(wrapped(told(GAP).join(refusal), first="  "), err=as_json)
-        else:
-            break
-    sitting.answer(question, answer)
-    reviewed = next(r for r in sitting.review(lang).questions if r.id == question.id)
-    _show_outcome(reviewed, lang, err=as_json)
+
+
+def _level(typed: str) -> str:
+    from groundup.core.quiz.question import NotAnAnswer
+
+    if (level := typed.strip()) not in LEVELS:
+        raise NotAnAnswer(Message("{given} is none of 1, 2 and 3.", given=repr(level[:20])))
+    return level
 
 
 def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
     """Print whether the answer was right, the right answer, its explanation and its source."""
     right = reviewed.right_answer or ""
     click.echo(err=err)
-    if reviewed.right:
+    if reviewed.by_oneself:
+        _show_own(reviewed, err)
+    elif reviewed.right:
         click.echo(wrapped(tr("Right: {answer}", answer=right), first=click.style("  ✓ ", fg="green")), err=err)
     else:
         wrong = tr("Not right. The answer is {answer}", answer=right)
@@ -222,9 +268,24 @@ def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
         click.echo(wrapped(wrong, first=click.style("  ✗ ", fg="red")), err=err)
         if reviewed.answered:
             click.echo(wrapped(tr("You said {answer}", answer=reviewed.answered), first="    "), err=err)
-    for line in (reviewed.explanation or "").strip().splitlines():
-        click.echo(wrapped(line, first="    ") if line.strip() else "", err=err)
+        if reviewed.credit:
+            points = f"{reviewed.credit:.2f}"
+            partly = tr("Right in part: {points} of a point.", points=points)
+            click.echo(wrapped(partly, first="    "), err=err)
+    if reviewed.explanation:
+        click.echo(passage(reviewed.explanation, first="    "), err=err)
     click.echo(wrapped(tr("Source: {source}", source="; ".join(_sources(reviewed, lang))), first="    "), err=err)
+
+
+def _show_own(reviewed: Reviewed, err: bool) -> None:
+    """Print an answer that the learner marks, and what a good one says."""
+    if reviewed.answered:
+        click.echo(wrapped(tr("You said {answer}", answer=reviewed.answered), first="  · "), err=err)
+    else:
+        click.echo(wrapped(tr("Not answered."), first="  · "), err=err)
+    click.echo(wrapped(tr("A good answer: {answer}", answer=reviewed.right_answer or ""), first="    "), err=err)
+    for number, point in enumerate(reviewed.rubric, start=1):
+        click.echo(wrapped(point, first=f"    {number}  "), err=err)
 
 
 def _sources(reviewed: Reviewed, lang: str) -> Iterator[str]:
@@ -243,7 +304,23 @@ def _show_summary(review: Review, technique: Technique, lang: str) -> None:
         else tr("There is no workspace here, so nothing is recorded.")
     )
     colour = "green" if review.right == review.total else "yellow"
-    click.echo(f"\n{click.style(score, fg=colour, bold=True)} {kept}")
+    if review.points != review.right:
+        points = f"{review.points:.2f}"
+        kept = tr("{points} points, as some are right in part.", points=points) + told(GAP) + kept
+    click.echo("\n" + wrapped(kept, first=click.style(score, fg=colour, bold=True) + told(GAP), rest=""))
+    if review.by_oneself:
+        points = f"{review.own_points:.2f}"
+        own = ntr(
+            "Marked by yourself, and not counted there: {points} of {count} question.",
+            "Marked by yourself, and not counted there: {points} of {count} questions.",
+            review.by_oneself,
+            points=points,
+        )
+        click.echo(wrapped(own))
+    for level, said in (("sure", SURE), ("unsure", UNSURE), ("guess", GUESSED)):
+        if level in review.confident:
+            count, right = review.confident[level]
+            click.echo(wrapped(told(said.filled(right=right, count=count)), first="  "))
     if review.study:
         lesson = f"{called()} read {technique.name}"
         click.echo(tr("To read again ({command}):", command=lesson))
@@ -260,7 +337,4 @@ def _show_summary(review: Review, technique: Technique, lang: str) -> None:
 
 
 def _heading(number: int, total: int, text: str) -> str:
-    first, *more = text.strip().splitlines()
-    label = f"{number}/{total}  "
-    lines = [wrapped(first, first=click.style(label, bold=True))]
-    return "\n".join([*lines, *(wrapped(line, first=" " * len(label)) if line.strip() else "" for line in more)])
+    return passage(text, first=click.style(f"{number}/{total}  ", bold=True))

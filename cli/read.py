@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,54 +16,82 @@ import click
 from groundup.cli.context import (
     TechniqueName,
     effort_of,
+    find_workspace,
     json_option,
     lang_option,
     language,
+    open_state,
     print_json,
     registry,
+    registry_in,
+    roadmap_of,
+    say,
+    shown,
     technique_named,
 )
-from groundup.cli.layout import line_starts, line_width
-from groundup.cli.words import tr
-from groundup.core.errors import PluginProblem, reason_of
+from groundup.cli.layout import line_width
+from groundup.cli.names import called
+from groundup.cli.parameters import PathTo
+from groundup.cli.words import ntr, speak, spoken_language, told, tr
+from groundup.core.errors import EnvironmentProblem, UsageProblem
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-
     from groundup.core.technique import Technique
+    from groundup.grader.lessons.markdown import Lesson
 
-UNJOINED = re.compile(r"(^```.*?^```$|^#[^\n]*\n)", re.MULTILINE | re.DOTALL)  # code and headings
 RAW = re.compile(r"(^|\s)(-[a-zA-Z]*[rR]|--raw-control-chars)", re.IGNORECASE)  # options of less that show colours
-WIDE, QUOTE = r"[\u3000-\u9fff\uff00-\uffef]", r"[\u2014\u2018\u2019\u201c\u201d\u2026]"
-BETWEEN_WIDE = re.compile(rf"(?<={WIDE})\n(?={WIDE}|{QUOTE})|(?<={QUOTE})\n(?={WIDE})")
 
 
 @click.command("read", short_help="Read a lesson.")
-@click.argument("technique", type=TechniqueName())
+@click.argument("technique", type=TechniqueName(), required=False)
+@click.option(
+    "--open", "opens", is_flag=True, help="Show it as a page in the browser, with typeset formulas and figures."
+)
+@click.option(
+    "--out", metavar="FILE", type=PathTo(), help="Write that page to FILE; with --all, the book to this folder."
+)
+@click.option("--all", "everything", is_flag=True, help="Every lesson in both languages, as a book of pages.")
 @lang_option
 @json_option
-def command(technique: str, lang: str | None, as_json: bool) -> None:
-    """Read the lesson of TECHNIQUE in the terminal; piped, it comes as the Markdown that it is."""
+def command(
+    technique: str | None, opens: bool, out: Path | None, everything: bool, lang: str | None, as_json: bool
+) -> None:
+    """Read the lesson of TECHNIQUE in the terminal; piped, it comes as Markdown.
+
+    A page is one file that needs no network and no script: it can be printed, sent and kept. It also shows the picture
+    of your latest 'learn run'. Nothing is overwritten but what 'learn read' wrote and nobody has changed since.
+    """
+    if everything:
+        _book(technique, out, opens=opens, as_json=as_json)
+        return
+    if technique is None:
+        raise UsageProblem("Which lesson? 'learn read {name}', for example; 'learn list' shows all.", name="gae")
+    if as_json and (opens or out):
+        raise UsageProblem("--json prints the lesson: leave out --open and --out.")
+    from groundup.grader.lessons.markdown import read_lesson
+
     found = technique_named(technique)
-    lesson = found.files.lesson(language(lang))
-    try:
-        text = lesson.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PluginProblem(
-            "The lesson of {id} cannot be read: {path}: {why}.", id=found.id, path=lesson, why=reason_of(error)
-        ) from error
+    lesson = read_lesson(found, language(lang))
+    if opens or out:
+        _page(lesson, out, opens=opens)
+        return
     if as_json:
         effort = {"level": found.level, "minutes": found.minutes, "requires": list(found.requires)}
-        print_json({"technique": found.id, **effort, "path": str(lesson), "markdown": text})
+        print_json({"technique": found.id, **effort, "path": str(lesson.path), "markdown": lesson.text})
         return
     if not sys.stdout.isatty():
-        click.echo(text, nl=False)
+        click.echo(lesson.text, nl=False)
         return
-    shown = rendered(with_head(text, found))
-    if shown.count("\n") < shutil.get_terminal_size().lines:
-        click.echo(shown, nl=False)
+    from groundup.grader.lessons.terminal import rendered
+
+    on_a_page = f"{called()} read {found.name} --open"
+    how = tr("To see it: {command}", command=on_a_page)
+    text = with_head(lesson.text, found)
+    text = rendered(text, line_width(), figure=(tr("Figure."), how), where=str(lesson.path))
+    if text.count("\n") < shutil.get_terminal_size().lines:
+        click.echo(text, nl=False)
     else:
-        page(shown)
+        page(text)
 
 
 def page(text: str) -> None:
@@ -82,29 +113,94 @@ def with_head(text: str, technique: Technique) -> str:
     return f"{title}{end}\n*{head}*\n{rest}" if head and title.startswith("# ") else text
 
 
-def rendered(text: str) -> str:
-    """Return Markdown rendered for a terminal."""
-    from rich.console import Console
-    from rich.markdown import Markdown, Paragraph
+def _page(lesson: Lesson, out: Path | None, *, opens: bool) -> None:
+    """Write the lesson as a page, and open it."""
+    from groundup.grader.learner.written import check_place, write_whole
+    from groundup.grader.lessons.page import BY, LabPicture, Link
+    from groundup.grader.lessons.page import page as made
 
-    class Flowing(Paragraph):
-        """A paragraph that also wraps between Chinese characters: rich breaks lines only at spaces."""
+    technique, known = lesson.technique, registry().techniques
+    path = (out or _cached(f"{technique.id.replace('/', '-')}.{lesson.lang}.html")).resolve()
+    check_place(path, BY)
+    workspace = find_workspace()
+    lab = None
+    if workspace is not None:
+        with open_state(workspace) as state:
+            record = next(iter(state.labs(technique.id)), None)
+        lab = LabPicture(record.picture, record.at) if record else None
+    builds = [Link(say(known[i].title, lesson.lang)) for i in technique.requires if i in known]
+    text = made(lesson, builds, told=told, lab=lab)
+    with _writing(path):
+        write_whole(path, text.encode(), over=True)
+    if opens and _opened(path):
+        click.echo(tr("Opened {file} in the browser.", file=shown(path)))
+    elif opens:
+        click.echo(tr("There is no browser to open here. The page is {file}.", file=shown(path)))
+    else:
+        click.echo(tr("Wrote {file}.", file=shown(path)))
 
-        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-            for line in self.text.divide(line_starts(self.text.plain, options.max_width)):
-                line.rstrip()
-                yield line
 
-    class Lesson(Markdown):
-        elements = Markdown.elements | {"paragraph_open": Flowing}
+def _book(technique: str | None, out: Path | None, *, opens: bool, as_json: bool) -> None:
+    """Write every lesson in both languages."""
+    if technique or as_json:
+        raise UsageProblem("--all takes all lessons: leave out {name}.", name=technique or "--json")
+    if out is None:
+        raise UsageProblem("Where to? 'learn read --all --out site' writes the book into the folder site.")
+    from groundup.grader.lessons.book import LANGUAGES, book, write_book
 
-    console = Console(width=line_width(), force_terminal=True)
-    with console.capture() as capture:
-        console.print(Lesson(joined(text), code_theme="ansi_dark"))
-    return re.sub(r" +$", "", capture.get(), flags=re.MULTILINE)
+    roadmap = roadmap_of(find_workspace()).id
+    pages = book({lang: registry_in(lang) for lang in LANGUAGES}, roadmap, _speaking)
+    write_book(out, pages)
+    start = out / "index.html"
+    count = len(pages)
+    click.echo(ntr("Wrote {file}: 1 page.", "Wrote {file}: {count} pages.", count, file=shown(start)))
+    if opens and not _opened(start.resolve()):
+        click.echo(tr("There is no browser to open here. The page is {file}.", file=shown(start)))
 
 
-def joined(text: str) -> str:
-    """Return Markdown without line ends inside Chinese sentences: they would be rendered as spaces."""
-    parts = UNJOINED.split(text)
-    return "".join(part if part.startswith(("```", "#")) else BETWEEN_WIDE.sub("", part) for part in parts)
+@contextlib.contextmanager
+def _speaking(lang: str) -> Iterator[Callable[[str], str]]:
+    """Speak another language for a while."""
+    before = spoken_language()
+    speak(lang)
+    try:
+        yield told
+    finally:
+        speak(before)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    from groundup.core.errors import reason_of, remedy
+    from groundup.core.messages import Message
+
+    try:
+        yield
+    except OSError as error:
+        todo = remedy(error, Message("Name a file in a folder that you can write to."))
+        raise EnvironmentProblem(
+            "Cannot write {path}: {why}. {todo}", path=error.filename or path, why=reason_of(error), todo=todo
+        ) from error
+
+
+def _cached(name: str) -> Path:
+    """Return the path of a page in the user's cache folder."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        base = Path()
+    folder = base / "groundup" / "lessons"
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def _opened(path: Path) -> bool:
+    """Show a page in the browser; return False if there is none with a window."""
+    import webbrowser
+
+    windows = sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
+    try:
+        return windows and webbrowser.open(path.as_uri())
+    except webbrowser.Error:
+        return False

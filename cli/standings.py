@@ -214,7 +214,7 @@ class Standings:
             yield tr("lab: mark reached") if any(marks) else missed if trail.lab_is_done else tr("lab run quickly")
         if quiz := trail.quiz:
             whole = tr("quiz {right} of {total}", right=quiz.right, total=quiz.questions)
-            half = tr("quiz begun, {count} of {total} answered", count=len(quiz.answers), total=quiz.questions)
+            half = tr("quiz begun, {count} of {total} answered", count=len(quiz.answers), total=quiz.asked)
             yield whole if quiz.status == "finished" else half
         if trail.hints:
             yield ntr("1 hint", "{count} hints", trail.hints)

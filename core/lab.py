@@ -1,9 +1,9 @@
 """Labs: runnable closed loops over a technique that measure what it is known for.
 
-A technique's ``lab.py`` has a function ``run(bench)``; its texts are in ``[lab]`` of ``technique.toml``. It runs once
-with the learner's implementations and once with the references, and cannot tell which. It plots points. Its results are
-figures, each shown beside the published figure, and a mark: the goal, reached or not. A timeline or a memory map is
-drawn as a bar chart below the curves::
+A technique's ``lab.py`` has a function ``run(bench)``; its texts are in ``[lab]`` of ``technique.toml``. It runs with
+the learner's implementations, with the references, and with the foil: a variant that lacks the mechanism. It cannot
+tell which. It plots points. Its results are figures, each shown beside the published figure, and a mark: the goal,
+reached or not. A timeline or a memory map is drawn as a bar chart below the curves::
 
     return Outcome(
         figures=(bench.figure("error", error), bench.figure("bytes", count, layers=2)),
@@ -65,12 +65,15 @@ class LabMark(Declared):
 class Foil(Declared):
     """A variant that runs beside the learner's and the reference. It lacks the mechanism, so it misses the mark.
 
-    It is the technique's solution with a misconception's edit applied, or with ``edit`` applied.
+    It is the solution of ``technique`` with the edit of an entry of its misconceptions.toml, or with ``edit``. Where it
+    raises or dies, the report says so; the run goes on.
     """
 
     technique: TechniqueId = Field(description="the one, of those that the lab uses, that the foil stands in for")
     name: Text = Field(description="what it is called: 'without the clip'")
-    misconception: str | None = Field(None, description="the id of one in misconceptions.toml")
+    misconception: str | None = Field(
+        None, description="the id of a misconception or convention in misconceptions.toml"
+    )
     within: str | None = Field(None, alias="in", description="the function of the solution that `edit` is made in")
     edit: tuple[str, str] | None = Field(None, description="what stands in the solution, and what stands there instead")
 
@@ -98,6 +101,15 @@ class Lab(Declared):
     figures: dict[str, LabFigure] = Field({}, description="what it measures, by the key that `bench.figure` is given")
     mark: LabMark | None = Field(None, description="what it has to reach")
     foil: Foil | None = Field(None, description="what is run beside, and misses the mark")
+    seconds: float | None = Field(
+        None, gt=0, description="CPU seconds of one full run on a machine with two cores, for the estimate"
+    )
+
+    @model_validator(mode="after")
+    def _foil_is_of_a_technique_in_use(self) -> Lab:
+        if self.foil and self.foil.technique not in self.uses:
+            raise ValueError(f"the foil is of {self.foil.technique!r}, which 'uses' does not have")
+        return self
 
     def figure(self, key: str, value: float, said: Mapping[str, object]) -> Figure:
         """Return figure ``key`` with its value. Raises PluginProblem for an unknown key or an unfilled placeholder."""
@@ -167,7 +179,7 @@ class Bench(ABC):
     """The lab's declared texts."""
     seed: int
     quick: bool
-    """Whether to stay under about ten seconds: fewer steps, the same loop."""
+    """Whether to stay under ten seconds of CPU time: fewer steps, the same loop. No mark is judged then."""
 
     @abstractmethod
     def impl(self, technique: str) -> Any:

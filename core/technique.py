@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 __contract__ = ("Technique", "Hole", "Source", "Change", "Roadmap", "Day", "TechniqueFiles")
 
-CONTRACT = 1  # incremented when a change would break plugins written for an older contract
+CONTRACT = 2  # incremented when a change would break plugins written for an older contract
 MANIFEST = "technique.toml"
 PLACES: dict[str, Place] = {
     "holes": ("hole",),
@@ -186,6 +186,8 @@ class TechniqueFiles:
         self.properties = self.folder / "properties.py"
         self.misconceptions = self.folder / "misconceptions.toml"
         self.examples = self.folder / "examples.toml"
+        self.figures = self.folder / "figures.py"
+        self.figures_module = f"{package}.figures"
         if builtin:
             path = inner.replace(".", "/")
             self.solution = _folder("groundup.solutions") / f"{path}.py"

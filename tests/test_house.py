@@ -21,9 +21,18 @@ MAY_IMPORT = {  # folder -> the other folders whose modules it may import
     "grader.process": {"core"},
     "grader.judging": {"core", "grader.process"},
     "grader.learner": {"core", "grader.process", "grader.judging"},
-    "grader.authoring": {"core", "grader.process", "grader.judging", "grader.learner"},
+    "grader.lessons": {"core", "grader.process", "grader.learner"},
+    "grader.authoring": {"core", "grader.process", "grader.judging", "grader.learner", "grader.lessons"},
     "grader.batch": {"core", "grader.process", "grader.judging", "grader.learner"},
-    "cli": {"core", "grader.process", "grader.judging", "grader.learner", "grader.authoring", "grader.batch"},
+    "cli": {
+        "core",
+        "grader.process",
+        "grader.judging",
+        "grader.learner",
+        "grader.lessons",
+        "grader.authoring",
+        "grader.batch",
+    },
 }
 PROPERTIES = sorted([*ROOT.glob("plugins/*/*/properties.py"), *ROOT.glob("examples/*/*/properties.py")])
 

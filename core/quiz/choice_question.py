@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ class _Choosing(Asked):
     def shown(self, answer: Answer, lang: str) -> str:
         letters = self._letters()
         keys = [answer] if isinstance(answer, str) else self._listed(answer)
-        return "; ".join(f"{letters[key]}  {say(self.options[key], lang)}" for key in keys)
+        return "; ".join(f"{letters[key]}  {say(self.options[key], lang)}" for key in keys if key in letters)
 
     def _in_order(self, keys: Iterable[str]) -> Self:
         return self.model_copy(update={"options": {key: self.options[key] for key in keys}})
@@ -125,7 +126,11 @@ class Single(_Choosing):
 
 
 class Multiple(_Choosing):
-    """One or more options are right; the answer must name all of them and no others."""
+    """One or more options are right; the answer must name all of them and no others.
+
+    The credit is the share of the right options that were taken, less the share of the wrong ones that were: nobody
+    earns anything by taking all.
+    """
 
     answer: tuple[str, ...] = Field(min_length=1)
 
@@ -150,6 +155,14 @@ class Multiple(_Choosing):
         return answer == self.right_answer()
 
     @override
+    def credit(self, answer: Answer) -> float:
+        taken = set(self._listed(answer))
+        wrong = self.options.keys() - set(self.answer)
+        if not wrong or self.is_right(answer):
+            return float(self.is_right(answer))
+        return max(0.0, len(taken & set(self.answer)) / len(self.answer) - len(taken & wrong) / len(wrong))
+
+    @override
     def right_answer(self) -> list[str]:
         return sorted(self.answer)
 
@@ -158,7 +171,11 @@ class Multiple(_Choosing):
 
 
 class Ordering(_Choosing):
-    """The options have to be put in order; the file lists them in the right order."""
+    """The options have to be put in order; the file lists them in the right order.
+
+    The credit is Kendall's tau: the share of all pairs that stand in their right order, less the share of those that
+    do not; 0 if these are as many or more.
+    """
 
     options: dict[Identity, Text] = Field(min_length=3, max_length=8)
     order: tuple[str, ...] = Field((), exclude=True, description="filled in when it is drawn: the right order")
@@ -193,6 +210,14 @@ class Ordering(_Choosing):
     @override
     def is_right(self, answer: Answer) -> bool:
         return answer == self.right_answer()
+
+    @override
+    def credit(self, answer: Answer) -> float:
+        right, given = self.right_answer(), self._listed(answer)
+        if sorted(given) != sorted(right):
+            return 0.0
+        pairs = [given.index(a) < given.index(b) for a, b in itertools.combinations(right, 2)]
+        return max(0.0, (2 * sum(pairs) - len(pairs)) / len(pairs))
 
     @override
     def right_answer(self) -> list[str]:

@@ -18,10 +18,10 @@ from groundup.core.errors import nearest
 from groundup.core.messages import Message
 from groundup.core.quiz.arithmetic import Formula
 from groundup.core.quiz.question import Answer, Asked, FieldProblem, NotAnAnswer, Question, quoted
-from groundup.core.quiz.unit import UNITS, NotANumber, UnknownUnit, convert, read_number
+from groundup.core.quiz.unit import UNITS, NotANumber, UnknownUnit, convert, fitting, is_unit, read_number
 from groundup.core.technique import Declared, Text, say
 
-__all__ = ["Numeric", "Parametric", "Tolerance"]
+__all__ = ["InUnit", "Number", "Numeric", "Parametric", "Tolerance", "plain"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -49,30 +49,85 @@ class Tolerance(Declared):
 
     def shown(self) -> str:
         """Return the tolerance as text: '± 2 %'."""
-        return f"± {_plain(self.relative * 100)} %" if self.relative else f"± {_plain(self.absolute)}"
+        return f"± {plain(self.relative * 100)} %" if self.relative else f"± {plain(self.absolute)}"
 
 
-class _Measured(Question):
+class InUnit(Question):
     """Base of the kinds answered by a number."""
 
     unit: Text | None = Field(
-        None, description=f"one of {', '.join(UNITS)}, or a word of your own, in every language: {{en: tokens, zh: …}}"
+        None,
+        description=f"{', '.join(UNITS)}, another that the library pint knows, or a word of your own, in every "
+        "language: {en: tokens, zh: …}",
     )
-    tolerance: Tolerance
 
     @model_validator(mode="after")
     def _unit_is_known(self) -> Self:
-        if self.unit is not None and list(self.unit) == ["en"] and self.unit["en"] not in UNITS:
+        if self.unit is not None and list(self.unit) == ["en"] and not is_unit(self.unit["en"]):
             near = nearest(self.unit["en"], UNITS)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise FieldProblem(("unit",), f"no unit {self.unit['en']!r}; {hint}A word of your own is {{en: …, zh: …}}")
         return self
 
 
-class Numeric(_Measured, Asked):
-    """A number, in the question's unit or in another unit of the same quantity."""
+class _Measured(InUnit):
+    """Base of the kinds whose number may be off by a tolerance."""
+
+    tolerance: Tolerance
+
+
+class Number(InUnit, Asked):
+    """Base of what is answered by a number, in the question's unit or in another unit of the same quantity."""
 
     answer: float = Field(allow_inf_nan=False)
+
+    @override
+    def read(self, given: Any) -> float:
+        if isinstance(given, bool) or not isinstance(given, int | float | str):
+            raise self._no_number(given)
+        try:
+            number, unit = read_number(given if isinstance(given, str) else repr(given))
+        except NotANumber as error:
+            raise self._no_number(given) from error
+        own = self._own()
+        if not unit or unit == own:
+            return number
+        if own:
+            try:
+                return convert(number, unit, own)
+            except UnknownUnit as error:
+                raise NotAnAnswer(
+                    Message("{given} is no unit for this. There are {units}.", given=quoted(unit), units=fitting(own))
+                ) from error
+        if self.unit and unit.casefold() in (word.casefold() for word in self.unit.values()):
+            return number
+        raise NotAnAnswer(Message("{given} is not understood here: give the number alone.", given=quoted(unit)))
+
+    @override
+    def right_answer(self) -> float:
+        return self.answer
+
+    @override
+    def shown(self, answer: Answer, lang: str) -> str:
+        number = plain(answer) if isinstance(answer, int | float) else str(answer)
+        return f"{number} {say(self.unit, lang)}" if self.unit else number
+
+    def _own(self) -> str | None:
+        """Return the unit, if it is one that can be converted, and not a word of the author's."""
+        if self.unit is None:
+            return None
+        name = say(self.unit)
+        return name if name in UNITS or list(self.unit) == ["en"] else None
+
+    def _no_number(self, given: Any) -> NotAnAnswer:
+        example = f"1.7 {own}" if (own := self._own()) else "1.7e9"
+        return NotAnAnswer(
+            Message("{given} is no number such as 1.7 or {example}.", given=quoted(given), example=example)
+        )
+
+
+class Numeric(_Measured, Number):
+    """A fixed number with a tolerance."""
 
     @override
     def expects(self) -> dict[str, str]:
@@ -86,46 +141,8 @@ class Numeric(_Measured, Asked):
         }
 
     @override
-    def read(self, given: Any) -> float:
-        if isinstance(given, bool) or not isinstance(given, int | float | str):
-            raise self._no_number(given)
-        try:
-            number, unit = read_number(given if isinstance(given, str) else repr(given))
-        except NotANumber as error:
-            raise self._no_number(given) from error
-        if not unit:
-            return number
-        own = say(self.unit) if self.unit else None
-        if own in UNITS:
-            try:
-                return convert(number, unit, own)
-            except UnknownUnit as error:
-                fitting = [name for name, (measures, _) in UNITS.items() if measures == UNITS[own][0]]
-                raise NotAnAnswer(
-                    Message("{given} is no unit for this. There are {units}.", given=quoted(unit), units=fitting)
-                ) from error
-        if self.unit and unit.casefold() in (word.casefold() for word in self.unit.values()):
-            return number
-        raise NotAnAnswer(Message("{given} is not understood here: give the number alone.", given=quoted(unit)))
-
-    @override
     def is_right(self, answer: Answer) -> bool:
         return isinstance(answer, int | float) and self.tolerance.holds(answer, self.answer)
-
-    @override
-    def right_answer(self) -> float:
-        return self.answer
-
-    @override
-    def shown(self, answer: Answer, lang: str) -> str:
-        number = _plain(answer) if isinstance(answer, int | float) else str(answer)
-        return f"{number} {say(self.unit, lang)}" if self.unit else number
-
-    def _no_number(self, given: Any) -> NotAnAnswer:
-        example = f"1.7 {say(self.unit)}" if self.unit and say(self.unit) in UNITS else "1.7e9"
-        return NotAnAnswer(
-            Message("{given} is no number such as 1.7 or {example}.", given=quoted(given), example=example)
-        )
 
 
 def _values(given: Any) -> tuple[float, ...]:
@@ -165,7 +182,7 @@ class Parametric(_Measured):
 
     parameters: dict[Name, Annotated[tuple[float, ...], PlainValidator(_values)]] = Field(min_length=1)
     derived: dict[Name, str] = Field({}, description="further numbers for the explanation or the answer, in order")
-    answer: str = Field(description="arithmetic over the parameters: + - * / // % **, min max ceil floor log2 sqrt exp")
+    answer: str = Field(description="arithmetic over the parameters: + - * / // % **, and functions: min exp log …")
     wrong: tuple[str, ...] = Field(
         (), description="formulas of mistakes that learners make, over the parameters and the derived numbers"
     )
@@ -307,10 +324,10 @@ class Parametric(_Measured):
 
 
 def _listed(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
+    return ", ".join(f"{name} = {plain(value)}" for name, value in values.items())
 
 
-def _plain(number: float) -> str:
+def plain(number: float) -> str:
     """Return ``number`` as people write it: whole numbers without decimals, others to six digits."""
     if float(number).is_integer() and abs(number) < 1e15:
         return str(int(number))
@@ -341,6 +358,6 @@ def _fields(template: str, path: Sequence[str | int]) -> set[str]:
 
 def _filled(template: str, values: Mapping[str, float]) -> str:
     return "".join(
-        literal + ("" if name is None else format(values[name], spec) if spec else _plain(values[name]))
+        literal + ("" if name is None else format(values[name], spec) if spec else plain(values[name]))
         for literal, name, spec, _ in string.Formatter().parse(template)
     )

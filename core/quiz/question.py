@@ -2,8 +2,11 @@
 
 A kind of question is a model that derives from :class:`Question`; a plugin adds kinds through the hook
 ``question_types``. A question is drawn before it is asked: options are shuffled, and a parametric question becomes a
-numeric one with drawn numbers. Answers are plain data (a string, a number or a list of strings) that do not depend on
-the order of the options, so that they can be stored and marked again.
+numeric one with drawn numbers. Answers are plain data (a string, a number, a list of strings or a dict) that do not
+depend on the order of the options, so that they can be stored and marked again.
+
+An answer earns a credit from 0 to 1. Most kinds know right and wrong only; a kind with partial credit defines
+:meth:`Asked.credit` so that a blind guess earns 0 on average before what is below 0 is cut off.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from typing_extensions import override
 
 from groundup.core.technique import Declared, Source, Text
 
-__all__ = ["Answer", "Asked", "FieldProblem", "Identity", "NotAnAnswer", "Question", "quoted"]
+__all__ = ["Answer", "Asked", "FieldProblem", "Identity", "NotAnAnswer", "Question", "listing", "quoted"]
 __contract__ = ("Question", "Asked", "NotAnAnswer", "FieldProblem")
 
-Answer = str | float | list[str]
+Answer = str | float | list[str] | dict[str, Any]
 Identity = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]+$")]
 
 
@@ -90,6 +93,18 @@ class Asked(Question):
     def is_right(self, answer: Answer) -> bool:
         """Whether ``answer``, as :meth:`read` returned it, is right."""
 
+    def credit(self, answer: Answer) -> float:
+        """Return the share of the question that ``answer`` earns, from 0 to 1; 1 is what is right."""
+        return 1.0 if self.is_right(answer) else 0.0
+
+    def by_oneself(self) -> Sequence[Text]:
+        """Return the points by which learners mark their answer themselves; none where the machine marks.
+
+        After the answer they see these and the right answer. Then :meth:`read` gets ``{"text": ..., "points": ...}``,
+        with the numbers, counted from 1, of the points that are met.
+        """
+        return ()
+
     @abstractmethod
     def right_answer(self) -> Answer:
         """Return the right answer."""
@@ -103,3 +118,8 @@ def quoted(given: Any) -> str:
     """Return ``given`` as a short repr without terminal control characters."""
     text = repr(given)
     return text if len(text) <= 40 else text[:37] + "…" + text[-1]
+
+
+def listing(code: str, language: str = "python") -> str:
+    """Return code as a block that the terminal shows as it is, to be put into a text."""
+    return f"```{language}\n{code.strip(chr(10))}\n```"

@@ -6,11 +6,9 @@ import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
-import resource
 import signal
 import sys
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from groundup.core.errors import AttemptDied, GroundupError
 from groundup.grader.judging.judge import Judge
-from groundup.grader.process.clock import seconds_of_attempts
+from groundup.grader.process.clock import cpu_seconds
 from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.worker.limits import die_with_parent
 
@@ -168,14 +166,9 @@ def _part(function: Callable[[Any, Any], Any], item: Any) -> tuple[Any, float]:
 
 def _measured(subject: HasJudge, function: Callable[[Any, Any], Any], item: Any) -> tuple[Any, float]:
     """Return the function's result, and the CPU time that it took here, in child processes and in attempts."""
-    before = _cpu_seconds()
+    before = cpu_seconds()
     result = function(subject, item)
-    return result, _cpu_seconds() - before
-
-
-def _cpu_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime + seconds_of_attempts()
+    return result, cpu_seconds() - before
 
 
 def _nothing() -> None:

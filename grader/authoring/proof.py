@@ -40,6 +40,7 @@ KINDS = {
     "reviewed.toml": "reviewed", "solution.py": "solution", "exercise.py": "exercise", "__init__.py": "manifest",
     FILE: "argued",
 }  # fmt: skip
+TEXTS = ("lesson", "quiz", "reviewed", "manifest", "examples", "lab", "argued")  # kinds that decide no verdict
 CORE = Path(groundup.core.__file__).parent
 _HEADER = re.compile(r"^\[\[?([A-Za-z0-9_.-]+)\]?\]", re.MULTILINE)
 
@@ -63,6 +64,8 @@ class State:
 
     files: Mapping[str, str]
     core: str
+    core_of_verdicts: str
+    """Of the shared code that the files use which decide verdicts."""
     lab: str
     recorded: Mapping[str, Any]
 
@@ -100,11 +103,9 @@ class State:
 
     @property
     def of_all(self) -> str:
-        """One digest of the technique's files that decide verdicts, and of the shared code."""
-        texts = ("lesson", "quiz", "reviewed", "manifest", "examples", "lab")
-        return _digest(
-            json.dumps([*sorted((n, d) for n, d in self.files.items() if kind_of(n) not in texts), self.core])
-        )
+        """One digest of the technique's files that decide verdicts, and of the shared code that these use."""
+        deciding = sorted((name, digest) for name, digest in self.files.items() if kind_of(name) not in TEXTS)
+        return _digest(json.dumps([*deciding, self.core_of_verdicts]))
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,15 @@ def state(technique: Technique, registry: Registry | None = None) -> State:
     files = {name: _digest_of(path) for name, path in paths.items()}
     if hand := _by_hand(technique):
         files[FILE] = _digest(hand)
-    programs = [path for name, path in paths.items() if name.endswith(".py") and not name.startswith("right/")]
-    return State(files, _core_digest(programs), _lab_digest(technique, registry), _recorded(technique))
+    programs = {name: path for name, path in paths.items() if name.endswith(".py") and not name.startswith("right/")}
+    deciding = [path for name, path in programs.items() if kind_of(name) not in TEXTS]
+    return State(
+        files,
+        _core_digest(programs.values()),
+        _core_digest(deciding),
+        _lab_digest(technique, registry),
+        _recorded(technique),
+    )
 
 
 def owed(technique: Technique) -> dict[str, str]:
@@ -235,7 +243,7 @@ def _lab_digest(technique: Technique, registry: Registry | None) -> str:
     except GroundupError:  # the rule 'lab' reports that
         return ""
     paths = [technique.files.folder / "lab.py", *(t.files.solution for t in used)]
-    foil = [lab.foil.within, lab.foil.edit] if lab.foil else []
+    foil = [lab.foil.within, lab.foil.edit, lab.seconds] if lab.foil else []
     changes = [[e.within, e.pairs, e.hole, e.replace] for e in edits]
     return _digest(json.dumps([[_digest_of(p) for p in paths], foil, changes, _core_digest(paths)]))
 

@@ -102,7 +102,8 @@ def _questions(technique: Technique, registry: Registry) -> Iterator[Item]:
         shown = [say(drawn.text)]
         shown += [f"{letter}  {say(text)}" for letter, text in drawn.choices().items()]
         told = json.dumps(question.model_dump(mode="json", warnings=False), sort_keys=True, ensure_ascii=False)
-        answer = f"{drawn.shown(drawn.right_answer(), 'en')}\n{say(drawn.explanation)}"
+        points = [f"{number}  {say(point)}" for number, point in enumerate(drawn.by_oneself(), start=1)]
+        answer = "\n".join([drawn.shown(drawn.right_answer(), "en"), *points, say(drawn.explanation)])
         yield Item("question", question.id, "\n".join(shown), f"{answer}\n{_digest(told)}", drawn)
 
 
@@ -152,7 +153,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def is_right(item: Item, given: str) -> bool:
-    """Whether a reader's answer to a question is the file's. Raises NotAnAnswer for one that cannot be read."""
+def is_right(item: Item, given: str) -> bool | None:
+    """Whether a reader's answer to a question is the file's; None where readers have to decide that themselves.
+
+    Raises NotAnAnswer for one that cannot be read.
+    """
     assert item.question is not None
-    return item.question.is_right(item.question.read(given))
+    answer = item.question.read(given)
+    return None if item.question.by_oneself() else item.question.is_right(answer)

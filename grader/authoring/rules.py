@@ -168,12 +168,12 @@ RULES: dict[str, Rule] = {
         _kinds("core", "solution", "examples", "manifest"),
     ),
     "lesson": Rule(
-        "it has its parts, its code runs, its links lead somewhere", lambda c: lesson.check(c.technique),
-        _kinds("lesson", "manifest"),
+        "it has its parts, its code runs, and both of its views are right", lambda c: lesson.check(c.technique),
+        _kinds("lesson", "manifest", "examples"),
     ),
     "quiz": Rule(
-        "it can be read, its answers are right, its form tells nothing", lambda c: quiz.check(c.technique, c.registry),
-        _kinds("quiz", "lesson"),
+        "it can be read, its answers are right, its form tells nothing",
+        lambda c: quiz.check(c.technique, c.registry, c.judge.server), _kinds("quiz", "lesson", "examples"),
     ),
     "sources": Rule(
         "addresses and papers can exist, library files have a version", lambda c: sources.check(c.technique),

@@ -74,6 +74,7 @@ class Figure(Model):
     unit: str
     yours: float
     reference: float | None
+    foil: float | None = None
     published: str | None
 
 
@@ -87,6 +88,8 @@ class LabProof(Model):
     mark: str | None
     reached: bool | None = Field(description="whether the learner's run reached the mark")
     reference_reached: bool | None
+    foil: str | None = Field(None, description="what the variant that was run beside is called; it is to miss the mark")
+    foil_reached: bool | None = None
     implementations: dict[str, str] = Field(description="by technique: the attempt's sha256, or 'reference'")
     picture_base64: str | None = Field(description="PNG")
 
@@ -98,9 +101,12 @@ class QuizProof(Model):
     status: QuizStatus
     seed: int
     sha256: str
-    questions: int
+    questions: int = Field(description="that the machine marks")
     answered: int
-    right: int
+    right: int = Field(description="of what the machine marks")
+    points: float = Field(description="the sum of the credits of that")
+    by_oneself: int = Field(0, description="questions that the learner marks")
+    own_points: float = Field(0.0, description="the sum of their credits, by the learner's own word")
     missed: tuple[str, ...] = Field(description="ids of the questions that were answered wrongly")
 
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import secrets
 import shlex
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -30,13 +27,14 @@ from groundup.core.messages import Message
 from groundup.grader.judging.verdict import PropertyResult
 from groundup.grader.learner.brief import THOROUGH, Brief, Code, Grading, Proof
 from groundup.grader.learner.templates import Texts, environment
+from groundup.grader.learner.written import check_place, marked, write_whole
 from groundup.grader.process.text import printable
 
 __all__ = ["SUFFIXES", "Format", "beside", "page", "write_page"]
 
 Format = Literal["md", "html"]
 SUFFIXES: dict[str, Format] = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"}
-MARK = re.compile(rb"<!-- Written by 'learn brief'; sha256 of the rest: ([0-9a-f]{64}) -->\n")
+BY = "learn brief"
 BEGINS_BLOCK = re.compile(r"^( ?\d*)([-+#=.)])(?=\2*(?: |$))")  # starts a list item or heading, or underlines one
 LAYERS = ("namespaces", "landlock", "process")
 LONGEST_CASE = 4000  # characters
@@ -62,7 +60,7 @@ def page(brief: Brief, form: Format, files: str | None = None, told: Callable[[s
         command=lambda proof: _command(proof, form, files),
         name=_name,
     )
-    return _marked(body.rstrip("\n") + "\n")
+    return marked(body.rstrip("\n") + "\n", BY)
 
 
 def beside(brief: Brief) -> dict[str, bytes]:
@@ -87,13 +85,13 @@ def write_page(path: Path, text: str, folder: str = "", files: Mapping[str, byte
     """
     path = path.resolve()
     try:
-        _check(path)
+        check_place(path, BY)
         for name, data in (files or {}).items():
             place = path.parent / folder / name
             place.parent.mkdir(exist_ok=True)
             if not place.is_file() or place.read_bytes() != data:
-                _write(place, data, over=False)
-        _write(path, text.encode(), over=True)
+                write_whole(place, data, over=False)
+        write_whole(path, text.encode(), over=True)
     except FileExistsError as error:
         raise UsageProblem("{path} is in the way: move it aside, or name another file.", path=error.filename) from error
     except OSError as error:
@@ -101,49 +99,6 @@ def write_page(path: Path, text: str, folder: str = "", files: Mapping[str, byte
         raise EnvironmentProblem(
             "Cannot write {path}: {why}. {todo}", path=error.filename or path, why=reason_of(error), todo=todo
         ) from error
-
-
-def _check(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise UsageProblem("There is no folder {folder}: make it, or name a file elsewhere.", folder=path.parent)
-    if not os.path.lexists(path):
-        return
-    if not path.is_file():
-        raise UsageProblem("{path} is not an ordinary file: name another.", path=path)
-    data = path.read_bytes()
-    mark = MARK.match(data)
-    if mark is None:
-        raise UsageProblem("{path} is there already, and 'learn brief' did not write it: name another file.", path=path)
-    if hashlib.sha256(data[mark.end() :]).hexdigest() != mark[1].decode():
-        raise UsageProblem(
-            "{path} was changed after 'learn brief' had written it: name another file, or move this one aside.",
-            path=path,
-        )
-
-
-def _write(path: Path, data: bytes, *, over: bool) -> None:
-    """Write a file atomically; with ``over``, replace an existing one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_bytes(data)
-        if over and path.exists():
-            temporary.replace(path)
-            return
-        try:
-            os.link(temporary, path)
-        except FileExistsError as error:
-            raise FileExistsError(error.errno, error.strerror, str(path)) from error
-        except OSError:  # a file system without hard links
-            with path.open("xb") as file:
-                file.write(data)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def _marked(body: str) -> str:
-    body = body.encode("utf-8", "replace").decode()
-    return f"<!-- Written by 'learn brief'; sha256 of the rest: {hashlib.sha256(body.encode()).hexdigest()} -->\n{body}"
 
 
 def _name(proof: Proof, suffix: str) -> str:

@@ -224,6 +224,7 @@ class _Run(BaseModel):
     quick: bool
     implementations: dict[str, str]
     outcome: LabOutcome
+    name: dict[str, str] | None = None
 
 
 def _lab(
@@ -249,15 +250,16 @@ def _lab(
             )
             continue
         if "yours" in runs:
-            proof = _lab_proof(record, runs["yours"], runs.get("reference"), lang, told)
+            proof = _lab_proof(record, runs["yours"], runs.get("reference"), runs.get("foil"), lang, told)
             found.append(((not proof.quick, bool(proof.reached)), proof))
     return max(found, key=lambda each: each[0], default=(None, None))[1]
 
 
 def _lab_proof(
-    record: LabRecord, yours: _Run, reference: _Run | None, lang: str, told: Callable[[str], str]
+    record: LabRecord, yours: _Run, reference: _Run | None, foil: _Run | None, lang: str, told: Callable[[str], str]
 ) -> LabProof:
     beside = {f.name["en"]: f.value for f in reference.outcome.figures} if reference else {}
+    without = {f.name["en"]: f.value for f in foil.outcome.figures} if foil else {}
     mark, other = yours.outcome.mark, reference.outcome.mark if reference else None
     return LabProof(
         at=record.at,
@@ -269,6 +271,7 @@ def _lab_proof(
                 unit=f.unit,
                 yours=f.value,
                 reference=beside.get(f.name["en"]),
+                foil=without.get(f.name["en"]),
                 published="; ".join(map(told, f.beside(lang))) or None,
             )
             for f in yours.outcome.figures
@@ -276,6 +279,8 @@ def _lab_proof(
         mark=say(mark.says, lang) if mark else None,
         reached=mark.reached if mark else None,
         reference_reached=other.reached if other else None,
+        foil=say(foil.name, lang) if foil and foil.name else None,
+        foil_reached=foil.outcome.mark.reached if foil and foil.outcome.mark else None,
         implementations=dict(sorted(yours.implementations.items())),
         picture_base64=base64.b64encode(record.picture).decode() if record.picture.startswith(PNG) else None,
     )
@@ -290,7 +295,10 @@ def _quiz(record: QuizRecord) -> QuizProof:
         questions=record.questions,
         answered=len(record.answers),
         right=record.right,
-        missed=tuple(a.question for a in record.answers if not a.right),
+        points=record.credit,
+        by_oneself=record.by_oneself,
+        own_points=sum(a.credit for a in record.answers if a.by_oneself),
+        missed=tuple(a.question for a in record.answers if not a.right and not a.by_oneself),
     )
 
 

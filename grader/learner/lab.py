@@ -1,4 +1,4 @@
-"""Runs labs: the same loop with the learner's implementations and with the references, side by side."""
+"""Runs labs: the same loop with the learner's implementations, with the references, and with the foil."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from groundup.core.lab import Bench, Lab, Outcome
 from groundup.core.messages import Message, joined
 from groundup.core.moved import told
 from groundup.core.registry import Registry
-from groundup.core.technique import Declared, Technique
+from groundup.core.technique import Declared, Technique, Text
 from groundup.core.testing.modules import lab_of, reference_of
+from groundup.grader.judging.edits import load_edits, replaced
+from groundup.grader.judging.verdict import Text as Words
+from groundup.grader.process.clock import cpu_seconds
 from groundup.grader.process.code_runner import JailedRunner
 from groundup.grader.process.fork_server import ForkServer
 from groundup.grader.process.group import start
@@ -37,13 +40,16 @@ class LabRun(Declared):
     """One run of a lab, as data."""
 
     technique: str
-    contestant: str = Field(description="'yours' or 'reference'")
+    contestant: str = Field(description="'yours', 'reference' or 'foil'")
+    name: Text | None = Field(None, description="what the foil is called: 'without the clip'")
     seed: int
     quick: bool
-    implementations: dict[str, str] = Field(description="by technique: the attempt's sha256, or 'reference'")
+    implementations: dict[str, str] = Field(description="by technique: the attempt's sha256, 'reference' or 'foil'")
     points: Points
     bars: Bars = Field(default_factory=list)
     outcome: Outcome
+    stopped: Words | None = Field(None, description="what ended the foil's run early; its outcome is empty then")
+    cpu_seconds: float = 0.0
 
 
 def has_lab(technique: Technique) -> bool:
@@ -99,10 +105,8 @@ def run_lab(
     """
     lab, loop = load_lab(technique)
     used = {i: sources[i] for i in lab.uses if i in sources}
-    server.allow(name for i in used for name in registry.technique(i).imports)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_one_thread())
-        bench = _Bench(lab, registry, server, used, stack, seed=seed, quick=quick, watch=watch)
+    began = cpu_seconds()
+    with _bench(lab, registry, server, used, seed=seed, quick=quick, watch=watch) as bench:
         try:
             outcome = loop(bench)
         except PluginProblem as problem:
@@ -115,7 +119,60 @@ def run_lab(
     return LabRun(
         technique=technique.id, contestant="yours" if used else "reference", seed=seed, quick=quick,
         implementations=digests, points=bench.points, bars=bench.bars, outcome=outcome,
+        cpu_seconds=cpu_seconds() - began,
     )  # fmt: skip
+
+
+def run_foil(
+    technique: Technique,
+    registry: Registry,
+    server: ForkServer,
+    source: str,
+    *,
+    seed: int,
+    quick: bool,
+    watch: Watcher,
+) -> LabRun:
+    """Run the lab of ``technique`` with its foil, whose source ``foil_source`` returns.
+
+    Where it raises or dies, or the lab cannot compute with what it returns, the run says so in ``stopped``.
+    """
+    lab, loop = load_lab(technique)
+    assert lab.foil is not None
+    stopped: str | None = None
+    outcome, began = Outcome(figures=()), cpu_seconds()
+    with _bench(lab, registry, server, {lab.foil.technique: source}, seed=seed, quick=quick, watch=watch) as bench:
+        try:
+            outcome = loop(bench)
+        except (AttemptRaised, AttemptDied) as error:
+            stopped = error.summary
+        except Exception as error:  # the lab meets numbers that only a foil gives
+            stopped = told(error)
+    return LabRun(
+        technique=technique.id, contestant="foil", name=lab.foil.name, seed=seed, quick=quick,
+        implementations={i: "foil" if i == lab.foil.technique else "reference" for i in lab.uses},
+        points=bench.points, bars=bench.bars, outcome=outcome, stopped=stopped, cpu_seconds=cpu_seconds() - began,
+    )  # fmt: skip
+
+
+def foil_source(technique: Technique, registry: Registry) -> str | None:
+    """Return the source of the foil in the technique's lab, None if it has no foil. Raises PluginProblem."""
+    lab, _ = load_lab(technique)
+    if (foil := lab.foil) is None:
+        return None
+    of = technique if foil.technique == technique.id else registry.technique(foil.technique)
+    solution = of.files.solution.read_text(encoding="utf-8")
+    if foil.edit is not None:
+        return replaced(solution, foil.within or "", *foil.edit, Message("the foil of {id}", id=technique.id))
+    edit = next((e for e in load_edits(of) if e.id == foil.misconception), None)
+    if edit is None:
+        raise PluginProblem(
+            "{path}: the foil names the misconception {name!r}, which {id} does not have",
+            path=technique.files.manifest,
+            name=foil.misconception,
+            id=of.id,
+        )
+    return edit.apply(solution, str(of.files.solution))
 
 
 def _file(technique: Technique) -> Path:
@@ -162,6 +219,18 @@ class _Bench(Bench):
     def progress(self, done: float) -> None:
         self.done = min(max(done, 0.0), 1.0)
         self.watch(self.done, self.points)
+
+
+@contextlib.contextmanager
+def _bench(
+    lab: Lab, registry: Registry, server: ForkServer, sources: Mapping[str, str], *, seed: int, quick: bool,
+    watch: Watcher,
+) -> Iterator[_Bench]:  # fmt: skip
+    """A bench for one run. Leaving it ends the processes of the attempts in ``sources``."""
+    server.allow(name for i in sources for name in registry.technique(i).imports)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_one_thread())
+        yield _Bench(lab, registry, server, sources, stack, seed=seed, quick=quick, watch=watch)
 
 
 @contextlib.contextmanager

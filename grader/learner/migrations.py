@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
-from groundup.grader.learner.tables import verdicts
+from groundup.grader.learner.tables import quiz_answers, quizzes, verdicts
 
 __all__ = ["MIGRATIONS"]
 
@@ -25,7 +26,23 @@ def to_version_2(connection: sa.Connection) -> None:
         connection.execute(marked, [{"number": number} for number in numbers])
 
 
-MIGRATIONS: list[Callable[[sa.Connection], None]] = [to_version_2]
+def to_version_3(connection: sa.Connection) -> None:
+    """Add credit, self-marked answers and confidence to quizzes. An answer of before has credit 1 if it is right."""
+    answers = quiz_answers.c
+    new: dict[sa.Table, list[sa.Column[Any]]] = {
+        quizzes: [quizzes.c.by_oneself],
+        quiz_answers: [answers.credit, answers.by_oneself, answers.confidence],
+    }
+    for table, columns in new.items():
+        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+        for column in columns:
+            if column.name not in there:
+                created = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {created}")
+    connection.execute(sa.update(quiz_answers).where(quiz_answers.c.is_right).values(credit=1.0))
+
+
+MIGRATIONS: list[Callable[[sa.Connection], None]] = [to_version_2, to_version_3]
 """``MIGRATIONS[n]`` brings a database from schema version n + 1 to n + 2. A new database starts at the newest."""
 
 

@@ -1,12 +1,17 @@
-"""The picture of a lab: curves with bars below, labelled in the learner's language if a font supports it."""
+"""The picture of a lab: curves with bars below, labelled in the learner's language if a font supports it.
+
+A curve has the same colour in every run; the line says whose it is: yours is solid, the reference dashed, the foil
+dotted.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import io
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from groundup.core.lab import Lab
 from groundup.core.messages import Message
@@ -15,15 +20,32 @@ from groundup.grader.learner.lab import LabRun, Points
 
 Told = Callable[[str], str]
 
-__all__ = ["WHOSE", "chinese_font", "curves", "picture"]
+__all__ = ["WHOSE", "Curve", "chinese_font", "contestant", "curves", "picture"]
 
-WHOSE = {"yours": Message("yours"), "reference": Message("reference")}
+WHOSE = {"yours": Message("yours"), "reference": Message("reference"), "foil": Message("foil")}
+# The learner's curve is broad and pale, so that the reference's shows on it where both are the same.
+LINES: dict[str, dict[str, Any]] = {
+    "yours": {"linestyle": "-", "linewidth": 3.6, "alpha": 0.4},
+    "reference": {"linestyle": (0, (4, 1.6)), "linewidth": 1.5},
+    "foil": {"linestyle": (0, (1, 1.2)), "linewidth": 1.8},
+}
 # Font families with simplified Chinese, by matplotlib's names; of a font collection it may see only the first face.
 CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP", "Source Han Sans SC", "Source Han Sans CN",
     "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "PingFang HK", "Hiragino Sans GB", "Heiti SC", "STHeiti",
     "Microsoft YaHei", "SimHei", "SimSun", "Arial Unicode MS",
 )  # fmt: skip
+
+
+class Curve(NamedTuple):
+    """One series of one contestant."""
+
+    contestant: str
+    series: int
+    """The number of the series, the same for all contestants: it decides the colour."""
+    name: str
+    """What the series is called."""
+    points: list[tuple[float, float]]
 
 
 def picture(lab: Lab, runs: list[LabRun], lang: str = "en", told: Told = str) -> bytes:
@@ -56,11 +78,18 @@ def picture(lab: Lab, runs: list[LabRun], lang: str = "en", told: Told = str) ->
     return data.getvalue()
 
 
-def curves(lab: Lab, made: Iterable[tuple[str, Points]], lang: str, told: Told = str) -> Iterator[tuple[str, str, Any]]:
-    """Yield every contestant's curves: the contestant, the curve's label, its points."""
-    for contestant, points in made:
-        for series, pairs in points.items():
-            yield contestant, _label(lab, contestant, series if len(points) > 1 else "", lang, told), pairs
+def contestant(lab: Lab, who: str, lang: str, told: Told = str) -> str:
+    """Return what a contestant is called: yours, reference, or the foil's own name."""
+    return say(lab.foil.name, lang) if who == "foil" and lab.foil else told(WHOSE[who])
+
+
+def curves(lab: Lab, made: Sequence[tuple[str, Points]], lang: str) -> Iterator[Curve]:
+    """Yield every contestant's curves, of the points that are finite. A series has one number in all of them."""
+    series = list(dict.fromkeys(name for _, points in made for name in points))
+    for who, points in made:
+        for name, pairs in points.items():
+            finite = [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
+            yield Curve(who, series.index(name), _name(lab, name, lang), finite)
 
 
 @functools.cache
@@ -79,18 +108,34 @@ def chinese_font() -> str | None:
 
 
 def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str, told: Told) -> None:
-    made = [(run.contestant, run.points) for run in runs]
-    for number, (contestant, label, points) in enumerate(curves(lab, made, lang, told)):
-        style = "--" if contestant == "reference" else "-"
-        x, y = zip(*points, strict=True)
-        axes.plot(x, y, style, color=f"C{number}", label=label, linewidth=1.8)
-    axes.set_title(say(lab.title, lang))
+    from matplotlib.lines import Line2D
+
+    drawn = list(curves(lab, [(run.contestant, run.points) for run in runs], lang))
+    for curve in drawn:
+        x, y = [x for x, _ in curve.points], [y for _, y in curve.points]
+        axes.plot(x, y, color=f"C{curve.series}", **LINES[curve.contestant])
+    axes.set_title(say(lab.title, lang), pad=26)
     axes.set_xlabel(say(lab.x, lang))
     axes.set_ylabel(say(lab.y, lang))
     if lab.logarithmic:
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    names = {curve.series: curve.name for curve in drawn}
+    colour = "C0" if len(names) == 1 else "0.25"
+    whose = [
+        Line2D([], [], color=colour, label=contestant(lab, run.contestant, lang, told), **LINES[run.contestant])
+        for run in runs
+    ]
+    above = axes.legend(
+        handles=whose, frameon=False, ncols=len(whose), loc="lower center", bbox_to_anchor=(0.5, 1.0),
+        fontsize="small", handlelength=3.2,
+    )  # fmt: skip
+    if len(names) > 1:
+        axes.add_artist(above)
+        axes.legend(
+            handles=[Line2D([], [], color=f"C{n}", label=name, linewidth=3) for n, name in sorted(names.items())],
+            fontsize="small", framealpha=0.8, edgecolor="none", handlelength=1.2,
+        )  # fmt: skip
 
 
 def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, str]], lang: str, told: Told) -> None:
@@ -103,7 +148,7 @@ def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, st
             left=[start for (_, start, _, _), _ in found], height=0.8, color=f"C{number}", label=_name(lab, kind, lang),
             edgecolor="white", linewidth=0.3,
         )  # fmt: skip
-    alone = len({contestant for contestant, _ in rows}) == 1
+    alone = len({who for who, _ in rows}) == 1
     labels = [_name(lab, row, lang) if alone else _label(lab, whose, row, lang, told) for whose, row in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
@@ -111,9 +156,8 @@ def _draw_bars(axes: Any, lab: Lab, runs: list[LabRun], rows: list[tuple[str, st
     axes.set_xlabel(say(lab.bars or {"en": ""}, lang))
 
 
-def _label(lab: Lab, contestant: str, name: str, lang: str, told: Told) -> str:
-    whose = WHOSE[contestant]
-    return told(Message("{whose}: {name}", whose=whose, name=_name(lab, name, lang)) if name else whose)
+def _label(lab: Lab, who: str, name: str, lang: str, told: Told) -> str:
+    return told(Message("{whose}: {name}", whose=contestant(lab, who, lang, told), name=_name(lab, name, lang)))
 
 
 def _name(lab: Lab, name: str, lang: str) -> str:

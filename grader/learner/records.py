@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from groundup.grader.judging.verdict import Outcome
 
-__all__ = ["Event", "EventKind", "LabRecord", "QuizAnswer", "QuizRecord", "QuizStatus", "Standing"]
+__all__ = [
+    "Confidence",
+    "Event",
+    "EventKind",
+    "LabRecord",
+    "Marked",
+    "QuizAnswer",
+    "QuizRecord",
+    "QuizStatus",
+    "Standing",
+]
 
 EventKind = Literal["started", "hint", "reset", "gave_up", "solution_shown", "in_brief"]
 QuizStatus = Literal["open", "finished", "given_up"]
+Confidence = Literal["guess", "unsure", "sure"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,19 @@ class LabRecord:
     picture: bytes
 
 
+class Marked(NamedTuple):
+    """An answer with its marks."""
+
+    answer: Any
+    right: bool
+    credit: float | None = None
+    """From 0 to 1; by default 1 for what is right, 0 for what is not."""
+    by_oneself: bool = False
+    """Whether the learner marked it."""
+    confidence: Confidence | None = None
+    """How sure the learner was; None where that was not asked."""
+
+
 @dataclass(frozen=True)
 class QuizAnswer:
     """One answer in a quiz."""
@@ -32,6 +56,9 @@ class QuizAnswer:
     answer: Any
     right: bool
     at: datetime
+    credit: float
+    by_oneself: bool = False
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +71,9 @@ class QuizRecord:
     sha256: str
     """Digest of the quiz file; together with the seed it determines the questions."""
     questions: int
-    """The number of questions; those without an answer count as not right."""
+    """The number of questions that the machine marks; those without an answer count as not right."""
+    by_oneself: int
+    """The number of questions that learners mark themselves."""
     status: QuizStatus
     began_at: datetime
     ended_at: datetime | None
@@ -52,9 +81,19 @@ class QuizRecord:
     """The answers in the order in which they were given."""
 
     @property
+    def asked(self) -> int:
+        """The number of all questions."""
+        return self.questions + self.by_oneself
+
+    @property
     def right(self) -> int:
-        """The number of right answers."""
-        return sum(a.right for a in self.answers)
+        """The number of right answers, without those that the learner marked."""
+        return sum(a.right for a in self.answers if not a.by_oneself)
+
+    @property
+    def credit(self) -> float:
+        """The sum of the credits, without those that the learner gave."""
+        return sum(a.credit for a in self.answers if not a.by_oneself)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,16 @@ from groundup.core.messages import Message
 from groundup.grader.judging.verdict import Verdict
 from groundup.grader.learner import tables
 from groundup.grader.learner.database import SETTING, Database
-from groundup.grader.learner.records import Event, EventKind, LabRecord, QuizAnswer, QuizRecord, QuizStatus, Standing
+from groundup.grader.learner.records import (
+    Event,
+    EventKind,
+    LabRecord,
+    Marked,
+    QuizAnswer,
+    QuizRecord,
+    QuizStatus,
+    Standing,
+)
 
 __all__ = ["State"]
 
@@ -206,6 +215,19 @@ class State:
         with self.database.transaction() as connection:
             return [LabRecord(t, at, json.loads(runs), bytes(png)) for t, at, runs, png in connection.execute(kept)]
 
+    def latest_picture(self, technique: str) -> bytes | None:
+        """Return the newest picture of the technique's lab as a PNG, None if there is none."""
+        c = tables.labs.c
+        newest = (
+            sa.select(c.picture)
+            .where(self._mine(tables.labs, technique), sa.func.length(c.picture) > 0)
+            .order_by(c.id.desc())
+            .limit(1)
+        )
+        with self.database.transaction() as connection:
+            found = connection.execute(newest).scalar()
+        return bytes(found) if found else None
+
     def lab_runs(self) -> list[tuple[str, datetime, list[dict[str, Any]]]]:
         """Return technique, moment and runs of every recorded lab, newest first, without reading the pictures."""
         c = tables.labs.c
@@ -213,21 +235,26 @@ class State:
         with self.database.transaction() as connection:
             return [(technique, at, json.loads(runs)) for technique, at, runs in connection.execute(kept)]
 
-    def begin_quiz(self, technique: str, seed: int, sha256: str, questions: int) -> int:
-        """Record the start of a quiz and return its number. An open quiz on the technique is abandoned."""
+    def begin_quiz(self, technique: str, seed: int, sha256: str, questions: int, by_oneself: int = 0) -> int:
+        """Record the start of a quiz and return its number. An open quiz on the technique is abandoned.
+
+        ``questions`` is how many the machine marks, ``by_oneself`` how many the learner marks.
+        """
         c = tables.quizzes.c
         still_open = sa.update(tables.quizzes).where(self._mine(tables.quizzes, technique), c.status == "open")
         with self.database.transaction(writes=True) as connection:
             connection.execute(still_open.values(status="given_up", ended_at=_now()))
-            return self._new_quiz(connection, technique, seed, sha256, questions, "open")
+            return self._new_quiz(connection, technique, seed, sha256, (questions, by_oneself), "open")
 
-    def answer_quiz(self, number: int, question: str, answer: Any, right: bool) -> None:
-        """Record an answer, unless the question has one already: the first counts."""
+    def answer_quiz(self, number: int, question: str, *marked: Any) -> None:
+        """Record an answer, unless the question has one already: the first counts. ``marked``: what Marked has."""
         c = tables.quiz_answers.c
         there = sa.select(c.id).where(c.quiz == number, c.question == question)
         with self.database.transaction(writes=True) as connection:
             if connection.execute(there).first() is None:
-                connection.execute(sa.insert(tables.quiz_answers).values(_answer_row(number, question, answer, right)))
+                connection.execute(
+                    sa.insert(tables.quiz_answers).values(_answer_row(number, question, Marked(*marked)))
+                )
 
     def finish_quiz(self, number: int) -> None:
         """Record that every question of the quiz was answered."""
@@ -236,15 +263,21 @@ class State:
             connection.execute(this.values(status="finished", ended_at=_now()))
 
     def record_quiz(
-        self, technique: str, seed: int, sha256: str, questions: int, answers: Mapping[str, tuple[Any, bool]]
+        self,
+        technique: str,
+        seed: int,
+        sha256: str,
+        questions: int,
+        answers: Mapping[str, Marked | tuple[Any, bool]],
+        by_oneself: int = 0,
     ) -> int:
         """Record a quiz that was answered at once, and return its number. An open quiz stays open.
 
-        ``answers`` maps each question to its answer and whether that is right.
+        ``answers`` maps each question to its answer; the counts are those of ``begin_quiz``.
         """
         with self.database.transaction(writes=True) as connection:
-            number = self._new_quiz(connection, technique, seed, sha256, questions, "finished")
-            rows = [_answer_row(number, question, *answer) for question, answer in answers.items()]
+            number = self._new_quiz(connection, technique, seed, sha256, (questions, by_oneself), "finished")
+            rows = [_answer_row(number, question, Marked(*answer)) for question, answer in answers.items()]
             if rows:
                 connection.execute(sa.insert(tables.quiz_answers), rows)
         return number
@@ -252,29 +285,37 @@ class State:
     def quizzes(self, technique: str | None = None) -> list[QuizRecord]:
         """Return the quizzes on ``technique``, or on all, newest first."""
         c, a = tables.quizzes.c, tables.quiz_answers.c
-        columns = (c.id, c.technique, c.seed, c.sha256, c.questions, c.status, c.began_at, c.ended_at)
+        columns = (c.id, c.technique, c.seed, c.sha256, c.questions, c.by_oneself, c.status, c.began_at, c.ended_at)
         sat = sa.select(*columns).where(self._mine(tables.quizzes, technique)).order_by(c.id.desc())
-        given = sa.select(a.quiz, a.question, a.answer, a.is_right, a.at).join(tables.quizzes).order_by(a.id)
+        marks = (a.is_right, a.at, a.credit, a.by_oneself, a.confidence)
+        given = sa.select(a.quiz, a.question, a.answer, *marks).join(tables.quizzes).order_by(a.id)
         answers: defaultdict[int, list[QuizAnswer]] = defaultdict(list)
         with self.database.transaction() as connection:
-            for quiz, question, answer, right, at in connection.execute(
+            for quiz, question, answer, right, at, *marked in connection.execute(
                 given.where(self._mine(tables.quizzes, technique))
             ):
-                answers[quiz].append(QuizAnswer(question, json.loads(answer), right, at))
+                answers[quiz].append(QuizAnswer(question, json.loads(answer), right, at, *marked))
             return [
-                QuizRecord(n, name, int(seed), sha256, questions, status, began, ended, tuple(answers[n]))
-                for n, name, seed, sha256, questions, status, began, ended in connection.execute(sat)
+                QuizRecord(row[0], row[1], int(row[2]), *row[3:], answers=tuple(answers[row[0]]))
+                for row in connection.execute(sat)
             ]
 
     def _new_quiz(
-        self, connection: sa.Connection, technique: str, seed: int, sha256: str, questions: int, status: QuizStatus
+        self,
+        connection: sa.Connection,
+        technique: str,
+        seed: int,
+        sha256: str,
+        counts: tuple[int, int],
+        status: QuizStatus,
     ) -> int:
         row = {
             "learner": self._learner,
             "technique": technique,
             "seed": str(seed),
             "sha256": sha256,
-            "questions": questions,
+            "questions": counts[0],
+            "by_oneself": counts[1],
             "status": status,
             "began_at": _now(),
             "ended_at": None if status == "open" else _now(),
@@ -312,8 +353,17 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _answer_row(number: int, question: str, answer: Any, right: bool) -> dict[str, Any]:
-    return {"quiz": number, "question": question, "answer": json.dumps(answer), "is_right": right, "at": _now()}
+def _answer_row(number: int, question: str, given: Marked) -> dict[str, Any]:
+    return {
+        "quiz": number,
+        "question": question,
+        "answer": json.dumps(given.answer),
+        "is_right": given.right,
+        "credit": float(given.right) if given.credit is None else given.credit,
+        "by_oneself": given.by_oneself,
+        "confidence": given.confidence,
+        "at": _now(),
+    }
 
 
 def _verdict(text: str) -> Verdict:

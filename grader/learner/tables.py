@@ -91,6 +91,7 @@ quizzes = sa.Table(
     sa.Column("seed", sa.Text, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),  # digest of the quiz file, which determines the questions
     sa.Column("questions", sa.Integer, nullable=False),
+    sa.Column("by_oneself", sa.Integer, nullable=False, server_default=sa.text("0")),  # further ones, marked so
     sa.Column("status", sa.String(40), nullable=False),
     sa.Column("began_at", UTCDateTime, nullable=False),
     sa.Column("ended_at", UTCDateTime, nullable=True),
@@ -105,6 +106,9 @@ quiz_answers = sa.Table(
     sa.Column("question", sa.String(200), nullable=False),
     sa.Column("answer", sa.Text, nullable=False),  # ASCII JSON
     sa.Column("is_right", sa.Boolean, nullable=False),
+    sa.Column("credit", sa.Float, nullable=False, server_default=sa.text("0")),  # from 0 to 1
+    sa.Column("by_oneself", sa.Boolean, nullable=False, server_default=sa.false()),  # whether the learner marked it
+    sa.Column("confidence", sa.String(20), nullable=True),  # how sure the learner was, where asked
     sa.Column("at", UTCDateTime, nullable=False),
     sa.UniqueConstraint("quiz", "question"),
 )

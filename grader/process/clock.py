@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 
 from groundup.core.messages import Message
 
-__all__ = ["CallClock", "cpu_clock", "seconds_of_attempts"]
+__all__ = ["CallClock", "cpu_clock", "cpu_seconds", "seconds_of_attempts"]
 
 STANDSTILL_SECONDS = 5.0
 """How long a process may be idle during a call. Even on a busy machine, waiting for a core takes far less."""
@@ -35,6 +36,12 @@ _spent = 0.0
 def seconds_of_attempts() -> float:
     """Return the CPU time of all attempts that this process has started and that have ended."""
     return _spent
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process, and of its child processes and attempts that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system + seconds_of_attempts()
 
 
 class CallClock:

@@ -35,7 +35,7 @@ class JailedRunner(CodeRunner):
 def _result(process: AttemptProcess, code: str) -> CodeResult:
     outcome, error = "ended", ""
     try:
-        process.request("call", {"of": None, "name": "run", "grad": False, "keep": False}, ((code,), {}))
+        process.request("call", {"of": None, "name": "run", "grad": True, "keep": False}, ((code,), {}))
     except AttemptRaised as raised:
         outcome, error = "raised", str(raised)
     except AttemptDied as died:

@@ -162,7 +162,7 @@ def test_a_new_technique_says_what_to_do_next(learn: Any, here: Path) -> None:
     result = learn("author", "new", "brand-new", "--interface", "Optimizer")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "Wrote groundup-brand-new/: 15 files, the technique training/brand-new."
+    assert lines[0] == "Wrote groundup-brand-new/: 16 files, the technique training/brand-new."
     assert lines[3].endswith(" -m pip install --editable groundup-brand-new")
     assert "  learn author check brand-new  prove it sound" in lines
     assert (here / "groundup-brand-new" / "groundup_brand_new" / "solution.py").is_file()
@@ -171,7 +171,7 @@ def test_a_new_technique_says_what_to_do_next(learn: Any, here: Path) -> None:
 def test_a_learning_rule_takes_the_batch_that_is_named(learn: Any, here: Path) -> None:
     result = learn("author", "new", "brand-new", "--interface", "RLAlgorithm", "--batch", "TransitionBatch")
     assert result.exit_code == 0
-    assert result.stdout.startswith("Wrote groundup-brand-new/: 15 files, the technique rl/brand-new.")
+    assert result.stdout.startswith("Wrote groundup-brand-new/: 16 files, the technique rl/brand-new.")
     solution = here / "groundup-brand-new" / "groundup_brand_new" / "solution.py"
     assert "RLAlgorithm[TransitionBatch]" in solution.read_text(encoding="utf-8")
 

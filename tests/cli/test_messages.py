@@ -235,7 +235,8 @@ NO_MESSAGES = {  # phrases in the grader that are no messages, and why
     "groundup class seed:…": "goes into a digest",
     "def run(code):\n    exec(compile(code, 'program', 'exec'), {'__name__': '__main__'})\n": "code",
     "<… with empty holes>": "the name of a file",
-    "<!-- Written by 'learn brief'; sha256 of the rest: … -->\n…": "what a page is known by",
+    "<!-- Written by '…'; sha256 of the rest: … -->\n…": "what a page is known by",
+    "learn brief": "a command to type",
     "lower center": "a place in a drawing",
     "// Written by 'learn start' (…). Edit it as you like: a changed file is left alone.\n": "what a file is known by",
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,13 +15,21 @@ from click.testing import CliRunner, Result
 
 from groundup.cli import context
 from groundup.cli.main import cli
-from groundup.core.quiz.question import Asked
+from groundup.core.quiz.question import Asked, NotAnAnswer
 from groundup.core.registry import Registry
-from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz
+from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz, read_quiz_file
 from groundup.grader.learner.records import QuizRecord
 from groundup.grader.learner.state import State
 
 SEED = 11
+QUIZ = Path(__file__).with_name("gae_quiz.yaml")  # a quiz on gae that stays as it is
+READ = "groundup.grader.learner.quiz.read_quiz"
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quizzes ask QUIZ."""
+    monkeypatch.setattr(READ, lambda technique, kinds: read_quiz_file(QUIZ, technique.id, kinds))
 
 
 @pytest.fixture
@@ -40,19 +49,30 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def gae() -> Quiz:
     known = context.registry()
-    return read_quiz(known.technique("gae"), question_kinds(known)[0])
+    return read_quiz_file(QUIZ, "rl/gae", question_kinds(known)[0])
 
 
 def learn(*args: str, typed: list[str] | None = None) -> Result:
     return CliRunner().invoke(cli, ["quiz", *args], input="".join(f"{line}\n" for line in typed or []))
 
 
+def is_wrong(question: Asked, given: str) -> bool:
+    with contextlib.suppress(NotAnAnswer):
+        return question.credit(question.read(given)) == 0
+    return False
+
+
 def typed(question: Asked, right: bool = True) -> str:
     """Return what a user would type for ``question``: letters for options, a number otherwise."""
     letters = {str(text): letter for letter, text in question.choices().items()}
     answer = question.right_answer()
+    if question.kind == "matching":
+        pairs = [pair.split()[0] for pair in question.shown(answer, "en").split("; ")]
+        return " ".join(pairs if right else [f"{n}{pair[-1]}" for n, pair in enumerate(pairs[1:] + pairs[:1], start=1)])
     if not letters:
-        return str(answer if right else float(str(answer)) + 1000)
+        return (
+            str(answer) if right else next(wrong for wrong in map(str, (1, 2, 987654321)) if is_wrong(question, wrong))
+        )
     options = getattr(question, "options")  # noqa: B009
     right_letters = "".join(letters[str(options[key])] for key in ([answer] if isinstance(answer, str) else answer))
     return right_letters if right else next(a for a in ("A", "B", "".join(letters.values())) if a != right_letters)
@@ -328,6 +348,7 @@ def test_a_technique_without_a_quiz_is_told_with_those_that_have_one(
 
 def test_a_broken_quiz_file_ends_with_3_and_its_place(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (nowhere / "broken.yaml").write_text("questions:\n  - id: x\n")
+    monkeypatch.setattr(READ, read_quiz)
     monkeypatch.setattr(context.registry().technique("gae").files, "quiz", nowhere / "broken.yaml")
     result = learn("gae")
     assert result.exit_code == 3
@@ -337,11 +358,22 @@ def test_a_broken_quiz_file_ends_with_3_and_its_place(nowhere: Path, monkeypatch
 # Killed
 
 
+ASKING = f"""
+from pathlib import Path
+
+from groundup.cli.entry import main
+from groundup.grader.learner import quiz
+
+quiz.read_quiz = lambda technique, kinds: quiz.read_quiz_file(Path({str(QUIZ)!r}), technique.id, kinds)
+main()
+"""
+
+
 def test_a_kill_in_mid_quiz_loses_no_answer_that_was_acknowledged(folder: Path) -> None:
     given = answers(wrong=(2,))
     for killed in range(4):
         learner = subprocess.Popen(
-            [sys.executable, "-c", "from groundup.cli.entry import main; main()", "quiz", "gae", "--seed", str(SEED)],
+            [sys.executable, "-c", ASKING, "quiz", "gae", "--seed", str(SEED)],
             cwd=folder,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
@@ -378,3 +410,111 @@ def test_it_needs_no_torch() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr.strip() == "[]"
+
+
+# Kinds that need more than one line, confidence, and points in part
+
+TOY = """questions:
+  - id: what-changes
+    kind: multiple
+    text: {en: Which of them?, zh: 哪些？}
+    options: {a1: one, b1: two, c1: three, d1: four}
+    answer: [a1, b1]
+    explanation: So it is.
+    section: S
+  - id: what-it-prints
+    kind: output
+    text: {en: What does it print?, zh: 它打印什么？}
+    code: |
+      for x in xs:
+          print(x / 2)   # a comment that is much longer than a narrow terminal, so that it would be wrapped if it could
+    cases:
+      - {values: {xs: [1, 3]}, prints: "0.5\\n1.5"}
+      - {values: {xs: [2, 3]}, prints: "1.0\\n1.5"}
+    explanation: So it is.
+    section: S
+  - id: why
+    kind: free
+    text: {en: Why?, zh: 为什么？}
+    rubric: [{en: It says a., zh: 说到了甲。}, {en: It says b., zh: 说到了乙。}]
+    answer: {en: Because of a and b., zh: 因为甲和乙。}
+    explanation: So it is.
+    section: S
+"""
+
+
+@pytest.fixture
+def toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace in which the quiz on gae is another one."""
+    file = folder / "toy.yaml"
+    file.write_text(TOY, "utf-8")
+    found = read_quiz_file(file, "rl/gae", question_kinds(context.registry())[0])
+    monkeypatch.setattr("groundup.grader.learner.quiz.read_quiz", lambda technique, kinds: found)
+    return folder
+
+
+def one_of_two(question: str, seed: int = 3) -> str:
+    """Return the letter of one right option."""
+    known = read_quiz_file(Path("toy.yaml"), "rl/gae", question_kinds(context.registry())[0])
+    (asked,) = (q for q in known.drawn(seed) if q.id == question)
+    return next(letter for letter, text in asked.choices().items() if text["en"] == "one")
+
+
+def test_confidence_points_in_part_and_one_s_own_marks_are_recorded_and_summed_up(toy: Path) -> None:
+    lines = ["4", "3", one_of_two("what-changes"), "1", "0.50 | 1.5", "I do not know", "7", "2"]
+    if "xs = [2, 3]" in learn("gae", "--sheet", "--seed", "3").output:
+        lines[4] = "1|1.5"
+    result = learn("gae", "--seed", "3", "--confidence", typed=lines)
+    assert result.exit_code == 1, result.output
+    assert "'4' is none of 1, 2 and 3." in result.output
+    assert "Right in part: 0.50 of a point." in result.output
+    assert "'7' is no point: give the numbers that are met, 1 to 2, or 0 for none." in result.output
+    assert "1 of 2 right. 1.50 points, as some are right in part." in result.output
+    assert "Marked by yourself, and not counted there: 0.50 of 1 question." in result.output
+    assert "Of the 1 that you were sure of, 0 right." in result.output
+    assert "Of the 1 that you guessed, 1 right." in result.output
+    (record,) = records(toy)
+    assert (record.questions, record.by_oneself, record.right, record.credit) == (2, 1, 1, 1.5)
+    assert [a.confidence for a in record.answers] == ["sure", "guess", None]
+    assert record.answers[2].answer == {"text": "I do not know", "points": [2]}
+
+
+def test_a_listing_is_shown_as_it_is_also_in_a_narrow_terminal(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    result = learn("gae", "--seed", "3", typed=["A"])
+    shown = [line for line in result.output.splitlines() if "a comment that is" in line]
+    (code,) = (line for line in TOY.splitlines() if "a comment that is" in line)
+    assert shown == [f"         {code.removeprefix(' ' * 6)}"]
+    assert "```" not in result.output
+
+
+def test_a_quiz_that_was_stopped_goes_on_with_its_confidence_and_its_own_marks(toy: Path) -> None:
+    first = learn("gae", "--seed", "3", "--confidence", typed=["2", "A"])
+    assert first.exit_code == 130
+    second = learn("gae", "--lang", "zh", "--json", typed=["0", "因为", "1 2"])
+    review = json.loads(second.stdout)
+    assert [q["confidence"] for q in review["questions"]] == ["unsure", None, None]
+    assert (review["total"], review["by_oneself"], review["own_points"]) == (2, 1, 1.0)
+    assert review["questions"][2]["rubric"] == ["说到了甲。", "说到了乙。"]
+    assert review["questions"][2]["right_answer"] == "因为甲和乙。"
+    assert "一个好的回答：" in second.stderr
+
+
+def test_a_file_of_answers_may_hold_words_and_the_points_in_them(toy: Path) -> None:
+    sheet = learn("gae", "--sheet", "--seed", "3").output
+    assert "# ```python\n" in sheet
+    for answer, points in (("hm", 0.0), ("{text: hm, points: [1, 2]}", 1.0), ("{text: hm}", 0.0)):
+        (toy / "answers.yaml").write_text(sheet.replace("why:", f"why: {answer}"), "utf-8")
+        review = json.loads(learn("gae", "--answers", "answers.yaml", "--json").stdout)
+        assert (review["right"], review["total"], review["own_points"]) == (0, 2, points)
+    (toy / "answers.yaml").write_text(sheet.replace("why:", "why: {points: [1]}"), "utf-8")
+    refused = learn("gae", "--answers", "answers.yaml")
+    assert refused.exit_code == 2
+    assert "why: an answer in words is {text: ..., points: [1, 3]}" in refused.output
+
+
+@pytest.mark.parametrize("other", ["--sheet", "--answers"])
+def test_confidence_is_for_a_quiz_that_is_asked(toy: Path, other: str) -> None:
+    result = learn("gae", "--confidence", *([other, "toy.yaml"] if other == "--answers" else [other]))
+    assert result.exit_code == 2
+    assert "--confidence is for a quiz that is asked here." in result.output

@@ -232,6 +232,7 @@ def test_status_as_data(learn: Any, attempt: Path, here: Path) -> None:
     }
 
 
+@pytest.mark.soak
 def test_a_pass_of_an_older_version_is_marked_and_not_dropped(learn: Any, attempt: Path, toy: Path) -> None:
     attempt.write_text((toy / "solution.py").read_text())
     learn("grade", "scale")
@@ -278,6 +279,7 @@ def test_who_has_a_verdict_of_an_older_version_is_told_what_changed_and_loses_no
     assert (data["graded"], data["passed_version"], data["changed"]) == (3, 3, "")
 
 
+@pytest.mark.soak
 def test_a_pass_of_an_older_version_beside_a_newer_score_is_told_what_changed(
     learn: Any, attempt: Path, toy: Path
 ) -> None:

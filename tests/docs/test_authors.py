@@ -28,8 +28,10 @@ from groundup.core import hookspecs
 from groundup.core.errors import PluginProblem
 from groundup.core.quiz import arithmetic
 from groundup.core.quiz.arithmetic import Formula
+from groundup.core.quiz.code_question import same_print
 from groundup.core.quiz.number_question import Tolerance
 from groundup.core.quiz.question import NotAnAnswer, Question
+from groundup.core.quiz.typed_formula import read_formula
 from groundup.core.quiz.unit import UNITS
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
@@ -141,7 +143,7 @@ def test_every_command_that_is_shown_exists_with_its_options(line: str) -> None:
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
 def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
-        assert target.startswith(("http://", "https://")) or (page.parent / target).exists(), target
+        assert target.startswith(("http://", "https://", "figure:")) or (page.parent / target).exists(), target
 
 
 def test_every_page_is_linked_from_another() -> None:
@@ -246,7 +248,7 @@ def files() -> dict[str, str]:
     module = next(b.text for b in of("hooks.md", "python") if b.heading == "techniques")
     parts = [*of("tutorial.md", "python"), *of("tutorial.md", "yaml")]
     texts = {b.text.partition("\n")[0].removeprefix("# "): b.text for b in parts}
-    assert set(texts) == {"quiz_answers.py", "lab.py", "quiz.yaml"}
+    assert set(texts) == {"figures.py", "quiz_answers.py", "lab.py", "quiz.yaml"}
     assert solution.startswith("# solution.py\n")
     assert properties[0].startswith("# properties.py\n")
     (lesson,) = of("tutorial.md", "markdown")
@@ -400,7 +402,7 @@ PUT = {  # heading's number -> the files that the reader has filled before its c
     "2": ["solution.py"],
     "4": ["technique.toml", "properties.py"],
     "5": ["misconceptions.toml"],
-    "9": ["lesson.md", "quiz.yaml", "quiz_answers.py", "lab.py"],
+    "9": ["lesson.md", "figures.py", "quiz.yaml", "quiz_answers.py", "lab.py"],
 }
 
 
@@ -424,7 +426,7 @@ def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
 # quiz.md
 
 
-SOUND = "6 questions, 3 worked out in another way for 200 draws"
+SOUND = "12 questions, 4 worked out in another way for 200 draws, 1 run"
 QUIZ = {
     "quiz.yaml": "questions:\n" + "\n".join(b.text for b in of("quiz.md", "yaml")),
     "quiz_answers.py": "".join(b.text for b in of("quiz.md", "python")),
@@ -501,7 +503,7 @@ def test_what_is_asked_of_a_built_in_quiz_is_told_as_the_page_says(
 def test_every_key_of_a_question_is_in_a_table() -> None:
     told = {key for row in rows("quiz.md", "key", "meaning") for key in code(row[0])}
     kinds = question_kinds.question_types().values()
-    assert told == {key for kind in kinds for key in kind.model_fields} - {"order"}
+    assert told == {key for kind in kinds for key in kind.model_fields} - {"order", "left"}
 
 
 def test_the_shown_formulas_have_the_shown_values_and_use_all_there_is() -> None:
@@ -515,9 +517,7 @@ def test_the_shown_formulas_have_the_shown_values_and_use_all_there_is() -> None
 
 def test_the_shown_units_are_all_units() -> None:
     told = {quantity: set(code(units)) for quantity, units in rows("quiz.md", "quantity", "units")}
-    assert {unit: quantity for quantity, units in told.items() for unit in units} == {
-        unit: quantity for unit, (quantity, _) in UNITS.items()
-    }
+    assert {unit: quantity for quantity, units in told.items() for unit in units} == UNITS
 
 
 def test_the_shown_tolerances_accept_what_they_say() -> None:
@@ -535,6 +535,31 @@ def test_what_is_typed_is_read_as_the_page_says() -> None:
     for nothing in ("2,05", "2.05 s"):
         with pytest.raises(NotAnAnswer):
             question.read(nothing)
+
+
+def test_what_is_typed_for_a_formula_is_read_as_the_page_says() -> None:
+    names = ("a", "b", "x", "z")
+    for typed, read, _ in rows("quiz.md", "typed", "read as", ""):
+        if read:
+            assert read_formula(code(typed)[0], names).written() == code(read)[0]
+        else:
+            with pytest.raises(NotAnAnswer):
+                read_formula(code(typed)[0], names)
+
+
+def test_the_shown_prints_are_accepted_as_the_page_says() -> None:
+    for printed, accepted, refused in rows("quiz.md", "printed", "also accepted", "not accepted"):
+        assert same_print(code(accepted)[0], code(printed)[0])
+        assert not same_print(code(refused)[0], code(printed)[0])
+
+
+def test_the_shown_credits_are_given() -> None:
+    for identity, answer, credit in rows("quiz.md", "question", "answer", "credit"):
+        question, given = questions()[code(identity)[0]], code(answer)
+        if question.kind == "estimate":
+            assert question.credit(question.read(given[0])) == float(credit)
+        else:
+            assert question.credit(given) == pytest.approx(float(credit), abs=5e-4)
 
 
 def test_the_shown_formats_give_what_the_page_says() -> None:

@@ -239,7 +239,9 @@ def test_a_moved_clone_is_set_up_anew(ready: Machine, tmp_path: Path) -> None:
     assert str(tmp_path / "moved/.venv/bin/python") in (tmp_path / "moved/.venv/bin/learn").read_text()
 
 
-@pytest.mark.parametrize("damage", ["empty", "no interpreter", "unfinished"])
+@pytest.mark.parametrize(
+    "damage", ["empty", *(pytest.param(d, marks=pytest.mark.soak) for d in ("no interpreter", "unfinished"))]
+)
 def test_a_half_made_venv_is_made_anew(machine: Machine, damage: str) -> None:
     if damage == "empty":
         machine.venv.mkdir()
@@ -257,7 +259,9 @@ def test_a_half_made_venv_is_made_anew(machine: Machine, damage: str) -> None:
     assert not (machine.venv / "unfinished.toml").exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.soak)]
+)
 def test_a_set_up_that_was_stopped_is_repaired_by_the_next_use(machine: Machine, number: int, code: int) -> None:
     building = machine.folder / "building"
     with machine.start("list", BUILDING=str(building)) as process:
@@ -271,6 +275,7 @@ def test_a_set_up_that_was_stopped_is_repaired_by_the_next_use(machine: Machine,
     assert result.returncode == 0
 
 
+@pytest.mark.soak
 def test_an_update_that_was_stopped_is_repaired_even_where_pyproject_is_again_the_old_one(machine: Machine) -> None:
     machine.learn("--set-up")
     (machine.clone / "pyproject.toml").write_text(PYPROJECT + "# changed\n")
@@ -287,6 +292,7 @@ def test_personal_settings_of_pip_that_install_elsewhere_do_no_harm(machine: Mac
     assert (result.returncode, (machine.folder / "target").exists()) == (0, False)
 
 
+@pytest.mark.soak
 def test_of_two_first_uses_at_once_one_waits_for_the_other(machine: Machine) -> None:
     building = machine.folder / "building"
     with machine.start("first", BUILDING=str(building)) as first:
@@ -382,6 +388,7 @@ def test_the_index_named_for_cpu_builds_is_asked_too(tmp_path: Path) -> None:
     assert list(machine.venv.glob("lib/*/site-packages/torch-2.13.0+cpu.dist-info"))
 
 
+@pytest.mark.soak
 def test_a_failed_install_shows_the_end_of_its_log_and_the_next_step(machine: Machine) -> None:
     broken = PYPROJECT.replace('dependencies = ["', 'dependencies = ["no-such-distribution", "')
     (machine.clone / "pyproject.toml").write_text(broken)

@@ -162,6 +162,7 @@ def test_a_technique_that_was_written_for_contract_1_is_told_what_its_interface_
     assert set(told) <= {"NoPE.forward takes no 'attn_mask', as does Attention.forward"}, problems
 
 
+@pytest.mark.soak
 def test_what_is_scaffolded_is_listed_once_it_is_installed_to_be_edited(environment: Environment) -> None:
     assert environment.learn("author", "new", "brand-new").returncode == 0
     environment.install(environment.here / "groundup-brand-new", "--editable")

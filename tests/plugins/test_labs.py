@@ -40,6 +40,7 @@ def test_a_lab_runs_with_an_attempt_and_with_the_reference_and_draws_both(server
     assert yours.points.keys() == reference.points.keys()
     assert set(yours.implementations) == set(load_lab(technique)[0].uses)
     assert picture(load_lab(technique)[0], [yours, reference]).startswith(b"\x89PNG")
+    assert yours.cpu_seconds > 0 < reference.cpu_seconds
 
 
 def test_a_stub_stops_the_lab_and_names_its_hole(server: ForkServer) -> None:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from groundup.grader.authoring.form import HEADINGS
+
 __all__ = ["TO_TRANSLATE", "chinese_outline"]
 
 TO_TRANSLATE = "待译："
 """Stands before a passage that is still English: 'to be translated'."""
-HEADINGS = {
-    "The problem": "要解决的问题",
-    "A worked example": "一个算例",
-    "The formula": "公式",
-    "Traps": "陷阱",
-    "What to build": "要写什么",
-    "Sources": "来源",
-}
-_ITEM = re.compile(r"(- |\d+\. )")
+_ITEM = re.compile(r"(- |\d+\. |!\[)")
 
 
 def chinese_outline(lesson: str, title: str) -> str:
     """Return an English lesson under a Chinese ``title``: with Chinese headings, and its passages to be translated.
 
-    Blocks of code and formulas stay as they are. Each paragraph and each item of a list begins with TO_TRANSLATE.
+    Blocks of code and formulas stay as they are. Each paragraph, item of a list and caption begins with TO_TRANSLATE.
     """
     return "".join(_lines(lesson, title))
 
@@ -31,7 +25,7 @@ def chinese_outline(lesson: str, title: str) -> str:
 def _lines(lesson: str, title: str) -> Iterator[str]:
     in_block, after_blank = False, True
     for line in lesson.splitlines(keepends=True):
-        is_fence = line.startswith("```")
+        is_fence = line.startswith(("```", "$$"))
         if line.startswith("# ") and not in_block:
             yield f"# {title}\n"
         elif line.startswith("## ") and not in_block:

@@ -42,6 +42,7 @@ TECHNIQUE = ("technique.toml", "properties.py", "misconceptions.toml", "lesson.m
 """Files always in the manifest's folder. The folders of solution, exercise and quiz depend on the kind."""
 LONGEST = 40
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_HOLE = re.compile(r"^ *# HOLE \d", re.MULTILINE)
 _TRACK = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -210,7 +211,11 @@ def _snake(name: str) -> str:
 def _technique(new: NewTechnique, package: str, folder: Path) -> dict[Path, str]:
     """Return the files of the plugin's folder, which are the same for both kinds."""
     files = {folder / name: _example(name, new, package) for name in TECHNIQUE}
-    return {folder / "__init__.py": _render("distribution/module.py.jinja", new, package), **files}
+    return {
+        folder / "__init__.py": _render("distribution/module.py.jinja", new, package),
+        folder / "figures.py": _render("distribution/figures.py.jinja", new, package),
+        **files,
+    }
 
 
 def _written(files: dict[Path, str]) -> list[Path]:
@@ -234,6 +239,12 @@ def _example(name: str, new: NewTechnique, package: str) -> str:
     return _render(f"{INTERFACES[new.interface]}/{name}.jinja", new, package, codes)
 
 
+@functools.cache
+def _parts(interface: str) -> int:
+    """Return how many holes the example of an interface has."""
+    return len(_HOLE.findall((TEMPLATES / INTERFACES[interface] / "solution.py.jinja").read_text(encoding="utf-8")))
+
+
 def _codes(solution: str) -> list[str]:
     """Return the solution's code in each hole, which the last hints give."""
     lines = solution.splitlines(keepends=True)
@@ -244,7 +255,7 @@ def _render(template: str, new: NewTechnique, package: str, codes: Sequence[str]
     return _environment().get_template(template).render(
         name=new.name, id=new.id, identifier=new.identifier, implements=new.implements, package=package,
         distribution=f"groundup-{new.name}", interface=new.interface, batch=new.batch,
-        about=new.about, codes=codes,
+        about=new.about, codes=codes, parts=_parts(new.interface),
     )  # fmt: skip
 
 

@@ -1,28 +1,25 @@
 """Rules: in quick mode the lab runs the learner's code; in full the reference reaches its mark, and the foil misses it.
 
 In quick mode, an attempt equal to the solution measures what the reference does, a stub stops the lab, and a mistake
-moves its figures: a lab that ignores the attempt does neither.
+moves its figures: a lab that ignores the attempt does neither. A full run takes as long as the manifest declares.
 """
 
 from __future__ import annotations
 
 import math
-import time
+import statistics
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from groundup.core.errors import AttemptDied, LabStopped, PluginProblem
-from groundup.core.lab import Foil
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
 from groundup.grader.authoring.soundness.mistakes import shares
-from groundup.grader.authoring.soundness.pace import allowed
 from groundup.grader.authoring.soundness.places import Found, built_in, declared, place
 from groundup.grader.authoring.stubs import stub_of
-from groundup.grader.judging.edits import load_edits, replaced
-from groundup.grader.learner.lab import LabRun, has_lab, load_lab, run_lab
+from groundup.grader.learner.lab import LabRun, foil_source, has_lab, load_lab, run_foil, run_lab
 from groundup.grader.process.fork_server import ForkServer
 
 if TYPE_CHECKING:
@@ -30,7 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "lab", "lab_full"]
 
-LONGEST = 20.0  # seconds
+LONGEST = 10.0  # CPU seconds of a quick run
+LONGEST_FULL = 120.0
+OFF = 3.0  # times: how far a declared time may be from the measured one; machines differ
+SHORT = 1.0  # seconds; shorter times count as this
 MISTAKES_TRIED = 6  # of those that most properties find
 SEEDS = range(5)  # of full runs
 
@@ -49,7 +49,7 @@ def lab(of: Examined) -> Found:
 
 
 def lab_full(of: Examined) -> Found:
-    """Find seeds at which, in full mode, the reference misses the mark, or the foil reaches it."""
+    """Find seeds at which a full run of the reference misses the mark, or the foil reaches it; and long runs."""
     if not has_lab(of.technique):
         return "no lab", []
     where = declared(of.technique, ("lab",), "LAB")
@@ -59,14 +59,15 @@ def lab_full(of: Examined) -> Found:
     if declared_lab.foil is None:
         return "", [f"{where}: no [lab.foil]: declare the variant that lacks the mechanism, and so misses the mark"]
     runs = [(who, seed) for seed in SEEDS for who in ("reference", "foil")]
-    reached = dict(zip(runs, of.team.do("lab-full", _full_run, runs), strict=True))
-    missed = [seed for seed in SEEDS if not reached["reference", seed]]
-    problems = []
+    ran = dict(zip(runs, of.team.do("lab-full", _full_run, runs), strict=True))
+    missed = [seed for seed in SEEDS if not ran["reference", seed].reached]
+    took = statistics.median(run.cpu_seconds for run in ran.values())
+    problems = list(_about_time(of.technique, declared_lab.seconds, took, max(r.cpu_seconds for r in ran.values())))
     if missed:
         problems.append(f"{_mark(of.technique)}: the reference misses the mark at the seeds {missed}, of {len(SEEDS)}")
-    if found := [seed for seed in SEEDS if reached["foil", seed]]:
+    if found := [seed for seed in SEEDS if ran["foil", seed].reached]:
         problems.append(f"{_mark(of.technique)}: the foil reaches the mark at the seeds {found}, of {len(SEEDS)}")
-    return f"{len(SEEDS)} seeds, with the reference and with the foil", problems
+    return f"{len(SEEDS)} seeds, with the reference and with the foil; a run takes {took:.1f} s of CPU time", problems
 
 
 def check(technique: Technique, registry: Registry, server: ForkServer) -> Found:
@@ -77,10 +78,9 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
         return "", [f"{_uses(technique, 'uses')}: the lab does not use {technique.id!r}, which it is the lab of"]
     if unknown := [i for i in declared_lab.uses if i not in registry.techniques]:
         return "", [f"{_uses(technique, unknown[0])}: the lab uses {unknown[0]!r}, and there is no such technique here"]
-    began = time.monotonic()
+    foil_source(technique, registry)
     try:
         ran = _run(technique, registry, server, {technique.id: technique.files.solution.read_text(encoding="utf-8")})
-        seconds = time.monotonic() - began
         reference = _run(technique, registry, server, {})
     except LabStopped as stopped:
         return "", [f"{path}: with the solution as an attempt, it stops: {stopped}"]
@@ -90,10 +90,11 @@ def check(technique: Technique, registry: Registry, server: ForkServer) -> Found
     problems = list(_found(ran, path))
     if not problems and ran.outcome.figures != reference.outcome.figures:
         problems.append(f"{path}: an attempt equal to the solution measures other figures than the reference")
-    if seconds > LONGEST and seconds > (most := allowed(LONGEST)):
+    if (seconds := max(ran.cpu_seconds, reference.cpu_seconds)) > LONGEST:
         at = place(path, "bench.quick")
-        problems.append(f"{at}: the quick mode takes {seconds:.0f} s, at most {most:.0f}: do fewer steps of it")
-    return f"quick mode in {seconds:.1f} s", problems
+        text = f"the quick mode takes {seconds:.0f} s of CPU time, at most {LONGEST:.0f}: do fewer steps of it"
+        problems.append(f"{at}: {text}")
+    return f"quick mode in {seconds:.1f} s of CPU time", problems
 
 
 def _part(of: Examined, part: tuple[str, ...]) -> Found:
@@ -126,35 +127,39 @@ def _of_the_mistakes(of: Examined, mistakes: list[str]) -> Iterator[str]:
         yield f"{_path(of.technique)}: {', '.join(mistakes)} change nothing in it: it does not measure what was built"
 
 
-def _full_run(of: Examined, item: tuple[str, int]) -> bool:
-    """Return whether a full run with the reference or the foil reaches the mark."""
+class _FullRun(NamedTuple):
+    reached: bool
+    cpu_seconds: float
+
+
+def _full_run(of: Examined, item: tuple[str, int]) -> _FullRun:
+    """Return whether a full run with the reference or the foil reaches the mark, and the CPU time that it took."""
     who, seed = item
-    declared_lab, _ = load_lab(of.technique)
-    foil = declared_lab.foil
-    sources = {foil.technique: _foil_source(of, foil)} if who == "foil" and foil else {}
-    try:
-        ran = _run(of.technique, of.registry, of.judge.server, sources, seed=seed, quick=False)
-    except LabStopped:
-        return False
+    if who == "foil":
+        source = foil_source(of.technique, of.registry)
+        assert source is not None
+        ran = run_foil(
+            of.technique, of.registry, of.judge.server, source, seed=seed, quick=False, watch=lambda done, points: None
+        )
+    else:
+        ran = _run(of.technique, of.registry, of.judge.server, {}, seed=seed, quick=False)
+    if ran.stopped:
+        return _FullRun(False, ran.cpu_seconds)
     if ran.outcome.mark is None:
         raise PluginProblem("{path}: it reports no mark in full mode", path=_path(of.technique))
-    return ran.outcome.mark.reached
+    return _FullRun(ran.outcome.mark.reached, ran.cpu_seconds)
 
 
-def _foil_source(of: Examined, foil: Foil) -> str:
-    technique = of.registry.technique(foil.technique)
-    solution, path = technique.files.solution.read_text(encoding="utf-8"), technique.files.solution
-    if foil.edit is not None:
-        return replaced(solution, foil.within or "", *foil.edit, f"the foil of {of.technique.id}")
-    edit = next((e for e in load_edits(technique) if e.id == foil.misconception), None)
-    if edit is None:
-        raise PluginProblem(
-            "{path}: the foil names the misconception {name!r}, which {id} does not have",
-            path=of.technique.files.manifest,
-            name=foil.misconception,
-            id=technique.id,
-        )
-    return edit.apply(solution, str(path))
+def _about_time(technique: Technique, seconds: float | None, took: float, longest: float) -> Iterator[str]:
+    """Yield what is wrong with how long full runs take: ``took`` is usual, ``longest`` the longest, in CPU seconds."""
+    if longest > LONGEST_FULL:
+        most = f"at most {LONGEST_FULL:.0f}: do less in it"
+        yield f"{_path(technique)}: a full run takes {longest:.0f} s of CPU time, {most}"
+    if seconds is not None:
+        low, high = sorted(max(each, SHORT) for each in (seconds, took))
+        if high > OFF * low:
+            where = declared(technique, ("lab",), "seconds") if technique.lab else place(_path(technique), "seconds=")
+            yield f"{where}: it says that a full run takes {seconds:.4g} s of CPU time; it takes {took:.1f} s here"
 
 
 def _run(

@@ -32,6 +32,9 @@ LANGUAGES = ("en", "zh")
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")  # three words in a row, so not a formula or a name
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+FORMULA = re.compile(r"^ *\$\$\n(.*?)\n *\$\$$", re.MULTILINE | re.DOTALL)
+WORDS = re.compile(r"\\(?:text|operatorname|mathrm)\*?\{[^{}]*\}|\s+")  # what may be translated, and spaces
+FIGURE = re.compile(r"\]\(figure:[^)]*\)")
 NOTE = re.compile(r"(?m)(?:(?<=\s)|^)# .*$")
 ENGLISH_NOTE = re.compile(r"[a-z]{3,} [a-z]{2,}")  # two words in a row
 NUMBER = re.compile(r"\d+(?:[,.]\d+)*")
@@ -76,7 +79,8 @@ def compare_lessons(english: Path, chinese: Path) -> Iterator[str]:
             break
     else:
         if len(outlines[0]) != len(outlines[1]):
-            yield f"{chinese}: {len(outlines[1])} headings, items and rows, {english} has {len(outlines[0])}"
+            counted = "headings, items, rows, figures and formulas"
+            yield f"{chinese}: {len(outlines[1])} {counted}, {english} has {len(outlines[0])}"
     blocks = [BLOCK.findall(text) for text in (en, zh)]
     without_notes = [NOTE.sub("", block) for block in blocks[0]]
     for block in blocks[1]:
@@ -88,6 +92,7 @@ def compare_lessons(english: Path, chinese: Path) -> Iterator[str]:
                 yield f"{at}: the comment {note.strip()!r} in this code block is not translated"
     if len(blocks[0]) != len(blocks[1]):
         yield f"{chinese}: {len(blocks[1])} code blocks, {english} has {len(blocks[0])}"
+    yield from _same_formulas(english, chinese, en, zh)
     yield from _same(english, chinese, "`code`", _spans(en), _spans(zh))
     yield from _same(english, chinese, "sources", _sources(en), _sources(zh))
     if lost := numbers(_prose(en)) - numbers(_prose(zh)):
@@ -100,6 +105,20 @@ def compare_lessons(english: Path, chinese: Path) -> Iterator[str]:
     for ours_row, theirs_row in zip(*rows, strict=False):
         if numbers(ours_row) != numbers(theirs_row):
             yield f"{place(chinese, theirs_row)}: other numbers than in the row of {place(english, ours_row)}"
+
+
+def _same_formulas(english: Path, chinese: Path, en: str, zh: str) -> Iterator[str]:
+    """Find a display formula that differs in more than its words."""
+    ours, theirs = ([*FORMULA.finditer(_blank(text))] for text in (en, zh))
+    for first, second in zip(ours, theirs, strict=False):
+        if WORDS.sub("", first[1]) != WORDS.sub("", second[1]):
+            lines = [text[: found.start()].count("\n") + 1 for text, found in ((en, first), (zh, second))]
+            yield f"{chinese}:{lines[1]}: this formula differs from that of {english}:{lines[0]}"
+
+
+def _blank(lesson: str) -> str:
+    """Return a lesson with its code blocks empty; lines and their numbers stay."""
+    return BLOCK.sub(lambda found: "\n" * found[0].count("\n"), lesson)
 
 
 def _terms_of_lessons(english: Path, chinese: Path, en: str, zh: str) -> Iterator[str]:
@@ -115,13 +134,16 @@ def _terms_of_lessons(english: Path, chinese: Path, en: str, zh: str) -> Iterato
 
 
 def _outline(lesson: str) -> Iterator[tuple[str, int]]:
-    """Yield kind and line number of each heading (with its level), list item and table row."""
-    blank = BLOCK.sub(lambda found: "\n" * found[0].count("\n"), lesson)
-    for number, line in enumerate(blank.splitlines(), start=1):
+    """Yield kind and line number of each heading (with its level), item, table row, figure and end of a formula."""
+    for number, line in enumerate(_blank(lesson).splitlines(), start=1):
         if mark := re.match(r"(#+|-|\d+\.) ", line):
             yield mark[1], number
         elif line.startswith("|"):
             yield "|" * line.count("|"), number
+        elif figure := FIGURE.search(line):
+            yield figure[0], number
+        elif line.strip() == "$$":
+            yield "$$", number
 
 
 def _prose(lesson: str) -> str:

@@ -1,4 +1,4 @@
-"""Rule: the lesson has its required parts, its code runs, and its links have targets."""
+"""Rule: the lesson has its required parts, its code runs, its links have targets, and both views are right."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import torch
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from groundup.core.technique import Technique
 from groundup.core.testing.modules import module_from_source
-from groundup.grader.authoring.soundness.places import Found
+from groundup.grader.authoring.form import BEFORE_OWN, headings_in
+from groundup.grader.authoring.soundness.lesson_views import filled, views
+from groundup.grader.authoring.soundness.places import Found, built_in
+from groundup.grader.lessons.markdown import FIGURE, Lesson, anchor, parsed
 
 PARTS = ("A worked example", "Traps", "What to build", "Sources")
 """The headings of the sections that every lesson needs; other sections and the order are up to the author."""
@@ -34,16 +37,28 @@ class Heading(NamedTuple):
 
 
 def check(technique: Technique) -> Found:
-    """Find missing parts, failing code and broken links in the English lesson."""
+    """Find missing parts, failing code and broken links in the English lesson, and faults of both views in each."""
     path = technique.files.lesson()
     if not path.is_file():
         return "", [f"there is no lesson: expected it at {path}"]
-    text = path.read_text(encoding="utf-8")
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    lessons, problems = [], []
+    for lang in ("en", "zh"):
+        source = technique.files.lesson(lang)
+        if lang == "en" or source != path:
+            text, wrong = filled(technique, source, source.read_text(encoding="utf-8"))
+            lessons.append(Lesson(technique, lang, source, text))
+            problems += wrong
+    text = lessons[0].text
+    tokens = parsed(text)
     blocks = [t for t in tokens if t.type == "fence" and t.info.strip() == "python"]
-    problems = [*_parts(technique, path, text, tokens), *_links(path, tokens), *_code(path, blocks)]
-    sections = sum(h.level == 2 for h in headings(tokens))
-    return f"{sections} sections, {len(blocks)} code blocks run", problems
+    problems += [*_parts(technique, path, text, tokens), *_code(path, blocks)]
+    for lesson in lessons:
+        problems += _links(lesson.path, lesson.tokens)
+        if built_in(technique):
+            problems += _form(lesson)
+    problems += views(technique, lessons, needs_a_figure=built_in(technique))
+    sections, figures = sum(h.level == 2 for h in headings(tokens)), sum(t.type == FIGURE for t in tokens)
+    return f"{sections} sections, {len(blocks)} code blocks run, {figures} figures", problems
 
 
 def headings(tokens: list[Token]) -> list[Heading]:
@@ -77,6 +92,32 @@ def _parts(technique: Technique, path: Path, text: str, tokens: list[Token]) -> 
         yield f"{path}:{sources.line}: the sources name no paper (arXiv:...), page (https://...) or file"
 
 
+def _form(lesson: Lesson) -> Iterator[str]:
+    """Compare the sections of a built-in lesson with those that all have."""
+    expected, found = headings_in(lesson.lang), [h for h in headings(lesson.tokens) if h.level == 2]
+    own_after = headings_in("en").index(BEFORE_OWN)
+    there = [h.text for h in found]
+    if missing := [text for text in expected if text not in there]:
+        yield f"{lesson.path}: no section '## {missing[0]}': every lesson has, in this order: {', '.join(expected)}"
+        return
+    common = [h for h in found if h.text in expected]
+    for heading, text in zip(common, expected, strict=False):
+        if heading.text != text:
+            yield f"{lesson.path}:{heading.line}: '## {heading.text}' stands where '## {text}' belongs"
+            return
+    if len(common) > len(expected):
+        twice = next(h for n, h in enumerate(common) if h.text in {each.text for each in common[:n]})
+        yield f"{lesson.path}:{twice.line}: there is a section '## {twice.text}' already"
+        return
+    first, last = common[own_after].line, common[own_after + 1].line
+    for heading in found:
+        if heading.text not in expected and not first < heading.line < last:
+            yield (
+                f"{lesson.path}:{heading.line}: '## {heading.text}' is a section of this lesson's own: it belongs "
+                f"between '## {expected[own_after]}' and '## {expected[own_after + 1]}'; finer parts have level 3"
+            )
+
+
 def _inside(text: str, found: list[Heading], section: Heading) -> str:
     """Return the lines of a section."""
     after = [h.line for h in found if h.line > section.line and h.level <= section.level]
@@ -85,16 +126,16 @@ def _inside(text: str, found: list[Heading], section: Heading) -> str:
 
 def _links(path: Path, tokens: list[Token]) -> Iterator[str]:
     """Yield a message for each link without a target file or heading. Web links are not checked."""
-    anchors = {re.sub(r"[^\w\- ]", "", h.text.lower()).replace(" ", "-") for h in headings(tokens)}
+    anchors = {anchor(h.text) for h in headings(tokens)}
     for token in tokens:
         for child in token.children or ():
-            target = str(child.attrGet("href") or child.attrGet("src") or "")
-            if not target or re.match(r"[a-z][a-z0-9+.-]*:", target):
+            target = unquote(str(child.attrGet("href") or child.attrGet("src") or ""))
+            if child.type == "image" or not target or re.match(r"[a-z][a-z0-9+.-]*:", target):
                 continue
-            file, _, anchor = target.partition("#")
+            file, _, name = target.partition("#")
             if file and not (path.parent / file).exists():
                 yield f"{path}:{_line(token)}: the link to {target!r} leads to no file in {path.parent}"
-            elif not file and anchor not in anchors:
+            elif not file and name not in anchors:
                 yield f"{path}:{_line(token)}: the link to {target!r} leads to no heading"
 
 

@@ -1,8 +1,9 @@
 """Rule: the quiz can be read, its answers are right, and neither its numbers nor its options give an answer away.
 
-Of a built-in quiz: 10 questions or more, of each of four kinds, a third of them parametric. Of every quiz:
+Of a built-in quiz: 10 questions or more, a third of them parametric, and two or more of the newer kinds. Of every quiz:
 
-- Answers are worked out a second time: see ``quiz_answers``.
+- Answers are worked out a second time: see ``quiz_answers``. Programs whose print is asked for are run in the jail.
+- A symbolic question lists two wrong formulas or more, and no two of them are the same: see ``quiz_kinds``.
 - A parametric question lists two wrong formulas or more, and has 8 different answers or more over its draws.
 - A number in three figures is accepted. Twice the answer, half of it and its opposite are mostly not, and bytes counted
   in powers of 1000 for powers of 1024, or the other way round, never are. The text rarely contains the answer.
@@ -17,18 +18,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 
+from groundup.core.interfaces.code_runner import CodeRunner
 from groundup.core.quiz.choice_question import Single
-from groundup.core.quiz.number_question import Numeric, Parametric
+from groundup.core.quiz.code_question import Output
+from groundup.core.quiz.estimate_question import Estimate
+from groundup.core.quiz.number_question import Number, Numeric, Parametric
 from groundup.core.quiz.question import Question
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique, say
 from groundup.grader.authoring.soundness.places import Found, built_in, question_at
 from groundup.grader.authoring.soundness.quiz_answers import DRAWS, compare_answers, drawn, told
+from groundup.grader.authoring.soundness.quiz_kinds import NEWER, check_kind, check_prints
 from groundup.grader.learner.quiz import question_kinds, read_quiz
+from groundup.grader.process.code_runner import JailedRunner
+from groundup.grader.process.fork_server import ForkServer
 
-KINDS = ("single", "multiple", "ordering", "parametric")
 FEWEST_QUESTIONS = 10
+FEWEST_NEWER = 2  # kinds
 FEWEST_WRONG = 2  # wrong formulas of a parametric question
 FEWEST_ANSWERS = 8  # different ones over the draws of a parametric question
 SELDOM = DRAWS // 5  # draws
@@ -37,8 +45,11 @@ PREFIXES = {f"{prefix}B": n for n, prefix in enumerate("kMGT", start=1)}
 BINARY_PREFIXES = {f"{prefix}iB": n for n, prefix in enumerate("KMGT", start=1)}
 
 
-def check(technique: Technique, registry: Registry) -> Found:
-    """Find errors in the quiz. Raises PluginProblem with file and line if it cannot be read."""
+def check(technique: Technique, registry: Registry, server: ForkServer | None = None) -> Found:
+    """Find errors in the quiz. Raises PluginProblem with file and line if it cannot be read.
+
+    ``server`` runs the programs that questions show, by default one of its own.
+    """
     path = technique.files.quiz
     if not path.is_file():
         return "", [f"there is no quiz: expected it at {path}"]
@@ -52,14 +63,22 @@ def check(technique: Technique, registry: Registry) -> Found:
             found = [*_wrong_formulas(question), *_answers(draws), *_numbers(draws)]
         elif isinstance(question, Numeric):
             found = [*_numbers([({}, question)])]
+        elif isinstance(question, Estimate):
+            found = [*_told([({}, question)])]
         else:
-            continue
+            found = [*check_kind(question)]
         problems += [f"{question_at(technique, question)}: {problem}" for problem in found]
     compared, disagreements = compare_answers(technique, questions)
     detail = f"{len(questions)} questions"
     if compared:
         detail += f", {compared} worked out in another way for {DRAWS} draws"
-    return detail, [*problems, *disagreements]
+    problems += disagreements
+    if programs := [question for question in questions if isinstance(question, Output)]:
+        detail += f", {len(programs)} run"
+        with ExitStack() as stack:
+            runner: CodeRunner = JailedRunner(server or stack.enter_context(ForkServer()))
+            problems += check_prints(programs, lambda question: question_at(technique, question), runner)
+    return detail, problems
 
 
 def kinds(registry: Registry) -> dict[str, type[Question]]:
@@ -71,9 +90,12 @@ def _enough(technique: Technique, questions: Sequence[Question]) -> Iterator[str
     path, count = technique.files.quiz, len(questions)
     if count < FEWEST_QUESTIONS:
         yield f"{path}:1: there are {count} questions: write {FEWEST_QUESTIONS - count} more"
-    for kind in KINDS:
-        if not any(q.kind == kind for q in questions):
-            yield f"{path}:1: no question is of the kind {kind!r}: write one"
+    newer = {q.kind for q in questions} & set(NEWER)
+    if len(newer) < FEWEST_NEWER:
+        yield (
+            f"{path}:1: {len(newer)} of the newer kinds {', '.join(NEWER)} are in it: write questions of "
+            f"{FEWEST_NEWER} or more of them"
+        )
     parametric = sum(q.kind == "parametric" for q in questions)
     if 3 * parametric < count:
         yield f"{path}:1: {parametric} of {count} questions are parametric: draw the numbers of more, up to a third"
@@ -138,7 +160,7 @@ def _answers(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]
 
 
 def _numbers(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]:
-    """Check what is accepted as an answer, and that the text does not contain it."""
+    """Check what is accepted as an answer."""
     yield from _three_figures(draws)
     for what, factor in (("twice", 2.0), ("half", 0.5), ("the opposite of", -1.0)):
         accepted = sum(asked.is_right(factor * asked.answer) for _, asked in draws)
@@ -148,6 +170,11 @@ def _numbers(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]
                 "that make the answer larger"
             )
     yield from _units(draws)
+    yield from _told(draws)
+
+
+def _told(draws: Sequence[tuple[dict[str, float], Number]]) -> Iterator[str]:
+    """Check that the text does not contain the answer."""
     for lang in draws[0][1].text:
         telling = [(values, asked) for values, asked in draws if _tells(asked, lang)]
         if _often(len(telling), draws):
@@ -188,7 +215,7 @@ def _units(draws: Sequence[tuple[dict[str, float], Numeric]]) -> Iterator[str]:
             return
 
 
-def _tells(asked: Numeric, lang: str) -> bool:
+def _tells(asked: Number, lang: str) -> bool:
     """Whether the answer's number stands in the text."""
     number = asked.model_copy(update={"unit": None}).shown(asked.answer, lang)
     return bool(re.search(rf"(?<![\d.,-]){re.escape(number)}(?!\d|[.,]\d)", asked.text[lang]))

@@ -23,9 +23,9 @@ def good_token(advantage: float, ratio: float, clip: float) -> float:
     return _loss(advantage, ratio, clip)
 
 
-def bad_token(harm: float, ratio: float) -> float:
+def bad_token(h: float, r: float, eps: float) -> float:
     """Return the loss in Spinning Up's form."""
-    return _loss(-harm, ratio, 0.2)
+    return _loss(-h, r, eps)
 
 
 def where_the_clip_binds() -> list[str]:
@@ -65,9 +65,24 @@ def k_three(policy: float, reference: float) -> float:
     return math.fsum(d**n / math.factorial(n) for n in range(2, 40))
 
 
+def slope_of_k_three(p: float, q: float) -> float:
+    """Let torch differentiate the estimator of the ratio pi_ref / pi: ratio - log(ratio) - 1."""
+    log_prob = torch.tensor(p, dtype=torch.float64, requires_grad=True)
+    ratio = math.exp(q) / log_prob.exp()
+    (slope,) = torch.autograd.grad(ratio - ratio.log() - 1, log_prob)
+    return slope.item()
+
+
 def whole_loss(policy: float, value: float, entropy: float, entropy_coef: float, kl_coef: float) -> float:
     """Multiply a row of terms by the row of their coefficients."""
     return float(np.dot([policy, value, entropy, 0.1], [1, 0.5, -entropy_coef, kl_coef]))
+
+
+def memory_of_four_models(policy: int, critic: int) -> float:
+    """Add up the tensors: weights and gradients in 16 bits, weights and averages in 32, and what is frozen."""
+    trained = [np.float16, np.float16, np.float32, np.float32, np.float32]
+    count = (policy + critic) * 10**9
+    return sum(count * np.dtype(kind).itemsize for kind in [*trained, np.float16]) / 10**9
 
 
 def _loss(advantage: float, ratio: float, clip: float) -> float:

@@ -13,9 +13,16 @@ def which_key_head(heads: int, groups: int, head: int) -> int:
     return int(np.repeat(np.arange(groups), heads // groups)[head])
 
 
-def llama_3_405b() -> float:
-    """Let numpy count the bytes of one token's entries; float16 has the size of bf16."""
-    return np.zeros((126, 2, 8, 128), np.float16).nbytes / 2**10
+def llama_3_70b_in_full() -> float:
+    """Let torch count the bytes of such a cache, without any memory."""
+    return torch.empty(80, 2, 8, 131_072, 128, dtype=torch.bfloat16, device="meta").nbytes / 1e9
+
+
+def operations_a_byte(H: float, G: float, T: float, b: float) -> float:  # noqa: N803
+    """Count both products over 1000 tokens with heads of 64 numbers, head by head, and the bytes of the cache."""
+    tokens, size = 1000, 64
+    operations = sum(2 * T * tokens * size for _ in range(int(H)) for _ in ("scores", "mix"))
+    return operations / sum(tokens * size * b for _ in range(int(G)) for _ in ("keys", "values"))
 
 
 def saved_by_groups(layers: int, heads: int, groups: int, tokens: int) -> float:
@@ -39,6 +46,12 @@ def weight_of_two_keys(size: int, first: float, second: float) -> float:
     """Let torch take the softmax."""
     scores = torch.tensor([first, second], dtype=torch.float64) / math.sqrt(size)
     return 100 * torch.softmax(scores, 0)[0].item()
+
+
+def heads_over_gpus(layers: int, groups: int, size: int, gpus: int) -> float:
+    """Deal 64 query heads out, and count the bytes of the key/value heads that the last GPU's read."""
+    mine = np.array_split(np.arange(64) // (64 // groups), gpus)[-1]
+    return np.zeros((layers, 2, len(set(mine.tolist())), size), np.float16).nbytes / 2**10
 
 
 def last_row_averaged(heads: int, size: int, groups: int) -> int:

@@ -7,24 +7,15 @@ from fractions import Fraction
 import numpy as np
 
 
-def llama_13b_at_2048() -> float:
-    """Let numpy count the bytes of such a cache."""
-    return np.zeros((40, 2, 40, 2048, 128), np.float16).nbytes / 1e9
+def long_texts_on_one_card() -> float:
+    """Let numpy count the bytes of one token, and fill the room with texts of such tokens."""
+    token = np.zeros((28, 2, 4, 128), np.float16).nbytes
+    return float(Fraction(60 * 10**9, token * 2**15))
 
 
 def bytes_a_token(layers: int, heads: int, size: int, bytes: int) -> float:
     """Let numpy count the bytes of one token's entries."""
     return np.zeros((layers, 2, heads, size), dtype=f"V{bytes}").nbytes / 2**10
-
-
-def grouped_queries(heads: int, groups: int) -> float:
-    """Divide the bytes of a token's keys and values in one layer, before and after."""
-    return np.zeros((2, heads, 128), np.float16).nbytes / np.zeros((2, groups, 128), np.float16).nbytes
-
-
-def llama_2_70b() -> float:
-    """Let numpy count the bytes of such a cache."""
-    return np.zeros((80, 2, 8, 4096, 128), np.float16).nbytes / 1e9
 
 
 def work_without_a_cache(prompt: int, new: int) -> int:
@@ -34,6 +25,15 @@ def work_without_a_cache(prompt: int, new: int) -> int:
         positions += length
         length += 1
     return positions
+
+
+def scores_with_a_cache(p: float, n: float) -> int:
+    """Count the ones of the causal mask of the prefill, and then the keys that each decoding step looks at."""
+    count, cached = int(np.tri(int(p)).sum()), int(p)
+    for _ in range(int(n) - 1):
+        cached += 1
+        count += cached
+    return count
 
 
 def shortest_step(sequences: int, tokens: int, bandwidth: int) -> float:

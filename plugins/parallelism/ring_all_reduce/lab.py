@@ -1,7 +1,7 @@
-"""Sums over real processes: the bytes that each rank sends, and the time that it takes.
+"""Sums over real processes: the bytes that each rank sends, and whether all ranks end with the same bits.
 
-The ranks are processes that communicate over gloo. Tensors of several sizes are summed by 2 to 4 ranks; the bytes that
-each rank sends are counted, and compared with the formula and with sending everything to all ranks.
+The ranks are processes that communicate over gloo. Every byte is counted where a rank sends it, and the sums are
+compared bit by bit: the numbers are floats, so that another order of addition gives other last bits.
 """
 
 from __future__ import annotations
@@ -14,45 +14,44 @@ from torch import Tensor
 from groundup.core.lab import Bench, Outcome
 from groundup.core.testing import per_rank
 
-RANKS, QUICK_RANKS = (2, 3, 4), (2,)
-UNIT = 12 * 8192  # elements, divisible by 2, 3 and 4 ranks: 384 KiB of float32
-UNITS, QUICK_UNITS = (1, 4, 8, 16), (1, 2)
-TIMES = 5  # repetitions of each size; the fastest counts, since other load on the machine slows some down
-MIB = 1 << 20
-
+RANKS, QUICK_RANKS = (2, 3, 4, 6, 8), (2, 3)
+ELEMENTS = 24 * 1024  # divisible by every number of ranks: nothing is padded
+TIMED, TIMED_RANKS = 12 << 17, 4  # elements and ranks of the timeline: 6 MiB of float32
+TIMES = 3  # calls of which the fastest is drawn
+ROUNDING = 1e-6  # against the sum in float64, relative to the sum of absolute values: 7 roundings of 2**-24 at most
 
 Event = tuple[str, float, float, int]
 
 
 def run(bench: Bench) -> Outcome:
-    """Sum tensors over groups of each size, record the messages, and draw the fastest of the last calls."""
+    """Sum one tensor over more and more ranks; count what they send, and compare the results bit by bit."""
     ring = bench.impl("parallelism/ring-all-reduce")
-    ranks, units = (QUICK_RANKS, QUICK_UNITS) if bench.quick else (RANKS, UNITS)
-    factors: dict[int, float] = {}
-    right = True
+    ranks = QUICK_RANKS if bench.quick else RANKS
+    sent: dict[int, float] = {}
+    differing: dict[int, float] = {}
+    sound = True
     for done, size in enumerate(ranks):
         group = Watched(ring(size), size)
-        group.call("reduce_scatter", [torch.ones(size, 1)] * size)  # the first messages open the connections
-        for count in units:
-            given = numbers(bench.seed, size, count * UNIT)
-            expected, calls = torch.stack(given).sum(0), []
-            for _ in range(TIMES):
-                sums = group.call("all_reduce", given)
-                right &= all(torch.equal(tensor, expected) for tensor in sums)
-                calls.append(group.events)
-            group.events = min(calls, key=duration)
-            factors[size] = group.sent() / given[0].nbytes
-            bench.point(f"{size} ranks", group.sent() / MIB, duration(group.events) * 1000)
-        bench.progress((done + 1) / len(ranks))
-    group.draw(bench)
+        given = numbers(bench.seed, size, ELEMENTS)
+        sums = group.call("all_reduce", given)
+        sound = sound and all(close(own, given) for own in sums)
+        sent[size] = group.sent() / given[0].nbytes
+        differing[size] = unlike(sums)
+        messages = group.messages()
+        bench.point("busiest rank", size, sent[size])
+        bench.progress((done + 1) / (len(ranks) + 1))
+    draw(bench, Watched(ring(min(TIMED_RANKS, ranks[-1])), min(TIMED_RANKS, ranks[-1])))
     last = ranks[-1]
+    flat = all(factor <= formula(size) for size, factor in sent.items())
     return Outcome(
         figures=(
-            *(bench.figure("sent", factor, ranks=size, expected=formula(size)) for size, factor in factors.items()),
-            bench.figure("all_to_all", last - 1, ranks=last),
-            bench.figure("messages", group.messages(), ranks=last, expected=2 * (last - 1)),
+            bench.figure("sent", sent[ranks[0]], ranks=ranks[0], expected=formula(ranks[0])),
+            bench.figure("sent", sent[last], ranks=last, expected=formula(last)),
+            bench.figure("messages", messages, ranks=last, expected=2 * (last - 1)),
+            bench.figure("differing", 100 * differing[last], ranks=last),
+            bench.figure("other_order", 100 * unlike([sums[0], in_order(given)]), ranks=last),
         ),
-        mark=bench.mark(right and all(factor == formula(size) for size, factor in factors.items())),
+        mark=bench.mark(sound and flat and not any(differing.values()), ranks=last),
     )
 
 
@@ -62,10 +61,45 @@ def formula(size: int) -> float:
 
 
 def numbers(seed: int, size: int, count: int) -> list[Tensor]:
-    """Return a tensor of integers for each rank, so that sums are exact in any order."""
+    """Return a float32 tensor for each rank, as gradients are: their sum is rounded, and the order of adding shows."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(-1000, 1000, (size, count), generator=generator)
-    return list(drawn.to(torch.float32).unbind())
+    return list(torch.randn(size, count, generator=generator).unbind())
+
+
+def close(total: Tensor, given: list[Tensor]) -> bool:
+    """Whether ``total`` is the sum of ``given`` up to rounding."""
+    exact = torch.stack(given).double()
+    return bool(((total.double() - exact.sum(0)).abs() <= ROUNDING * exact.abs().sum(0)).all())
+
+
+def in_order(given: list[Tensor]) -> Tensor:
+    """Return the sum that one process finds: rank 0's tensor plus rank 1's plus rank 2's ..."""
+    total = given[0]
+    for tensor in given[1:]:
+        total = total + tensor
+    return total
+
+
+def unlike(sums: list[Tensor]) -> float:
+    """Return the fraction of elements of which not all of ``sums`` hold the same bits."""
+    bits = torch.stack(sums).view(torch.int32)
+    return float((bits != bits[0]).any(0).double().mean())
+
+
+def draw(bench: Bench, group: Watched) -> None:
+    """Draw the communication of each rank in one all-reduce of a larger tensor: its first half and its second half."""
+    given = numbers(bench.seed, group.size, TIMED)
+    calls = []
+    for _ in range(TIMES):
+        group.call("all_reduce", given)
+        calls.append(group.events)
+    events = min(calls, key=duration)  # other load on the machine slows some calls down
+    together = began(events)
+    for rank, own in enumerate(events):
+        for number, (_, begin, end, _) in enumerate(own):
+            half = "first half" if 2 * number < len(own) else "second half"
+            if end > together:
+                bench.bar(f"rank {rank}", (max(begin, together) - together) * 1000, (end - together) * 1000, half)
 
 
 class Watched:
@@ -93,15 +127,6 @@ class Watched:
     def messages(self) -> int:
         """Return the most messages that any rank sent."""
         return max(sum(sent > 0 for *_, sent in own) for own in self.events)
-
-    def draw(self, bench: Bench) -> None:
-        """Draw the communication of each rank over time: the first half of its calls, and the second half."""
-        together = began(self.events)
-        for rank, own in enumerate(self.events):
-            for number, (_, begin, end, _) in enumerate(own):
-                half = "reduce-scatter" if 2 * number < len(own) else "all-gather"
-                if end > together:
-                    bench.bar(f"rank {rank}", (max(begin, together) - together) * 1000, (end - together) * 1000, half)
 
 
 def began(events: list[list[Event]]) -> float:

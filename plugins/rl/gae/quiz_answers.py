@@ -37,13 +37,17 @@ def weight_of_an_error(gamma: float, lam: float, steps: int) -> float:
     return 100 * gamma**steps * containing
 
 
-def weight_of_an_estimate(lam: float, steps: int) -> float:
-    """Give each k-step advantage in turn the share 1 - lambda of the weight that the ones before it left."""
-    left, given = Fraction(1), Fraction(0)
-    for _ in range(int(steps)):
-        given = (1 - _exact(lam)) * left
-        left -= given
-    return float(100 * given)
+def weight_of_the_longest_estimate(lam: float, n: float) -> float:
+    """Give each shorter estimate in turn the share 1 - lambda of what was left; the last gets the rest."""
+    left = 1.0
+    for _ in range(int(n) - 1):
+        left -= (1 - lam) * left
+    return left
+
+
+def critic_off_by_a_constant(c: float, gamma: float, lam: float) -> float:
+    """Add the weighted errors of a world without rewards, in which every true value and advantage is 0."""
+    return math.fsum((gamma * lam) ** later * (0 + gamma * c - c) for later in range(3000))
 
 
 def how_far_it_looks(gamma: float, lam: float) -> float:

@@ -87,11 +87,13 @@ def test_an_author_runs_a_properties_file_with_plain_pytest(folder: Path) -> Non
     assert told.count("the manifest runs") == 1
 
 
+@pytest.mark.soak
 def test_the_fixtures_are_for_properties_alone(folder: Path) -> None:
     (folder / "test_other.py").write_text("def test_other(impl): ...\n")
     assert "'impl' and 'reference' are fixtures of a technique's properties.py" in run_pytest(folder, "test_other.py")
 
 
+@pytest.mark.soak
 def test_a_properties_file_of_no_technique_is_left_alone(folder: Path) -> None:
     (folder / "other").mkdir()
     (folder / "other" / "properties.py").write_text("def test_nothing(): ...\n")

@@ -123,3 +123,13 @@ def test_a_thorough_proof_is_of_what_decides_verdicts(technique: Technique) -> N
     assert state(technique).is_proved_thoroughly
     (technique.files.folder / "misconceptions.toml").write_text("")
     assert not state(technique).is_proved_thoroughly
+
+
+def test_what_only_a_lab_imports_does_not_undo_a_thorough_proof(technique: Technique, core: Path) -> None:
+    (technique.files.folder / "lab.py").write_text("from groundup.core import registry\n")
+    write_proof(technique, Proved(SHARES, range(3), 25, None, thorough=True))
+    (core / "registry.py").write_text("# changed\n")
+    assert state(technique).changed == {"core"}
+    assert state(technique).is_proved_thoroughly
+    (core / "tensors.py").write_text("# imported by what the properties import\n")
+    assert not state(technique).is_proved_thoroughly

@@ -93,7 +93,7 @@ def test_the_verdict_is_the_same_as_without_copies(judge: Judge, many: Judge, au
     assert ahead.cases == alone.cases
 
 
-@pytest.mark.parametrize("name", ["gae", "ring-all-reduce"])
+@pytest.mark.parametrize("name", ["gae", pytest.param("ring-all-reduce", marks=pytest.mark.soak)])
 def test_known_mistakes_are_named_as_without_copies(judge: Judge, many: Judge, name: str) -> None:
     technique = Registry().technique(name)
     solution = technique.files.solution.read_text("utf-8")

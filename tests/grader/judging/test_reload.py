@@ -224,6 +224,7 @@ def test_a_type_of_a_third_party_crosses_and_an_edit_of_it_counts_on_both_sides(
         assert failed(graded(layered, technique, fixed)) == ["equals_the_reference"], into
 
 
+@pytest.mark.soak
 def test_a_field_that_a_third_party_adds_to_its_type_is_there_on_both_sides(
     judge: Judge, sharing: tuple[Technique, Path, str]
 ) -> None:

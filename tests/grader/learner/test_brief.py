@@ -121,9 +121,12 @@ class House:
                 "figures": [{"name": {"en": "error", "zh": "误差"}, "value": value, "published": "2.5 (a paper)"}],
                 "mark": {"says": {"en": "It is below 4.", "zh": "低于 4。"}, "reached": True},
             }
+            if contestant == "foil":
+                outcome["mark"]["reached"] = False  # type: ignore[call-overload,index]
             run = {
                 "technique": technique,
                 "contestant": contestant,
+                "name": {"en": "without the sum", "zh": "不求和"} if contestant == "foil" else None,
                 "seed": 5,
                 "quick": False,
                 "implementations": {technique: "ab" * 32 if contestant == "yours" else "reference"},
@@ -570,6 +573,32 @@ def test_a_lab_stands_beside_the_reference_and_the_published_figure(house: House
     assert html.all("src") == [f"data:image/png;base64,{base64.b64encode(PNG).decode()}"]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_foil_has_a_column_of_its_own(house: House, form: brief_page.Format) -> None:
+    house.technique()
+    house.lab("yours reference foil")
+    brief = house.brief()
+    lab = brief.proofs[0].lab
+    assert lab is not None
+    assert (lab.foil, lab.foil_reached, lab.figures[0].foil) == ("without the sum", False, 3.0)
+    shown = page(brief, form)
+    assert "with a variant of it: without the sum." in shown
+    assert "missed, as it should" in shown
+    if form == "md":
+        assert "| Measured | Learner | Reference | without the sum | Published |\n|---|---|---|---|---|\n" in shown
+        assert "| error | 2 | 3 | 3 | 2.5 (a paper) |" in shown
+    chinese = page(house.brief("zh"), form)
+    assert "不求和" in chinese
+
+
+def test_a_lab_that_was_recorded_without_a_foil_has_no_column_for_it(house: House) -> None:
+    house.technique()
+    house.lab()
+    shown = page(house.brief(), "md")
+    assert "| Measured | Learner | Reference | Published |\n|---|---|---|---|\n| error | 2 | 3 |" in shown
+    assert "variant" not in shown
+
+
 def test_a_full_run_of_a_lab_is_quoted_before_a_newer_quick_one(house: House) -> None:
     house.technique()
     house.lab(seed=1)
@@ -584,7 +613,7 @@ def test_a_quick_run_says_what_it_is_and_claims_no_mark(house: House) -> None:
     house.lab(quick=True)
     for form in FORMS:
         shown = page(house.brief(), form)
-        assert "it shows that the loop runs, not what it reaches" in shown
+        assert "mark not judged. It shows that the loop runs, not what it reaches" in shown
         assert "It is below 4" not in shown
 
 

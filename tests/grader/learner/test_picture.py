@@ -10,10 +10,10 @@ import matplotlib.axes
 import pytest
 from matplotlib import font_manager
 
-from groundup.core.lab import Lab, Outcome
+from groundup.core.lab import Foil, Lab, Outcome
 from groundup.grader.learner import picture as module
 from groundup.grader.learner.lab import LabRun
-from groundup.grader.learner.picture import CHINESE_FONTS, chinese_font, curves, picture
+from groundup.grader.learner.picture import CHINESE_FONTS, WHOSE, chinese_font, contestant, curves, picture
 
 LAB = Lab(
     title={"en": "Loss over steps", "zh": "损失随步数的变化"},
@@ -22,6 +22,7 @@ LAB = Lab(
     y={"en": "loss", "zh": "损失"},
     bars={"en": "milliseconds", "zh": "毫秒"},
     names={"bias": {"en": "the bias", "zh": "偏差"}, "forward": {"en": "forward", "zh": "前向"}},
+    foil=Foil(technique="toys/scale", name={"en": "without a factor", "zh": "不乘系数"}, misconception="adds"),
 )
 needs_a_font = pytest.mark.skipif(chinese_font() is None, reason="no font with Chinese characters is installed")
 
@@ -73,14 +74,49 @@ def test_in_another_language_the_picture_is_in_english(written: dict[str, list[s
     assert written["set_title"] == ["Loss over steps"]
 
 
-def test_curves_are_called_as_the_lab_calls_them(chinese: Callable[[str], str]) -> None:
-    made = [("yours", {"bias": [(0.0, 1.0)], "other": [(0.0, 2.0)]}), ("reference", {"bias": [(0.0, 1.0)]})]
-    assert [label for _, label, _ in curves(LAB, made, "en")] == ["yours: the bias", "yours: other", "reference"]
-    assert [label for _, label, _ in curves(LAB, made, "zh", chinese)] == [
-        "你的实现：偏差",
-        "你的实现：other",
-        "参考实现",
+def test_a_series_has_one_name_and_one_number_in_all_runs() -> None:
+    made = [
+        ("yours", {"bias": [(0.0, 1.0)], "other": [(0.0, 2.0)]}),
+        ("foil", {"other": [(0.0, 2.0)], "bias": [(0.0, float("nan")), (1.0, 2.0)], "third": []}),
     ]
+    assert list(curves(LAB, made, "zh")) == [
+        ("yours", 0, "偏差", [(0.0, 1.0)]),
+        ("yours", 1, "other", [(0.0, 2.0)]),
+        ("foil", 1, "other", [(0.0, 2.0)]),
+        ("foil", 0, "偏差", [(1.0, 2.0)]),  # a number that is none is not drawn
+        ("foil", 2, "third", []),
+    ]
+
+
+def test_the_foil_is_called_by_its_own_name(chinese: Callable[[str], str]) -> None:
+    assert [contestant(LAB, who, "en") for who in WHOSE] == ["yours", "reference", "without a factor"]
+    assert [contestant(LAB, who, "zh", chinese) for who in WHOSE] == ["你的实现", "参考实现", "不乘系数"]
+
+
+def test_a_curve_has_one_colour_and_three_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, legends = [], []
+    plot, legend = matplotlib.axes.Axes.plot, matplotlib.axes.Axes.legend
+
+    def plotting(self: Any, *points: Any, **style: Any) -> Any:
+        drawn.extend(lines := plot(self, *points, **style))
+        return lines
+
+    def listing(self: Any, *rest: Any, **more: Any) -> Any:
+        made = legend(self, *rest, **more)
+        legends.append([text.get_text() for text in made.get_texts()])
+        return made
+
+    monkeypatch.setattr(matplotlib.axes.Axes, "plot", plotting)
+    monkeypatch.setattr(matplotlib.axes.Axes, "legend", listing)
+    runs = [run(who, bias=[(0, 1), (1, 2)], other=[(0, 2), (1, 1)]) for who in ("yours", "reference", "foil")]
+    assert picture(LAB, runs).startswith(b"\x89PNG")
+    assert [line.get_color() for line in drawn] == ["C0", "C1"] * 3
+    assert len({str(line.get_linestyle()) + str(line._unscaled_dash_pattern) for line in drawn}) == 3
+    assert legends == [["yours", "reference", "without a factor"], ["the bias", "other"], ["forward"]]
+    legends.clear()
+    picture(LAB, [run("reference"), run("foil")])  # a single series needs no legend of colours
+    assert legends[0] == ["reference", "without a factor"]
+    assert len(legends) == 2
 
 
 # Fonts

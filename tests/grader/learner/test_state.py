@@ -425,7 +425,7 @@ def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text
 def test_a_database_of_a_newer_groundup_is_refused_and_left_as_it_is(database: Path | str) -> None:
     with State(database) as state, state.database.transaction(writes=True) as connection:
         connection.execute(sa.update(tables.schema).values(version=99))
-    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 2\)\. Update"):
+    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 3\)\. Update"):
         State(database)
     with state.database.transaction() as connection:
         assert connection.execute(sa.select(tables.schema.c.version)).all() == [(99,)]
@@ -459,6 +459,36 @@ def test_a_database_of_before_learns_which_verdicts_have_no_score(database: Path
             }
 
 
+def test_answers_of_before_have_the_credit_that_they_were_marked_with(database: Path | str) -> None:
+    """Version 2 knew right and wrong only, and no answers that learners mark themselves."""
+    with State(database) as state:
+        number = state.begin_quiz("rl/gae", 7, "0" * 64, 2)
+        state.answer_quiz(number, "size", 1.7, True)
+        state.answer_quiz(number, "colour", "red", False)
+        with state.database.transaction(writes=True) as connection:
+            for column in ("credit", "by_oneself", "confidence"):
+                connection.exec_driver_sql(f"ALTER TABLE quiz_answers DROP COLUMN {column}")
+            connection.exec_driver_sql("ALTER TABLE quizzes DROP COLUMN by_oneself")
+            connection.execute(sa.update(tables.schema).values(version=2))
+    with State(database) as state:
+        (quiz,) = state.quizzes("rl/gae")
+        assert [(a.question, a.credit, a.by_oneself, a.confidence) for a in quiz.answers] == [
+            ("size", 1.0, False, None),
+            ("colour", 0.0, False, None),
+        ]
+        assert (quiz.questions, quiz.by_oneself, quiz.asked, quiz.right, quiz.credit) == (2, 0, 2, 1, 1.0)
+
+
+def test_what_learners_mark_themselves_is_kept_apart(state: State) -> None:
+    number = state.begin_quiz("rl/gae", 7, "0" * 64, 2, by_oneself=1)
+    state.answer_quiz(number, "why", {"text": "so", "points": [1, 2]}, True, 1.0, True)
+    state.answer_quiz(number, "order", ["b", "a"], False, 0.25, False, "sure")
+    (quiz,) = state.quizzes("rl/gae")
+    assert (quiz.asked, quiz.questions, quiz.right, quiz.credit) == (3, 2, 0, 0.25)
+    assert quiz.answers[0].answer == {"text": "so", "points": [1, 2]}
+    assert [a.confidence for a in quiz.answers] == [None, "sure"]
+
+
 def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
     database: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -467,21 +497,21 @@ def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
         state.record(given, "", {})
     ran: list[int] = []
 
-    def to_version_3(connection: sa.Connection) -> None:
-        ran.append(3)
-        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
-
     def to_version_4(connection: sa.Connection) -> None:
         ran.append(4)
+        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
+
+    def to_version_5(connection: sa.Connection) -> None:
+        ran.append(5)
         connection.exec_driver_sql("INSERT INTO lessons VALUES (5)")
 
-    for further in ([to_version_3], [to_version_3, to_version_4], [to_version_3, to_version_4]):
+    for further in ([to_version_4], [to_version_4, to_version_5], [to_version_4, to_version_5]):
         monkeypatch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, *further])
         with State(database) as state:
             assert state.verdicts() == [given]
-    assert ran == [3, 4]
+    assert ran == [4, 5]
     with State(database) as state, state.database.transaction() as connection:
-        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(4,)]
+        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(5,)]
         assert connection.exec_driver_sql("SELECT id FROM lessons").all() == [(5,)]
 
 
@@ -491,13 +521,13 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
     with State(database) as state:
         state.record(a_verdict(), "", {})
 
-    def to_version_3(connection: sa.Connection) -> None:
+    def to_version_4(connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
         connection.exec_driver_sql("DELETE FROM verdicts")
         connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, to_version_3])
+        patch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, to_version_4])
         with pytest.raises(StateProblem, match="nowhere"):
             State(database)
     with State(database) as state:
@@ -705,3 +735,14 @@ def test_importing_the_state_imports_nothing_heavy_but_sqlalchemy() -> None:
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "sqlalchemy" in imported
     assert not {"torch", "numpy", "pytest", "hypothesis", "sqlalchemy.orm", "rich"} & set(imported)
+
+
+# Labs
+
+
+def test_the_latest_picture_of_a_lab_is_the_newest_that_there_is(state: State) -> None:
+    assert state.latest_picture("rl/gae") is None
+    for picture in (b"first", b"second", b""):
+        state.record_lab("rl/gae", [{"contestant": "reference"}], picture)
+    state.record_lab("alignment/ppo", [], b"another's")
+    assert state.latest_picture("rl/gae") == b"second"

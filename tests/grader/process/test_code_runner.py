@@ -132,6 +132,10 @@ def test_a_program_reaches_nothing(server: ForkServer, code: str) -> None:
     assert JailedRunner(server).run(code).outcome != "ended"
 
 
+def test_a_program_begins_with_gradients_on(server: ForkServer) -> None:
+    assert JailedRunner(server).run("import torch\nassert torch.is_grad_enabled()").outcome == "ended"
+
+
 def test_programs_leave_nothing_to_each_other(server: ForkServer) -> None:
     runner = JailedRunner(server)
     runner.run("import builtins\nbuiltins.left = 1")

@@ -193,6 +193,7 @@ def test_bubblewrap_shows_the_view_and_hides_what_is_hidden_in_it(tmp_path: Path
     assert names == {"lib/os.py", "lib/site-packages/torch/a.py"}
 
 
+@pytest.mark.soak
 def test_what_a_manifest_lists_reaches_an_attempt_that_comes_later() -> None:
     with ForkServer() as server:
         for imports, known in ((), False), (("iniconfig",), True), ((), False):

@@ -114,6 +114,7 @@ OF_KEYS_ALL_SEEN = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", sorted(ALL - OF_KEYS_ALL_SEEN))
 def test_a_window_bends_no_other_law(name: str) -> None:
     tried(name, WINDOWED, Windowed)

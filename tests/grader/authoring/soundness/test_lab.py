@@ -25,6 +25,7 @@ def told(toy: Any, server: ForkServer) -> list[str]:
 def test_a_lab_that_runs_is_clean(toy: Any, server: ForkServer) -> None:
     detail, problems = rule.check(toy.technique, toy.registry, server)
     assert (detail.partition(" in ")[0], problems) == ("quick mode", [])
+    assert detail.endswith("s of CPU time")
 
 
 def test_a_missing_lab_is_found(toy: Any, server: ForkServer) -> None:
@@ -43,6 +44,33 @@ def test_a_lab_that_takes_too_long_is_found(toy: Any, server: ForkServer, monkey
     monkeypatch.setattr(rule, "LONGEST", 0.0)
     (found,) = told(toy, server)
     assert found.startswith(f"{toy.folder / 'lab.py'}: the quick mode takes ")
+    assert "s of CPU time" in found
+
+
+def test_waiting_is_no_cpu_time(toy: Any, server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.spoil("lab.py", "    x = torch.ones(2)", "    import time\n    time.sleep(1.2)\n    x = torch.ones(2)")
+    monkeypatch.setattr(rule, "LONGEST", 1.0)
+    assert told(toy, server) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "took", "longest", "says"),
+    [
+        (None, 30.0, 40.0, []),
+        (12.0, 30.0, 40.0, []),
+        (12.0, 4.1, 5.0, []),
+        (12.0, 37.0, 40.0, ["a full run takes 12 s of CPU time; it takes 37.0 s"]),
+        (12.0, 3.9, 5.0, ["a full run takes 12 s of CPU time; it takes 3.9 s"]),
+        (1.0, 0.01, 0.02, []),  # both are short
+        (100.0, 90.0, 121.0, ["a full run takes 121 s of CPU time, at most 120"]),
+    ],
+)
+def test_how_long_a_full_run_takes_is_declared_and_bounded(
+    toy: Any, seconds: float | None, took: float, longest: float, says: list[str]
+) -> None:
+    found = list(rule._about_time(toy.technique, seconds, took, longest))
+    assert len(found) == len(says)
+    assert all(text in problem for text, problem in zip(says, found, strict=True))
 
 
 @pytest.mark.parametrize(

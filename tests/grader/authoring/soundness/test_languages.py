@@ -6,7 +6,7 @@ import pytest
 
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
-from groundup.grader.authoring.soundness.languages import check
+from groundup.grader.authoring.soundness.languages import check, compare_lessons
 
 
 def told(toy: Any) -> list[str]:
@@ -36,7 +36,7 @@ def test_what_comes_with_groundup_needs_both(monkeypatch: pytest.MonkeyPatch, to
     ("old", "new", "says"),
     [
         ("## 算例\n", "### 算例\n", "part 3 begins '###'"),
-        ("\n## 来源\n\n- arXiv:1234.56789\n", "", "headings, items and rows"),
+        ("\n## 来源\n\n- arXiv:1234.56789\n", "", "headings, items, rows, figures and formulas"),
         ("assert 3 / 2 == 1.5", "assert 3 / 2 == 1.5  # 对", "this code block is not that of"),
         ("`3 // 2`", "`3/2`", "`code`: '3 // 2'"),
         ("arXiv:1234.56789", "arXiv:1234.56780", "sources: 'arXiv:1234.56789'"),
@@ -83,3 +83,25 @@ def test_a_term_that_the_glossary_translates_otherwise_is_found_where_it_stands(
         f"{path}:{line}: 截断 for 'clip(s|ped|ping)?': the glossary has 裁剪",
         f"{path}:{line}: 比值 for 'ratios?': the glossary has 比率",
     ]
+
+
+SHOWN = "$$\na = b \\text{{ {word} }}\n$$\n\n![{word}.](figure:line)\n\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("a = b", "a = c", "this formula differs from that of"),
+        ("$$\na = b \\text{ 如果 }\n$$\n\n", "", "begins '](figure:line)'"),
+        ("![如果.](figure:line)\n\n", "", "begins '##'"),
+        ("figure:line", "figure:curve", "begins '](figure:curve)'"),
+    ],
+)
+def test_formulas_and_figures_are_the_same_in_both_languages(toy: Any, old: str, new: str, says: str) -> None:
+    toy.spoil("lesson.md", "## Traps", SHOWN.format(word="if") + "## Traps")
+    toy.spoil("lesson.zh.md", "## 陷阱", SHOWN.format(word="如果") + "## 陷阱")
+    lessons = toy.folder / "lesson.md", toy.folder / "lesson.zh.md"
+    assert list(compare_lessons(*lessons)) == []
+    toy.spoil("lesson.zh.md", old, new)
+    problems = list(compare_lessons(*lessons))
+    assert [p for p in problems if says in p], problems

@@ -128,6 +128,12 @@ FLAWS: dict[str, tuple[Plant, str, str]] = {
     "a lab whose mark everything reaches": (
         planted("lab.py", "reached=float(x[0]) == 0.125", "reached=True"), "lab-full", "the foil reaches the mark",
     ),
+    "a lab that says it takes a hundred times as long as it does": (
+        planted("lab.py", "    foil=FOIL,", "    foil=FOIL, seconds=100,"), "lab-full", "it says that a full run takes 100 s",
+    ),
+    "a foil that names a mistake that is not there": (
+        planted("lab.py", "a-quarter", "a-third"), "lab", "the foil names the misconception 'a-third'",
+    ),
     "a comment that shows the line": (
         planted(
             "solution.py", "# HOLE 2/2: the product\n    result = factor * x",

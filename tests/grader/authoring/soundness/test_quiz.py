@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from groundup.core.errors import PluginProblem
 from groundup.grader.authoring.soundness import quiz, quiz_answers
 from groundup.grader.authoring.soundness.quiz import check
+from groundup.grader.learner.quiz import read_quiz
 
 
 def told(toy: Any) -> list[str]:
@@ -53,6 +55,50 @@ OF_OTHER_KINDS = """  - id: all-that-apply
     explanation: {en: 1 2 3., zh: 1 2 3。}
     section: {en: Traps, zh: 陷阱}
 """
+END = """    explanation: {en: So it is., zh: 就是这样。}
+    section: {en: Traps, zh: 陷阱}
+"""
+ESTIMATE = f"""  - id: how-many
+    kind: estimate
+    text: {{en: How many are there?, zh: 有多少？}}
+    answer: 1.0e+6
+{END}"""
+LINE = f"""  - id: which-line
+    kind: line
+    text: {{en: Which line is wrong?, zh: 哪一行错了？}}
+    code: |
+      total = 0
+      for x in xs:
+          total = x
+      print(total)
+    answer: total = x
+    right: total += x
+{END}"""
+FORMULA = f"""  - id: its-half
+    kind: symbolic
+    text: {{en: What is half of x squared?, zh: x 平方的一半是什么？}}
+    variables: {{x: {{from: -2, to: 2}}}}
+    answer: x ** 2 / 2
+    wrong: [x ** 2, x / 2]
+{END}"""
+PRINT = f"""  - id: what-it-prints
+    kind: output
+    text: {{en: What does it print?, zh: 它打印什么？}}
+    code: |
+      import torch
+      print((torch.tensor(xs) / 2).tolist(), round(xs[0] / 2, 2))
+    cases:
+      - {{values: {{xs: [1, 3]}}, prints: "[0.5,1.5] 0.50"}}
+      - {{values: {{xs: [4]}}, prints: "[2.0] 2.0"}}
+{END}"""
+PAIRS = f"""  - id: what-goes-together
+    kind: matching
+    text: {{en: What goes together?, zh: 哪些是一对？}}
+    pairs:
+      one: {{left: {{en: first, zh: 一一一}}, right: {{en: halves of everything, zh: 一}}}}
+      two: {{left: {{en: the second, zh: 二二}}, right: {{en: a half, zh: 二二}}}}
+      three: {{left: {{en: and the third, zh: 三}}, right: {{en: some half, zh: 三三三}}}}
+{END}"""
 
 
 def add(toy: Any, file: str, text: str) -> None:
@@ -116,33 +162,34 @@ def test_a_problem_names_the_line_of_its_question_and_not_of_a_longer_name(toy: 
 
 @pytest.mark.usefixtures("of_the_house")
 def test_a_built_in_quiz_that_has_all_it_needs_is_clean(toy: Any) -> None:
-    add(toy, "quiz.yaml", OF_OTHER_KINDS)
+    add(toy, "quiz.yaml", OF_OTHER_KINDS + PAIRS + LINE)
     repeat(toy, "half-of-it", 3)
-    repeat(toy, "all-that-apply", 3)
+    repeat(toy, "all-that-apply", 1)
     assert told(toy) == []
 
 
 @pytest.mark.usefixtures("of_the_house")
 def test_a_built_in_quiz_with_few_questions_is_found(toy: Any) -> None:
-    add(toy, "quiz.yaml", OF_OTHER_KINDS)
+    add(toy, "quiz.yaml", PAIRS + LINE)
     repeat(toy, "half-of-it", 1)
     assert told(toy) == [f"{toy.folder / 'quiz.yaml'}:1: there are 5 questions: write 5 more"]
 
 
 @pytest.mark.usefixtures("of_the_house")
-def test_a_built_in_quiz_without_one_of_the_kinds_is_found(toy: Any) -> None:
-    add(toy, "quiz.yaml", OF_OTHER_KINDS)
-    toy.spoil("quiz.yaml", "kind: ordering", "kind: multiple")
-    toy.spoil("quiz.yaml", "explanation: {en: 1 2 3.", "answer: [first]\n    explanation: {en: 1 2 3.")
+def test_a_built_in_quiz_with_one_of_the_newer_kinds_is_found(toy: Any) -> None:
+    add(toy, "quiz.yaml", OF_OTHER_KINDS + LINE)
     repeat(toy, "half-of-it", 6)
-    assert told(toy) == [f"{toy.folder / 'quiz.yaml'}:1: no question is of the kind 'ordering': write one"]
+    assert told(toy) == [
+        f"{toy.folder / 'quiz.yaml'}:1: 1 of the newer kinds symbolic, output, line, matching, estimate are in it: "
+        "write questions of 2 or more of them"
+    ]
 
 
 @pytest.mark.usefixtures("of_the_house")
 def test_a_built_in_quiz_with_few_numbers_that_are_drawn_is_found(toy: Any) -> None:
-    add(toy, "quiz.yaml", OF_OTHER_KINDS)
+    add(toy, "quiz.yaml", OF_OTHER_KINDS + PAIRS + LINE)
     repeat(toy, "half-of-it", 2)
-    repeat(toy, "all-that-apply", 4)
+    repeat(toy, "all-that-apply", 2)
     path = toy.folder / "quiz.yaml"
     assert told(toy) == [f"{path}:1: 3 of 10 questions are parametric: draw the numbers of more, up to a third"]
 
@@ -382,3 +429,84 @@ def test_options_of_one_length_give_nothing_away(toy: Any) -> None:
     toy.spoil("quiz.yaml", "zh: 它的符号", "zh: 符号", every=True)
     repeat(toy, "what-is-lost", 9)
     assert told(toy) == []
+
+
+# The newer kinds
+
+
+def test_sound_questions_of_the_newer_kinds_are_clean(toy: Any) -> None:
+    add(toy, "quiz.yaml", FORMULA + PRINT + LINE + PAIRS + ESTIMATE)
+    add(toy, "quiz_answers.py", "def its_half(x):\n    return sum([x * x / 4] * 2)\n")
+    detail = "7 questions, 2 worked out in another way for 200 draws, 1 run"
+    assert check(toy.technique, toy.registry) == (detail, [])
+
+
+@pytest.mark.usefixtures("of_the_house")
+@pytest.mark.parametrize(("question", "text"), [("its-half", FORMULA), ("how-many", ESTIMATE)])
+def test_a_built_in_formula_or_estimate_without_a_second_way_is_found(toy: Any, question: str, text: str) -> None:
+    add(toy, "quiz.yaml", text)
+    assert any(problem.startswith(f"{at(toy, question)}: nothing says that its") for problem in told(toy))
+
+
+NOT_AS_IT_SHOULD = "does not end as it should: "
+DECOYS = "    decoys: {xx: {en: no, zh: 四}, yy: {en: a, zh: 五五}}\n    explanation"
+
+
+@pytest.mark.parametrize(
+    ("text", "spoilt", "question", "says"),
+    [
+        (FORMULA, ("wrong: [x ** 2, x / 2]", "wrong: [x ** 2]"), "its-half", "it lists 1 wrong formulas"),
+        (FORMULA, ("x / 2]", "x * x]"), "its-half", "the wrong formulas 'x ** 2' and 'x * x' are the same"),
+        (FORMULA, ("half of x squared?", "x ** 2 / 2?"), "its-half", "its text (en) contains the answer"),
+        (FORMULA, ("x / 2]", "'max(x ** 2 / 2, 2.01 * x - 2.01)']"), "its-half", "differs from the right one at"),
+        (
+            PRINT,
+            ("[0.5,1.5] 0.50", "?"),
+            "what-it-prints",
+            "xs = [1, 3] prints '[0.5, 1.5] 0.5', and the file says '?'",
+        ),
+        (PRINT, ("import torch", "import torch, nowhere"), "what-it-prints", NOT_AS_IT_SHOULD),
+        (PRINT, ("import torch", "import torch\n      while xs: pass"), "what-it-prints", NOT_AS_IT_SHOULD),
+        (PRINT, ("round(xs[0] / 2, 2)", "__import__('time').time()"), "what-it-prints", "and the next time"),
+        (PAIRS, ("halves of everything", "half"), "what-goes-together", "by their lengths (en)"),
+        (PAIRS, ("    explanation", DECOYS), "what-goes-together", "every decoy is shorter (en)"),
+        (ESTIMATE, ("How many are there?", "Are there 1000000?"), "how-many", "its text (en) contains the answer"),
+        (OF_OTHER_KINDS, ("and-one, two]", "and-one, two, three]"), "all-that-apply", "all its options are right"),
+    ],
+)
+def test_a_planted_flaw_is_found(toy: Any, text: str, spoilt: tuple[str, str], question: str, says: str) -> None:
+    assert spoilt[0] in text
+    add(toy, "quiz.yaml", text.replace(*spoilt))
+    found = told(toy)
+    assert any(problem.startswith(f"{at(toy, question)}: ") and says in problem for problem in found), found
+
+
+def test_a_wrong_formula_that_is_right_in_another_form_cannot_be_read(toy: Any) -> None:
+    add(toy, "quiz.yaml", FORMULA.replace("x / 2]", "0.5 * x * x]"))
+    with pytest.raises(PluginProblem, match=r"'0.5 \* x \* x' is the right formula in another form"):
+        told(toy)
+
+
+def test_a_formula_or_an_estimate_that_its_second_way_contradicts_is_found(toy: Any) -> None:
+    add(toy, "quiz.yaml", FORMULA + ESTIMATE)
+    add(toy, "quiz_answers.py", "def its_half(x):\n    return x\n\n\ndef how_many():\n    return 1.2e6\n")
+    first, second = told(toy)
+    assert re.search(r"question 'its-half': with x = \S+ the answer is \S+, and .* says", first)
+    assert "question 'how-many': the answer is 1000000.0, and" in second
+
+
+def test_numbers_of_the_examples_are_filled_in_and_belong_to_the_digest(toy: Any) -> None:
+    path, examples = toy.folder / "quiz.yaml", toy.folder / "examples.toml"
+    before = read_quiz(toy.technique, quiz.kinds(toy.registry))
+    examples.write_text('[[example]]\nid = "some"\nrun = "y = 1"\ngives = { y = [0.25, 4] }\n', "utf-8")
+    add(toy, "quiz.yaml", NUMERIC.replace("Half of 20?", '"Half of {{some.y[1]}}, {{{{x}}}}, {{some.y[0]:.3f}}?"'))
+    filled = read_quiz(toy.technique, quiz.kinds(toy.registry))
+    assert filled.questions[-1].text["en"] == "Half of 4, {{{{x}}}}, 0.250?"
+    assert filled.sha256 != before.sha256
+    examples.write_text(examples.read_text("utf-8").replace("4]", "6]"), "utf-8")
+    again = read_quiz(toy.technique, quiz.kinds(toy.registry))
+    assert again.questions[-1].text["en"] == "Half of 6, {{{{x}}}}, 0.250?"
+    assert again.sha256 != filled.sha256
+    path.write_text(path.read_text("utf-8").replace("some.y[1]", "some.z"), "utf-8")
+    with pytest.raises(PluginProblem, match="some has no 'z'"):
+        told(toy)
