@@ -1,8 +1,8 @@
 """A regression whose features have very different units: what the best decay gains, and a weight without any data.
 
-Each of 64 features matters equally, but their units differ by a factor of 100, and so do weights and gradients. That
+Each of 64 features matters equally, but their units differ by a factor of 300, and so do weights and gradients. That
 is the case for which the paper's Proposition 3 says that decoupled decay and an L2 term differ: the problem was chosen
-to show it. 100 noisy examples are too few for 64 weights, so that a good regularisation has something to gain.
+to show it. 80 noisy examples are too few for 64 weights, so that a good regularisation has something to gain.
 
 ``yours`` takes the place of AdamW. Adam with an L2 term is ``torch.optim.Adam``, on the same batches in the same order.
 """
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from groundup.core.lab import Bench, Outcome
 
-FEATURES, EXAMPLES, TESTED, BATCH = 64, 100, 2000, 32
-UNITS = 1.0  # the features' sizes go from 10^-UNITS to 10^UNITS
-NOISE = 1.0  # standard deviation; that of what the features explain is about 1
+FEATURES, EXAMPLES, TESTED, BATCH = 64, 80, 2000, 32
+UNITS = 1.25  # the features' sizes go from 10^-UNITS to 10^UNITS
+NOISE = 0.7  # standard deviation; that of what the features explain is about 1
 RATE, STEPS, QUICK_STEPS = 0.03, 400, 60
 DECAYS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 L2_TERMS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
