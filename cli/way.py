@@ -84,8 +84,9 @@ class Way:
     def after(self, technique: str) -> list[Step]:
         """Return what comes after that technique is passed: what is left of it, and the step after that."""
         day = next((d for d in self.days if technique in d.techniques), None)
-        further = next(self._further(day), None)
-        return [*self._left_of(technique), *([further] if further else [])]
+        left = list(self._left_of(technique))
+        further = next((step for step in self._further(day) if step not in left), None)
+        return [*left, *([further] if further else [])]
 
     def _further(self, day: Day | None) -> Iterator[Step]:
         """Yield the steps after a finished technique of ``day``, in order."""

@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 __contract__ = ("Technique", "Hole", "Source", "Change", "Roadmap", "Day", "TechniqueFiles")
 
-CONTRACT = 1  # incremented when a change would break plugins written for an older contract
+CONTRACT = 2  # incremented when a change would break plugins written for an older contract
 MANIFEST = "technique.toml"
 PLACES: dict[str, Place] = {
     "holes": ("hole",),

@@ -22,6 +22,14 @@ from groundup.grader.learner.records import QuizRecord
 from groundup.grader.learner.state import State
 
 SEED = 11
+QUIZ = Path(__file__).with_name("gae_quiz.yaml")  # a quiz on gae that stays as it is
+READ = "groundup.grader.learner.quiz.read_quiz"
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quizzes ask QUIZ."""
+    monkeypatch.setattr(READ, lambda technique, kinds: read_quiz_file(QUIZ, technique.id, kinds))
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def gae() -> Quiz:
     known = context.registry()
-    return read_quiz(known.technique("gae"), question_kinds(known)[0])
+    return read_quiz_file(QUIZ, "rl/gae", question_kinds(known)[0])
 
 
 def learn(*args: str, typed: list[str] | None = None) -> Result:
@@ -340,6 +348,7 @@ def test_a_technique_without_a_quiz_is_told_with_those_that_have_one(
 
 def test_a_broken_quiz_file_ends_with_3_and_its_place(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (nowhere / "broken.yaml").write_text("questions:\n  - id: x\n")
+    monkeypatch.setattr(READ, read_quiz)
     monkeypatch.setattr(context.registry().technique("gae").files, "quiz", nowhere / "broken.yaml")
     result = learn("gae")
     assert result.exit_code == 3
@@ -349,11 +358,22 @@ def test_a_broken_quiz_file_ends_with_3_and_its_place(nowhere: Path, monkeypatch
 # Killed
 
 
+ASKING = f"""
+from pathlib import Path
+
+from groundup.cli.entry import main
+from groundup.grader.learner import quiz
+
+quiz.read_quiz = lambda technique, kinds: quiz.read_quiz_file(Path({str(QUIZ)!r}), technique.id, kinds)
+main()
+"""
+
+
 def test_a_kill_in_mid_quiz_loses_no_answer_that_was_acknowledged(folder: Path) -> None:
     given = answers(wrong=(2,))
     for killed in range(4):
         learner = subprocess.Popen(
-            [sys.executable, "-c", "from groundup.cli.entry import main; main()", "quiz", "gae", "--seed", str(SEED)],
+            [sys.executable, "-c", ASKING, "quiz", "gae", "--seed", str(SEED)],
             cwd=folder,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,

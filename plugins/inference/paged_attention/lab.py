@@ -1,11 +1,15 @@
-"""Serves one trace of requests in the same memory with blocks and with reserved slots; then measures sharing.
+"""Serves one drawn trace of requests from a memory in blocks, and measures what part of the memory stays empty.
 
-The trace is drawn, not recorded: prompts and answers have log-normal lengths with the means in figure 11 of Kwon et al.
-2023. No model runs. The token at position p has key p and value -p, so that reads can be checked.
+No model runs. The token at position p has key p and value -p, so that what is read back can be checked. Everything is
+measured from the cache's own answers: ``usage`` and ``block_table``.
+
+The trace is drawn, not recorded: prompts and answers have log-normal lengths, at most 1,024 tokens each, and their
+centres are chosen so that the means are those in figure 11 of Kwon et al. 2023. The spread is a guess.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,20 +22,24 @@ from groundup.core.errors import AttemptRaised
 from groundup.core.interfaces.kv_cache import CacheFullError
 from groundup.core.lab import Bench, Outcome
 
-BLOCK_SIZE = 16  # vLLM's default
+BLOCK_SIZE = 16  # vLLM's default in the paper
 POOL = 15_700  # tokens: the room beside OPT-13B on an A100 with 40 GB (table 1)
 LONGEST = 2048  # tokens of prompt and answer together, the most that OPT takes
-SHAREGPT, ALPACA = (161.31, 337.99), (19.31, 58.45)  # mean tokens of prompt and answer (figure 11)
-SPREAD = 1.0  # of the logarithm of a length; the paper gives no number
-REQUESTS, QUICK_REQUESTS = 96, 12
-SAMPLED, QUICK_SAMPLED = 12, 2  # requests of each kind of sharing
-WIDTHS = (2, 4, 6)  # samples or beams per request
-SNAPSHOT = 150  # the step at which the memory is drawn
+CONVERSATIONS, INSTRUCTIONS = (161.31, 337.99), (19.31, 58.45)  # mean tokens of prompt and answer (figure 11)
+SPREAD = 1.0  # standard deviation of a length's logarithm; the paper gives none
+REQUESTS, QUICK_REQUESTS = 128, 64
+ROUND = 8  # tokens that each running request decodes between two looks at the scheduler: fewer calls, the same lengths
+SHARED, QUICK_SHARED = 24, 4  # requests for which sharing is measured
+WIDTHS = (2, 6)  # samples a request
+SMALLEST, LARGEST = 1, 128  # other block sizes
+SNAPSHOT = 30  # the round at which the memory is drawn
+WASTE, TIMES = 4, 3  # the mark: per cent of waste, and how many times the requests that reservations allow
+TOKEN_BYTES = 8  # one layer, one head of size 1, float32: a key and a value
 
 
 @dataclass
 class Request:
-    """Tokens to prefill, and tokens still to generate. A preempted request comes back with a longer prompt."""
+    """Tokens in the cache or to prefill, and tokens still to generate. A preempted one has a longer prompt."""
 
     prompt: int
     answer: int
@@ -39,133 +47,154 @@ class Request:
 
 @dataclass
 class Served:
-    """Sums over all decoding steps with one memory layout."""
+    """Sums over all decoding rounds in which requests were waiting, so that memory was what limited them."""
 
-    steps: int = 0
+    rounds: int = 0
     used: int = 0
     reserved: int = 0
     running: int = 0
 
-    def step(self, used: int, reserved: int, running: int) -> None:
-        """Add one step: tokens used, tokens reserved, and requests in memory."""
-        self.steps += 1
-        self.used += used
-        self.reserved += reserved
-        self.running += running
-
     @property
     def waste(self) -> float:
-        """The reserved but unused memory, in per cent of the reserved memory."""
-        return 100 * (1 - self.used / self.reserved)
+        """The reserved memory without tokens, in per cent of the reserved memory."""
+        return 100 * (1 - self.used / max(self.reserved, 1))
 
     @property
     def together(self) -> float:
         """The mean number of requests decoded together."""
-        return self.running / self.steps
+        return self.running / max(self.rounds, 1)
+
+    @property
+    def tokens(self) -> float:
+        """The mean number of tokens that a running request has in the cache."""
+        return self.used / TOKEN_BYTES / max(self.running, 1)
 
 
 def run(bench: Bench) -> Outcome:
-    """Serve the trace with both layouts, then measure the memory saved by sharing."""
+    """Serve the trace, fill the memory with other block sizes, and measure what sharing saves."""
     chance = torch.Generator().manual_seed(bench.seed)
-    trace = lengths(chance, SHAREGPT, QUICK_REQUESTS if bench.quick else REQUESTS)
-    pieces = serve_in_pieces(bench, trace)
-    blocks, whole = serve_in_blocks(bench, trace)
-    draw_shared(bench, trace)
-    sampling, beams = {}, {}
-    few = lengths(chance, ALPACA, QUICK_SAMPLED if bench.quick else SAMPLED)
-    for number, width in enumerate(WIDTHS):
-        sampling[width] = saved(bench, chance, few, width, parallel_sampling)
-        beams[width] = saved(bench, chance, few, width, beam_search)
-        bench.progress(0.7 + 0.1 * (number + 1))
-    fewest, most = WIDTHS[0], WIDTHS[-1]
+    trace = lengths(chance, CONVERSATIONS, QUICK_REQUESTS if bench.quick else REQUESTS)
+    impl = bench.impl("inference/paged-attention")
+    served, whole = serve(bench, pool(impl), trace)
+    few = lengths(chance, INSTRUCTIONS, QUICK_SHARED if bench.quick else SHARED)
+    saved = {width: saved_by_sharing(pool(impl), few, width) for width in WIDTHS}
+    bench.progress(0.9)
+    waste = {size: waste_when_full(pool(impl, size), chance, trace) for size in (SMALLEST, LARGEST)}
+    draw_shared(bench, pool(impl), trace)
+    half, reservations = (BLOCK_SIZE - 1) / 2, POOL // LONGEST
     return Outcome(
         figures=(
-            bench.figure("waste_in_blocks", blocks.waste),
-            bench.figure("waste_reserved", pieces.waste),
-            bench.figure("together_in_blocks", blocks.together),
-            bench.figure("together_reserved", pieces.together),
-            bench.figure("saved_by_few_samples", sampling[fewest], width=fewest),
-            bench.figure("saved_by_many_samples", sampling[most], width=most),
-            bench.figure("saved_by_few_beams", beams[fewest], width=fewest),
-            bench.figure("saved_by_many_beams", beams[most], width=most),
+            bench.figure(
+                "waste", served.waste, half=half, tokens=served.tokens, expected=100 * half / (served.tokens + half)
+            ),
+            bench.figure("together", served.together),
+            bench.figure("reservations", reservations, pool=POOL, longest=LONGEST),
+            bench.figure("waste_smallest", waste[SMALLEST]),
+            bench.figure("waste_largest", waste[LARGEST], size=LARGEST),
+            bench.figure("saved_by_few", saved[WIDTHS[0]], width=WIDTHS[0]),
+            bench.figure("saved_by_many", saved[WIDTHS[-1]], width=WIDTHS[-1]),
         ),
-        mark=bench.mark(blocks.waste < 4 and pieces.waste > 60 and whole),
+        mark=bench.mark(
+            served.waste < WASTE and served.together >= TIMES * reservations and whole,
+            waste=WASTE,
+            times=TIMES,
+            reservations=reservations,
+        ),
     )
+
+
+# The trace
+
+
+def lengths(chance: torch.Generator, means: tuple[float, float], count: int) -> list[tuple[int, int]]:
+    """Draw the lengths of prompts and answers, from 1 to half of ``LONGEST`` tokens each, with these means.
+
+    One from each of ``count`` equally likely ranges, in random order: the means then hold for few requests too.
+    """
+    centre = torch.tensor([centre_of(mean) for mean in means], dtype=torch.float64)
+    order = torch.stack([torch.randperm(count, generator=chance) for _ in means], dim=1)
+    within = torch.rand(count, len(means), generator=chance, dtype=torch.float64)
+    drawn = tokens_of(centre + SPREAD * torch.special.ndtri((order + within) / count))
+    return [(int(prompt), int(answer)) for prompt, answer in drawn.tolist()]
+
+
+def tokens_of(logarithm: Tensor) -> Tensor:
+    """Return whole numbers of tokens. The bounds change the mean: that is why ``centre_of`` has to search."""
+    return logarithm.exp().round().clamp(1, LONGEST // 2)
+
+
+def centre_of(mean: float) -> float:
+    """Return the centre of the logarithm for which the mean length, bounds included, is ``mean``; by bisection."""
+    normal = torch.special.ndtri((torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000)
+    low, high = 0.0, math.log(LONGEST)
+    for _ in range(40):
+        middle = (low + high) / 2
+        if float(tokens_of(middle + SPREAD * normal).mean()) < mean:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 # Serving
 
 
-def lengths(chance: torch.Generator, means: tuple[float, float], count: int) -> list[tuple[int, int]]:
-    """Draw the lengths of prompts and answers: log-normal with these means, at most half of ``LONGEST`` each."""
-    centre = torch.tensor(means).log() - SPREAD**2 / 2
-    drawn = (centre + SPREAD * torch.randn(count, 2, generator=chance)).exp().round().clamp(1, LONGEST // 2)
-    return [(int(prompt), int(answer)) for prompt, answer in drawn.tolist()]
-
-
-def serve_in_pieces(bench: Bench, trace: list[tuple[int, int]]) -> Served:
-    """Count the waste of an engine that reserves ``LONGEST`` tokens for each request. This needs no real cache."""
-    waiting = deque(Request(*lengths) for lengths in trace)
-    slots: list[Request | None] = [None] * (POOL // LONGEST)
-    served = Served()
-    while waiting or any(slots):
-        slots = [request or (waiting.popleft() if waiting else None) for request in slots]
-        running = [request for request in slots if request]
-        for request in running:
-            request.prompt, request.answer = request.prompt + 1, request.answer - 1
-        served.step(sum(r.prompt for r in running), LONGEST * len(running), len(running))
-        if served.steps % 16 == 0:
-            bench.point("reserved to the maximum", served.steps, 100 * served.used / served.reserved)
-        if served.steps == SNAPSHOT:
-            draw(bench, "reserved to the maximum", slot_places(slots))
-        slots = [request if request and request.answer else None for request in slots]
-    return served
-
-
-def serve_in_blocks(bench: Bench, trace: list[tuple[int, int]]) -> tuple[Served, bool]:
+def serve(bench: Bench, cache: Any, trace: list[tuple[int, int]]) -> tuple[Served, bool]:
     """Serve the trace first come, first served. If no block is free, the youngest request is preempted and restarted.
 
-    Return the sums, and whether all reads were right.
+    Return the sums, and whether everything that was read back was right.
     """
-    cache = pool(bench)
     waiting = deque(enumerate(Request(*lengths) for lengths in trace))
     running: dict[int, Request] = {}
-    served, whole, done = Served(), True, 0
+    served, whole, rounds = Served(), True, 0
     while waiting or running:
-        while waiting and admitted(cache, *waiting[0]):
+        while waiting and admitted(cache, waiting[0][0], waiting[0][1].prompt):
             number, request = waiting.popleft()
             running[number] = request
         for number, request in list(running.items()):
-            while number in running and not written(cache, number, request.prompt, 1):
+            tokens = min(ROUND, request.answer)
+            while number in running and not written(cache, number, request.prompt, tokens):
                 youngest = max(running)
                 cache.free(youngest)
                 waiting.appendleft((youngest, running.pop(youngest)))
             if number in running:
-                request.prompt, request.answer = request.prompt + 1, request.answer - 1
+                request.prompt, request.answer = request.prompt + tokens, request.answer - tokens
+        rounds += 1
         usage = cache.usage()
-        served.step(usage["used"], usage["reserved"], len(running))
-        if served.steps % 16 == 0:
-            bench.point("in blocks", served.steps, 100 * served.used / served.reserved)
-        if served.steps == SNAPSHOT:
-            draw(bench, "in blocks", block_places(cache, {n: r.prompt for n, r in running.items()}))
+        if waiting:
+            served = Served(
+                served.rounds + 1, served.used + usage["used"], served.reserved + usage["reserved"],
+                served.running + len(running),
+            )  # fmt: skip
+            bench.point("requests decoded together", rounds * ROUND, len(running))
+        if rounds == SNAPSHOT:
+            draw(bench, "one request each", places(cache, {n: r.prompt for n, r in running.items()}))
         for number in [n for n, r in running.items() if not r.answer]:
             whole &= reads_back(cache, number, running.pop(number).prompt)
             cache.free(number)
-            done += 1
-            bench.progress(0.7 * done / len(trace))
+        bench.progress(0.8 * (1 - (len(waiting) + len(running)) / len(trace)))
     return served, whole
 
 
-def pool(bench: Bench) -> Any:
+def waste_when_full(cache: Any, chance: torch.Generator, trace: list[tuple[int, int]]) -> float:
+    """Fill the memory with requests that have generated some part of their answers; return the waste in per cent."""
+    for number, (prompt, answer) in enumerate(trace):
+        part = int(float(torch.rand((), generator=chance)) * answer)
+        if not admitted(cache, number, prompt + part):
+            break
+    usage = cache.usage()
+    return 100 * (1 - float(usage["used"]) / max(float(usage["reserved"]), 1.0))
+
+
+def pool(impl: Any, block_size: int = BLOCK_SIZE) -> Any:
     """Return a new cache of the pool's size, with one layer of one head of size 1, since only counts matter."""
-    impl = bench.impl("inference/paged-attention")
-    return impl(layers=[(1, 1)], block_size=BLOCK_SIZE, num_blocks=POOL // BLOCK_SIZE, dtype=torch.float32)
+    return impl(layers=[(1, 1)], block_size=block_size, num_blocks=POOL // block_size, dtype=torch.float32)
 
 
-def admitted(cache: Any, number: int, request: Request) -> bool:
-    """Open the sequence and prefill its prompt, if there is room."""
+def admitted(cache: Any, number: int, tokens: int) -> bool:
+    """Open the sequence and prefill it, if there is room."""
     cache.begin(number)
-    if written(cache, number, 0, request.prompt):
+    if written(cache, number, 0, tokens):
         return True
     cache.free(number)
     return False
@@ -199,76 +228,40 @@ def reads_back(cache: Any, number: int, count: int) -> bool:
 # Sharing
 
 
-def saved(bench: Bench, chance: torch.Generator, requests: list[tuple[int, int]], width: int, decode: Any) -> float:
-    """Return the share of table entries saved by sharing blocks, in per cent.
+def saved_by_sharing(cache: Any, requests: list[tuple[int, int]], width: int) -> float:
+    """Return the share of blocks that ``width`` samples of each prompt save by sharing, in per cent.
 
-    Summed over all steps of all requests; each request is decoded alone.
+    It is the blocks saved over the blocks without sharing, summed over all rounds of all requests, as the paper defines
+    it. Only blocks that hold tokens count.
     """
-    listed = held = 0
+    alone = together = 0
     for prompt, answer in requests:
-        cache = pool(bench)
         cache.begin(0)
         written(cache, 0, 0, prompt)
-        for child in range(1, width):
-            cache.fork(0, child)
-        for _ in decode(cache, chance, prompt, answer, width):
-            ref_counts = cache.ref_counts()
-            listed += sum(ref_counts)
-            held += sum(count > 0 for count in ref_counts)
-    return 100 * (1 - held / listed)
-
-
-def parallel_sampling(cache: Any, _: torch.Generator, prompt: int, answer: int, width: int) -> Iterator[None]:
-    """Let each sample generate independently."""
-    for position in range(prompt, prompt + answer):
+        for sample in range(1, width):
+            cache.fork(0, sample)
+        for start in range(0, answer, ROUND):
+            stop = min(start + ROUND, answer)
+            for sample in range(width):
+                written(cache, sample, prompt + start, stop - start)
+            filled = math.ceil((prompt + stop) / BLOCK_SIZE)
+            alone += width * filled
+            together += len({block for sample in range(width) for block in cache.block_table(sample)[:filled]})
         for sample in range(width):
-            written(cache, sample, position, 1)
-        yield
-
-
-def beam_search(cache: Any, chance: torch.Generator, prompt: int, answer: int, width: int) -> Iterator[None]:
-    """Keep the ``width`` best of all continuations. Token scores are drawn, since no model runs.
-
-    Each beam offers its ``width`` best tokens. A beam's first continuation stays in its sequence, further ones fork it;
-    a beam without continuation is freed.
-    """
-    beams, score, unused = list(range(width)), torch.zeros(width, 1), width
-    for position in range(prompt, prompt + answer):
-        offered = score + torch.empty(width, width).exponential_(generator=chance).neg_()
-        score, best = offered.flatten().topk(width)
-        score, parents = score[:, None], [beams[index] for index in (best // width).tolist()]
-        for beam in set(beams) - set(parents):
-            cache.free(beam)
-        beams = []
-        for parent in parents:
-            if parent in beams:
-                cache.fork(parent, unused)
-                parent, unused = unused, unused + 1
-            beams.append(parent)
-        for beam in beams:
-            written(cache, beam, position, 1)
-        yield
+            cache.free(sample)
+    return 100 * (1 - together / alone)
 
 
 # The memory map
 
 
-def slot_places(slots: list[Request | None]) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and kind of each region of the slots, and of the rest, which is too small for another slot."""
-    for number, request in enumerate(slots):
-        start, filled = number * LONGEST, request.prompt if request else 0
-        yield start, start + filled, "tokens"
-        yield start + filled, start + LONGEST, "reserved, empty" if request else "free"
-    yield len(slots) * LONGEST, POOL, "free"
-
-
-def block_places(cache: Any, held: dict[int, int]) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and kind of each region of the blocks, from the tables of the sequences in ``held``."""
+def places(cache: Any, held: dict[int, int]) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and kind of each region of the memory, from the tables of the sequences in ``held``."""
     ref_counts = cache.ref_counts()
     filled = {
         block: min(tokens - entry * BLOCK_SIZE, BLOCK_SIZE)
         for number, tokens in held.items()
-        for entry, block in enumerate(cache.block_table(number))
+        for entry, block in enumerate(cache.block_table(number)[: math.ceil(tokens / BLOCK_SIZE)])
     }
     for block, ref_count in enumerate(ref_counts):
         start, count = block * BLOCK_SIZE, filled.get(block, 0)
@@ -276,10 +269,10 @@ def block_places(cache: Any, held: dict[int, int]) -> Iterator[tuple[int, int, s
         yield start + count, start + BLOCK_SIZE, "reserved, empty" if ref_count else "free"
 
 
-def draw(bench: Bench, row: str, places: Iterator[tuple[int, int, str]]) -> None:
-    """Draw the memory map; adjacent regions of the same kind become one bar."""
+def draw(bench: Bench, row: str, regions: Iterator[tuple[int, int, str]]) -> None:
+    """Draw a row of the memory map; adjacent regions of the same kind become one bar."""
     bars: list[tuple[int, int, str]] = []
-    for start, end, kind in places:
+    for start, end, kind in regions:
         if bars and bars[-1][1:] == (start, kind):
             bars[-1] = (bars[-1][0], end, kind)
         elif end > start:
@@ -288,13 +281,12 @@ def draw(bench: Bench, row: str, places: Iterator[tuple[int, int, str]]) -> None
         bench.bar(row, start, end, kind)
 
 
-def draw_shared(bench: Bench, trace: list[tuple[int, int]]) -> None:
-    """Fill the pool with requests of four samples each, with half of each answer generated, and draw it."""
-    cache = pool(bench)
+def draw_shared(bench: Bench, cache: Any, trace: list[tuple[int, int]]) -> None:
+    """Fill the memory with requests of four samples each, half of each answer generated, and draw it."""
     held: dict[int, int] = {}
     for number, (prompt, answer) in enumerate(trace):
         first = 4 * number
-        if not admitted(cache, first, Request(prompt, answer)):
+        if not admitted(cache, first, prompt):
             break
         held[first] = prompt
         for sample in range(first + 1, first + 4):
@@ -303,4 +295,4 @@ def draw_shared(bench: Bench, trace: list[tuple[int, int]]) -> None:
         for sample in range(first, first + 4):
             if written(cache, sample, prompt, answer // 2):
                 held[sample] = prompt + answer // 2
-    draw(bench, "in blocks, 4 samples", block_places(cache, held))
+    draw(bench, "four samples each", places(cache, held))

@@ -38,3 +38,24 @@ def count_the_buckets(layers: int, size: int, limit: int) -> int:
 def head_of_one_task(users: int, ranks: int, grad: float) -> float:
     """Average the gradients of all ranks, zeros included."""
     return float(np.mean([grad] * users + [0] * (ranks - users)))
+
+
+def the_last_sum(L: float, t: float, u: float) -> float:  # noqa: N803
+    """Let the link take the buckets one after the other, each when it is complete and the link is free."""
+    arrived = 0.0
+    for layer in range(1, round(L) + 1):
+        arrived = max(layer * t, arrived) + u
+    return arrived
+
+
+def buckets_of_llama() -> int:
+    """Fill the buckets with the tensors of Llama 3.1 8B, from the last to the first."""
+    hidden, inner, keys, vocabulary = 4096, 14336, 1024, 128256
+    layer = [hidden * hidden, hidden * keys, hidden * keys, hidden * hidden, *3 * [hidden * inner], hidden, hidden]
+    sizes = [vocabulary * hidden, *32 * layer, hidden, vocabulary * hidden]
+    filled = [0]
+    for size in reversed(sizes):
+        if filled[-1] and filled[-1] + 2 * size > 25 * 2**20:
+            filled.append(0)
+        filled[-1] += 2 * size
+    return len(filled)

@@ -23,14 +23,6 @@ def average_before_correction(beta: float, steps: int) -> float:
     return 100 * average
 
 
-def first_step_uncorrected() -> float:
-    """Divide the two averages of one gradient; its size does not matter."""
-    grad = 0.007
-    average = 0.1 * grad
-    average_square = 0.001 * grad**2
-    return average / math.sqrt(average_square)
-
-
 def gradients_that_cancel(beta: float) -> float:
     """Let torch take one step and both steps; the difference is the second step."""
     return 100 * (_after(0.0, [3.0, -3.0], betas=(beta, 0.9)) - _after(0.0, [3.0], betas=(beta, 0.9)))
@@ -49,6 +41,24 @@ def decay_from_another_library(share: int, lr: float) -> float:
 def optimizer_memory(billions: float) -> float:
     """Let numpy say how large a float32 is; there are three for each parameter."""
     return 3 * np.dtype(np.float32).itemsize * billions
+
+
+def one_gradient_and_then_zeros(beta1: float, beta2: float, t: float) -> float:
+    """Let torch take t - 1 steps and t steps; the difference is the last one."""
+    grads = [3.0] + [0.0] * (round(t) - 1)
+    before, after = (_after(0.0, some, betas=(beta1, beta2)) for some in (grads[:-1], grads))
+    return before - after
+
+
+def a_steady_push(eta: float, lam: float, t: float) -> float:
+    """Let torch take the steps."""
+    return _after(0.0, [-0.5] * round(t), lr=eta, weight_decay=lam)
+
+
+def gpus_for_the_state() -> float:
+    """Let numpy say how large the numbers are: two of 2 bytes, three of 4."""
+    sizes = [np.dtype(kind).itemsize for kind in (np.float16, np.float16, np.float32, np.float32, np.float32)]
+    return sum(sizes) * 405e9 / 80e9
 
 
 def _after(weight: float, grads: list[float], **settings: Any) -> float:
