@@ -308,7 +308,7 @@ def test_a_quiz_is_asked_all_in_the_catalogue(learn: Any, workspace: Path) -> No
 
 def test_a_lab_says_all_in_the_catalogue(learn: Any, workspace: Path) -> None:
     output = learn("run", "gae", "--reference", "--quick", "--lang", "xx").output
-    assert output.count(OPEN) == 3
+    assert output.count(OPEN) >= 3
     assert outside(output, own_texts()) == ""
 
 
