@@ -67,7 +67,7 @@ def own_texts() -> list[str]:
 
     def collect(value: Any) -> None:
         if isinstance(value, dict) and isinstance(value.get("en"), str):
-            found.add(value["en"])
+            found.update([value["en"], *re.split(r"\{[^{}]*\}", value["en"])])  # a lab fills placeholders in
         for part in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
             collect(part)
 
