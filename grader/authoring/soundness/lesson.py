@@ -56,7 +56,7 @@ def check(technique: Technique) -> Found:
         problems += _links(lesson.path, lesson.tokens)
         if built_in(technique):
             problems += _form(lesson)
-    problems += views(technique, lessons, needs_a_figure=built_in(technique))
+    problems += views(technique, lessons, in_this_form=built_in(technique))
     sections, figures = sum(h.level == 2 for h in headings(tokens)), sum(t.type == FIGURE for t in tokens)
     return f"{sections} sections, {len(blocks)} code blocks run, {figures} figures", problems
 

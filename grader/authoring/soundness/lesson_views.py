@@ -52,15 +52,20 @@ def filled(technique: Technique, path: Path, text: str) -> tuple[str, list[str]]
     return "\n".join(lines), problems
 
 
-def views(technique: Technique, lessons: Sequence[Lesson], *, needs_a_figure: bool) -> list[str]:
-    """Return what is wrong with the two views of the lesson, in each of its languages."""
+def views(technique: Technique, lessons: Sequence[Lesson], *, in_this_form: bool) -> list[str]:
+    """Return what is wrong with the two views of the lesson, in each of its languages.
+
+    ``in_this_form``: whether it has to have a figure, and keep to the widths, as the built-in lessons do.
+    """
     found: list[str] = []
     for lesson in lessons:
-        problems = [*_source(lesson), *_formulas(lesson), *_tables_and_code(lesson)]
+        problems = [*_formulas(lesson), *_tables_and_code(lesson, in_this_form=in_this_form)]
+        if in_this_form:
+            problems += _source(lesson)
         if not problems:
             problems += _terminal(lesson)
         found += problems
-    return [*found, *_figures(technique, lessons, needs_a_figure=needs_a_figure)]
+    return [*found, *_figures(technique, lessons, needs_a_figure=in_this_form)]
 
 
 def _source(lesson: Lesson) -> Iterator[str]:
@@ -113,9 +118,9 @@ def _line_in(lesson: Lesson, block: Token, child: Token) -> int:
     return first + 1
 
 
-def _tables_and_code(lesson: Lesson) -> Iterator[str]:
+def _tables_and_code(lesson: Lesson, *, in_this_form: bool) -> Iterator[str]:
     for token in lesson.tokens:
-        if token.type in ("fence", "code_block") and token.info.strip() in PLAIN:
+        if in_this_form and token.type in ("fence", "code_block") and token.info.strip() in PLAIN:
             for number, line in enumerate(token.content.splitlines(), start=line_of(token) + 1):
                 if width(line) > DRAWN:
                     yield f"{lesson.path}:{number}: {width(line)} columns: a block of text has at most {DRAWN}"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from groundup.grader.authoring.form import HEADINGS
+from groundup.grader.authoring.soundness import lesson
 from groundup.grader.authoring.soundness.lesson import check
 
 
@@ -67,7 +68,6 @@ def planted(toy: Any, passage: str, file: str = "lesson.md") -> tuple[str, list[
 @pytest.mark.parametrize(
     ("passage", "line", "says"),
     [
-        ("word " * 30, 0, "150 characters: a line of a lesson has at most 120"),
         ("$$\n\\foo\n$$", 0, 'cannot be read: Unknown command "\\foo"'),
         ("$$\n\\underbrace{a}_{b}\n$$", 0, "has no form in a terminal"),
         ("$$\n" + " + ".join(["abc"] * 13) + "\n$$", 0, "this formula takes 75 columns in a terminal: at most 74"),
@@ -75,7 +75,6 @@ def planted(toy: Any, passage: str, file: str = "lesson.md") -> tuple[str, list[
         ("Of $" + " + ".join("abcdefghijklm") + "$.", 0, "takes 49 columns in its line: make it a display formula"),
         ("It costs\n$5.", 1, "a dollar sign that begins no formula"),
         ("$$ x $$", 0, "the $$ of a display formula stand on lines of their own"),
-        ("```text\n" + "x" * 78 + "\n```", 1, "78 columns: a block of text has at most 77"),
         ("| a | b |\n|---|---|\n| " + "x" * 80 + " | y |", 0, "this table needs 83 columns: a terminal has 78"),
         ("{{two-numbers.z[0]}}", 0, "two-numbers has no 'z'"),
         ("{{two-numbers.Y z}}", 0, "two-numbers"),
@@ -89,6 +88,23 @@ def test_what_a_view_cannot_show_is_found_in_both_languages(toy: Any, passage: s
         path, _, first = at.rpartition(":")
         place = f"{path}:{int(first) + line}: "
         assert [p for p in problems if p.startswith(place) and says in p], problems
+
+
+@pytest.mark.parametrize(
+    ("passage", "line", "says"),
+    [
+        ("word " * 30, 0, "150 characters: a line of a lesson has at most 120"),
+        ("```text\n" + "x" * 78 + "\n```", 1, "78 columns: a block of text has at most 77"),
+    ],
+)
+def test_built_in_lessons_keep_to_the_widths(
+    toy: Any, monkeypatch: pytest.MonkeyPatch, passage: str, line: int, says: str
+) -> None:
+    at, problems = planted(toy, passage)
+    assert not any(says in problem for problem in problems)
+    monkeypatch.setattr(lesson, "built_in", lambda technique: True)
+    path, _, first = at.rpartition(":")
+    assert any(p.startswith(f"{path}:{int(first) + line}: {says}") for p in check(toy.technique)[1])
 
 
 @pytest.mark.parametrize(
