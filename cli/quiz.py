@@ -256,25 +256,31 @@ def _level(typed: str) -> str:
 
 def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
     """Print whether the answer was right, the right answer, its explanation and its source."""
-    right = reviewed.right_answer or ""
+    right, given = _in_lines(reviewed.right_answer or ""), _in_lines(reviewed.answered or "")
     click.echo(err=err)
     if reviewed.by_oneself:
         _show_own(reviewed, err)
     elif reviewed.right:
-        click.echo(wrapped(tr("Right: {answer}", answer=right), first=click.style("  ✓ ", fg="green")), err=err)
+        click.echo(passage(tr("Right: {answer}", answer=right), first=click.style("  ✓ ", fg="green")), err=err)
     else:
         wrong = tr("Not right. The answer is {answer}", answer=right)
         wrong = wrong if reviewed.answered else tr("Not answered. The answer is {answer}", answer=right)
-        click.echo(wrapped(wrong, first=click.style("  ✗ ", fg="red")), err=err)
-        if reviewed.answered:
-            click.echo(wrapped(tr("You said {answer}", answer=reviewed.answered), first="    "), err=err)
+        sign = click.style("  ✗ ", fg="red")
         if reviewed.credit:
             points = f"{reviewed.credit:.2f}"
-            partly = tr("Right in part: {points} of a point.", points=points)
-            click.echo(wrapped(partly, first="    "), err=err)
+            wrong = tr("Right in part: {points} of a point. The answer is {answer}", points=points, answer=right)
+            sign = click.style("  ◐ ", fg="yellow")
+        click.echo(passage(wrong, first=sign), err=err)
+        if reviewed.answered:
+            click.echo(passage(tr("You said {answer}", answer=given), first="    "), err=err)
     if reviewed.explanation:
         click.echo(passage(reviewed.explanation, first="    "), err=err)
     click.echo(wrapped(tr("Source: {source}", source="; ".join(_sources(reviewed, lang))), first="    "), err=err)
+
+
+def _in_lines(answer: str) -> str:
+    """Return an answer to follow other words: one of several lines begins on a line of its own."""
+    return f"\n{answer}" if "\n" in answer else answer
 
 
 def _show_own(reviewed: Reviewed, err: bool) -> None:

@@ -130,8 +130,9 @@ class Matching(Asked):
         given = dict(pair.split("=", 1) for pair in answer if "=" in pair) if isinstance(answer, list) else {}
         letters, items = {key: letter for letter, key in self._letters().items()}, self._right_items()
         pairs = [(n, key, given.get(key, "")) for n, key in enumerate(self._left(), start=1)]
-        return "; ".join(
-            f"{n}{letters[right]}  {say(self.pairs[left].left, lang)}: {say(items[right], lang)}"
+        colon = "：" if lang == "zh" else ": "
+        return "\n".join(
+            f"{n}{letters[right]}  {say(self.pairs[left].left, lang)}{colon}{say(items[right], lang)}"
             for n, left, right in pairs
             if right in items
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -220,8 +220,10 @@ def test_the_stub_ends_the_lab_with_its_hole_and_exit_code_1() -> None:
 
 @pytest.mark.parametrize(("lang", "told"), [("en", "needs sklearn"), ("zh", "需要 sklearn")])
 def test_what_a_lab_lacks_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, lang: str, told: str) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    monkeypatch.delitem(sys.modules, "groundup.plugins.training.adamw.lab", raising=False)
+    def lab_of(technique: Technique) -> ModuleType:
+        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
+
+    monkeypatch.setattr(labs, "lab_of", lab_of)
     result = CliRunner().invoke(cli, ["run", "adamw", "--quick", "--reference", "--lang", lang])
     assert result.exit_code == 3
     assert told in result.output.replace("\n", " ")

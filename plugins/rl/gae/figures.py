@@ -21,7 +21,7 @@ def weights(draw: Drawing) -> None:
     axes.set_ylim(0, 1.04)
     axes.grid()
     axes.set_xlabel(draw.text("steps between the action and the error, l", "动作与误差之间相隔的步数 l"))
-    axes.set_ylabel(draw.text("weight, (γλ)^l", "权重 (γλ)^l"))
+    axes.set_ylabel(draw.text("weight, (γλ)ˡ", "权重 (γλ)ˡ"))
 
 
 def rollout(draw: Drawing) -> None:
@@ -55,7 +55,7 @@ def rollout(draw: Drawing) -> None:
 
 
 def _arrow(axes: object, t: int, colour: str, style: str = "-") -> None:
-    """Draw the look from a value to the next one."""
+    """Draw the next value going back into the error of step t."""
     from matplotlib.axes import Axes
 
     assert isinstance(axes, Axes)
