@@ -58,7 +58,7 @@ def fork(draw: Drawing) -> None:
 
 
 def waste(draw: Drawing) -> None:
-    """The same memory of 36 places: requests with reserved pieces of 16, and requests in blocks of 4."""
+    """The same memory of 40 places: requests with reserved pieces of 16, and requests in blocks of 4."""
     held = (7, 5, 10, 3, 6)
     pieces, blocks = draw.axes(height=2.3, rows=2)
     for axes, size, title in (
