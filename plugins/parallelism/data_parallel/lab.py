@@ -75,18 +75,26 @@ class Step(NamedTuple):
         early = sum(count for count, reached in self.buckets if reached < len(model.layers()))
         return early / sum(count for count, _ in self.buckets)
 
+    def transfers(self, model: MultiTaskMLP, params: dict[str, Tensor]) -> list[tuple[float, float]]:
+        """Return when the stated machine's link begins and ends with each bucket."""
+        ends = ended(model, params)
+        spans, free = [], 0.0
+        for count, reached in self.buckets:
+            begin = max(free, ends[reached - 1])
+            free = begin + seconds(count)
+            spans.append((begin, free))
+        return spans
+
     def exposed(self, model: MultiTaskMLP, params: dict[str, Tensor]) -> float:
         """Return the seconds that the stated machine's link still works after the backward pass has ended."""
-        ends = ended(model, params)
-        free = 0.0
-        for count, reached in self.buckets:
-            free = max(free, ends[reached - 1]) + seconds(count)
-        return max(free - BACKWARD, 0.0)
+        return max(self.transfers(model, params)[-1][1] - BACKWARD, 0.0)
 
     def hidden(self, model: MultiTaskMLP, params: dict[str, Tensor]) -> float:
         """Return the fraction of the link's time that lies within the backward pass."""
-        total = sum(seconds(count) for count, _ in self.buckets)
-        return max(total - self.exposed(model, params), 0.0) / total
+        spans = self.transfers(model, params)
+        return sum(max(min(end, BACKWARD) - begin, 0.0) for begin, end in spans) / sum(
+            end - begin for begin, end in spans
+        )
 
 
 def seconds(count: int) -> float:
@@ -97,7 +105,7 @@ def seconds(count: int) -> float:
 def ended(model: MultiTaskMLP, params: dict[str, Tensor]) -> list[float]:
     """Return when the backward pass of each layer ends, the last layer's first."""
     weights = [sum(params[name].numel() for name in names) for names in reversed(model.layers())]
-    return [BACKWARD * sum(weights[: count + 1]) / sum(weights) for count in range(len(weights))]
+    return [BACKWARD * (sum(weights[: count + 1]) / sum(weights)) for count in range(len(weights))]
 
 
 class Stamped(list[Event]):
