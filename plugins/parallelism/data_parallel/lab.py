@@ -85,7 +85,8 @@ class Step(NamedTuple):
 
     def hidden(self, model: MultiTaskMLP, params: dict[str, Tensor]) -> float:
         """Return the fraction of the link's time that lies within the backward pass."""
-        return 1 - self.exposed(model, params) / sum(seconds(count) for count, _ in self.buckets)
+        total = sum(seconds(count) for count, _ in self.buckets)
+        return max(total - self.exposed(model, params), 0.0) / total
 
 
 def seconds(count: int) -> float:
