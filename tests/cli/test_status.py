@@ -130,9 +130,9 @@ def test_a_bar_shows_how_much_of_what_is_written_is_passed(learn: Any, here: Pat
 
 
 def a_pass(technique: str, **other: Any) -> Verdict:
-    parts = {"passed": True, "outcome": "passed", "score": 1.0} | other
+    parts = {"version": 1, "passed": True, "outcome": "passed", "score": 1.0} | other
     return Verdict(
-        technique=technique, version=1, seed=0, examples=25, seconds=0.1, containment="process", holes=(),
+        technique=technique, seed=0, examples=25, seconds=0.1, containment="process", holes=(),
         properties=(), attempt=Attempt(path="x.py", sha256="0" * 64), **parts,
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ def test_with_120_techniques_status_takes_less_than_60_lines(
     with State(here / "workspace" / ".learn" / "learn.db") as state:
         for number, identity in enumerate(many[:last]):
             short = {} if begun == "everything passed" or number % 2 else {"passed": False, "outcome": "fell_short"}
-            state.record(a_pass(identity, **short), "", {})
+            state.record(a_pass(identity, version=context.registry().techniques[identity].version, **short), "", {})
             state.note(identity, "hint", "1.1")
     for lang in ("en", "zh"):
         lines = click.unstyle(learn("status", "--lang", lang).stdout).splitlines()
