@@ -17,6 +17,7 @@ from random import Random
 from typing import Literal
 
 from groundup.core.declared import say
+from groundup.core.examples import filled_in
 from groundup.core.quiz.question import Asked
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
@@ -108,15 +109,14 @@ def _questions(technique: Technique, registry: Registry) -> Iterator[Item]:
 
 
 def _numbers(technique: Technique) -> Iterator[Item]:
-    for heading, section in _sections(technique.files.folder / "lesson.md"):
+    for heading, section in _sections(technique, "lesson.md"):
         prose = "\n".join(line for line in section.splitlines() if line.strip())
         if NUMBER.search(prose):
             yield Item("numbers", f"lesson: {heading}", NUMBER.sub(HIDDEN, prose), prose)
 
 
 def _translations(technique: Technique, registry: Registry) -> Iterator[Item]:
-    folder = technique.files.folder
-    pairs = zip(_sections(folder / "lesson.md"), _sections(folder / "lesson.zh.md"), strict=False)
+    pairs = zip(_sections(technique, "lesson.md"), _sections(technique, "lesson.zh.md"), strict=False)
     for (heading, english), (_, chinese) in pairs:
         yield Item("translation", f"lesson: {heading}", BLOCK.sub("", chinese), BLOCK.sub("", english))
     said: list[tuple[str, dict[str, str]]] = [(f"technique{where}", text) for where, text in texts(technique)]
@@ -138,13 +138,13 @@ def _sources(technique: Technique) -> Iterator[Item]:
         yield Item("source", source.url, f"{source.url}\n{shown}", "the page is there, and says what is cited")
 
 
-def _sections(lesson: Path) -> Iterator[tuple[str, str]]:
-    """Yield heading and text of each section of a lesson."""
+def _sections(technique: Technique, name: str) -> Iterator[tuple[str, str]]:
+    """Yield heading and text of each section of a lesson, with the numbers that it quotes."""
+    lesson = technique.files.folder / name
     if not lesson.is_file():
         return
-    parts = re.split(
-        r"(?m)^## (.*)$", BLOCK.sub(lambda found: found[0].replace("\n## ", "\n\\## "), lesson.read_text("utf-8"))
-    )
+    text = filled_in(lesson.read_text("utf-8"), technique)
+    parts = re.split(r"(?m)^## (.*)$", BLOCK.sub(lambda found: found[0].replace("\n## ", "\n\\## "), text))
     yield "the beginning", parts[0]
     yield from zip(parts[1::2], parts[2::2], strict=True)
 

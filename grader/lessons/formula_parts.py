@@ -82,8 +82,6 @@ def _gap(before: Item | None, item: Item, box: Box) -> str:
     if before is None or "space" in (before.kind, item.kind) or before.text[-1:] == " " or item.text[:1] == " ":
         return ""
     left, right = before.kind, item.kind
-    if left == "dots" and right == "dots":
-        return "" if before.text == item.text == "." else " "
     if "tight" in (left, right) or left in ("open", "prefix") or right in ("close", "comma"):
         return ""
     if {"operator", "comma", "large", "rows", "dots"} & {left, right}:

@@ -39,6 +39,7 @@ ACCENTS = {
 }  # fmt: skip
 ACCENT_NAMES = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde", "\u0307": "dot", "\u20d7": "vec"}
 LARGE = "∑∏∐∫⋃⋂⨁⨂"
+ELLIPSES = {".": "…", "·": "⋯"}
 INVISIBLE = "\u2061\u2062\u2063\u2064"
 TALL = {
     "(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "|": "│││", "‖": "║║║",
@@ -90,7 +91,7 @@ def as_lines(latex: str) -> tuple[str, ...]:
             latex=latex, what=str(error),
         ) from error  # fmt: skip
     return tuple(
-        unicodedata.normalize("NFC", line.rstrip()).replace("...", "…").replace(": =", ":=") for line in box.lines
+        unicodedata.normalize("NFC", line.rstrip()).replace(": =", ":=") for line in box.lines
     )
 
 
@@ -109,7 +110,7 @@ def _of_row(children: list[ElementTree.Element]) -> list[Item]:
     if found := _fenced_rows(children):
         return found
     items: list[Item] = []
-    for child in children:
+    for child in _with_whole_dots(children):
         if child.tag == "mo" and (child.text or "") in INVISIBLE:
             if child.text == "\u2061" and items:
                 last = items[-1]
@@ -117,6 +118,20 @@ def _of_row(children: list[ElementTree.Element]) -> list[Item]:
             continue
         items += _items(child)
     return items
+
+
+def _with_whole_dots(children: list[ElementTree.Element]) -> list[ElementTree.Element]:
+    r"""Return the elements with three dots in a row, which is how math-core writes ``\dots``, as one."""
+    found: list[ElementTree.Element] = []
+    for child in children:
+        last = [node.text for node in found[-2:] if node.tag == "mo"]
+        if child.tag == "mo" and child.text in ELLIPSES and last == [child.text] * 2:
+            whole = ElementTree.Element("mo")
+            whole.text = ELLIPSES[child.text]
+            found[-2:] = [whole]
+        else:
+            found.append(child)
+    return found
 
 
 def _word(node: ElementTree.Element) -> list[Item]:

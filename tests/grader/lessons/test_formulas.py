@@ -35,6 +35,8 @@ from groundup.grader.lessons.formulas import FormulaProblem, as_lines, as_mathml
         (r"1{,}024", "1,024"),
         (r"16\,\text{GB}", "16 GB"),
         (r"x_1, \dots, x_n", "x₁, …, xₙ"),
+        (r"1 + 2 + \dots + n", "1 + 2 + ⋯ + n"),
+        (r"a_1 = \dots = a_n = 1 + \dots", "a₁ = ⋯ = aₙ = 1 + …"),
         (r"a \odot b \approx c \to d", "a ⊙ b ≈ c → d"),
         (r"(\gamma\lambda)^l", "(γλ)ˡ"),
         (r"x' y", "x′ y"),
