@@ -134,7 +134,8 @@ def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str, told: Told)
         axes.add_artist(above)
         axes.legend(
             handles=[Line2D([], [], color=f"C{n}", label=name, linewidth=3) for n, name in sorted(names.items())],
-            fontsize="small", framealpha=0.8, edgecolor="none", handlelength=1.2,
+            frameon=False, ncols=min(3, len(names)), loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small",
+            handlelength=1.2,
         )  # fmt: skip
 
 
