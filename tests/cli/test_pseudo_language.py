@@ -312,6 +312,7 @@ def test_a_lab_says_all_in_the_catalogue(learn: Any, workspace: Path) -> None:
     assert outside(output, own_texts()) == ""
 
 
+@pytest.mark.soak
 def test_a_class_is_told_all_of_the_catalogue(learn: Any, workspace: Path, here: Path) -> None:
     for name, body in (("anna", "wrong"), ("ben", "right"), ("cleo", "dies"), ("dora", "stub")):
         folder = here / "class" / name

@@ -271,6 +271,7 @@ def judge() -> Iterator[Judge]:
         yield Judge(server)
 
 
+@pytest.mark.soak
 def test_the_shown_technique_is_sound(judge: Judge, shown: Technique) -> None:
     findings = list(Check(judge, shown, seeds=1).findings())
     assert [f.rule for f in findings] == list(RULES)
@@ -475,7 +476,9 @@ def test_the_shown_quiz_is_sound_and_has_every_kind(tmp_path: Path) -> None:
     assert any(SOUND in block.text for block in of("quiz.md", "console"))
 
 
-@pytest.mark.parametrize("block", CHANGES, ids=named)
+@pytest.mark.parametrize(
+    "block", [pytest.param(b, marks=() if n % 4 == 0 else pytest.mark.soak, id=named(b)) for n, b in enumerate(CHANGES)]
+)
 def test_a_shown_flaw_is_told_as_the_page_says(block: Block, tmp_path: Path) -> None:
     texts = dict(QUIZ)
     changes = re.findall(r"(?:- .*\n)+(?:\+ .*\n)*", block.text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from groundup.core.interfaces.code_runner import LONGEST_SECONDS, CodeRunner
+from groundup.core.interfaces.code_runner import CodeRunner
 from groundup.core.quiz.arithmetic import Formula
 from groundup.core.quiz.choice_question import Multiple
 from groundup.core.quiz.code_question import Output, normal, same_print
@@ -22,6 +22,7 @@ __all__ = ["NEWER", "by_length", "check_kind", "check_prints"]
 NEWER = ("symbolic", "output", "line", "matching", "estimate")
 FEWEST_WRONG = 2
 FEWEST_POINTS = 10  # at which a wrong formula has another value than the right one
+PROGRAM_SECONDS = 2.0  # of CPU time: a question's program is a few lines
 MOST_BY_LENGTH = 0.5  # credit of a learner who pairs items by their lengths
 
 
@@ -42,14 +43,16 @@ def check_prints(questions: Sequence[Output], told: Callable[[Output], str], run
         for number in range(len(question.cases)) if question.cases else [None]:
             values = "" if number is None else f" with {_listed(question.cases[number].values)}"
             expected = question.prints if number is None else question.cases[number].prints
-            runs = [runner.run(question.program(number), seconds=LONGEST_SECONDS) for _ in range(2)]
-            printed = [run.printed.strip() for run in runs]
-            if runs[0].outcome != "ended":
-                yield f"{told(question)}: the program{values} does not end as it should: {runs[0].error}"
-            elif normal(printed[0]) != normal(printed[1]):
-                yield f"{told(question)}: the program{values} prints {printed[0]!r}, and the next time {printed[1]!r}"
-            elif not same_print(printed[0], str(expected)):
-                yield f"{told(question)}: the program{values} prints {printed[0]!r}, and the file says {expected!r}"
+            first = runner.run(question.program(number), seconds=PROGRAM_SECONDS)
+            if first.outcome != "ended":
+                yield f"{told(question)}: the program{values} does not end as it should: {first.error}"
+                continue
+            again = runner.run(question.program(number), seconds=PROGRAM_SECONDS)
+            printed, next_time = first.printed.strip(), again.printed.strip()
+            if normal(printed) != normal(next_time):
+                yield f"{told(question)}: the program{values} prints {printed!r}, and the next time {next_time!r}"
+            elif not same_print(printed, str(expected)):
+                yield f"{told(question)}: the program{values} prints {printed!r}, and the file says {expected!r}"
 
 
 def by_length(question: Matching, lang: str) -> float:

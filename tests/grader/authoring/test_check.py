@@ -122,6 +122,7 @@ def test_a_stub_that_is_not_what_the_solution_makes_is_found(judge: Judge, autho
     assert told["exercise"].endswith("is not what the solution makes: 'learn author stubs mean' writes it")
 
 
+@pytest.mark.soak
 def test_a_property_that_needs_no_hole_filled_is_found(judge: Judge, author: Any) -> None:
     idle = PROPERTIES + "\n\n@given(x=X)\ndef test_it_can_be_called(impl, x):\n    assert callable(impl)\n"
     told = problems(judge, technique(author, properties=idle))
@@ -145,12 +146,14 @@ def test_a_solution_that_fails_its_own_property_is_found(judge: Judge, author: A
     )
 
 
+@pytest.mark.soak
 def test_a_solution_that_is_right_only_sometimes_is_found(judge: Judge, author: Any) -> None:
     moody = SOLUTION.replace("return total /", "return total + (torch.rand(()) < 0.5) if total > 1 else total /")
     told = problems(judge, technique(author, solution=moody, misconceptions=""))
     assert "equals_the_reference" in told["solution"]
 
 
+@pytest.mark.soak
 def test_a_misconception_that_survives_is_found_with_its_seeds(judge: Judge, author: Any) -> None:
     survives = MISCONCEPTIONS + MISCONCEPTIONS.replace("forgets-the-weights", "survives").replace(
         '"x.sum()"', '"(weight * x).sum()"'
@@ -220,6 +223,7 @@ def test_it_keeps_the_dtype(impl, reference, x, weight):
 """
 
 
+@pytest.mark.soak
 def test_a_property_that_finds_what_its_claim_does_not_speak_of_is_found(judge: Judge, author: Any) -> None:
     told = problems(judge, technique(author, properties=NARROW))
     assert list(told) == ["properties"]
@@ -258,6 +262,7 @@ def test_the_sign_is_right(impl, x, weight):
     assert told["cheats"].endswith("properties.py: the cheat 'doubled' passes with seed 0: add or sharpen a property")
 
 
+@pytest.mark.soak
 def test_where_no_answer_holds_a_float_none_is_spoilt(judge: Judge, author: Any) -> None:
     counts = SOLUTION.replace("return total / weight.sum()", "return int(total > 0)")
     properties = (

@@ -196,7 +196,7 @@ def test_a_distribution_has_all_that_it_needs(tmp_path: Path, registry: Registry
         ".github/workflows/check.yml", ".gitignore", "README.md", "pyproject.toml", "tests/test_technique.py",
         *(f"groundup_brand_new/{name}" for name in (
             "__init__.py", "technique.toml", "solution.py", "exercise.py", "properties.py", "misconceptions.toml",
-            "lesson.md", "quiz.yaml", "quiz_answers.py", "lab.py",
+            "lesson.md", "figures.py", "quiz.yaml", "quiz_answers.py", "lab.py",
         )),
     }  # fmt: skip
     assert "<<" not in "".join(path.read_text(encoding="utf-8") for path in written)
@@ -269,7 +269,7 @@ def test_a_built_in_lands_where_built_ins_are(clone: Path, registry: Registry) -
     folder = "plugins/rl_systems/brand_new"
     files = (
         "__init__.py", "technique.toml", "technique.zh.toml", "properties.py", "misconceptions.toml", "lesson.md",
-        "lesson.zh.md", "quiz_answers.py", "lab.py",
+        "lesson.zh.md", "figures.py", "quiz_answers.py", "lab.py",
     )  # fmt: skip
     assert written == {
         *(f"{folder}/{name}" for name in files),
