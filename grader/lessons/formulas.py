@@ -90,9 +90,7 @@ def as_lines(latex: str) -> tuple[str, ...]:
             "the formula {latex!r} has no form in a terminal, because of {what}: write it otherwise",
             latex=latex, what=str(error),
         ) from error  # fmt: skip
-    return tuple(
-        unicodedata.normalize("NFC", line.rstrip()).replace(": =", ":=") for line in box.lines
-    )
+    return tuple(unicodedata.normalize("NFC", line.rstrip()).replace(": =", ":=") for line in box.lines)
 
 
 def _items(node: ElementTree.Element) -> list[Item]:
