@@ -15,6 +15,7 @@ import importlib.util
 import os
 import shutil
 import site
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ import groundup.core
 from groundup.core.errors import EnvironmentProblem, UsageProblem
 from groundup.core.messages import Message, either
 from groundup.grader.process.worker.imports import LIBRARIES, THEIR_NEEDS, own_modules
+from groundup.grader.process.worker.scratch import BYTES
 
 if sys.platform == "linux":
     from groundup.grader.process.worker import jail
@@ -35,7 +37,6 @@ DEMANDS = {"strong": "landlock"} | {layer: layer for layer in LAYERS}
 ASKED_BY = "LEARN_CONTAINMENT"
 NAMESPACES = ("pid", "net", "ipc", "uts", "mnt")
 PROBE_SECONDS = 10.0
-SCRATCH_BYTES = 64 << 20
 START = Path(__file__).parent / "worker" / "start.py"
 
 LIBRARY_FOLDERS = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/nix/store", "/gnu/store")
@@ -213,7 +214,7 @@ def command(view: View, scratch: str, program: list[str]) -> list[str]:
             line.extend(["--ro-bind", path, path])
     line.extend(["--proc", "/proc", "--dev", "/dev"])
     folder(scratch)
-    line.extend(["--size", str(SCRATCH_BYTES), "--perms", "1777", "--tmpfs", scratch])
+    line.extend(["--size", str(BYTES), "--perms", "1777", "--tmpfs", scratch])
     for path in [*covered, "/"]:
         line.extend(["--remount-ro", path])
     return [*line, "--chdir", scratch, "--", *program]
@@ -228,9 +229,15 @@ def are_apart(namespaces: dict[str, str]) -> bool:
 def _isolated() -> list[str]:
     """Return bubblewrap's options for namespaces and for dropping root's privileges."""
     namespaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    # A process of root switches to user nobody; until then it may have to read files that only root can read.
-    kept = [word for name in ("SETUID", "SETGID", "DAC_READ_SEARCH") for word in ("--cap-add", f"CAP_{name}")]
-    privileges = ["--cap-drop", "ALL", *kept] if os.geteuid() == 0 else []
+    # A process of root switches to user nobody; until then it may have to read files that only root can read. Before
+    # the fork server drops all capabilities, it limits the number of files in the scratch folder.
+    names = ("SETUID", "SETGID", "DAC_READ_SEARCH", "SYS_ADMIN") if os.geteuid() == 0 else ("SYS_ADMIN",)
+    kept = [word for name in names for word in ("--cap-add", f"CAP_{name}")]
+    if os.geteuid() == 0:
+        privileges = ["--cap-drop", "ALL", *kept]
+    else:  # a bubblewrap with root's rights gives none of them to others
+        bubblewrap = Path(shutil.which("bwrap") or "/")
+        privileges = [] if bubblewrap.stat().st_mode & stat.S_ISUID else ["--unshare-user", *kept]
     # Not --die-with-parent: if bubblewrap is killed while it starts, its child would wait for it for ever. The fork
     # server itself detects that the judge is gone, and all processes in the namespaces end with the server.
     return [*namespaces, *privileges]

@@ -190,6 +190,7 @@ def main() -> NoReturn:
     containment = json.load(sys.stdin)
     sys.path += [folder for folder in containment["searched"] if folder not in sys.path]
     within = json.dumps({"namespaces": namespaces()}).encode()
+    containment["work"] = containment["layer"] == "namespaces" and scratch.bound(os.environ["TMPDIR"])
     give_up_privileges(containment)
     adopt_orphans()
     prepare(interpret_triton="--triton" in sys.argv)

@@ -45,8 +45,11 @@ ALLOW, KILL = (RETURN, 0x7FFF0000), (RETURN, 0x80000000)
 NOT_PERMITTED, NOT_THERE = (RETURN, 0x50000 | 1), (RETURN, 0x50000 | 38)  # EPERM, ENOSYS
 CLONE_THREAD, TRUNCATES_AS_READER, WRITES_OR_TRUNCATES = 0x10000, 0o1000, 0o1003
 UNIX, INTERNET, INTERNET_6, NETLINK, STREAM, KIND = 1, 2, 10, 16, 1, 0xF
-SETS_OWNER = (8, 10, 15)  # fcntl F_SETOWN, F_SETSIG, F_SETOWN_EX: have the kernel send signals to others
-TERMINAL_INPUT = (0x5412, 0x541C, 0x8901, 0x8902)  # ioctl TIOCSTI, TIOCLINUX; FIOSETOWN, SIOCSPGRP set an owner too
+# The other commands of fcntl set locks, leases, owners that get signals, notices of changed folders, sizes of pipes.
+DESCRIPTOR_COMMANDS = (0, 1, 2, 3, 4, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
+# The others of ioctl set flags and versions of files, type into terminals, and drive devices and file systems.
+DEVICE_COMMANDS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FION/CLEX
+MOUNT_FLAGS = 32 | 2 | 4  # MS_REMOUNT, MS_NOSUID, MS_NODEV
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,6 +98,15 @@ def give_up_privileges(needed: Iterable[str]) -> None:
             os.setresuid(NOBODY, NOBODY, NOBODY)
     reachable = all(os.access(path, os.R_OK) for path in needed)
     _set_capabilities(0 if reachable else held & CAP_DAC_READ_SEARCH)
+
+
+def bound_entries(folder: str, size: int, most: int) -> bool:
+    """Limit the file system in memory at ``folder`` to ``most`` files and folders; return whether the kernel did.
+
+    An empty file takes none of its ``size`` bytes, and yet kernel memory.
+    """
+    options = f"size={size},nr_inodes={most}".encode()
+    return _libc.mount(b"tmpfs", folder.encode(), None, ctypes.c_ulong(MOUNT_FLAGS), options) == 0
 
 
 def enter(walls: Walls) -> None:
@@ -166,11 +178,10 @@ def _filter(*, talk: bool, pid: int) -> list[tuple[int, ...]]:
         judge(name, *none_of(flags, [TRUNCATES_AS_READER], WRITES_OR_TRUNCATES))
     for name in "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo":
         judge(name, *one_of(0, [pid]))
-    for name in "prlimit64", "sched_setaffinity":
-        judge(name, *one_of(0, [0, pid]))
+    judge("prlimit64", *one_of(0, [0, pid]))
     judge("prctl", *none_of(0, [PR_SET_PDEATHSIG, PR_SET_PTRACER]))
-    judge("ioctl", *none_of(1, TERMINAL_INPUT))
-    judge("fcntl", *none_of(1, SETS_OWNER))
+    judge("ioctl", *one_of(1, DEVICE_COMMANDS))
+    judge("fcntl", *one_of(1, DESCRIPTOR_COMMANDS))
     # A datagram socket of a pair could still send to any path; a stream socket stays connected to its peer.
     judge("socketpair", *one_of(1, [STREAM], KIND))
     if talk:

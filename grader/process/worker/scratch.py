@@ -10,8 +10,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+BYTES, MOST_FILES = 64 << 20, 4096  # of the file system in memory that holds the folders, folders counted as files
 MOST_AT_ONCE = 100_000  # entries: with more than these, an attempt would delay the next one
 PART = 1000
+
+
+def bound(inside: str) -> bool:
+    """Limit the file system in memory at ``inside`` to MOST_FILES; return whether this kernel permits it."""
+    from groundup.grader.process.worker import jail
+
+    return jail.bound_entries(inside, BYTES, MOST_FILES)
 
 
 def make(inside: str) -> str:

@@ -84,8 +84,8 @@ def contain(job: dict[str, Any], containment: dict[str, Any]) -> None:
         return
     from groundup.grader.process.worker import jail
 
-    # Writing is allowed only if the scratch folder is in memory, where its size is limited; a disk could be filled.
-    to_read, to_work = ([], [folder]) if layer == "namespaces" else ([folder], [])
+    # Writing is allowed only if the scratch folder is in memory, where its size and the number of files are limited.
+    to_read, to_work = ([], [folder]) if containment["work"] else ([folder], [])
     jail.enter(
         jail.Walls(
             read=[*containment["read"], *to_read, *(containment["network"] if meeting else ())],

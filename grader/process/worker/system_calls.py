@@ -13,6 +13,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "kcmp": (312, 272), "tkill": (200, 130),
     "get_robust_list": (274, 100), "setpriority": (141, 140), "ioprio_set": (251, 30),
     "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
     "move_pages": (279, 239), "migrate_pages": (256, 238),
     # New processes and programs, and leaving the watched session. The filter distinguishes threads by the flags of
     # clone.
@@ -31,7 +32,10 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "lremovexattr": (198, 15), "fremovexattr": (199, 16), "inotify_init": (253, None), "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
-    # Shared memory and queues that every process can open by number or name.
+    # Shared memory, queues and locks that every process can reach by number or name, and contexts of which the whole
+    # machine has a fixed number.
+    "flock": (73, 32), "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
+    "io_getevents": (208, 4), "io_pgetevents": (333, 292),
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197), "semget": (64, 190),
     "semop": (65, 193), "semtimedop": (220, 192), "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189),
     "msgrcv": (70, 188), "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181),
@@ -49,5 +53,5 @@ TOLD_APART: dict[str, tuple[int | None, int | None]] = {
     "accept": (43, 202), "accept4": (288, 242), "sendmmsg": (307, 269), "clone": (56, 220), "open": (2, None),
     "openat": (257, 56), "openat2": (437, 437), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
-    "sched_setaffinity": (203, 122), "prctl": (157, 167), "ioctl": (16, 29), "fcntl": (72, 25),
+    "prctl": (157, 167), "ioctl": (16, 29), "fcntl": (72, 25),
 }  # fmt: skip

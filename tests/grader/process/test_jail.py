@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,10 +163,30 @@ def test_the_disk_is_not_filled(server: ForkServer, layer: str) -> None:
             assert next_one() == 10 << 20, "an earlier attempt's file is left"
 
 
+@pytest.mark.parametrize("body", ["open(f'{n}', 'w').close()", "os.mkdir(f'{n}')", "os.symlink('/', f'{n}')"])
+def test_files_without_contents_do_not_fill_the_kernels_memory(body: str) -> None:
+    if "namespaces" not in OFFERED:
+        pytest.skip("there is no scratch folder to write in here")
+    with in_layer("namespaces") as server:
+        assert "No space left" in refused(server, f"for n in range(5000):\n    {body}")
+        with attempt(server, "return os.statvfs('.').f_files") as call:
+            assert call() == 4096
+
+
+def test_where_the_number_of_files_cannot_be_limited_none_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "namespaces" not in OFFERED:
+        pytest.skip("there is no scratch folder to write in here")
+    isolated = sandbox._isolated()
+    at = isolated.index("CAP_SYS_ADMIN")
+    monkeypatch.setattr(sandbox, "_isolated", lambda: isolated[: at - 1] + isolated[at + 1 :])
+    with in_layer("namespaces") as server:
+        assert "Permission denied" in refused(server, "open('a', 'w')")
+
+
 def test_a_scratch_folder_goes_however_deep_and_whatever_its_modes(soon: Callable[..., bool]) -> None:
     if "namespaces" not in OFFERED:
         pytest.skip("there is no scratch folder to write in here")
-    deep = "for n in range(5000):\n    os.mkdir('d')\n    os.chdir('d')"
+    deep = "for n in range(4000):\n    os.mkdir('d')\n    os.chdir('d')"
     with in_layer("namespaces") as server:
         with attempt(server, deep) as call:
             call()
@@ -258,6 +279,16 @@ OTHERS = {
     "prlimit": "resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))",
     "priority": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
     "affinity": "os.sched_setaffinity(os.getppid(), [0])",
+    "its own affinity": "os.sched_setaffinity(0, range(os.cpu_count()))",
+    "a lock": "fcntl.flock(open(sys.executable, 'rb'), fcntl.LOCK_SH)",
+    "a lock of a part": "fcntl.lockf(open(sys.executable, 'rb'), fcntl.LOCK_SH)",
+    "a lease": "fcntl.fcntl(open(sys.executable, 'rb'), 1024, 0)",
+    "a notice of changes": "fcntl.fcntl(os.open(os.path.dirname(os.__file__), 0), 1026, 4)",
+    "a larger pipe": "fcntl.fcntl(os.pipe()[1], 1031, 1 << 20)",
+    "flags of a file": "fcntl.ioctl(open(sys.executable, 'rb'), 0x40086602, struct.pack('q', 0))",
+    "a version of a file": "fcntl.ioctl(open(sys.executable, 'rb'), 0x40087602, struct.pack('q', 0))",
+    "what lies where in a file": "fcntl.ioctl(open(sys.executable, 'rb'), 0xC020660B, bytes(32))",
+    "reading without waiting": "syscall(IO_SETUP, 1, ctypes.byref(ctypes.c_ulong(0)))",
     "scheduler": "os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0))",
     "an owner of signals": "fcntl.fcntl(3, fcntl.F_SETOWN, os.getppid())",
     "which signal": "fcntl.fcntl(3, fcntl.F_SETSIG, signal.SIGKILL)",
@@ -274,14 +305,31 @@ OTHERS = {
 
 @pytest.mark.parametrize("body", OTHERS.values(), ids=OTHERS)
 def test_other_processes_are_out_of_reach(server: ForkServer, body: str) -> None:
-    column = {"x86_64": {"TKILL": 200, "TGKILL": 234}, "aarch64": {"TKILL": 130, "TGKILL": 131}}[platform.machine()]
+    column = {
+        "x86_64": {"TKILL": 200, "TGKILL": 234, "IO_SETUP": 206},
+        "aarch64": {"TKILL": 130, "TGKILL": 131, "IO_SETUP": 0},
+    }[platform.machine()]
     for name, number in column.items():
         body = body.replace(f"syscall({name}", f"syscall({number}")
     assert re.search("not permitted|No such process|No such device", refused(server, body, os.getpid()))
 
 
+def test_what_a_descriptor_is_asked_for_every_day_is_answered(server: ForkServer) -> None:
+    body = """
+    one, other = os.pipe()
+    os.set_blocking(one, False)
+    os.set_inheritable(other, True)
+    again = fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.write(other, b'four')
+    waiting = fcntl.ioctl(again, 0x541B, bytes(4))
+    return os.isatty(1), os.get_blocking(again), int.from_bytes(waiting, sys.byteorder)
+    """
+    with attempt(server, textwrap.dedent(body).strip()) as call:
+        assert call() == (False, False, 4)
+
+
 HARMLESS = [
-    "killing all", "killing another group", "tgkill", "pidfd", "prlimit", "priority", "affinity", "an owner of signals",
+    "its own affinity", "a lock", "a lock of a part", "a notice of changes", "a larger pipe", "killing all", "killing another group", "tgkill", "pidfd", "prlimit", "priority", "affinity", "an owner of signals",
     "which signal", "an owner by ioctl", "outliving the server",
 ]  # fmt: skip
 
