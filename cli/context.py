@@ -219,6 +219,12 @@ def open_state(workspace: Workspace) -> State:
     return State(workspace.database, learner=workspace.settings.learner)
 
 
+def tell_problems(state: State) -> None:
+    """Say on stderr which recorded verdicts cannot be read or do not count."""
+    for problem in state.problems.values():
+        click.echo(f"learn: {told(problem.message)}", err=True)
+
+
 def attempt_in(workspace: Workspace, technique: Technique) -> Path:
     """Return the path of the learner's file. Raises UsageProblem if it does not exist yet."""
     from groundup.core.errors import UsageProblem

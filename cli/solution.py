@@ -11,6 +11,7 @@ from groundup.cli.context import (
     open_state,
     print_json,
     technique_named,
+    tell_problems,
     workspace_for,
 )
 from groundup.core.errors import UsageProblem
@@ -26,6 +27,7 @@ def command(technique: str, give_up: bool, lang: str | None, as_json: bool) -> N
     found = technique_named(technique)
     with open_state(workspace_for(found)) as state:
         passed = state.ever_passed(found.id)
+        tell_problems(state)
         if not passed and not give_up:
             raise UsageProblem(
                 "You have not passed {id} yet. 'learn hint {name}' helps; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from groundup.cli.context import registry, roadmap_of
+from groundup.cli.context import registry, roadmap_of, tell_problems
 from groundup.cli.words import tr
 from groundup.core.errors import GroundupError
 
@@ -49,7 +49,9 @@ class Way:
         """Return the way of the learner with this workspace and state."""
         from groundup.grader.learner.trail import trails
 
-        return cls(workspace, state.last_scores(), trails(state))
+        found = cls(workspace, state.last_scores(), trails(state))
+        tell_problems(state)
+        return found
 
     def trail(self, technique: str) -> Trail:
         """Return the learner's labs, quizzes and hints for that technique."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from groundup.grader.learner.chain import link_all
 from groundup.grader.learner.tables import quiz_answers, quizzes, verdicts
 
 __all__ = ["MIGRATIONS"]
@@ -29,21 +30,26 @@ def to_version_2(connection: sa.Connection) -> None:
 def to_version_3(connection: sa.Connection) -> None:
     """Add credit, self-marked answers and confidence to quizzes. An answer of before has credit 1 if it is right."""
     answers = quiz_answers.c
-    new: dict[sa.Table, list[sa.Column[Any]]] = {
-        quizzes: [quizzes.c.by_oneself],
-        quiz_answers: [answers.credit, answers.by_oneself, answers.confidence],
-    }
-    for table, columns in new.items():
-        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-        for column in columns:
-            if column.name not in there:
-                created = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {created}")
+    _add(connection, quizzes.c.by_oneself, answers.credit, answers.by_oneself, answers.confidence)
     connection.execute(sa.update(quiz_answers).where(quiz_answers.c.is_right).values(credit=1.0))
 
 
-MIGRATIONS: list[Callable[[sa.Connection], None]] = [to_version_2, to_version_3]
+def to_version_4(connection: sa.Connection) -> None:
+    """Join each learner's verdicts to a chain. What was edited before is not noticed."""
+    _add(connection, verdicts.c.before, verdicts.c.digest)
+    link_all(connection)
+
+
+MIGRATIONS: list[Callable[[sa.Connection], None]] = [to_version_2, to_version_3, to_version_4]
 """``MIGRATIONS[n]`` brings a database from schema version n + 1 to n + 2. A new database starts at the newest."""
+
+
+def _add(connection: sa.Connection, *columns: sa.Column[Any]) -> None:
+    """Add the columns that their tables lack."""
+    for column in columns:
+        if column.name not in {there["name"] for there in sa.inspect(connection).get_columns(column.table.name)}:
+            created = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {created}")
 
 
 def _not_loaded(connection: sa.Connection) -> list[int]:

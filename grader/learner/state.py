@@ -21,6 +21,7 @@ from groundup.core.errors import StateProblem
 from groundup.core.messages import Message
 from groundup.grader.judging.verdict import Verdict
 from groundup.grader.learner import tables
+from groundup.grader.learner.chain import altered, link
 from groundup.grader.learner.database import SETTING, Database
 from groundup.grader.learner.records import (
     Event,
@@ -45,7 +46,8 @@ class State:
     def __init__(self, database: Path | str, learner: str = "", *, named: Message = SETTING) -> None:
         """Open ``database`` (a file or an SQLAlchemy URL, set in ``named``); create or migrate its tables if needed."""
         self.problems: dict[int, StateProblem] = {}
-        """The problems of unreadable verdicts met so far, by verdict id. Such verdicts stay in the database."""
+        """The problems of unreadable and of altered verdicts met so far, by verdict id. Such verdicts stay in the
+        database, and do not count."""
         self._learner = learner
         self.database = Database(database, named)
 
@@ -88,6 +90,7 @@ class State:
         }
         examples = [mine | {"key": key, "value": value} for key, values in cases.items() for value in values]
         with self.database.transaction(writes=True) as connection:
+            row |= link(connection, row)._asdict()
             given = connection.execute(sa.insert(tables.verdicts).values(row)).inserted_primary_key
             connection.execute(sa.delete(tables.cases).where(self._mine(tables.cases, verdict.technique)))
             if examples:
@@ -123,30 +126,31 @@ class State:
 
     def ever_passed(self, technique: str) -> bool:
         """Whether any attempt at ``technique`` has passed."""
-        passed = (
-            sa.select(tables.verdicts.c.id)
-            .where(self._mine(tables.verdicts, technique), tables.verdicts.c.passed)
-            .limit(1)
+        passed = sa.select(tables.verdicts.c.id).where(
+            self._mine(tables.verdicts, technique), tables.verdicts.c.passed
         )
         with self.database.transaction() as connection:
-            return connection.execute(passed).first() is not None
+            altered = self._altered(connection)
+            return any(number not in altered for number in connection.execute(passed).scalars())
 
     def last_scores(self) -> dict[str, Standing]:
         """Return the learner's progress on every technique with a grading that counts."""
         c = tables.verdicts.c
-        each = (
-            sa.select(
-                sa.func.max(c.id).label("latest"),
-                sa.func.count().label("attempts"),
-                sa.func.max(sa.case((c.passed, c.technique_version))).label("passed_version"),
-            )
-            .where(self._mine(tables.verdicts), c.counts)
-            .group_by(c.technique)
-            .subquery()
-        )
-        latest = (c.technique, c.score, c.outcome, c.given_at, each.c.attempts, c.technique_version)
-        standings = sa.select(*latest, each.c.passed_version).join(each, c.id == each.c.latest).order_by(c.technique)
         with self.database.transaction() as connection:
+            each = (
+                sa.select(
+                    sa.func.max(c.id).label("latest"),
+                    sa.func.count().label("attempts"),
+                    sa.func.max(sa.case((c.passed, c.technique_version))).label("passed_version"),
+                )
+                .where(self._mine(tables.verdicts), c.counts, c.id.not_in(self._altered(connection)))
+                .group_by(c.technique)
+                .subquery()
+            )
+            latest = (c.technique, c.score, c.outcome, c.given_at, each.c.attempts, c.technique_version)
+            standings = (
+                sa.select(*latest, each.c.passed_version).join(each, c.id == each.c.latest).order_by(c.technique)
+            )
             return {technique: Standing(*rest) for technique, *rest in connection.execute(standings)}
 
     def source(self, sha256: str) -> str | None:
@@ -327,14 +331,10 @@ class State:
         return mine if technique is None else sa.and_(mine, table.c.technique == technique)
 
     def _read(self, *order: sa.ColumnElement[Any], technique: str | None, most: int | None = None) -> Iterator[Verdict]:
-        rows = (
-            sa.select(tables.verdicts.c.id, tables.verdicts.c.verdict)
-            .where(self._mine(tables.verdicts, technique))
-            .order_by(*order)
-            .limit(most)
-        )
+        c = tables.verdicts.c
         with self.database.transaction() as connection:
-            found = connection.execute(rows).all()
+            sound = sa.and_(self._mine(tables.verdicts, technique), c.id.not_in(self._altered(connection)))
+            found = connection.execute(sa.select(c.id, c.verdict).where(sound).order_by(*order).limit(most)).all()
         for number, text in found:
             try:
                 yield _verdict(text)
@@ -347,6 +347,19 @@ class State:
                     where=self.database.where,
                     reason=reason,
                 )
+
+
+    def _altered(self, connection: sa.Connection) -> set[int]:
+        """Return the ids of this learner's verdicts that do not count, since they were altered; note their problems."""
+        found = altered(connection, self._learner)
+        for number in found:
+            self.problems[number] = StateProblem(
+                "Verdict {number} in {where} was changed after it was recorded, or the one before it was removed. It "
+                "does not count; grading the file again records it anew.",
+                number=number,
+                where=self.database.where,
+            )
+        return found
 
 
 def _now() -> datetime:

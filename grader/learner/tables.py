@@ -44,6 +44,8 @@ verdicts = sa.Table(
     sa.Column("containment", sa.Text, nullable=False),
     sa.Column("environment", sa.JSON, nullable=False),
     sa.Column("verdict", sa.Text, nullable=False),  # ASCII JSON, parsed row by row: a bad row affects no other
+    sa.Column("before", sa.Integer, nullable=True),  # id of the learner's verdict before this one
+    sa.Column("digest", sa.String(64), nullable=False, server_default=""),  # of this row and that one: see chain
     sa.Index("verdicts_by_technique", "learner", "technique", "given_at"),
 )
 

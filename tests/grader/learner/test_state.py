@@ -21,6 +21,7 @@ from groundup.core.errors import StateProblem
 from groundup.grader.judging.verdict import Diagnosis, PropertyResult
 from groundup.grader.learner import database as database_module
 from groundup.grader.learner import tables
+from groundup.grader.learner.chain import link_all
 from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.state import State
 
@@ -122,6 +123,8 @@ def test_a_verdict_s_columns_say_what_it_says(state: State) -> None:
         "containment": "namespaces",
         "environment": {"python": "3.11"},
         "verdict": row["verdict"],
+        "before": None,
+        "digest": row["digest"],
     }
     assert json.loads(row["verdict"])["properties"][0]["id"] == "halves"
 
@@ -233,15 +236,16 @@ def test_what_was_not_begun_or_not_loaded_is_kept_and_has_no_part_in_a_standing(
     assert state.verdicts("rl/gae")[0] == state.latest("rl/gae") == event
 
 
-def test_all_standings_take_one_query_and_no_verdict_s_json(state: State) -> None:
+def test_all_standings_take_two_queries_and_parse_no_verdict(state: State) -> None:
     for technique in ("rl/gae", "rl/ppo", "rl/dqn"):
         state.record(a_verdict(technique=technique), "", {})
     with state.database.transaction(writes=True) as connection:
         connection.execute(sa.update(tables.verdicts).values(verdict="not JSON"))
+        link_all(connection)
     statements: list[str] = []
     sa.event.listen(state.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     assert len(state.last_scores()) == 3
-    assert sum(statement.startswith("SELECT") for statement in statements) == 1
+    assert sum(statement.startswith("SELECT") for statement in statements) == 2  # one reads the chain
 
 
 def test_events_come_back_oldest_first(state: State) -> None:
@@ -379,6 +383,7 @@ def rewrite(state: State, number: int, **changes: Any) -> None:
         one = verdicts.c.id == number
         whole = json.loads(connection.execute(sa.select(verdicts.c.verdict).where(one)).scalar_one())
         connection.execute(sa.update(verdicts).where(one).values(verdict=json.dumps(whole | changes)))
+        link_all(connection)
 
 
 def test_fields_that_another_groundup_wrote_are_left_out(state: State) -> None:
@@ -402,8 +407,68 @@ def test_a_verdict_from_before_the_plugin_contract_was_kept_is_read(state: State
     older = {k: v for k, v in json.loads(given.model_dump_json(round_trip=True)).items() if k != "contract"}
     with state.database.transaction(writes=True) as connection:
         connection.execute(sa.update(verdicts).where(verdicts.c.id == number).values(verdict=json.dumps(older)))
+        link_all(connection)
     assert [v.contract for v in state.verdicts()] == [None]
     assert state.problems == {}
+
+
+ALTERATIONS: dict[str, Any] = {
+    "passed": True, "outcome": "passed", "score": 1.0, "technique": "rl/ppo", "technique_version": 9, "seed": "1",
+    "sha256": "0" * 64, "containment": "the strongest", "counts": False, "learner": "somebody else", "before": 1,
+    "digest": "0" * 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", [*ALTERATIONS, "verdict"])
+def test_a_verdict_that_was_edited_is_told_and_does_not_count(state: State, column: str) -> None:
+    values = ALTERATIONS | {"verdict": a_verdict(seed=2, score=1.0, passed=True).model_dump_json(round_trip=True)}
+    numbers = [state.record(a_verdict(seed=seed, score=seed / 4), "", {}) for seed in (1, 2, 3)]
+    edited = sa.update(tables.verdicts).where(tables.verdicts.c.id == numbers[1])
+    with state.database.transaction(writes=True) as connection:
+        connection.execute(edited.values({column: values[column] if column != "before" else None}))
+    reader = state.for_learner("somebody else") if column == "learner" else state
+    found = {v.seed for v in reader.verdicts()}
+    assert 2 not in found
+    assert not reader.ever_passed(values["technique"] if column == "technique" else a_verdict().technique)
+    assert numbers[1] in reader.problems
+    assert "was changed after it was recorded" in str(reader.problems[numbers[1]])
+    state.last_scores()
+    state.record(a_verdict(seed=4), "", {})
+    assert 4 in {v.seed for v in state.verdicts()}, "what is recorded after that counts"
+
+
+def test_the_verdict_after_a_removed_one_does_not_count(state: State) -> None:
+    numbers = [state.record(a_verdict(seed=seed), "", {}) for seed in (1, 2, 3, 4)]
+    with state.database.transaction(writes=True) as connection:
+        connection.execute(sa.delete(tables.verdicts).where(tables.verdicts.c.id == numbers[1]))
+    assert [v.seed for v in state.verdicts()] == [4, 1]
+    assert list(state.problems) == [numbers[2]]
+
+
+def test_the_chains_of_two_learners_are_apart(database: Path | str) -> None:
+    with State(database, learner="one") as one:
+        other = one.for_learner("other")
+        for seed in (1, 2, 3):
+            one.record(a_verdict(seed=seed), "", {})
+            other.record(a_verdict(seed=seed), "", {})
+        with one.database.transaction(writes=True) as connection:
+            connection.execute(sa.delete(tables.verdicts).where(tables.verdicts.c.learner == "other"))
+        assert [v.seed for v in one.verdicts()] == [3, 2, 1]
+        assert one.problems == other.problems == {}
+
+
+def test_verdicts_of_before_the_chain_count(database: Path | str) -> None:
+    with State(database) as state:
+        for seed in (1, 2):
+            state.record(a_verdict(seed=seed), "", {})
+        with state.database.transaction(writes=True) as connection:
+            for column in ("before", "digest"):
+                connection.exec_driver_sql(f"ALTER TABLE verdicts DROP COLUMN {column}")
+            connection.execute(sa.update(tables.schema).values(version=3))
+    with State(database) as state:
+        state.record(a_verdict(seed=3), "", {})
+        assert [v.seed for v in state.verdicts()] == [3, 2, 1]
+        assert state.problems == {}
 
 
 @pytest.mark.parametrize("text", ["{", "null", "[]", "{}", '{"technique": 3, "extra": 4}', "\udcff"])
@@ -413,6 +478,7 @@ def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text
         verdicts = tables.verdicts
         broken = sa.update(verdicts).where(verdicts.c.id == numbers[2])
         connection.execute(broken.values(verdict=text.encode("ascii", "backslashreplace").decode()))
+        link_all(connection)
     assert [v.seed for v in state.verdicts()] == [2, 1]
     assert list(state.problems) == [numbers[2]]
     assert f"Verdict {numbers[2]} " in str(state.problems[numbers[2]])
@@ -425,7 +491,7 @@ def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(state: State, text
 def test_a_database_of_a_newer_groundup_is_refused_and_left_as_it_is(database: Path | str) -> None:
     with State(database) as state, state.database.transaction(writes=True) as connection:
         connection.execute(sa.update(tables.schema).values(version=99))
-    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 3\)\. Update"):
+    with pytest.raises(StateProblem, match=r"newer Groundup \(schema 99, this one knows 4\)\. Update"):
         State(database)
     with state.database.transaction() as connection:
         assert connection.execute(sa.select(tables.schema.c.version)).all() == [(99,)]
@@ -497,22 +563,22 @@ def test_an_older_database_takes_each_migration_once_and_keeps_its_rows(
         state.record(given, "", {})
     ran: list[int] = []
 
-    def to_version_4(connection: sa.Connection) -> None:
-        ran.append(4)
-        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
-
     def to_version_5(connection: sa.Connection) -> None:
         ran.append(5)
-        connection.exec_driver_sql("INSERT INTO lessons VALUES (5)")
+        connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
 
-    for further in ([to_version_4], [to_version_4, to_version_5], [to_version_4, to_version_5]):
+    def to_version_6(connection: sa.Connection) -> None:
+        ran.append(6)
+        connection.exec_driver_sql("INSERT INTO lessons VALUES (6)")
+
+    for further in ([to_version_5], [to_version_5, to_version_6], [to_version_5, to_version_6]):
         monkeypatch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, *further])
         with State(database) as state:
             assert state.verdicts() == [given]
-    assert ran == [4, 5]
+    assert ran == [5, 6]
     with State(database) as state, state.database.transaction() as connection:
-        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(5,)]
-        assert connection.exec_driver_sql("SELECT id FROM lessons").all() == [(5,)]
+        assert connection.exec_driver_sql("SELECT version FROM schema").all() == [(6,)]
+        assert connection.exec_driver_sql("SELECT id FROM lessons").all() == [(6,)]
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(
@@ -521,13 +587,13 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
     with State(database) as state:
         state.record(a_verdict(), "", {})
 
-    def to_version_4(connection: sa.Connection) -> None:
+    def to_version_5(connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE lessons (id INTEGER)")
         connection.exec_driver_sql("DELETE FROM verdicts")
         connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, to_version_4])
+        patch.setattr(database_module, "MIGRATIONS", [*MIGRATIONS, to_version_5])
         with pytest.raises(StateProblem, match="nowhere"):
             State(database)
     with State(database) as state:
