@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from groundup.cli.context import (
     TechniqueName,
     WholeNumber,
+    find_workspace,
     json_option,
     lang_option,
     language,
@@ -19,11 +21,15 @@ from groundup.cli.failing import Failing, failing
 from groundup.cli.words import tr
 from groundup.core.errors import EXIT_BROKEN, EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 
+if TYPE_CHECKING:
+    from groundup.core.technique import Technique
+
 
 @click.command("replay", short_help="Run the case that failed again, alone.")
 @click.argument("technique", type=TechniqueName())
 @click.argument("property", required=False)
 @click.option("--pdb", "debug", is_flag=True, help="Step into your code on that case, in this process.")
+@click.option("--uncontained", is_flag=True, help="With --pdb, although learn.toml requires containment.")
 @click.option("--rank", metavar="N", type=WholeNumber(0, 7), default=0, help="Which rank --pdb stops on. Default: 0.")
 @click.option(
     "--attempt",
@@ -39,6 +45,7 @@ def command(
     technique: str,
     property: str | None,
     debug: bool,
+    uncontained: bool,
     rank: int,
     file: Path | None,
     seed: int | None,
@@ -53,12 +60,14 @@ def command(
     learn replay ppo          the case again
     learn replay ppo --pdb    the same inputs, under the debugger
 
-    With --pdb your code runs in this process: it stops at the first line of each call ('c' goes on to the next call,
-    'q' leaves).
+    With --pdb your code runs in this process, uncontained: it stops at the first line of each call ('c' goes on to the
+    next call, 'q' leaves).
     """
     if debug and as_json:
         raise UsageProblem("--pdb asks questions, and --json prints data: leave out one of the two.")
     found = technique_named(technique)
+    if debug and not uncontained:
+        _refuse_to_run_uncontained(found)
     again = failing(found, property, file, seed, language(lang))
     result = again.replayed.result
     if as_json:
@@ -71,6 +80,18 @@ def command(
         step_into(found, again.source, str(again.path), again.replayed.case, rank=rank)
     codes = {"held": EXIT_HELD, "not_gradable": EXIT_BROKEN}
     raise SystemExit(codes.get(result.status, EXIT_FELL_SHORT))
+
+
+def _refuse_to_run_uncontained(technique: Technique) -> None:
+    """Raise UsageProblem if the workspace requires containment, which a debugger in this process does not have."""
+    workspace = find_workspace()
+    demanded = workspace.settings.require_containment if workspace else None
+    if demanded not in (None, "process"):
+        raise UsageProblem(
+            "learn.toml requires containment {demanded!r}, and --pdb runs the attempt in this process, without any. "
+            "If the code is your own, 'learn replay {name} --pdb --uncontained' does so all the same.",
+            demanded=demanded, name=technique.name,
+        )  # fmt: skip
 
 
 def _show(again: Failing) -> None:

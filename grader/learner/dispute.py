@@ -15,6 +15,7 @@ from groundup.core.technique import Technique, TechniqueId
 from groundup.grader.judging.judge import Judge, Replayed
 from groundup.grader.judging.scoring import environment
 from groundup.grader.judging.verdict import PropertyResult
+from groundup.grader.process.text import LONGEST_SOURCE
 
 __all__ = ["Dispute", "Finding", "check", "dispute", "read"]
 
@@ -38,7 +39,7 @@ class Dispute(BaseModel):
     files: dict[str, str] = Field(description="sha256 of what judged: 'solution' and 'properties'")
     environment: dict[str, str]
     source: str = Field(description="the attempt")
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)]
     thorough: bool
     choices: list[Choices] = Field(description="the case, as hypothesis keeps it; none where only the seed leads to it")
     result: PropertyResult
@@ -68,11 +69,16 @@ def read(path: Path) -> Dispute:
     try:
         if path.stat().st_size > LONGEST:
             raise UsageProblem("{path} is larger than {size} MiB: that is no dispute.", path=path, size=LONGEST >> 20)
-        return Dispute.model_validate_json(path.read_bytes())
+        found = Dispute.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or Message("the whole file")
         raise UsageProblem("{path} is no dispute: {where}: {why}", path=path, where=where, why=first["msg"]) from error
+    if len(found.source.encode()) > LONGEST_SOURCE:  # as of an attempt that is graded
+        raise UsageProblem(
+            "The attempt in {path} is larger than {size} KiB: that is no attempt.", path=path, size=LONGEST_SOURCE >> 10
+        )
+    return found
 
 
 def check(judge: Judge, technique: Technique, told: Dispute) -> Finding:

@@ -126,9 +126,7 @@ class State:
 
     def ever_passed(self, technique: str) -> bool:
         """Whether any attempt at ``technique`` has passed."""
-        passed = sa.select(tables.verdicts.c.id).where(
-            self._mine(tables.verdicts, technique), tables.verdicts.c.passed
-        )
+        passed = sa.select(tables.verdicts.c.id).where(self._mine(tables.verdicts, technique), tables.verdicts.c.passed)
         with self.database.transaction() as connection:
             altered = self._altered(connection)
             return any(number not in altered for number in connection.execute(passed).scalars())
@@ -347,7 +345,6 @@ class State:
                     where=self.database.where,
                     reason=reason,
                 )
-
 
     def _altered(self, connection: sa.Connection) -> set[int]:
         """Return the ids of this learner's verdicts that do not count, since they were altered; note their problems."""

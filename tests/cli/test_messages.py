@@ -238,6 +238,7 @@ NO_MESSAGES = {  # phrases in the grader that are no messages, and why
     "<!-- Written by '…'; sha256 of the rest: … -->\n…": "what a page is known by",
     "learn brief": "a command to type",
     "lower center": "a place in a drawing",
+    "upper center": "a place in a drawing",
     "// Written by 'learn start' (…). Edit it as you like: a changed file is left alone.\n": "what a file is known by",
 }
 SETTINGS_TEXT = "grader/learner/workspace.py"

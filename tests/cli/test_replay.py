@@ -78,6 +78,20 @@ def test_the_debugger_stops_in_the_learners_own_file_with_the_same_inputs(
     assert f"torch.tensor([{float(shown[1])}])" == case
 
 
+def test_the_debugger_takes_a_demand_for_containment_seriously(
+    learn: Any, command: Callable[..., subprocess.Popen[str]], attempt: Path, here: Path
+) -> None:
+    with (here / "workspace" / "learn.toml").open("a") as settings:
+        settings.write('require_containment = "landlock"\n')
+    for arguments in ([], ["--attempt", str(attempt), "--seed", "1"]):
+        result = learn("replay", "scale", "--pdb", *arguments)
+        assert result.exit_code == USAGE
+        assert "learn.toml requires containment 'landlock'" in " ".join(result.stderr.split())
+        assert "learn replay scale --pdb --uncontained" in " ".join(result.stderr.split())
+    debugged = command("replay", "scale", "--pdb", "--uncontained", stdin=subprocess.PIPE)
+    assert "(Pdb)" in debugged.communicate("q\n", timeout=60)[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -158,6 +172,27 @@ def test_a_file_that_is_no_dispute_is_refused(learn: Any, here: Path, content: s
     result = learn("dispute", "--check", str(path))
     assert result.exit_code == USAGE
     assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"source": f"x = '{'-' * 300_000}'"}, r"The attempt in \S+ is larger than 128 KiB"),
+        ({"source": "\ud800"}, "is no dispute: the whole file: "),
+        ({"seed": -1}, "is no dispute: seed: "),
+        ({"seed": 1 << 80}, "is no dispute: seed: "),
+        ({"technique": "toys/none"}, "No technique 'toys/none'"),
+    ],
+    ids=["long", "no text", "negative", "too large", "unknown"],
+)
+def test_a_dispute_that_cannot_be_judged_is_refused(
+    learn: Any, attempt: Path, changes: dict[str, Any], says: str
+) -> None:
+    path = disputed(learn)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    result = learn("dispute", "--check", str(path))
+    assert result.exit_code == USAGE
+    assert re.search(says, " ".join(result.stderr.split()))
 
 
 def test_what_holds_now_cannot_be_disputed(learn: Any, attempt: Path) -> None:
