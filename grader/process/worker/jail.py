@@ -106,7 +106,8 @@ def bound_entries(folder: str, size: int, most: int) -> bool:
     An empty file takes none of its ``size`` bytes, and yet kernel memory.
     """
     options = f"size={size},nr_inodes={most}".encode()
-    return _libc.mount(b"tmpfs", folder.encode(), None, ctypes.c_ulong(MOUNT_FLAGS), options) == 0
+    done: int = _libc.mount(b"tmpfs", folder.encode(), None, ctypes.c_ulong(MOUNT_FLAGS), options)
+    return done == 0
 
 
 def enter(walls: Walls) -> None:

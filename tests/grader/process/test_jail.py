@@ -329,7 +329,8 @@ def test_what_a_descriptor_is_asked_for_every_day_is_answered(server: ForkServer
 
 
 HARMLESS = [
-    "its own affinity", "a lock", "a lock of a part", "a notice of changes", "a larger pipe", "killing all", "killing another group", "tgkill", "pidfd", "prlimit", "priority", "affinity", "an owner of signals",
+    "its own affinity", "a lock", "a lock of a part", "a notice of changes", "a larger pipe", "killing all",
+    "killing another group", "tgkill", "pidfd", "prlimit", "priority", "affinity", "an owner of signals",
     "which signal", "an owner by ioctl", "outliving the server",
 ]  # fmt: skip
 
