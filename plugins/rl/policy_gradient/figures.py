@@ -1,24 +1,36 @@
-"""The figures of the lesson: each public function draws one, and the lesson shows it by its name."""
+"""Figures of the lesson on the policy gradient."""
 
 from __future__ import annotations
 
 from groundup.core.figures import Drawing
 
+LEFT, PAYS = 0.25, (3.0, 1.0)  # how likely the left door is, and what the two doors pay
 
-def parts(draw: Drawing) -> None:
-    """Draw the parts of the exercise in the order in which they are built."""
-    axes = draw.axes(height=1.2)
-    axes.set_axis_off()
-    labels = [draw.text("given", "输入")]
-    labels += [draw.text(f"part {number}", f"第 {number} 部分") for number in range(1, 1 + 1)]
-    labels.append(draw.text("result", "结果"))
-    for place, label in enumerate(labels):
-        inside = 0 < place < len(labels) - 1
-        edge = draw.colours[0] if inside else draw.grid
-        box = {"boxstyle": "round,pad=0.6", "facecolor": draw.paper, "edgecolor": edge}
-        axes.text(place, 0, label, ha="center", va="center", bbox=box)
-        if place:
-            arrow = {"arrowstyle": "->", "color": draw.muted}
-            axes.annotate("", (place - 0.33, 0), (place - 0.67, 0), arrowprops=arrow)
-    axes.set_xlim(-0.5, len(labels) - 0.5)
-    axes.set_ylim(-1, 1)
+
+def doors(draw: Drawing) -> None:
+    """Draw the variance of the two-doors gradient over the baseline, with three baselines marked."""
+    axes = draw.axes(height=2.7)
+    baselines = [step / 20 for step in range(121)]
+    axes.plot(baselines, [variance(b) for b in baselines], color=draw.colours[0])
+    axes.plot([0, 6], [variance(0), variance(0)], color=draw.muted, linewidth=1, linestyle=":")
+    marks = (
+        (0.0, draw.text("none", "无基线"), (8, 6)),
+        (1.5, "V = 1.5", (9, 4)),
+        (2.5, draw.text("best: 2.5", "最优：2.5"), (-6, 9)),
+        (6.0, "6", (-14, -2)),
+    )
+    for at, name, offset in marks:
+        axes.plot([at], [variance(at)], "o", color=draw.colours[1])
+        axes.annotate(name, (at, variance(at)), offset, textcoords="offset points", fontsize=9, color=draw.ink)
+    axes.set_xlim(-0.15, 6.2)
+    axes.set_ylim(-0.08, 2.5)
+    axes.grid()
+    axes.set_xlabel(draw.text("baseline", "基线"))
+    axes.set_ylabel(draw.text("variance of one gradient", "单个梯度的方差"))
+
+
+def variance(baseline: float) -> float:
+    """Return the variance of (reward - baseline) times the score; the score is 3/4 on the left, -1/4 on the right."""
+    left, right = (PAYS[0] - baseline) * (1 - LEFT), -(PAYS[1] - baseline) * LEFT
+    mean = LEFT * left + (1 - LEFT) * right
+    return LEFT * left**2 + (1 - LEFT) * right**2 - mean**2

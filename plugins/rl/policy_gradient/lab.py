@@ -30,7 +30,7 @@ UNITS, SCALES = 128, torch.tensor([1.0, 1.0, 10.0, 1.0, 1.0])  # a pole falls at
 EACH = 50  # gradients between two points of a curve
 DECISIONS, EASY, HARD = 6, 0.98, 0.5  # all decisions but the last are nearly certain
 BASELINES = ("value", "constant", "whole")
-SHARE, MORE, EXACT = 0.7, 3.0, 1e-5
+SHARE, MORE, EXACT = 0.8, 3.0, 1e-5
 
 
 class Course(NamedTuple):
