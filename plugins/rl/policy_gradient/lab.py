@@ -53,10 +53,10 @@ def run(bench: Bench) -> Outcome:
     for policy, parameters in POLICIES.items():
         known, fresh = episodes(FITTED, parameters), episodes(EPISODES * gradients, parameters)
         found = {name: in_groups(rule, fresh, name, known) for name in ("none", *BASELINES)}
-        ratio[policy] = {name: spread(found[name]) / spread(found["none"]) for name in BASELINES}
+        ratio[policy] = {name: relative(spread(found[name]), spread(found["none"])) for name in BASELINES}
         for count in range(EACH, gradients + 1, EACH) if policy == "coin" else ():
             for name in BASELINES:
-                bench.point(name, count, spread(found[name][:count]) / spread(found["none"][:count]))
+                bench.point(name, count, relative(spread(found[name][:count]), spread(found["none"][:count])))
         bench.progress(0.9 * len(ratio) / len(POLICIES))
     exact, error = on_the_game(rule)
     bench.progress(1.0)
@@ -76,6 +76,11 @@ def run(bench: Bench) -> Outcome:
 def spread(gradients: Tensor) -> float:
     """Return the variance, summed over the parameters."""
     return float(gradients.var(0).sum())
+
+
+def relative(variance: float, to: float) -> float:
+    """Return a ratio of variances without the digits that the order of a sum decides."""
+    return round(variance / to, 6)
 
 
 def weights(rule: Any, course: Course, value: Tensor, reward: Tensor) -> Tensor:
@@ -121,7 +126,7 @@ def episodes(count: int, parameters: Tensor) -> Course:
         _, fell, _, _ = poles.step(action)
         running = running & ~fell
     real = torch.stack(mask, dim=1)
-    return Course(torch.stack(seen, dim=1), torch.stack(score, dim=1), real.float(), real)
+    return Course(torch.stack(seen, dim=1).double(), torch.stack(score, dim=1).double(), real.double(), real)
 
 
 def in_groups(rule: Any, course: Course, name: str, known: Course) -> Tensor:
@@ -144,7 +149,7 @@ def baseline(name: str, course: Course, known: Course) -> Tensor:
 def features(course: Course) -> Tensor:
     """Return a layer of random tanh units over what the policy sees, (B, T, 128)."""
     generator = torch.Generator().manual_seed(0)
-    layer = torch.randn(5, UNITS, generator=generator) * SCALES[:, None]
+    layer = torch.randn(5, UNITS, generator=generator).double() * SCALES[:, None]
     return torch.tanh(course.seen @ layer)
 
 
@@ -154,9 +159,9 @@ def features(course: Course) -> Tensor:
 
 def on_the_game(rule: Any) -> tuple[dict[str, float], float]:
     """Return the exact variances relative to no baseline, and the largest error of the expected update."""
-    right = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * DECISIONS)  # (64, 6)
-    chance = torch.tensor([EASY] * (DECISIONS - 1) + [HARD])
-    earns = torch.tensor([2.0] * (DECISIONS - 1) + [1.0])
+    right = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * DECISIONS)  # (64, 6)
+    chance = torch.tensor([EASY] * (DECISIONS - 1) + [HARD], dtype=torch.float64)
+    earns = torch.tensor([2.0] * (DECISIONS - 1) + [1.0], dtype=torch.float64)
     often = torch.where(right == 1, chance, 1 - chance).prod(1)  # (64,)
     course = Course(right, torch.diag_embed(right - chance), right * earns, torch.ones_like(right, dtype=torch.bool))
     worth = (chance * earns).flip(0).cumsum(0).flip(0)  # V before each decision
@@ -169,4 +174,4 @@ def on_the_game(rule: Any) -> tuple[dict[str, float], float]:
         mean = often @ gradient
         variance[name] = float((often @ (gradient - mean) ** 2).sum())
         off = max(off, float((mean - earns * chance * (1 - chance)).abs().max()))
-    return {name: variance[name] / variance["none"] for name in BASELINES}, off
+    return {name: relative(variance[name], variance["none"]) for name in BASELINES}, round(off, 9)

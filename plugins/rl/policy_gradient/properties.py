@@ -389,5 +389,4 @@ test_a_constant_gets_no_gradient = laws.test_a_constant_gets_no_gradient(RULE, h
 test_padding_changes_nothing = laws.test_padding_changes_nothing(RULE, hole=4)
 test_padding_alone_gives_zero = laws.test_padding_alone_gives_zero(RULE, hole=4)
 test_the_batch_is_left_as_it_was = laws.test_the_batch_is_left_as_it_was(RULE)
-test_float64_is_carried_through = laws.test_float64_is_carried_through(RULE)
 test_loss_equals_the_reference_whatever_came_before = laws.test_loss_equals_the_reference_whatever_came_before(RULE)
