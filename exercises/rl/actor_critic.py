@@ -41,8 +41,8 @@ class ActorCritic(RLAlgorithm[EpisodeBatch]):
         """Return policy_loss + value_coef * value_loss - entropy_coef * entropy, and these three as metrics.
 
         Each of the three is a mean over all steps of the batch whose ``mask`` is True; without any, the loss and its
-        gradients are 0. The TD error of a step is its target minus ``value``. A step contributes minus the TD error times
-        ``log_prob`` to ``policy_loss``, in which the TD error is a constant; half the squared TD error to
+        gradients are 0. The TD error of a step is its target minus ``value``. A step contributes minus the TD error
+        times ``log_prob`` to ``policy_loss``, in which the TD error is a constant; half the squared TD error to
         ``value_loss``, in which the target is a constant; and the entropy of its state to ``entropy``.
 
         Gradient flows to ``log_prob``, ``value`` and ``entropy``; none flows to ``next_value``. The metrics are scalars
@@ -53,7 +53,7 @@ class ActorCritic(RLAlgorithm[EpisodeBatch]):
         # HOLE 2/3: what each step contributes; set ``pg_losses`` and ``vf_losses``, both (B, T), as the docstring says.
         raise NotImplementedError("hole 2/3: what each step contributes")
 
-        # HOLE 3/3: means over the real steps; set the scalars ``policy_loss``, ``value_loss``, ``entropy`` and ``loss``.
+        # HOLE 3/3: means over the real steps; set the scalars ``policy_loss``, ``value_loss``, ``entropy``, ``loss``.
         raise NotImplementedError("hole 3/3: means over the real steps")
 
         metrics = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}

@@ -43,8 +43,8 @@ class ActorCritic(RLAlgorithm[EpisodeBatch]):
         """Return policy_loss + value_coef * value_loss - entropy_coef * entropy, and these three as metrics.
 
         Each of the three is a mean over all steps of the batch whose ``mask`` is True; without any, the loss and its
-        gradients are 0. The TD error of a step is its target minus ``value``. A step contributes minus the TD error times
-        ``log_prob`` to ``policy_loss``, in which the TD error is a constant; half the squared TD error to
+        gradients are 0. The TD error of a step is its target minus ``value``. A step contributes minus the TD error
+        times ``log_prob`` to ``policy_loss``, in which the TD error is a constant; half the squared TD error to
         ``value_loss``, in which the target is a constant; and the entropy of its state to ``entropy``.
 
         Gradient flows to ``log_prob``, ``value`` and ``entropy``; none flows to ``next_value``. The metrics are scalars
@@ -59,7 +59,7 @@ class ActorCritic(RLAlgorithm[EpisodeBatch]):
         vf_losses = 0.5 * td_error**2  # (B, T)
         # END HOLE
 
-        # HOLE 3/3: means over the real steps; set the scalars ``policy_loss``, ``value_loss``, ``entropy`` and ``loss``.
+        # HOLE 3/3: means over the real steps; set the scalars ``policy_loss``, ``value_loss``, ``entropy``, ``loss``.
         # EMPTY: policy_loss, value_loss = pg_losses.mean(), vf_losses.mean(); entropy = 0 * value_loss; loss = policy_loss + value_loss
         count = batch.mask.sum().clamp(min=1)  # with only padding this gives 0 / 1, not 0 / 0
 

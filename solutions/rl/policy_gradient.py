@@ -30,9 +30,9 @@ class Reinforce(RLAlgorithm[EpisodeBatch]):
     def returns(self, batch: EpisodeBatch) -> Float[Tensor, "B T"]:
         """Return G_t, the reward-to-go: reward_t plus gamma times what follows in the same episode. No gradient.
 
-        After a ``terminated`` step nothing follows, also if the step is ``truncated`` as well. After a step that is only
-        ``truncated``, and after a row's last real step if its episode goes on, ``next_value`` follows. After any other
-        step G_{t+1} follows. What is returned at padding does not matter.
+        After a ``terminated`` step nothing follows, also if the step is ``truncated`` as well. After a step that is
+        only ``truncated``, and after a row's last real step if its episode goes on, ``next_value`` follows. After any
+        other step G_{t+1} follows. What is returned at padding does not matter.
         """
         last = last_real_step(batch.mask)  # (B, T)
         # HOLE 1/4: reward-to-go; set ``returns``, (B, T), from the last step to the first.
@@ -64,9 +64,9 @@ class Reinforce(RLAlgorithm[EpisodeBatch]):
     def loss(self, batch: EpisodeBatch) -> Loss:
         """Return policy_loss + value_coef * value_loss - entropy_coef * entropy, and these three as metrics.
 
-        Each of the three is a sum over the steps of an episode and a mean over the episodes: everything is added up over
-        the steps whose ``mask`` is True, and divided by the number of episodes, of which a row may hold several; an
-        unfinished one counts as one. Without any step the loss and its gradients are 0.
+        Each of the three is a sum over the steps of an episode and a mean over the episodes: everything is added up
+        over the steps whose ``mask`` is True, and divided by the number of episodes, of which a row may hold several;
+        an unfinished one counts as one. Without any step the loss and its gradients are 0.
 
         A step contributes -gamma^t (G_t - value) log_prob to ``policy_loss``, where value is a constant: the baseline.
         To ``value_loss`` it contributes half the squared error of the value against G_t, to ``entropy`` the entropy of

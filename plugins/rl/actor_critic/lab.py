@@ -1,9 +1,9 @@
 """What a critic learns where transitions are random, beside the policy gradient.
 
-Example 11.2 of Sutton and Barto (Reinforcement Learning, 2nd edition 2018), the A-split example, with a choice added and
-with noise. In A the actor gambles or plays safe. A gamble leads to B or C with equal probability, the safe action to D.
-From there the episode ends with a reward of 1 (B), 0 (C) or 0.1 (D) on average: each is 1 more or 1 less with equal
-probability. So B is worth 1, C 0 and D 0.1, and A what its actor makes of it.
+Example 11.2 of Sutton and Barto (Reinforcement Learning, 2nd edition 2018), the A-split example, with a choice added
+and with noise. In A the actor gambles or plays safe. A gamble leads to B or C with equal probability, the safe action
+to D. From there the episode ends with a reward of 1 (B), 0 (C) or 0.1 (D) on average: each is 1 more or 1 less with
+equal probability. So B is worth 1, C 0 and D 0.1, and A what its actor makes of it.
 
 Actor and critic are tables. The policy gradient learns from the same number of episodes, with its baseline beside them.
 """
@@ -69,12 +69,14 @@ def run(bench: Bench) -> Outcome:
 
 
 def learner(rule: Any, scale: float) -> Learner:
+    """Return a rule with tables of zeros; ``scale`` makes rules with other averages learn equally fast."""
     logits, values = torch.zeros(2, requires_grad=True), torch.zeros(4, requires_grad=True)
     groups = [{"params": [logits], "lr": scale * ACTOR_RATE}, {"params": [values], "lr": scale * CRITIC_RATE}]
     return Learner(rule, logits, values, torch.optim.SGD(groups, lr=0.0))
 
 
 def last(found: list[tuple[Tensor, float, float]]) -> list[tuple[Tensor, float, float]]:
+    """Return the last fifth of what was noted at each update."""
     return found[-max(len(found) // JUDGED, 1) :]
 
 

@@ -29,7 +29,9 @@ def steps(drawn: Tensor) -> EpisodeBatch:
     log_prob, entropy, value, next_value, reward, terminated, truncated, mask = drawn
     real = mask < 1.125
     real[0, 0] = True  # a batch with only padding has its own property
-    return EpisodeBatch(log_prob - 2, entropy.abs(), value, next_value, reward, terminated > 0.75, truncated > 0.75, real)
+    return EpisodeBatch(
+        log_prob - 2, entropy.abs(), value, next_value, reward, terminated > 0.75, truncated > 0.75, real
+    )
 
 
 RULE = laws.Setting(
@@ -90,7 +92,8 @@ def test_nothing_is_bootstrapped_after_an_end(impl: Any, case: Case) -> None:
 
 
 @claim(
-    "Whether a step was truncated changes nothing: a time limit is no end of the task, and a terminated step stays one.",
+    "Whether a step was truncated changes nothing: a time limit is no end of the task, and a terminated step stays "
+    "one.",
     zh="一步是否被截断没有任何影响：步数上限不是任务的结束，而 terminated 的步依然是结束。",
 )
 @hole(1)
@@ -128,7 +131,8 @@ def test_the_actor_follows_the_td_error(impl: Any, case: Case) -> None:
 @claim(
     "With value_coef 1 the gradient to value is minus the TD error over the number of steps: the critic moves towards "
     "its target, and the actor's part sends it nothing.",
-    zh="value_coef 为 1 时，value 的梯度是 TD 误差取负再除以步数：Critic 朝着它的目标移动，Actor 那一项不给它任何梯度。",
+    zh="value_coef 为 1 时，value 的梯度是 TD 误差取负再除以步数："
+    "Critic 朝着它的目标移动，Actor 那一项不给它任何梯度。",
 )
 @hole(2)
 @given(case=REAL.cases(value_coef=1.0, entropy_coef=0.0))
@@ -197,9 +201,10 @@ def test_it_is_gae_with_lambda_zero(impl: Any, drawn: Tensor, ends: Tensor, gamm
 
 
 @claim(
-    "A critic that knows the values leaves the actor the true gradient on average: over every action and outcome, each "
-    "as often as it happens, the update is the sum over states of the gradient of Q.",
-    zh="若 Critic 知道真实价值，Actor 平均而言得到真实梯度：对每个动作和结果（频率等于其概率），更新就是各状态上 Q 的梯度之和。",
+    "With a critic that knows the values the actor gets the true gradient on average: over every action and outcome of "
+    "a state, each as often as it happens, the update is the gradient of the expected Q.",
+    zh="若 Critic 知道真实价值，Actor 平均而言得到真实梯度："
+    "对一个状态的每个动作和结果（频率等于其概率）取平均，更新就是期望 Q 的梯度。",
 )
 @hole(3)
 @given(drawn=tensors((4, 4)), first=st.integers(1, 3), gamma=st.sampled_from(GAMMAS))
@@ -235,8 +240,8 @@ def test_entropy_is_a_bonus(impl: Any, case: Case) -> None:
 
 
 @claim(
-    "The policy loss and the value loss are means over the real steps: of minus the TD error times log_prob, and of half "
-    "the squared TD error.",
+    "The policy loss and the value loss are means over the real steps: of minus the TD error times log_prob, and of "
+    "half the squared TD error.",
     zh="策略损失和价值损失都是对真实步取的平均：前者是 TD 误差乘 log_prob 再取负，后者是 TD 误差平方的一半。",
 )
 @hole(3)

@@ -1,10 +1,11 @@
 """How much each choice adds to the variance of a policy gradient, at policies that stay as they are.
 
-First CartPole-v1 of gymnasium, with a policy of five parameters: at first all are 0, which is a coin toss, then it pushes
-to the side to which the pole leans. Many batches of eight episodes each give a gradient. The tested ``loss`` computes all of them in one call, once with each
-baseline: V(s), a constant, and none. The weight that it gives to an action is the gradient to ``log_prob``, times the
-number of episodes. The whole return in place of the reward-to-go needs no other rule: with gamma 1, an episode that
-earns everything at its last step has the same reward-to-go at every step, and that is the whole return.
+First CartPole-v1 of gymnasium, with a policy of five parameters: at first all are 0, which is a coin toss, then it
+pushes to the side to which the pole leans. Many batches of eight episodes each give a gradient. The tested ``loss``
+computes all of them in one call, once with each baseline: V(s), a constant, and none. The weight that it gives to an
+action is the gradient to ``log_prob``, times the number of episodes. The whole return in place of the reward-to-go
+needs no other rule: with gamma 1, an episode that earns everything at its last step has the same reward-to-go at
+every step, and that is the whole return.
 
 Then a game of six decisions, of which all 64 courses are written down: there the mean and the variance are exact.
 """
@@ -26,7 +27,7 @@ POLICIES = {  # parameters for position, speed, angle, turning speed, and a cons
     "coin": torch.zeros(5),
     "leaning": torch.tensor([0.0, 0.0, 2.0, 1.0, 0.0]),
 }
-UNITS, SCALES = 128, torch.tensor([1.0, 1.0, 10.0, 1.0, 1.0])  # a pole falls at an angle of 0.21
+UNITS, SCALES = 32, torch.tensor([1.0, 1.0, 10.0, 1.0, 1.0])  # a pole falls at an angle of 0.21
 EACH = 50  # gradients between two points of a curve
 DECISIONS, EASY, HARD = 6, 0.98, 0.5  # all decisions but the last are nearly certain
 BASELINES = ("value", "constant", "whole")
@@ -96,6 +97,7 @@ def weights(rule: Any, course: Course, value: Tensor, reward: Tensor) -> Tensor:
 
 
 def last_steps(course: Course) -> Tensor:
+    """Return where each row's last real step is."""
     return course.mask & (course.mask.flip(1).long().cumsum(1).flip(1) == 1)
 
 
@@ -105,6 +107,7 @@ def all_at_the_end(course: Course) -> Tensor:
 
 
 def to_go(course: Course) -> Tensor:
+    """Return the rewards to go, without discount."""
     return torch.where(course.mask, course.reward.flip(1).cumsum(1).flip(1), 0)
 
 
@@ -133,7 +136,8 @@ def in_groups(rule: Any, course: Course, name: str, known: Course) -> Tensor:
     """Return a gradient for each group of episodes, (groups, 5)."""
     reward = all_at_the_end(course) if name == "whole" else course.reward
     weight = weights(rule, course, baseline(name, course, known), reward)
-    return (weight[..., None] * course.score).sum(1).unflatten(0, (-1, EPISODES)).mean(1)
+    gradient: Tensor = (weight[..., None] * course.score).sum(1)
+    return gradient.reshape(-1, EPISODES, gradient.shape[1]).mean(1)
 
 
 def baseline(name: str, course: Course, known: Course) -> Tensor:
@@ -142,12 +146,13 @@ def baseline(name: str, course: Course, known: Course) -> Tensor:
         return torch.full_like(course.reward, float(to_go(known)[known.mask].mean()))
     if name == "value":
         fitted = torch.linalg.lstsq(features(known)[known.mask], to_go(known)[known.mask][:, None]).solution
-        return (features(course) @ fitted)[..., 0]
+        value: Tensor = (features(course) @ fitted)[..., 0]
+        return value
     return torch.zeros_like(course.reward)
 
 
 def features(course: Course) -> Tensor:
-    """Return a layer of random tanh units over what the policy sees, (B, T, 128)."""
+    """Return a layer of random tanh units over what the policy sees, (B, T, 32)."""
     generator = torch.Generator().manual_seed(0)
     layer = torch.randn(5, UNITS, generator=generator).double() * SCALES[:, None]
     return torch.tanh(course.seen @ layer)

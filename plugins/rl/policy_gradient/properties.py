@@ -32,7 +32,9 @@ def episodes(drawn: Tensor) -> EpisodeBatch:
     log_prob, entropy, value, next_value, reward, terminated, truncated, mask = drawn
     real = (mask < 1.25).long().cummin(1).values.bool()
     real[0, 0] = True  # a batch with only padding has its own property
-    return EpisodeBatch(log_prob - 2, entropy.abs(), value, next_value, reward, terminated > 1.25, truncated > 1.25, real)
+    return EpisodeBatch(
+        log_prob - 2, entropy.abs(), value, next_value, reward, terminated > 1.25, truncated > 1.25, real
+    )
 
 
 def batches(shapes: tuple[tuple[int, int], ...] = SHAPES) -> st.SearchStrategy[EpisodeBatch]:
@@ -213,9 +215,9 @@ def test_the_baseline_learns_from_the_returns_alone(impl: Any, case: Case) -> No
     check(grad, expected, batch, what=Message("the gradient to {name}", name="value"))
 
 
-# A task whose every trajectory can be written down. In each of two states one of four equally likely slots is drawn: the
-# first few take action 0, the others action 1, and each has its own reward and next state. An episode ends at OVER, or
-# after two steps or three. So all 16 or 64 sequences of slots, once each, are exactly what the policy does on average.
+# A task whose every trajectory can be written down. In each of two states one of four equally likely slots is drawn.
+# The first few take action 0, the others action 1, and each has its own reward and next state. An episode ends at OVER,
+# or after two steps or three. So all 16 or 64 sequences of slots, once each, are what the policy does on average.
 OVER = 2
 SLOTS = {2: torch.cartesian_prod(*[torch.arange(4)] * 2), 3: torch.cartesian_prod(*[torch.arange(4)] * 3)}
 

@@ -11,9 +11,10 @@ def reward_to_go(first: float, second: float, third: float, gamma: float) -> flo
     """Add each reward times gamma as often as it is away."""
     total = Fraction(0)
     for away, reward in enumerate((first, second, third)):
+        faded = Fraction(reward)
         for _ in range(away):
-            reward = Fraction(str(gamma)) * Fraction(reward)
-        total += Fraction(reward)
+            faded *= Fraction(str(gamma))
+        total += faded
     return float(total)
 
 
