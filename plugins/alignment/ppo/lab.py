@@ -1,10 +1,9 @@
 """PPO balances a pole, with twenty passes over each rollout.
 
 The tested ``gae`` and ``ppo`` train a policy and a critic. The task is CartPole-v1 of gymnasium
-(``gymnasium/envs/classic_control/cartpole.py``), with its equations of motion computed here for all poles at once. The
-loop is Algorithm 1 of the PPO paper (Schulman et al. 2017, arXiv:1707.06347). So many passes, a high learning rate and
-no bound on the gradient's norm leave it to the clip to hold the policy near the one that sampled: milder settings blur
-what the clip does.
+(``gymnasium/envs/classic_control/cartpole.py``), for all poles at once. The loop is Algorithm 1 of the PPO paper
+(Schulman et al. 2017, arXiv:1707.06347). So many passes, a high learning rate and no bound on the gradient's norm
+leave it to the clip to hold the policy near the one that sampled: milder settings blur what the clip does.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from groundup.core.cart_pole import Poles
 from groundup.core.interfaces.rl import RolloutBatch
 from groundup.core.lab import Bench, Outcome
 
-POLES, STEPS, LONGEST = 16, 128, 500  # a rollout is POLES x STEPS; an episode is cut off after LONGEST
+POLES, STEPS = 16, 128  # a rollout is POLES x STEPS
 UPDATES, QUICK_UPDATES = 30, 3
 EPOCHS, MINIBATCHES = 20, 4
 GAMMA, LAMBDA = 0.99, 0.95
@@ -66,34 +66,6 @@ def run(bench: Bench) -> Outcome:
 def network(outputs: int) -> nn.Sequential:
     """Return a small tanh network."""
     return nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, outputs))
-
-
-class Poles:
-    """Carts with a pole each, pushed to the left (action 0) or right (1). Each step earns 1."""
-
-    def __init__(self, count: int) -> None:
-        self.state = _start(count)  # position, its velocity, angle, its velocity
-        self.age = torch.zeros(count, dtype=torch.long)
-
-    def step(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the state reached, whether the pole fell, whether time ran out, and the age; begin anew after both."""
-        _, speed, angle, turning = self.state.unbind(1)
-        cos, sin = angle.cos(), angle.sin()
-        push = (torch.where(action == 1, 10.0, -10.0) + 0.05 * turning**2 * sin) / 1.1
-        turn = (9.8 * sin - cos * push) / (0.5 * (4 / 3 - 0.1 * cos**2 / 1.1))
-        pull = push - 0.05 * turn * cos / 1.1
-        step = torch.stack([speed, pull, turning, turn], dim=1)
-        reached, age = self.state + 0.02 * step, self.age + 1
-        fell = (reached[:, 0].abs() > 2.4) | (reached[:, 2].abs() > 12 / 180 * torch.pi)
-        timed_out = ~fell & (age >= LONGEST)
-        over = fell | timed_out
-        self.state = torch.where(over[:, None], _start(len(age)), reached)
-        self.age = torch.where(over, 0, age)
-        return reached, fell, timed_out, age
-
-
-def _start(count: int) -> Tensor:
-    return torch.rand(count, 4) * 0.1 - 0.05
 
 
 @torch.no_grad()
