@@ -47,7 +47,7 @@ class MDP:
         # HOLE 1/5: look one step ahead; set ``q``, shape (S, A). An end is worth 0, both as the next state and as
         # the state itself.
         next_value = torch.where(self.terminal, 0.0, value)  # (S,)
-        q = self.reward + self.gamma * (self.transition @ next_value)  # (S, A, S) @ (S,) is (S, A)
+        q: Tensor = self.reward + self.gamma * (self.transition @ next_value)  # (S, A, S) @ (S,) is (S, A)
         q = torch.where(self.terminal[:, None], 0.0, q)
         # END HOLE
         return q
@@ -71,7 +71,7 @@ class MDP:
         p_pi = live[:, None] * torch.einsum("sa,sat->st", policy, self.transition)  # (S, S)
         r_pi = live * (policy * self.reward).sum(dim=1)  # (S,)
         identity = torch.eye(len(live), dtype=live.dtype)
-        value = torch.linalg.solve(identity - self.gamma * p_pi, r_pi)
+        value: Tensor = torch.linalg.solve(identity - self.gamma * p_pi, r_pi)
         # END HOLE
         return value
 
@@ -82,7 +82,7 @@ class MDP:
         """
         # HOLE 4/5: the best action of each state; set ``policy``, one 1 a row.
         best = self.q_values(value).argmax(dim=1)  # (S,), the first of equals
-        policy = one_hot(best, self.reward.shape[1]).to(self.reward.dtype)
+        policy: Tensor = one_hot(best, self.reward.shape[1]).to(self.reward.dtype)
         # END HOLE
         return policy
 

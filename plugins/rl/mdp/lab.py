@@ -115,7 +115,8 @@ def value_of(transition: Tensor, reward: Tensor, end: Tensor, policy: Tensor) ->
     on = (~end).double()
     step = GAMMA * on[:, None] * torch.einsum("sa,sat->st", policy, transition)
     earned = on * (policy * reward).sum(1)
-    return torch.linalg.solve(torch.eye(len(end)).double() - step, earned)
+    value: Tensor = torch.linalg.solve(torch.eye(len(end)).double() - step, earned)
+    return value
 
 
 def best_value(transition: Tensor, reward: Tensor, end: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Case(NamedTuple):
 
 def chances(drawn: Tensor, actions: int, strided: bool) -> Tensor:
     """Return distributions over so many outcomes, in quarters, from four numbers each; strided or not."""
-    quarters = torch.nn.functional.one_hot(drawn.unflatten(-1, (-1, 4)) % actions, actions).sum(-2) / 4
+    quarters = torch.nn.functional.one_hot(drawn.reshape(len(drawn), -1, 4) % actions, actions).sum(-2) / 4
     return quarters.mT.contiguous().mT if strided else quarters
 
 
@@ -76,7 +76,8 @@ def built(size: tuple[int, int], dtype: torch.dtype, gamma: float, drawn: bytes,
     transition = chances(chance.reshape(states, -1), states, strided)
     policy = chances(several.reshape(states, -1), actions, strided).squeeze(1)
     eighths = ((numbers + 16) % 33 - 16).to(dtype) / 8
-    reward, value, other = eighths[: n // 4].reshape(states, actions), *eighths[n // 4 :].split(states)[:2]
+    reward, rest = eighths[: states * actions].reshape(states, actions), eighths[states * actions :]
+    value, other = rest[:states], rest[states : 2 * states]
     terminal = (end % 2 == 1) & (torch.arange(states) > 0) & torch.tensor(ends)
     return Case(Task(transition.to(dtype), reward, terminal, gamma), policy.to(dtype), value, other)
 
@@ -154,15 +155,18 @@ def test_numbers_of_states_and_actions_are_names(impl: Any, case: Case) -> None:
 def test_float64_is_carried_through(impl: Any, of: str, tiny: float) -> None:
     transition = torch.tensor([[[0.25, 0.75]], [[0.5, 0.5]]], dtype=torch.float64)
     reward, value = torch.tensor([[1.5], [-1.25]]).double(), torch.tensor([1.75, 1.125]).double()
-    at = {"reward": reward, "gamma": 0.75, "value": value}
+    no_end = torch.zeros(2, dtype=torch.bool)
 
     def slope(step: float) -> Tensor:
-        ends = []
-        for way in (1, -1):
-            moved = at | {of: at[of] + way * step}
-            task = Task(transition, moved["reward"], torch.zeros(2, dtype=torch.bool), moved["gamma"])  # type: ignore[arg-type]
-            ends.append(begin(impl, task).q_values(moved["value"]))
-        return (ends[0] - ends[1]) / (2 * step)
+        def moved(name: str, x: Any, way: int) -> Any:
+            return x + way * step if of == name else x
+
+        def q(way: int) -> Tensor:
+            task = Task(transition, moved("reward", reward, way), no_end, moved("gamma", 0.75, way))
+            result: Tensor = begin(impl, task).q_values(moved("value", value, way))
+            return result
+
+        return (q(1) - q(-1)) / (2 * step)
 
     assert_close(
         slope(tiny), slope(2.0**-10), dtype=torch.float64, tolerance=SLOPE, what=Message("the slope along {of}", of=of)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+
+_Table = list[list[float]]
 
 
 def one_look_ahead(reward: float, chance: float, first: float, second: float, gamma: float) -> float:
@@ -66,7 +69,7 @@ def bytes_of_the_table() -> float:
 
 def what_leaves_the_greedy_policy() -> list[str]:
     """Try each change on three small tasks and compare the best policies."""
-    changes = {
+    changes: dict[str, Callable[[_Table, float, float], tuple[_Table, float, float]]] = {
         "doubled": lambda r, g, e: ([[2 * x for x in row] for row in r], g, e),
         "potential": _shaped,
         "bonus": lambda r, g, e: ([[x + 1 for x in row] for row in r], g, e),
@@ -81,7 +84,7 @@ def what_leaves_the_greedy_policy() -> list[str]:
     ]
 
 
-def _shaped(reward: list[list[float]], gamma: float, end: float) -> tuple[list[list[float]], float, float]:
+def _shaped(reward: _Table, gamma: float, end: float) -> tuple[_Table, float, float]:
     """Shape by the potentials 3 and -2 of the two states, 0 in the end."""
     phi = (3.0, -2.0, 0.0)
     leads = ((2, 1), (2, 0))
@@ -92,7 +95,7 @@ def _shaped(reward: list[list[float]], gamma: float, end: float) -> tuple[list[l
     )
 
 
-def _best(reward: list[list[float]], gamma: float, end: float) -> list[int]:
+def _best(reward: _Table, gamma: float, end: float) -> list[int]:
     """Return the best actions of two states: action 0 ends, action 1 leads to the other state. ``end`` is not read."""
     value = [0.0, 0.0]
     for _ in range(400):
