@@ -1,8 +1,9 @@
 """TD(0) on a random walk, SARSA and Q-learning on a cliff: Examples 6.2 and 6.6 of Sutton and Barto (2018).
 
-The walk has five states in a row and begins in the middle; leaving at the right end earns 1. The cliff is a grid of 4 by
-12: every step earns -1, a step into the cliff -100 and leads back to the start without ending the episode, the goal ends
-it. All steps are recorded as after an automatic reset: the next state of a step that ends is the next episode's start.
+The walk has five states in a row and begins in the middle; leaving at the right end earns 1. The cliff is a grid of 4
+by 12: every step earns -1, a step into the cliff -100 and leads back to the start without ending the episode, the goal
+ends it. All steps are recorded as after an automatic reset: the next state of a step that ends is the next episode's
+start.
 
 Several runs are learned side by side in one table, each in rows of its own, so that one call serves them all.
 """
@@ -81,16 +82,13 @@ def walked(runs: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tenso
         while not ended:
             reached = place + (1 if float(torch.rand((), generator=generator)) < 0.5 else -1)
             ended = reached in (-1, PLACES)
-            follows = MIDDLE if ended else reached
-            rows.append((first + place, float(reached == PLACES), first + follows, ended))
+            rows.append((first + place, float(reached == PLACES), first + (MIDDLE if ended else reached), ended))
             place = reached
     state, reward, follows, ends = zip(*rows, strict=True)
     return torch.tensor(state), torch.tensor(reward).double(), torch.tensor(follows), torch.tensor(ends)
 
 
-def cliff(
-    impl: Any, name: str, generator: torch.Generator, bench: Bench, number: int
-) -> tuple[list[float], Tensor]:
+def cliff(impl: Any, name: str, generator: torch.Generator, bench: Bench, number: int) -> tuple[list[float], Tensor]:
     """Return the sum of rewards of each episode, in the mean of the runs, and the table that was learned."""
     episodes, budget = (QUICK_EPISODES, QUICK_BUDGET) if bench.quick else (EPISODES, BUDGET)
     learner = impl(alpha=ALPHA, gamma=1.0)
