@@ -36,16 +36,16 @@ def task(draw: Drawing) -> None:
     _arrow(axes, (3.55, 0.5), (4.95, 0.5), stop, "arc3,rad=0")
     axes.text(4.2, 0.68, draw.text("stop: earns 4", "停下：得 4"), ha="center", fontsize=8.5, color=stop)
     _arrow(axes, (1.0, 0.9), (5.25, 0.9), stop, "arc3,rad=-0.38")
-    axes.text(3.3, 2.15, draw.text("stop: earns 1", "停下：得 1"), ha="center", fontsize=8.5, color=stop)
+    axes.text(3.3, 1.92, draw.text("stop: earns 1", "停下：得 1"), ha="center", fontsize=8.5, color=stop)
 
 
 def errors(draw: Drawing) -> None:
     """Draw the largest error over sweeps of the worked example, beside what gamma alone promises."""
     axes = draw.axes(height=2.7)
     half, best = _half(), _best()
-    bound = [half[0] * GAMMA**k for k in range(SWEEPS + 1)]
+    bound = [best[0] * GAMMA**k for k in range(SWEEPS + 1)]
     for colour, numbers, style, name, at in (
-        (draw.colours[1], bound, "--", draw.text("bound: 0.8 a sweep", "上界：每次 0.8 倍"), 8),
+        (draw.colours[1], bound, "--", draw.text("bound: times 0.8 a sweep", "上界：每次乘以 0.8"), 8),
         (draw.colours[0], half, "-", draw.text("half and half", "各占一半的策略"), 4),
         (draw.colours[2], best, "-", draw.text("value iteration", "价值迭代"), 9),
     ):

@@ -1,13 +1,12 @@
 """Properties of every right MDP.
 
-Probabilities are multiples of 1/4, gammas of 1/4, rewards and values of 1/8: one look ahead is exact in every dtype.
-Whatever stands in the rows of an end is drawn like all other rows, as recorded data has it after an automatic reset.
+The processes are drawn in ``drawn.py``, where the slow ways to their values are, too.
 """
 
 from __future__ import annotations
 
-import itertools
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from hypothesis import given
@@ -28,73 +27,18 @@ from groundup.core.testing import (
     hole,
     sum_tolerance,
 )
+from groundup.plugins.rl.mdp.drawn import GAMMAS, Case, Task, cases, optimum, own_value, slow_q, under
 
-SIZES = ((2, 2), (3, 2), (2, 3), (4, 2))  # states, actions
-GAMMAS = (0.25, 0.75)  # neither 0 nor 1 nor 1/2, where gamma and 1 - gamma are the same
+NEAR_ONE = 63 / 64  # where a few hundred sweeps are no solution yet
 LARGEST = 16.0  # a value: rewards and values up to 2, and gamma up to 3/4
 SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32 would lose a tiny step, or double it
 HUGE = 64.0  # in places that must not matter
+FAR = 2.0**16  # far from 0; the changes of a few sweeps are still exact in float32
 DRAWN_POLICIES = 50
 STOP = 1e-4  # where value iteration stops
 SLACK = 2e-3  # of what the greedy policy then earns: 2 gamma^2 / (1 - gamma)^2 times as much
+WAYS = ("evaluate", "solve", "value_iteration")
 LONG = 60  # sweeps; enough to stop before, at the largest gamma
-
-
-class Task(NamedTuple):
-    """The tables of one process."""
-
-    transition: Tensor
-    reward: Tensor
-    terminal: Tensor
-    gamma: float
-
-    def live(self) -> Tensor:
-        return ~self.terminal
-
-
-class Case(NamedTuple):
-    """A process with a policy and two values, of which the second is another start."""
-
-    task: Task
-    policy: Tensor
-    value: Tensor
-    other: Tensor
-
-
-def chances(drawn: Tensor, actions: int, strided: bool) -> Tensor:
-    """Return distributions over so many outcomes, in quarters, from four numbers each; strided or not."""
-    quarters = torch.nn.functional.one_hot(drawn.reshape(len(drawn), -1, 4) % actions, actions).sum(-2) / 4
-    return quarters.mT.contiguous().mT if strided else quarters
-
-
-def built(size: tuple[int, int], dtype: torch.dtype, gamma: float, drawn: bytes, ends: bool) -> Case:
-    """Make a case of bytes: four for a distribution, one for a number in eighths from -2 to 2, one for an end."""
-    (states, actions), strided = size, drawn[0] % 2 == 1
-    chance, several, end, numbers = torch.tensor(list(drawn[1:])).split_with_sizes(
-        (n := 4 * states * actions, 4 * states, states, len(drawn) - 1 - n - 5 * states)
-    )
-    transition = chances(chance.reshape(states, -1), states, strided)
-    policy = chances(several.reshape(states, -1), actions, strided).squeeze(1)
-    eighths = ((numbers + 16) % 33 - 16).to(dtype) / 8
-    reward, rest = eighths[: states * actions].reshape(states, actions), eighths[states * actions :]
-    value, other = rest[:states], rest[states : 2 * states]
-    terminal = (end % 2 == 1) & (torch.arange(states) > 0) & torch.tensor(ends)
-    return Case(Task(transition.to(dtype), reward, terminal, gamma), policy.to(dtype), value, other)
-
-
-def cases(
-    *, gammas: tuple[float, ...] = GAMMAS, ends: bool = True, sizes: tuple[tuple[int, int], ...] = SIZES
-) -> st.SearchStrategy[Case]:
-    """Draw processes; if ``ends``, on average every second state is an end, but never state 0."""
-    length = max(1 + states * (5 * actions + 7) for states, actions in sizes)
-    return st.builds(
-        built,
-        st.sampled_from(sizes),
-        st.sampled_from((torch.float32, torch.float64)),
-        st.sampled_from(gammas),
-        st.binary(min_size=length, max_size=length),
-        st.just(ends),
-    )
 
 
 @claim("With gamma 0 only the reward counts, and in an end nothing.", zh="gamma 为 0 时只计奖励，终点处什么也不计。")
@@ -153,24 +97,7 @@ def test_numbers_of_states_and_actions_are_names(impl: Any, case: Case) -> None:
 @hole(1)
 @given(of=st.sampled_from(("reward", "gamma", "value")), tiny=st.sampled_from((2.0**-27, 2.0**-28)))
 def test_float64_is_carried_through(impl: Any, of: str, tiny: float) -> None:
-    transition = torch.tensor([[[0.25, 0.75]], [[0.5, 0.5]]], dtype=torch.float64)
-    reward, value = torch.tensor([[1.5], [-1.25]]).double(), torch.tensor([1.75, 1.125]).double()
-    no_end = torch.zeros(2, dtype=torch.bool)
-
-    def slope(step: float) -> Tensor:
-        def moved(name: str, x: Any, way: int) -> Any:
-            return x + way * step if of == name else x
-
-        def q(way: int) -> Tensor:
-            task = Task(transition, moved("reward", reward, way), no_end, moved("gamma", 0.75, way))
-            result: Tensor = begin(impl, task).q_values(moved("value", value, way))
-            return result
-
-        return (q(1) - q(-1)) / (2 * step)
-
-    assert_close(
-        slope(tiny), slope(2.0**-10), dtype=torch.float64, tolerance=SLOPE, what=Message("the slope along {of}", of=of)
-    )
+    slopes_agree(impl, of, tiny, lambda process, value: process.q_values(value)[:, 0])
 
 
 @claim(
@@ -178,7 +105,7 @@ def test_float64_is_carried_through(impl: Any, of: str, tiny: float) -> None:
     zh="n 次扫描之后的价值，等于策略走 n 步所得的奖励，加上 gamma^n 乘以走到之处的价值。",
 )
 @hole(2)
-@given(case=cases(), sweeps=st.sampled_from((1, 2, 3)))
+@given(case=cases(gammas=(*GAMMAS, 1.0)), sweeps=st.sampled_from((1, 2, 3)))
 def test_n_sweeps_look_n_steps_ahead(impl: Any, case: Case, sweeps: int) -> None:
     task, value = case.task, case.value.double()
     p, r = under(task, case.policy)
@@ -195,7 +122,7 @@ def test_n_sweeps_look_n_steps_ahead(impl: Any, case: Case, sweeps: int) -> None
     zh="每次扫描都让价值更接近该策略的真实价值：最大误差至少缩小到原来的 gamma 倍。",
 )
 @hole(2)
-@given(case=cases(), sweeps=st.sampled_from((1, 3)))
+@given(case=cases(), sweeps=st.sampled_from((1, 3, 40)))
 def test_each_sweep_shrinks_the_largest_error(impl: Any, case: Case, sweeps: int) -> None:
     true, live = own_value(case.task, case.policy), case.task.live()
     swept = begin(impl, case.task).evaluate(case.policy, case.value, sweeps=sweeps)
@@ -221,11 +148,12 @@ def test_the_solution_is_the_fixed_point(impl: Any, case: Case) -> None:
     zh="在没有终点的任务里，给每个奖励都加上常数 c，每个价值就增加 c / (1 - gamma)。",
 )
 @hole(3)
-@given(case=cases(ends=False), constant=st.sampled_from((-1.0, 2.0)))
+@given(case=cases(ends=False, gammas=(0.25, NEAR_ONE)), constant=st.sampled_from((-1.0, 2.0)))
 def test_a_constant_reward_counts_for_ever(impl: Any, case: Case, constant: float) -> None:
-    richer = case.task._replace(reward=case.task.reward + constant)
-    gain = constant / (1 - case.task.gamma)
-    check(begin(impl, richer).solve(case.policy), begin(impl, case.task).solve(case.policy) + gain)
+    task = case.task._replace(transition=case.task.transition.double(), reward=case.task.reward.double())
+    richer, horizon = task._replace(reward=task.reward + constant), 1 / (1 - task.gamma)
+    poorer, policy = begin(impl, task).solve(case.policy.double()), case.policy.double()
+    check(begin(impl, richer).solve(policy), poorer + constant * horizon, size=LARGEST * horizon**2)
 
 
 @claim(
@@ -260,19 +188,19 @@ def test_greedy_takes_a_best_action(impl: Any, case: Case) -> None:
     check((policy.double() * q).sum(1), q.amax(1), dtype=torch.float64)
 
 
-@claim("Of equally good actions the greedy policy takes the first.", zh="几个动作同样好时，贪心策略取编号最小的。")
+@claim(
+    "Of equally good actions the greedy policy takes the first, and of nearly equal ones the better.",
+    zh="几个动作同样好时，贪心策略取编号最小的；相差极小时，取较好的。",
+)
 @hole(4)
 @after(test_greedy_takes_a_best_action)
-@given(case=cases(), actions=st.sampled_from((2, 3)))
-def test_ties_go_to_the_first_action(impl: Any, case: Case, actions: int) -> None:
-    task, states = case.task, len(case.value)
-    same = task._replace(
-        transition=task.transition[:, :1].expand(states, actions, states),
-        reward=task.reward[:, :1].expand(states, actions),
-    )
-    expected = torch.zeros((states, actions), dtype=case.value.dtype)
-    expected[:, 0] = 1.0
-    assert_equal(begin(impl, same).greedy(case.value), expected)
+@given(case=cases(), worse=st.integers(0, 2))
+def test_ties_go_to_the_first_action(impl: Any, case: Case, worse: int) -> None:
+    task, dtype = case.task, case.value.dtype
+    lost = (torch.arange(4) < worse) * 8 * torch.finfo(dtype).eps  # so many of 4 actions earn a little less
+    same = task._replace(transition=task.transition[:, :1].repeat(1, 4, 1), reward=task.reward[:, :1] - lost.to(dtype))
+    first = torch.where(task.terminal, 0, worse)
+    assert_equal(begin(impl, same).greedy(case.value), torch.nn.functional.one_hot(first, 4).to(dtype))
 
 
 @claim(
@@ -293,7 +221,7 @@ def test_a_potential_leaves_the_greedy_policy(impl: Any, case: Case) -> None:
     zh="n 次都有变化的扫描之后，价值就是此后 n 步最优选择的所得。",
 )
 @hole(5)
-@given(case=cases(sizes=((2, 2), (3, 2))), sweeps=st.sampled_from((1, 2, 3)))
+@given(case=cases(sizes=((2, 2), (3, 2)), gammas=(*GAMMAS, 1.0)), sweeps=st.sampled_from((1, 2, 3)))
 def test_n_sweeps_choose_n_times(impl: Any, case: Case, sweeps: int) -> None:
     start = torch.where(case.task.terminal, 0.0, case.value)
     expected = start.double()
@@ -309,11 +237,13 @@ def test_n_sweeps_choose_n_times(impl: Any, case: Case, sweeps: int) -> None:
 @hole(5)
 @given(sign=st.sampled_from((1.0, -1.0)), stop=st.integers(1, 5), dtype=float_dtypes(), slow=st.booleans())
 def test_it_stops_when_changes_are_small(impl: Any, sign: float, stop: int, dtype: torch.dtype, slow: bool) -> None:
-    # Two states that earn for ever: the one changes by 2, 1, 1/2 ..., the other by half or none of it.
-    reward = torch.tensor([[2.0 * sign], [1.0 * sign if slow else 0.0]], dtype=dtype)
-    task = Task(torch.eye(2, dtype=dtype)[:, None, :], reward, torch.zeros(2, dtype=torch.bool), 0.5)
-    got = begin(impl, task).value_iteration(torch.zeros(2, dtype=dtype), tolerance=4 * 0.5**stop, max_sweeps=20)
-    check(got, reward[:, 0] * (2 - 2 * 0.5**stop))
+    # Two states that earn for ever: the one changes by 2, 1, 1/2 ..., the other by half or none of it. Far from 0, so
+    # that a tolerance relative to the values is another one.
+    more = torch.tensor([2.0 * sign, 1.0 * sign if slow else 0.0], dtype=dtype)
+    task = Task(torch.eye(2, dtype=dtype)[:, None, :], (FAR / 2 + more)[:, None], torch.zeros(2, dtype=torch.bool), 0.5)
+    start = torch.full_like(more, FAR)
+    got = begin(impl, task).value_iteration(start, tolerance=4 * 0.5**stop, max_sweeps=20)
+    check(got - FAR, more * (2 - 2 * 0.5**stop))
 
 
 @claim(
@@ -350,19 +280,76 @@ def test_greedy_on_the_optimum_is_the_best_policy(impl: Any, case: Case, seed: i
         raise Mismatch(Message("a drawn policy is better"), "0", f"{float(loss):.4g}")
 
 
+@claim(
+    "Sweeps and solve round nothing to float32 in float64 either.",
+    zh="float64 时，扫描和求解同样不会把任何数舍入成 float32。",
+)
+@about("dtype")
+@after(test_float64_is_carried_through)
+@given(of=st.sampled_from(("reward", "gamma")), tiny=st.sampled_from((2.0**-27, 2.0**-28)), way=st.sampled_from(WAYS))
+def test_sweeps_and_solve_carry_float64_through(impl: Any, of: str, tiny: float, way: str) -> None:
+    policy = torch.ones((2, 1), dtype=torch.float64)
+    ways: dict[str, Callable[[Any, Tensor], Tensor]] = {
+        "evaluate": lambda process, value: process.evaluate(policy, value, sweeps=2),
+        "solve": lambda process, value: process.solve(policy),
+        "value_iteration": lambda process, value: process.value_iteration(value, tolerance=0.0, max_sweeps=2),
+    }
+    slopes_agree(impl, of, tiny, ways[way])
+
+
+@claim("No answer depends on what was asked before.", zh="任何回答都与之前问过什么无关。")
+@given(case=cases())
+def test_no_answer_depends_on_earlier_ones(impl: Any, case: Case) -> None:
+    used, fresh = begin(impl, case.task), begin(impl, case.task)
+    answers(used, case.policy.flip(1), case.other)
+    compare(answers(used, case.policy, case.value), answers(fresh, case.policy, case.value))
+
+
+@claim(
+    "In another unit of reward every value is the same multiple of what it was, and the greedy policy stays.",
+    zh="奖励换一种单位，每个价值都变为同样的倍数，贪心策略不变。",
+)
+@after(test_greedy_takes_a_best_action)
+@given(case=cases(), unit=st.sampled_from((2.0**-20, 2.0**20)))
+def test_the_unit_of_reward_is_free(impl: Any, case: Case, unit: float) -> None:
+    other = case.task._replace(reward=case.task.reward * unit)
+    *values, policy = answers(begin(impl, other), case.policy, case.value * unit, unit)
+    compare((*(value / unit for value in values), policy), answers(begin(impl, case.task), case.policy, case.value))
+
+
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")
 @after(test_q_is_the_mean_over_the_next_states)
-@given(case=cases(gammas=(0.25, 0.75, 0.875), sizes=((5, 3), (4, 4))))
+@given(case=cases(gammas=(0.25, 0.75, 0.875), sizes=((5, 3), (4, 4), (9, 2))))
 def test_it_equals_the_reference(impl: Any, reference: Any, case: Case) -> None:
-    process, right = begin(impl, case.task), begin(reference, case.task)
-    for name, args, options in (
-        ("q_values", (case.value,), {}),
-        ("evaluate", (case.policy, case.value), {"sweeps": 3}),
-        ("solve", (case.policy,), {}),
-        ("greedy", (case.value,), {}),
-        ("value_iteration", (torch.zeros_like(case.value),), {"tolerance": 0.3, "max_sweeps": 4}),
-    ):
-        check(getattr(process, name)(*args, **options), getattr(right, name)(*args, **options))
+    compare(*(answers(begin(of, case.task), case.policy, case.value) for of in (impl, reference)))
+
+
+def answers(process: Any, policy: Tensor, value: Tensor, unit: float = 1.0) -> Sequence[Tensor]:
+    """Return what each method says; the greedy policy comes last."""
+    best = process.value_iteration(torch.zeros_like(value), tolerance=0.3 * unit, max_sweeps=4)
+    swept, solved = process.evaluate(policy, value, sweeps=3), process.solve(policy)
+    return process.q_values(value), swept, solved, best, process.greedy(value)
+
+
+def slopes_agree(impl: Any, of: str, tiny: float, ask: Callable[[Any, Tensor], Tensor]) -> None:
+    """Check that a tiny change of a process with one action moves an answer as much, for its size, as a larger one."""
+    transition = torch.tensor([[[0.25, 0.75]], [[0.5, 0.5]]], dtype=torch.float64)
+    reward, value = torch.tensor([[1.5], [-1.25]]).double(), torch.tensor([1.75, 1.125]).double()
+
+    def at(step: float) -> Tensor:
+        by = {of: step}
+        gamma = 0.75 + by.get("gamma", 0.0)
+        task = Task(transition, reward + by.get("reward", 0.0), torch.zeros(2, dtype=torch.bool), gamma)
+        return ask(begin(impl, task), value + by.get("value", 0.0))
+
+    slopes = [(at(step) - at(-step)) / (2 * step) for step in (tiny, 2.0**-10)]
+    what = Message("the slope along {of}", of=of)
+    assert_close(slopes[0], slopes[1], dtype=torch.float64, tolerance=SLOPE, what=what)
+
+
+def compare(got: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+    for one, other in zip(got, expected, strict=True):
+        check(one, other)
 
 
 def begin(impl: Any, task: Task) -> Any:
@@ -370,7 +357,7 @@ def begin(impl: Any, task: Task) -> Any:
 
 
 def check(got: Tensor, expected: Tensor, *, size: float = LARGEST, dtype: torch.dtype | None = None) -> None:
-    """Compare values or Q. Each is a sum over at most 4 sweeps of 5 states, or the solution of as many equations."""
+    """Compare values or Q. Each is a sum over a few sweeps of some states, or the solution of as many equations."""
     assert_form(got, expected.shape, dtype or got.dtype)
     assert_close(got, expected, dtype=got.dtype, tolerance=sum_tolerance(got.dtype, 20, size))
 
@@ -391,42 +378,3 @@ def shape(task: Task, potential: Tensor) -> Task:
     """Add gamma * Phi(next state), in the mean, minus Phi(state) to each reward."""
     gain = task.gamma * (task.transition @ potential) - potential[:, None]
     return task._replace(reward=task.reward + gain)
-
-
-def slow_q(task: Task, value: Tensor) -> Tensor:
-    """Return Q, one number after the other, in Python floats."""
-    p, r, ends, v = task.transition.tolist(), task.reward.tolist(), task.terminal.tolist(), value.tolist()
-    rows = [
-        [
-            0.0
-            if ends[s]
-            else r[s][a] + task.gamma * sum(p[s][a][t] * (0.0 if ends[t] else v[t]) for t in range(len(v)))
-            for a in range(len(r[s]))
-        ]
-        for s in range(len(v))
-    ]
-    return torch.tensor(rows, dtype=torch.float64)
-
-
-def under(task: Task, policy: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the chances and rewards of a policy or of several, in float64; an end leads nowhere and earns nothing."""
-    live = task.live().double()
-    p = live[:, None] * torch.einsum("...sa,sat->...st", policy.double(), task.transition.double())
-    return p, live * (policy.double() * task.reward.double()).sum(-1)
-
-
-def own_value(task: Task, policy: Tensor) -> Tensor:
-    """Return the value of a policy or of several as the geometric series of its steps, by doubling."""
-    p, value = under(task, policy)
-    p = task.gamma * p
-    for _ in range(8):  # 256 steps
-        value = value + (p @ value[..., None])[..., 0]
-        p = p @ p
-    return value
-
-
-def optimum(task: Task) -> Tensor:
-    """Return the best value of each state over every policy that always takes the same action in a state."""
-    states, actions = task.reward.shape
-    every = torch.tensor(list(itertools.product(range(actions), repeat=states)))
-    return own_value(task, torch.nn.functional.one_hot(every, actions)).amax(0)
