@@ -43,7 +43,7 @@ def errors(draw: Drawing) -> None:
     """Draw the largest error over sweeps of the worked example, beside what gamma alone promises."""
     axes = draw.axes(height=2.7)
     half, best = _half(), _best()
-    bound = [half[0] * GAMMA**k for k in range(SWEEPS + 1)]
+    bound = [best[0] * GAMMA**k for k in range(SWEEPS + 1)]
     for colour, numbers, style, name, at in (
         (draw.colours[1], bound, "--", draw.text("bound: 0.8 a sweep", "上界：每次 0.8 倍"), 8),
         (draw.colours[0], half, "-", draw.text("half and half", "各占一半的策略"), 4),
