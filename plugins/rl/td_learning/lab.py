@@ -25,9 +25,9 @@ START, GOAL = 36, 47
 CELLS, MOVES = HEIGHT * WIDTH, ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 ALPHA, EPSILON = 0.5, 0.1
 EPISODES, QUICK_EPISODES, LAST = 500, 40, 100
-BUDGET, QUICK_BUDGET = 25_000, 3_000  # steps of a run at most: a learner that never finds the goal ends here
+BUDGET, QUICK_BUDGET = 20_000, 3_000  # steps of a run at most: a learner that never finds the goal ends here
 LIMIT = 1_000  # steps of an episode
-CLIFF_RUNS = 4
+CLIFF_RUNS = 3
 SHORTEST, FLOOR = 13, -40.0
 LEARNERS = ("sarsa", "q_learning")
 
