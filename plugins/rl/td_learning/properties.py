@@ -34,6 +34,7 @@ LARGEST = 8.0  # a target: a reward up to 2 and a value up to 2, or 3 after a fe
 HUGE = 64.0  # of a value that must not matter
 SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32 would lose a tiny step, or double it
 STATES, ACTIONS = 4, 3
+MANY = 24  # steps
 
 
 class Steps(NamedTuple):
@@ -72,7 +73,7 @@ def built(dtype: torch.dtype, alpha: float, gamma: float, count: int, drawn: byt
     quarters = torch.nn.functional.one_hot(numbers[: 4 * STATES].reshape(STATES, 4) % ACTIONS, ACTIONS).sum(1)
     steps = Steps(
         state % STATES, action % ACTIONS, ((reward + 16) % 33 - 16).to(dtype) / 8, next_state % STATES,
-        next_action % ACTIONS, ending % 3 == 1, ending % 3 == 2,
+        next_action % ACTIONS, ending % 2 == 1, ending % 4 >= 2,
     )  # fmt: skip
     return Case(steps, value, q.T.contiguous().T if strided else q, quarters.to(dtype) / 4, alpha, gamma)
 
@@ -83,7 +84,7 @@ def cases(
     alphas: tuple[float, ...] = ALPHAS,
     gammas: tuple[float, ...] = GAMMAS,
 ) -> st.SearchStrategy[Case]:
-    """Draw steps, of which a third end their episodes and a third are cut off."""
+    """Draw steps: half of them end their episodes, half are cut off, and a quarter are both."""
     length = 6 * max(*counts, 3) + STATES * (ACTIONS + 1)
     return st.builds(
         built,
@@ -334,6 +335,52 @@ def test_no_steps_change_nothing(impl: Any, case: Case) -> None:
         assert_equal(run(impl, case), case.q)
 
 
+@claim(
+    "However many steps there are, they may be split between two calls of the same object.",
+    zh="无论有多少步，都可以分两次交给同一个对象。",
+)
+@given(case=cases(counts=(MANY,)), cut=st.integers(1, MANY - 1))
+def test_steps_may_be_split_between_calls(impl: Any, case: Case, cut: int) -> None:
+    learner = begin(impl, case)
+    for run in (td0, sarsa, q_learning, expected_sarsa):
+        first = run(impl, case._replace(steps=case.steps.some(0, cut)), learner)
+        rest = case._replace(
+            value=first, q=first, steps=case.steps.some(cut, MANY)
+        )  # td0 reads one, the others the other
+        check(run(impl, rest, learner), run(impl, case))
+
+
+@claim(
+    "In another unit of reward every entry is the same multiple of what it was.",
+    zh="奖励换一种单位，表中每一项都变为同样的倍数。",
+)
+@given(case=cases(), unit=st.sampled_from((2.0**-20, 2.0**20)))
+def test_the_unit_of_reward_is_free(impl: Any, case: Case, unit: float) -> None:
+    steps = case.steps._replace(reward=case.steps.reward * unit)
+    other = case._replace(steps=steps, value=case.value * unit, q=case.q * unit)
+    for run in (td0, sarsa, q_learning, expected_sarsa):
+        check(run(impl, other) / unit, run(impl, case))
+
+
+@claim(
+    "In float64 no table is rounded to float32: a tiny change of the reward moves an entry alpha times as much.",
+    zh="float64 时，表中的数不会被舍入成 float32：奖励的微小改动让表中的项移动它的 alpha 倍。",
+)
+@about("dtype")
+@given(case=ONE, tiny=st.sampled_from((2.0**-32, 2.0**-34)))
+def test_tables_stay_in_float64(impl: Any, case: Case, tiny: float) -> None:
+    wide = case._replace(value=case.value.double(), q=case.q.double(), policy=case.policy.double())
+    lower, upper = (
+        wide._replace(steps=case.steps._replace(reward=case.steps.reward.double() + way * tiny)) for way in (-1, 1)
+    )
+    for run in (td0, sarsa, q_learning, expected_sarsa):
+        moved = (run(impl, upper) - run(impl, lower)).abs().max() / (2 * tiny)
+        expected = torch.tensor(case.alpha, dtype=torch.float64)
+        assert_close(
+            moved, expected, dtype=torch.float64, tolerance=SLOPE, what=Message("the slope along {of}", of="reward")
+        )
+
+
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")
 @after(test_the_target_looks_one_step_ahead)
 @given(case=cases(counts=(6, 9), gammas=(0.75, 1.0)))
@@ -342,8 +389,8 @@ def test_it_equals_the_reference(impl: Any, reference: Any, case: Case) -> None:
         check(run(impl, case), run(reference, case))
 
 
-def begin(impl: Any, case: Case) -> Any:
-    return impl(alpha=case.alpha, gamma=case.gamma)
+def begin(impl: Any, case: Case, learner: Any = None) -> Any:
+    return impl(alpha=case.alpha, gamma=case.gamma) if learner is None else learner
 
 
 def target(impl: Any, case: Case, follows: Tensor) -> Tensor:
@@ -352,29 +399,30 @@ def target(impl: Any, case: Case, follows: Tensor) -> Tensor:
     return found
 
 
-def td0(impl: Any, case: Case) -> Tensor:
+def td0(impl: Any, case: Case, learner: Any = None) -> Tensor:
     s = case.steps
     return table(
-        begin(impl, case).td0(case.value, s.state, s.reward, s.next_state, s.terminated, s.truncated), case.value
+        begin(impl, case, learner).td0(case.value, s.state, s.reward, s.next_state, s.terminated, s.truncated),
+        case.value,
     )
 
 
-def sarsa(impl: Any, case: Case) -> Tensor:
+def sarsa(impl: Any, case: Case, learner: Any = None) -> Tensor:
     s = case.steps
     before = (case.q, s.state, s.action, s.reward, s.next_state)
-    return table(begin(impl, case).sarsa(*before, s.next_action, s.terminated, s.truncated), case.q)
+    return table(begin(impl, case, learner).sarsa(*before, s.next_action, s.terminated, s.truncated), case.q)
 
 
-def q_learning(impl: Any, case: Case) -> Tensor:
+def q_learning(impl: Any, case: Case, learner: Any = None) -> Tensor:
     s = case.steps
     before = (case.q, s.state, s.action, s.reward, s.next_state)
-    return table(begin(impl, case).q_learning(*before, s.terminated, s.truncated), case.q)
+    return table(begin(impl, case, learner).q_learning(*before, s.terminated, s.truncated), case.q)
 
 
-def expected_sarsa(impl: Any, case: Case) -> Tensor:
+def expected_sarsa(impl: Any, case: Case, learner: Any = None) -> Tensor:
     s = case.steps
     before = (case.q, case.policy, s.state, s.action, s.reward, s.next_state)
-    return table(begin(impl, case).expected_sarsa(*before, s.terminated, s.truncated), case.q)
+    return table(begin(impl, case, learner).expected_sarsa(*before, s.terminated, s.truncated), case.q)
 
 
 def table(found: Tensor, before: Tensor) -> Tensor:
