@@ -19,13 +19,13 @@ from groundup.core.lab import Bench, Outcome
 
 PLACES, MIDDLE, WALKS, EARLY = 5, 2, 100, 20
 STEP_SIZES = (0.05, 0.1, 0.15)  # those of the book's figure
-WALK_RUNS, QUICK_WALK_RUNS = 100, 5
+WALK_RUNS, QUICK_WALK_RUNS = 100, 3
 HEIGHT, WIDTH = 4, 12
 START, GOAL = 36, 47
 CELLS, MOVES = HEIGHT * WIDTH, ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 ALPHA, EPSILON = 0.5, 0.1
-EPISODES, QUICK_EPISODES, LAST = 500, 40, 100
-BUDGET, QUICK_BUDGET = 20_000, 3_000  # steps of a run at most: a learner that never finds the goal ends here
+EPISODES, QUICK_EPISODES, LAST = 500, 20, 100
+BUDGET, QUICK_BUDGET = 20_000, 1_000  # steps of a run at most: a learner that never finds the goal ends here
 LIMIT = 1_000  # steps of an episode
 CLIFF_RUNS = 3
 SHORTEST, FLOOR = 13, -40.0
