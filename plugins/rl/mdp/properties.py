@@ -288,7 +288,7 @@ def test_greedy_on_the_optimum_is_the_best_policy(impl: Any, case: Case, seed: i
 @after(test_float64_is_carried_through)
 @given(of=st.sampled_from(("reward", "gamma")), tiny=st.sampled_from((2.0**-27, 2.0**-28)), way=st.sampled_from(WAYS))
 def test_sweeps_and_solve_carry_float64_through(impl: Any, of: str, tiny: float, way: str) -> None:
-    policy = torch.ones((2, 1), dtype=torch.float64)
+    policy = torch.ones((3, 1), dtype=torch.float64)
     ways: dict[str, Callable[[Any, Tensor], Tensor]] = {
         "evaluate": lambda process, value: process.evaluate(policy, value, sweeps=2),
         "solve": lambda process, value: process.solve(policy),
@@ -333,13 +333,14 @@ def answers(process: Any, policy: Tensor, value: Tensor, unit: float = 1.0) -> S
 
 def slopes_agree(impl: Any, of: str, tiny: float, ask: Callable[[Any, Tensor], Tensor]) -> None:
     """Check that a tiny change of a process with one action moves an answer as much, for its size, as a larger one."""
-    transition = torch.tensor([[[0.25, 0.75]], [[0.5, 0.5]]], dtype=torch.float64)
-    reward, value = torch.tensor([[1.5], [-1.25]]).double(), torch.tensor([1.75, 1.125]).double()
+    transition = torch.tensor([[[0.25, 0.5, 0.25]], [[0.5, 0.25, 0.25]], [[1.0, 0.0, 0.0]]], dtype=torch.float64)
+    reward, value = torch.tensor([[1.5], [-1.25], [0.0]]).double(), torch.tensor([1.75, 1.125, 0.0]).double()
+    terminal = torch.tensor([False, False, True])
 
     def at(step: float) -> Tensor:
         by = {of: step}
         gamma = 0.75 + by.get("gamma", 0.0)
-        task = Task(transition, reward + by.get("reward", 0.0), torch.zeros(2, dtype=torch.bool), gamma)
+        task = Task(transition, reward + by.get("reward", 0.0), terminal, gamma)
         return ask(begin(impl, task), value + by.get("value", 0.0))
 
     slopes = [(at(step) - at(-step)) / (2 * step) for step in (tiny, 2.0**-10)]
