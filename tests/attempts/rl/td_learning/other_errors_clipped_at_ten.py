@@ -1,0 +1,34 @@
+"""Clips the error at 10, as if rewards had a unit of their own."""
+
+import torch
+
+
+class TDLearning:
+    def __init__(self, *, alpha, gamma):
+        self.alpha, self.gamma = alpha, gamma
+
+    def target(self, reward, next_value, terminated, truncated):
+        return reward + self.gamma * next_value.masked_fill(terminated, 0)
+
+    def td0(self, value, state, reward, next_state, terminated, truncated):
+        v = value.clone()
+        for s, r, n, *flags in zip(state, reward, next_state, terminated, truncated):
+            v[s] = torch.lerp(v[s], self.target(r, v[n], *flags), self.alpha)
+        return v
+
+    def sarsa(self, q, state, action, reward, next_state, next_action, terminated, truncated):
+        follows = lambda q, n, t: q[n, next_action[t]]
+        return self.walk(q, follows, state, action, reward, next_state, terminated, truncated)
+
+    def q_learning(self, q, state, action, reward, next_state, terminated, truncated):
+        return self.walk(q, lambda q, n, t: q[n].max(), state, action, reward, next_state, terminated, truncated)
+
+    def expected_sarsa(self, q, policy, state, action, reward, next_state, terminated, truncated):
+        follows = lambda q, n, t: policy[n] @ q[n]
+        return self.walk(q, follows, state, action, reward, next_state, terminated, truncated)
+
+    def walk(self, q, follows, *steps):
+        q = q.clone()
+        for t, (s, a, r, n, *flags) in enumerate(zip(*steps)):
+            q[s, a] += self.alpha * (self.target(r, follows(q, n, t), *flags) - q[s, a]).clamp(-10, 10)
+        return q

@@ -1,0 +1,35 @@
+"""TD(0) goes on with the table of the last call."""
+
+import torch
+
+
+class TDLearning:
+    def __init__(self, *, alpha, gamma):
+        self.alpha, self.gamma = alpha, gamma
+
+    def target(self, reward, next_value, terminated, truncated):
+        return reward + self.gamma * next_value.masked_fill(terminated, 0)
+
+    def td0(self, value, state, reward, next_state, terminated, truncated):
+        v = getattr(self, "v", value).clone()
+        for s, r, n, *flags in zip(state, reward, next_state, terminated, truncated):
+            v[s] = torch.lerp(v[s], self.target(r, v[n], *flags), self.alpha)
+        self.v = v
+        return v
+
+    def sarsa(self, q, state, action, reward, next_state, next_action, terminated, truncated):
+        follows = lambda q, n, t: q[n, next_action[t]]
+        return self.walk(q, follows, state, action, reward, next_state, terminated, truncated)
+
+    def q_learning(self, q, state, action, reward, next_state, terminated, truncated):
+        return self.walk(q, lambda q, n, t: q[n].max(), state, action, reward, next_state, terminated, truncated)
+
+    def expected_sarsa(self, q, policy, state, action, reward, next_state, terminated, truncated):
+        follows = lambda q, n, t: policy[n] @ q[n]
+        return self.walk(q, follows, state, action, reward, next_state, terminated, truncated)
+
+    def walk(self, q, follows, *steps):
+        q = q.clone()
+        for t, (s, a, r, n, *flags) in enumerate(zip(*steps)):
+            q[s, a] = torch.lerp(q[s, a], self.target(r, follows(q, n, t), *flags), self.alpha)
+        return q
