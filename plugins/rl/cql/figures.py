@@ -43,7 +43,9 @@ def soft_maximum(draw: Drawing) -> None:
     """Draw the gap of one state with two actions over the difference of their values, and what it approaches."""
     axes = draw.axes(height=2.6)
     differences = [step / 20 for step in range(-100, 101)]
-    axes.plot(differences, [math.log1p(math.exp(d)) for d in differences], color=draw.colours[0], label="logsumexp Q − Q(a)")
+    axes.plot(
+        differences, [math.log1p(math.exp(d)) for d in differences], color=draw.colours[0], label="logsumexp Q − Q(a)"
+    )
     axes.plot(differences, [max(d, 0) for d in differences], "--", color=draw.colours[1], label="max Q − Q(a)")
     axes.plot([0], [math.log(2)], "o", color=draw.ink, markersize=5)
     axes.annotate("log 2", (0, math.log(2)), (-30, 8), textcoords="offset points", fontsize=9)

@@ -68,7 +68,9 @@ HUGE = 1024.0
 def test_nothing_is_bootstrapped_after_an_end(impl: Any, case: Case, sign: float) -> None:
     ended = replace(case.batch, done=torch.ones_like(case.batch.done))
     other = replace(ended, next_q_value=ended.next_q_value + sign)
-    exact = laws.mean((value - reward) ** 2 / 2 for value, reward in zip(taken(ended), listed(ended.reward), strict=True))
+    exact = laws.mean(
+        (value - reward) ** 2 / 2 for value, reward in zip(taken(ended), listed(ended.reward), strict=True)
+    )
     for batch in (other, ended):
         CQL.check(impl(**case.rule).loss(batch), "td_loss", scalar(exact), ended)
 
@@ -163,9 +165,7 @@ def test_a_shift_of_q_changes_nothing(impl: Any, case: Case, shift: float, ramp:
     expected, got = (impl(**case.rule).loss(batch) for batch in trained)
     slack = sum_tolerance(CQL.dtype(grid), grid.q_value.numel(), 2 * HUGE)
     what = "conservative_loss"
-    assert_close(
-        got.metrics.get(what), expected.metrics.get(what), dtype=CQL.dtype(grid), tolerance=slack, what=what
-    )
+    assert_close(got.metrics.get(what), expected.metrics.get(what), dtype=CQL.dtype(grid), tolerance=slack, what=what)
     old, new = (CQL.gradients(loss, batch)["q_value"] for loss, batch in zip((expected, got), trained, strict=True))
     assert_close(new, old, dtype=old.dtype, tolerance=slack, what=Message("the gradient to {name}", name="q_value"))
 
