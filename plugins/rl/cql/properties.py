@@ -150,8 +150,8 @@ def test_conservative_loss_is_never_negative(impl: Any, case: Case) -> None:
 
 
 @claim(
-    "A number added to all Q(s, .) of a state changes neither conservative_loss nor the gradient of a state whose error "
-    "stays as it was, however large the number is.",
+    "A number added to all Q(s, .) of a state changes neither conservative_loss nor the gradient of a state whose "
+    "error stays as it was, however large the number is.",
     zh="给一个状态的所有 Q(s, .) 加上同一个数，无论多大，conservative_loss 都不变；若误差也保持不变，梯度也不变。",
 )
 @hole(2)
@@ -171,8 +171,8 @@ def test_a_shift_of_q_changes_nothing(impl: Any, case: Case, shift: float, ramp:
 
 
 @claim(
-    "Where the error is 0, the gradient with alpha 1 is softmax Q(s, .) minus 1 at the action taken, over the number of "
-    "transitions: it pushes all actions down, and the one in the data up.",
+    "Where the error is 0, the gradient with alpha 1 is softmax Q(s, .) minus 1 at the action taken, over the number "
+    "of transitions: it pushes all actions down, and the one in the data up.",
     zh="误差为 0 且 alpha 为 1 时，梯度是 softmax Q(s, .) 在所采取动作处减 1，再除以转移条数："
     "压低所有动作，抬高数据中的那个。",
 )
@@ -193,9 +193,10 @@ def test_gradient_of_the_penalty_is_softmax_minus_one_hot(impl: Any, case: Case,
 
 
 @claim(
-    "The loss is td_loss + alpha * conservative_loss. These two are the metrics: scalars like the loss, in the dtype of "
-    "q_value, but without gradient.",
-    zh="损失等于 td_loss + alpha * conservative_loss。指标就是这两项：与损失一样是标量，dtype 与 q_value 相同，但不带梯度。",
+    "The loss is td_loss + alpha * conservative_loss. These two are the metrics: scalars like the loss, in the dtype "
+    "of q_value, but without gradient.",
+    zh="损失等于 td_loss + alpha * conservative_loss。指标就是这两项："
+    "与损失一样是标量，dtype 与 q_value 相同，但不带梯度。",
 )
 @hole(3)
 @given(case=CQL.cases())
@@ -207,8 +208,8 @@ def test_loss_is_the_weighted_sum_of_its_metrics(impl: Any, case: Case) -> None:
 
 
 @claim(
-    "With alpha 0 this is Q-learning: the gradient is the error over the number of transitions at the action taken, and "
-    "0 elsewhere.",
+    "With alpha 0 this is Q-learning: the gradient is the error over the number of transitions at the action taken, "
+    "and 0 elsewhere.",
     zh="alpha 为 0 时就是 Q-learning：所采取动作的梯度是误差除以转移条数，其他动作的梯度为 0。",
 )
 @hole(3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 
 
 def td_target(reward: float, first: float, second: float, gamma: float) -> float:
@@ -16,7 +15,7 @@ def td_target(reward: float, first: float, second: float, gamma: float) -> float
 def gap_of_a_state(logged: float, other: float) -> float:
     """Take the cross-entropy of the values as logits, with the logged action as label."""
     logits = torch.tensor([[logged, other]], dtype=torch.float64)
-    return F.cross_entropy(logits, torch.tensor([0])).item()
+    return torch.nn.functional.cross_entropy(logits, torch.tensor([0])).item()
 
 
 def slope_of_the_gap(x: float, z: float) -> float:
