@@ -1,7 +1,8 @@
 """CartPole for labs of offline learning: many poles at once in torch, data that simple controllers collect, a judge.
 
 The task is CartPole-v1 of gymnasium (``gymnasium/envs/classic_control/cartpole.py``): each step earns 1. An episode
-ends when the pole falls, and is cut off after ``LONGEST`` steps. With a discount of 0.99 no state is worth more than 100.
+ends when the pole falls, and is cut off after ``LONGEST`` steps. With a discount of 0.99 no state is worth more
+than 100.
 """
 
 from __future__ import annotations

@@ -98,8 +98,8 @@ def test_only_the_largest_next_value_counts(impl: Any, case: Case) -> None:
 @given(case=CQL.cases())
 def test_the_optional_fields_are_not_used(impl: Any, case: Case) -> None:
     numbers = case.batch.next_q_value.flip(1)
-    full = replace(case.batch, **dict.fromkeys(OPTIONAL, numbers - 5))
-    bare = replace(case.batch, **dict.fromkeys(OPTIONAL))
+    bare = replace(case.batch, behaviour_log_prob=None, next_online_q_value=None, current_behaviour_log_prob=None)
+    full = replace(bare, **dict.fromkeys(OPTIONAL, numbers - 5))
     CQL.check_same(impl(**case.rule).loss(full), impl(**case.rule).loss(bare), case.batch)
 
 
