@@ -24,7 +24,7 @@ class BCQ(RLAlgorithm):
         td, nll = losses.sum() / losses.numel(), 0 * losses.sum().detach()
         if batch.current_behaviour_log_prob is not None:
             nll = -torch.einsum("ba,ba->", batch.current_behaviour_log_prob, hot) / losses.numel()
-        kept = keep.sum() / keep.numel()
+        kept = keep.double().mean()
         return Loss(td + nll, {"td_loss": td.detach(), "behaviour_loss": nll.detach(), "kept": kept.to(td.dtype)})
 
     def hot(self, batch):
