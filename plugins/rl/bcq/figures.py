@@ -23,8 +23,12 @@ def filtered(draw: Drawing) -> None:
     left.annotate(draw.text("0.3 of the largest", "最大者的 0.3"), (3.4, edge), (0, 5), ha="right",
                   textcoords="offset points", fontsize=8.5, color=draw.colours[1])  # fmt: skip
     right.axhline(0, color=draw.ink, linewidth=0.8)
-    right.annotate(draw.text("selected", "选中"), (1, -1), (0, -14), ha="center", textcoords="offset points", fontsize=8.5)
-    right.annotate(draw.text("not allowed", "不允许"), (3, 4), (0, 4), ha="center", textcoords="offset points", fontsize=8.5)
+    right.annotate(
+        draw.text("selected", "选中"), (1, -1), (0, -14), ha="center", textcoords="offset points", fontsize=8.5
+    )
+    right.annotate(
+        draw.text("not allowed", "不允许"), (3, 4), (0, 4), ha="center", textcoords="offset points", fontsize=8.5
+    )
     right.set_ylim(-3.8, 5.2)
     for axes in (left, right):
         axes.set_xticks(range(4), names)

@@ -203,8 +203,8 @@ def test_the_gradient_of_an_error_is_at_most_one(impl: Any, case: Case) -> None:
 
 
 @claim(
-    "behaviour_loss is the mean of -log-probability of the action taken in s. It trains the behaviour model, by -1 over "
-    "the number of transitions at that action. Without the model's output in s it is 0.",
+    "behaviour_loss is the mean of -log-probability of the action taken in s. It trains the behaviour model, by -1 "
+    "over the number of transitions at that action. Without the model's output in s it is 0.",
     zh="behaviour_loss 是 s 中所采取动作的负对数概率的平均。它训练行为模型：该动作处的梯度是 -1 除以转移条数。"
     "没有模型在 s 的输出时为 0。",
 )
@@ -225,7 +225,8 @@ def test_behaviour_loss_is_the_negative_log_likelihood(impl: Any, case: Case) ->
 @claim(
     "The loss is td_loss + behaviour_loss. These two and kept are the metrics: scalars like the loss, in the dtype of "
     "q_value, but without gradient.",
-    zh="损失等于 td_loss + behaviour_loss。指标就是这两项和 kept：与损失一样是标量，dtype 与 q_value 相同，但不带梯度。",
+    zh="损失等于 td_loss + behaviour_loss。指标就是这两项和 kept："
+    "与损失一样是标量，dtype 与 q_value 相同，但不带梯度。",
 )
 @hole(3)
 @given(case=BCQ.cases())
@@ -310,7 +311,9 @@ def targets(case: Case) -> list[float]:
     batch, found = case.batch, []
     online = batch.next_q_value if batch.next_online_q_value is None else batch.next_online_q_value
     for row, passed in enumerate(allowed(case)):
-        choices = list(itertools.compress(zip(listed(online[row]), listed(batch.next_q_value[row]), strict=True), passed))
+        choices = list(
+            itertools.compress(zip(listed(online[row]), listed(batch.next_q_value[row]), strict=True), passed)
+        )
         following = 0.0 if batch.done[row] else max(choices)[1]
         found.append(float(batch.reward[row]) + case.rule["gamma"] * following)
     return found
