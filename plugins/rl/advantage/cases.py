@@ -12,6 +12,7 @@ from torch import Tensor
 from groundup.core.messages import Message
 from groundup.core.testing import assert_close, booleans, sum_tolerance, tensors
 
+NUMBERS = st.sampled_from((0.5, -3.0))
 LARGEST = 4.0  # of what is drawn
 RESULT = Message("the result")
 GAMMAS = (0.5, 0.75)  # neither 0 nor 1, which would hide a missing or doubled factor
@@ -134,15 +135,22 @@ def masked(
     return st.one_of([st.tuples(numbers(s, dtype), booleans(s)).map(build) for s in shapes for dtype in dtypes])
 
 
-def few(count: int) -> st.SearchStrategy[Masked]:
-    """Draw numbers of which the first, or none, counts."""
+def few() -> st.SearchStrategy[Masked]:
+    """Draw one of a few cases in which one number counts, or none; its neighbour, which does not, is large."""
 
-    def build(drawn: tuple[Tensor, int]) -> Masked:
-        place = torch.arange(drawn[0].numel()).reshape(drawn[0].shape)
-        return Masked(drawn[0], (place == drawn[1]) & (count == 1))
+    def case(shape: tuple[int, ...], dtype: torch.dtype, number: float, place: int) -> Masked:
+        x = torch.full(shape, 3 * LARGEST, dtype=dtype)
+        mask = torch.arange(x.numel()).reshape(shape) == place  # nowhere if there is no such place
+        return Masked(x.masked_fill(mask, number), mask)
 
-    shapes = [numbers(shape, dtype) for shape in ((2,), (2, 2)) for dtype in (torch.float32, torch.float64)]
-    return st.tuples(st.one_of(shapes), st.integers(0, 1)).map(build)
+    shapes, dtypes = st.sampled_from(((2,), (2, 2))), st.sampled_from((torch.float32, torch.float64))
+    return st.builds(case, shapes, dtypes, NUMBERS, st.sampled_from((0, 1, 9)))
+
+
+def alone() -> st.SearchStrategy[Tensor]:
+    """Draw one of a few groups that have a single sample each."""
+    shapes, dtypes = st.sampled_from(((1,), (2, 1))), st.sampled_from((torch.float32, torch.float64))
+    return st.builds(lambda shape, dtype, number: torch.full(shape, number, dtype=dtype), shapes, dtypes, NUMBERS)
 
 
 def plainly(case: Masked, eps: float) -> Tensor:
