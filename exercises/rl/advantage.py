@@ -18,8 +18,10 @@ __all__ = ["Advantage"]
 class Advantage:
     """Six parts of an advantage estimate. No method changes its inputs.
 
-    Everything is computed in the dtype of the float inputs, and nothing rounded to float32 on the way: a quotient of
-    two integer tensors is float32. Where there is nothing to compare with, the advantage is 0: the only sample of its group, the only counted token.
+    Everything is computed in the dtype of the float inputs, and nothing is rounded to float32 on the way: a quotient of
+    two integer tensors is a float32.
+
+    Where there is nothing to compare with, the advantage is 0: the only sample of its group, the only counted token.
     """
 
     def __init__(self, *, gamma: float = 1.0, eps: float = 1e-8) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.messages import Message
-from groundup.core.testing import assert_close, booleans, sum_tolerance, tensors
+from groundup.core.testing import assert_close, assert_form, booleans, sum_tolerance, tensors
 
 NUMBERS = st.sampled_from((0.5, -3.0))
 LARGEST = 4.0  # of what is drawn
@@ -164,6 +164,15 @@ X = torch.tensor([[1.5, -1.25], [0.75, 2.0]]).double()
 VALUE = torch.tensor([[1.75, -1.125, 1.625], [0.5, 0.25, -1.0]]).double()
 ALL, END = torch.tensor([[True, True], [True, False]]), torch.tensor([[False, False], [False, True]])
 PROBABILITY = torch.tensor([[0.25, 0.75], [0.5, 0.5]]).double()
+
+
+def formed(answer: Any, like: Tensor) -> Tensor:
+    """Return ``answer``, a tensor with the shape and dtype of ``like``; its numbers may be any."""
+    assert_form(answer, like.shape, like.dtype)
+    result: Tensor = answer
+    return result
+
+
 # For each part, its result after a small step of its input, from a place without kinks.
 MOVED: dict[str, Callable[[Any, float], Tensor]] = {
     "from_q": lambda impl, step: impl().from_q(X + step * VALUE[:, 1:], PROBABILITY),
@@ -171,7 +180,7 @@ MOVED: dict[str, Callable[[Any, float], Tensor]] = {
     "n_step, gamma": lambda impl, step: impl(gamma=0.75 + step).n_step(X, VALUE, END, n=2),
     "minus_mean": lambda impl, step: impl().minus_mean(X + step * VALUE[:, 1:]),
     "leave_one_out": lambda impl, step: impl().leave_one_out(X + step * VALUE[:, 1:]),
-    "masked_moments": lambda impl, step: torch.stack(impl().masked_moments(X + step * VALUE[:, 1:], ALL)),
+    "masked_moments": lambda impl, step: sum(impl().masked_moments(X + step * VALUE[:, 1:], ALL)),
     "whiten": lambda impl, step: impl(eps=0.25).whiten(X + step * VALUE[:, 1:], ALL),
     "whiten, eps": lambda impl, step: impl(eps=0.25 + step).whiten(X, ALL),
 }

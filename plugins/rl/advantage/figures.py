@@ -17,7 +17,13 @@ def baselines(draw: Drawing) -> None:
         others = (sum(RETURNS) - own) / (len(RETURNS) - 1)
         axes.bar(k, own, width=0.5, color=draw.colours[0], alpha=0.35)
         axes.plot([k - 0.36, k + 0.36], [others, others], color=draw.colours[1], linewidth=2.2)
-        axes.annotate(f"{own - others:+.0f}", (k, max(own, others)), (0, 4), textcoords="offset points", ha="center")
+        axes.annotate(
+            f"{own - others:+.0f}".replace("+0", "0"),
+            (k, max(own, others)),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+        )
     axes.axhline(mean, color=draw.colours[2], linestyle="--", linewidth=1.2)
     axes.axhline(0, color=draw.ink, linewidth=0.8)
     axes.text(3.42, mean + 0.2, draw.text("mean", "均值"), color=draw.colours[2], fontsize=9)
@@ -39,13 +45,14 @@ def padding(draw: Drawing) -> None:
     axes.axhline(0, color=draw.ink, linewidth=0.8)
     labels = (
         (13, 3.1, draw.colours[0], draw.text("the 5, masked", "5，用掩码")),
-        (14, 4.55, draw.colours[0], draw.text("the 5, padding counted", "5，计入填充")),
+        (9, 4.5, draw.colours[0], draw.text("the 5, padding counted", "5，计入填充")),
         (17, 0.68, draw.colours[1], draw.text("a 1, padding counted", "1，计入填充")),
         (13, -0.95, draw.colours[1], draw.text("a 1, masked", "1，用掩码")),
     )
     for x, y, colour, label in labels:
         axes.text(x, y, label, color=colour, fontsize=9, va="bottom", ha="center")
     axes.set_xlim(len(COUNTED), WIDEST)
+    axes.set_xticks(range(len(COUNTED), WIDEST + 1, 4))
     axes.set_ylim(-1.5, 5.4)
     axes.set_xlabel(draw.text("places in the batch, of which 4 count", "批里的位置数，其中 4 个计入"))
     axes.set_ylabel(draw.text("number less mean", "数减去均值"))

@@ -35,6 +35,7 @@ from groundup.plugins.rl.advantage.cases import (
     choices,
     close,
     few,
+    formed,
     groups,
     masked,
     numbers,
@@ -54,8 +55,7 @@ SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32
 @hole(1)
 @given(case=choices())
 def test_the_policy_is_no_better_than_itself(impl: Any, case: Choice) -> None:
-    advantage = impl().from_q(case.q, case.policy)
-    assert_form(advantage, case.q.shape, case.q.dtype)
+    advantage = formed(impl().from_q(case.q, case.policy), case.q)
     mean = (case.policy.double() * advantage.double()).sum(-1).to(case.q.dtype)
     close(mean, torch.zeros(case.q.shape[:-1]), case.q, what=Message("the mean advantage under the policy"))
 
@@ -66,7 +66,7 @@ def test_the_policy_is_no_better_than_itself(impl: Any, case: Choice) -> None:
 @hole(1)
 @given(case=choices())
 def test_advantages_differ_as_q_does(impl: Any, case: Choice) -> None:
-    advantage = impl().from_q(case.q, case.policy)
+    advantage = formed(impl().from_q(case.q, case.policy), case.q)
     what = Message("the difference to the first action's advantage")
     close(advantage - advantage[..., :1], case.q.double() - case.q[..., :1].double(), case.q, what=what)
 
@@ -75,9 +75,7 @@ def test_advantages_differ_as_q_does(impl: Any, case: Choice) -> None:
 
 
 def n_step(impl: Any, case: Rows) -> Tensor:
-    advantage: Tensor = impl(gamma=case.gamma).n_step(case.reward, case.value, case.done, n=case.n)
-    assert_form(advantage, case.reward.shape, case.reward.dtype)
-    return advantage
+    return formed(impl(gamma=case.gamma).n_step(case.reward, case.value, case.done, n=case.n), case.reward)
 
 
 @claim(
@@ -178,8 +176,7 @@ ALONE = alone()
 @hole(3)
 @given(returns=st.one_of(SEVERAL, ALONE))
 def test_over_the_mean_a_group_adds_up_to_zero(impl: Any, returns: Tensor) -> None:
-    advantage = impl().minus_mean(returns)
-    assert_form(advantage, returns.shape, returns.dtype)
+    advantage = formed(impl().minus_mean(returns), returns)
     what = Message("the sum of a group's advantages")
     close(advantage.double().sum(-1).to(returns.dtype), torch.zeros(returns.shape[:-1]), returns, what=what)
 
@@ -191,7 +188,7 @@ def test_over_the_mean_a_group_adds_up_to_zero(impl: Any, returns: Tensor) -> No
 @hole(3)
 @given(returns=SEVERAL)
 def test_over_the_mean_differences_stay(impl: Any, returns: Tensor) -> None:
-    advantage = impl().minus_mean(returns)
+    advantage = formed(impl().minus_mean(returns), returns)
     what = Message("the difference to the first sample's advantage")
     close(advantage - advantage[..., :1], returns.double() - returns[..., :1].double(), returns, what=what)
 
@@ -205,9 +202,9 @@ def test_over_the_mean_differences_stay(impl: Any, returns: Tensor) -> None:
 def test_nobody_is_in_their_own_baseline(impl: Any, returns: Tensor, which: int, by: float) -> None:
     raised = returns.clone()
     raised[..., which] += by
-    change = impl().leave_one_out(raised)[..., which] - impl().leave_one_out(returns)[..., which]
+    after_it, before = (formed(impl().leave_one_out(group), group)[..., which] for group in (raised, returns))
     expected = torch.full(returns.shape[:-1], by)
-    close(change, expected, returns, size=12.0, what=Message("the change of the advantage"))
+    close(after_it - before, expected, returns, size=12.0, what=Message("the change of the advantage"))
 
 
 @claim("The baseline of each sample is the mean of the others of its group.", zh="每个样本的基线是同组其余样本的均值。")
@@ -325,9 +322,7 @@ def test_gradient_of_the_moments(impl: Any, case: Masked, filling: float) -> Non
 
 
 def whiten(impl: Any, case: Masked, eps: float) -> Tensor:
-    whitened: Tensor = impl(eps=eps).whiten(case.x, case.mask)
-    assert_form(whitened, case.x.shape, case.x.dtype)
-    return whitened
+    return formed(impl(eps=eps).whiten(case.x, case.mask), case.x)
 
 
 @claim("Whitened, the counted numbers have the mean 0.", zh="白化之后，计入的数均值为 0。")
@@ -436,15 +431,13 @@ def test_float64_is_kept_throughout(impl: Any, of: str, tiny: float) -> None:
 @after(test_it_is_n_rewards_and_a_value, test_eps_stands_inside_the_root)
 @given(case=masked((5, 6), (7, 3), least=2), ends=booleans((7, 6)), n=st.integers(1, 7))
 def test_it_equals_the_reference(impl: Any, reference: Any, case: Masked, ends: Tensor, n: int) -> None:
-    ours, theirs = reference(gamma=0.75), impl(gamma=0.75)
     batch, steps = case.x.shape
     value = torch.cat([case.x.flip(0), case.x[:, :1]], dim=1)
     policy = torch.softmax(case.x.flip(1), dim=-1)
-    for what, call in {
-        "from_q": lambda one: one.from_q(case.x, policy),
-        "n_step": lambda one: one.n_step(case.x, value, ends[:batch, :steps], n=n),
-        "minus_mean": lambda one: one.minus_mean(case.x),
-        "leave_one_out": lambda one: one.leave_one_out(case.x),
-        "whiten": lambda one: one.whiten(case.x, case.mask),
-    }.items():
-        close(call(theirs), call(ours), case.x, what=Message("the result of {of}", of=what))
+    calls: dict[str, tuple[Any, ...]] = {"from_q": (case.x, policy), "whiten": (case.x, case.mask)}
+    calls |= {"minus_mean": (case.x,), "leave_one_out": (case.x,)}
+    got, expected = impl(gamma=0.75), reference(gamma=0.75)
+    for name, args in calls.items():
+        close(getattr(got, name)(*args), getattr(expected, name)(*args), case.x)
+    many = (case.x, value, ends[:batch, :steps])
+    close(got.n_step(*many, n=n), expected.n_step(*many, n=n), case.x)
