@@ -102,6 +102,11 @@ def by_definition(case: Rows) -> Tensor:
     return torch.tensor(slow, dtype=torch.float64).reshape(case.reward.shape)
 
 
+# Steps of a row, the one that is rewarded, n, and gamma.
+SHORT = st.sampled_from([(5, at, n, gamma) for at in (0, 2, 3, 4) for n in (1, 2, 3, 5) for gamma in GAMMAS])
+LONG = st.sampled_from([(160, 150, 140, 1.0), (160, 30, 140, 1.0)])
+
+
 def groups(*shapes: tuple[int, ...]) -> st.SearchStrategy[Tensor]:
     """Draw returns in one of ``shapes``; a group is the last axis."""
     return st.one_of([numbers(shape, dtype) for shape in shapes for dtype in (torch.float32, torch.float64)])

@@ -23,10 +23,11 @@ from groundup.core.testing import (
     hole,
 )
 from groundup.plugins.rl.advantage.cases import (
-    GAMMAS,
     LARGEST,
+    LONG,
     MOVED,
     NUMBERS,
+    SHORT,
     Choice,
     Masked,
     Rows,
@@ -103,17 +104,14 @@ def test_many_steps_are_the_return_less_the_value(impl: Any, case: Rows) -> None
     zh="k 步之后的奖励：k 小于 n 时占 gamma^k；k 达到 n，或者对它之后的步，则不计。",
 )
 @hole(2)
-@given(
-    at=st.integers(0, 4), n=st.integers(1, 5), gamma=st.sampled_from(GAMMAS), dtype=float_dtypes(), last=st.booleans()
-)
-def test_the_nth_reward_is_not_counted(
-    impl: Any, at: int, n: int, gamma: float, dtype: torch.dtype, last: bool
-) -> None:
-    reward, value = torch.zeros((1, 5), dtype=dtype), torch.zeros((1, 6), dtype=dtype)
+@given(case=st.one_of(SHORT, LONG), dtype=float_dtypes())
+def test_the_nth_reward_is_not_counted(impl: Any, case: tuple[int, int, int, float], dtype: torch.dtype) -> None:
+    steps, at, n, gamma = case
+    reward, value = torch.zeros((1, steps), dtype=dtype), torch.zeros((1, steps + 1), dtype=dtype)
     reward[0, at] = 1.0
-    done = torch.tensor([[False, False, False, False, last]])
-    expected = [gamma ** (at - t) if 0 <= at - t < n else 0.0 for t in range(5)]
-    close(n_step(impl, Rows(reward, value, done, gamma, n)), torch.tensor([expected], dtype=torch.float64), value)
+    expected = [gamma ** (at - t) if 0 <= at - t < n else 0.0 for t in range(steps)]
+    row = Rows(reward, value, torch.zeros_like(reward, dtype=torch.bool), gamma, n)
+    close(n_step(impl, row), torch.tensor([expected], dtype=torch.float64), value, size=1.0)
 
 
 @claim(
@@ -345,7 +343,7 @@ def test_whitening_ignores_a_shift(impl: Any, case: Masked, by: float, eps: floa
     zh="乘上一个因子、同时把 eps 乘上它的平方，结果最多只变正负号。",
 )
 @hole(6)
-@given(case=ANY, factor=st.sampled_from((-2.0, -0.5, 2.0, 4.0)), eps=st.sampled_from(EPSILONS))
+@given(case=ANY, factor=st.sampled_from((-2.0, 2.0**-9, 0.5, 4.0)), eps=st.sampled_from(EPSILONS))
 def test_whitening_ignores_a_scale(impl: Any, case: Masked, factor: float, eps: float) -> None:
     scaled = whiten(impl, case._replace(x=case.x * factor), eps * factor**2)
     sign = 1.0 if factor > 0 else -1.0
@@ -429,15 +427,16 @@ def test_float64_is_kept_throughout(impl: Any, of: str, tiny: float) -> None:
 
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")
 @after(test_it_is_n_rewards_and_a_value, test_eps_stands_inside_the_root)
-@given(case=masked((5, 6), (7, 3), least=2), ends=booleans((7, 6)), n=st.integers(1, 7))
+@given(case=masked((16, 16), (7, 3), least=2), ends=booleans((16, 16)), n=st.integers(1, 7))
 def test_it_equals_the_reference(impl: Any, reference: Any, case: Masked, ends: Tensor, n: int) -> None:
     batch, steps = case.x.shape
+    case.x[0, 0] = 64.0  # whitened it is larger than any number of a small batch can be
     value = torch.cat([case.x.flip(0), case.x[:, :1]], dim=1)
     policy = torch.softmax(case.x.flip(1), dim=-1)
     calls: dict[str, tuple[Any, ...]] = {"from_q": (case.x, policy), "whiten": (case.x, case.mask)}
     calls |= {"minus_mean": (case.x,), "leave_one_out": (case.x,)}
     got, expected = impl(gamma=0.75), reference(gamma=0.75)
     for name, args in calls.items():
-        close(getattr(got, name)(*args), getattr(expected, name)(*args), case.x)
+        close(getattr(got, name)(*args), getattr(expected, name)(*args), case.x, size=64.0)
     many = (case.x, value, ends[:batch, :steps])
-    close(got.n_step(*many, n=n), expected.n_step(*many, n=n), case.x)
+    close(got.n_step(*many, n=n), expected.n_step(*many, n=n), case.x, size=64.0)
