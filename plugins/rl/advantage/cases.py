@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.messages import Message
-from groundup.core.testing import assert_close, assert_form, booleans, sum_tolerance, tensors
+from groundup.core.testing import Tolerance, assert_close, assert_form, booleans, sum_tolerance, tensors
 
 NUMBERS = st.sampled_from((0.5, -3.0))
 LARGEST = 4.0  # of what is drawn
@@ -178,6 +178,8 @@ def formed(answer: Any, like: Tensor) -> Tensor:
     return result
 
 
+SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32 would lose a tiny step, or double it
+
 # For each part, its result after a small step of its input, from a place without kinks.
 MOVED: dict[str, Callable[[Any, float], Tensor]] = {
     "from_q": lambda impl, step: impl().from_q(X + step * VALUE[:, 1:], PROBABILITY),
@@ -189,3 +191,9 @@ MOVED: dict[str, Callable[[Any, float], Tensor]] = {
     "whiten": lambda impl, step: impl(eps=0.25).whiten(X + step * VALUE[:, 1:], ALL),
     "whiten, eps": lambda impl, step: impl(eps=0.25 + step).whiten(X, ALL),
 }
+
+
+def same_slopes(impl: Any, of: str, tiny: float) -> None:
+    """Check that a step of ``tiny`` moves a result of ``MOVED`` as much, for its size, as a larger one does."""
+    small, large = ((MOVED[of](impl, step) - MOVED[of](impl, -step)) / (2 * step) for step in (tiny, 2.0**-10))
+    assert_close(small, large, dtype=torch.float64, tolerance=SLOPE, what=Message("the slope of {of}", of=of))

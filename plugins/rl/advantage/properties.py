@@ -11,10 +11,8 @@ from torch import Tensor
 
 from groundup.core.messages import Message
 from groundup.core.testing import (
-    Tolerance,
     about,
     after,
-    assert_close,
     assert_form,
     booleans,
     claim,
@@ -42,13 +40,14 @@ from groundup.plugins.rl.advantage.cases import (
     numbers,
     plainly,
     rows,
+    same_slopes,
 )
 
 EPSILONS = (0.25, 3.0)  # as large as a variance here, so that it shows where it stands; neither is its own root
+TINY = st.sampled_from((2.0**-27, 2.0**-28, 2.0**-29))
 NAN = float("nan")
 FAR = 1024.0  # a shift: its square leaves a float32 no digits for a variance of 1
 HUGE = 32.0  # a factor for numbers that must not affect the result
-SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32 would lose a tiny step, or double it
 # Hole 1: A = Q - V.
 
 
@@ -161,6 +160,14 @@ def test_it_is_n_rewards_and_a_value(impl: Any, case: Rows) -> None:
 def test_no_steps_have_no_advantages(impl: Any, shape: tuple[int, int], dtype: torch.dtype, n: int) -> None:
     reward, value = torch.zeros(shape, dtype=dtype), torch.zeros((shape[0], shape[1] + 1), dtype=dtype)
     n_step(impl, Rows(reward, value, torch.zeros(shape, dtype=torch.bool), 0.5, n))
+
+
+@claim("In float64 gamma is not rounded to float32.", zh="float64 时，gamma 不会被舍入成 float32。")
+@about("dtype")
+@hole(2)
+@given(tiny=TINY)
+def test_gamma_keeps_its_digits(impl: Any, tiny: float) -> None:
+    same_slopes(impl, "n_step, gamma", tiny)
 
 
 # Holes 3 and 4: baselines of a group.
@@ -419,10 +426,9 @@ def test_gradient_of_whitening(impl: Any, case: Masked, weight: Tensor, filling:
     "小到 float32 装不下的改动，按大小折算，对结果的影响与较大的改动相同。",
 )
 @about("dtype")
-@given(of=st.sampled_from(tuple(MOVED)), tiny=st.sampled_from((2.0**-27, 2.0**-29)))
+@given(of=st.sampled_from(tuple(MOVED)), tiny=TINY)
 def test_float64_is_kept_throughout(impl: Any, of: str, tiny: float) -> None:
-    small, large = ((MOVED[of](impl, step) - MOVED[of](impl, -step)) / (2 * step) for step in (tiny, 2.0**-10))
-    assert_close(small, large, dtype=torch.float64, tolerance=SLOPE, what=Message("the slope of {of}", of=of))
+    same_slopes(impl, of, tiny)
 
 
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")
@@ -437,6 +443,6 @@ def test_it_equals_the_reference(impl: Any, reference: Any, case: Masked, ends: 
     calls |= {"minus_mean": (case.x,), "leave_one_out": (case.x,)}
     got, expected = impl(gamma=0.75), reference(gamma=0.75)
     for name, args in calls.items():
-        close(getattr(got, name)(*args), getattr(expected, name)(*args), case.x, size=64.0)
+        close(getattr(got, name)(*args), getattr(expected, name)(*args), case.x)
     many = (case.x, value, ends[:batch, :steps])
-    close(got.n_step(*many, n=n), expected.n_step(*many, n=n), case.x, size=64.0)
+    close(got.n_step(*many, n=n), expected.n_step(*many, n=n), case.x)
