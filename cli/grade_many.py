@@ -145,7 +145,7 @@ def command(
     if as_json:
         moves = None if outcome.moves is None else [move.as_json() for move in outcome.moves]
         where = {"technique": chosen.id, "results": str(out), "round": outcome.number}
-        print_json(where | outcome.summary.as_json() | {"moved": moves})
+        print_json(where | outcome.summary.as_json() | {"changed": [told(c) for c in outcome.changed], "moved": moves})
     else:
         _show(outcome, chosen, out)
     raise SystemExit(EXIT_BROKEN if outcome.summary.outcomes["not_gradable"] else EXIT_HELD)
@@ -250,6 +250,8 @@ def _show(outcome: Outcome, technique: Technique, out: Path) -> None:
 def _show_moves(outcome: Outcome) -> None:
     assert outcome.moves is not None
     click.echo()
+    if outcome.changed:
+        click.echo(tr("Changed since the previous round: {what}.", what=outcome.changed))
     if not outcome.moves:
         click.echo(tr("No result has changed since the previous round."))
         return

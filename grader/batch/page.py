@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from groundup.core.messages import Message
 from groundup.grader.batch.journal import Round
 from groundup.grader.batch.moves import Move
 from groundup.grader.batch.row import Row
@@ -124,9 +125,9 @@ def page(
     properties: Sequence[PropertyResult],
     texts: Texts,
     moves: Sequence[Move] | None = None,
-    changed: Sequence[str] = (),
+    changed: Sequence[Message] = (),
 ) -> str:
-    """Return the page. ``moves`` is None in a first round; ``changed``: settings that differ from the last round."""
+    """Return the page. ``moves`` is None in a first round; ``changed``: what is new in how it was graded."""
     bars = summary.bars()
     return (
         _environment()
@@ -144,7 +145,7 @@ def page(
             mistakes=sorted(summary.mistakes.items(), key=lambda m: (-m[1], m[0]))[:LISTED],
             by_hand=[line for line in summary.lines if line.outcome in ("not_gradable", "nothing_to_grade")],
             moves=moves,
-            changed=texts("comma").join(texts(f"changed_{name}") for name in changed) or texts("moved_nothing"),
+            changed=texts("comma").join(texts.told(each) for each in changed) or texts("moved_nothing"),
         )
         .rstrip("\n")
         + "\n"

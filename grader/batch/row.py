@@ -29,8 +29,8 @@ class Job:
     file: str
     source: str
     technique: str
-    digest: str
-    """Digest of the technique's files, which may differ on another machine."""
+    made_with: Mapping[str, str]
+    """What the class is graded with, which may differ on another machine."""
     seed: int
     thorough: bool
     lang: str

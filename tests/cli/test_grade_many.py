@@ -98,7 +98,8 @@ def test_the_result_is_also_data_and_in_chinese(learn: Any, handed_in: Path, her
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "technique": "toys/scale", "results": "results", "round": 1, "submissions": 2,
-        "outcomes": {"passed": 1, "nothing_to_grade": 1}, "mean_score": 0.5, "median_score": 0.5, "moved": None,
+        "outcomes": {"passed": 1, "nothing_to_grade": 1}, "mean_score": 0.5, "median_score": 0.5,
+        "changed": [], "moved": None,
     }  # fmt: skip
     told = json.loads((here / "results" / "gradescope" / "zoe" / "results.json").read_text(encoding="utf-8"))
     assert told["output"] == "没有可评判的内容：文件是空的。"
@@ -168,7 +169,7 @@ def test_the_secret_of_the_environment_gives_the_seed(
     monkeypatch.setenv(seeds.ASKED_BY, SECRET + "!")
     refused = learn(*arguments)
     assert refused.exit_code == 2
-    assert "was graded with something else (seed)" in refused.stderr
+    assert "was graded with something else (the seed)" in refused.stderr
 
 
 @pytest.mark.soak

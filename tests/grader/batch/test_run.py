@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from groundup.core.errors import UnknownName, UsageProblem
+from groundup.core.errors import PluginProblem, UnknownName, UsageProblem
 from groundup.core.technique import Technique
-from groundup.grader.batch import seeds
+from groundup.grader.batch import made_with, run, seeds
 from groundup.grader.batch.row import Row, without_times
 
 
@@ -141,10 +141,10 @@ def test_points_of_the_instructor_make_the_score(grade_all: Any, tmp_path: Path)
 def test_other_settings_need_another_round(grade_all: Any, mean: Technique, tmp_path: Path) -> None:
     grade_all(seed=7, seed_from="given")
     for wishes, what in (
-        ({"seed": 8}, "seed"),
-        ({"seed": 7, "thorough": True}, "thorough"),
-        ({"seed": 7, "points": {"zeros_stay_zeros": 2.0}}, "points"),
-        ({"seed": 7, "lang": "zh"}, "lang"),
+        ({"seed": 8}, "the seed"),
+        ({"seed": 7, "thorough": True}, "the number of examples"),
+        ({"seed": 7, "points": {"zeros_stay_zeros": 2.0}}, "the points"),
+        ({"seed": 7, "lang": "zh"}, "the language"),
     ):
         with pytest.raises(UsageProblem, match=rf"something else \({what}\): --regrade grades all again"):
             grade_all(**wishes)
@@ -180,10 +180,10 @@ def test_a_round_after_the_technique_changed_says_who_moved_and_why(
     file = mean.files.solution
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("    total =", "    weight = weight * weight\n    total ="), encoding="utf-8")
-    with pytest.raises(UsageProblem, match=r"something else \(solution\): --regrade"):
+    with pytest.raises(UsageProblem, match=r"something else \(the solution\): --regrade"):
         grade_all(seed=7)
     outcome = grade_all(seed=7, regrade=True)
-    assert (outcome.number, outcome.changed) == (2, ["solution"])
+    assert (outcome.number, outcome.changed) == (2, ["the solution"])
     (anna,) = outcome.moves
     assert (anna.name, anna.score_before, anna.score, anna.file_changed) == ("anna", 1.0, 0.3333, False)
     assert [(c.property, c.was, c.now) for c in anna.changes] == [
@@ -192,10 +192,48 @@ def test_a_round_after_the_technique_changed_says_who_moved_and_why(
     ]
     page = (tmp_path / "results" / "summary.html").read_text(encoding="utf-8")
     assert re.search(r'anna</th><td class="number">100%</td><td class="number">33%', page)
-    assert "Changed since then: its solution." in page
+    assert "Changed since then: the solution." in page
     moved = (tmp_path / "results" / "moved.csv").read_text(encoding="utf-8-sig")
     assert "anna,1.0,0.3333,passed,fell_short,False,equals_the_reference,held,failed" in moved
     assert len(rows(tmp_path)) == 8  # the rows of the first round stay
+
+
+def test_a_round_is_graded_by_one_judge_and_another_judge_begins_another_round(
+    grade_all: Any, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.stop_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        grade_all(seed=7)
+    engine.stop_after = None
+    now = made_with.judged_by()
+    assert {"judge", "core", "testing", "Python", "torch", "hypothesis"} <= set(now)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "judged_by", lambda: now | {"torch": "0.9", "judge": "another"})
+        with pytest.raises(UsageProblem, match=r"else \(the judge's code, torch .* → 0\.9\): --regrade"):
+            grade_all(seed=7)
+        assert [row.name for row in rows(tmp_path)] == ["anna"]
+        with pytest.raises(PluginProblem, match="What grades toys/mean here is not what this class is graded with"):
+            grade_all(seed=7, regrade=True)  # judges that are not the ones of the round, as on another node
+    assert [row.name for row in rows(tmp_path)] == ["anna"]
+    outcome = grade_all(seed=7, regrade=True)
+    assert (outcome.number, outcome.changed[0]) == (3, "the judge's code")
+    assert {row.name for row in rows(tmp_path) if row.round == 3} == {"anna", "bob", "carl", "dora"}
+    page = (tmp_path / "results" / "summary.html").read_text(encoding="utf-8")
+    assert f"Changed since then: the judge&#39;s code, torch 0.9 → {now['torch']}." in page
+
+
+def test_results_of_before_the_judge_was_recorded_are_kept_and_told_of(grade_all: Any, tmp_path: Path) -> None:
+    grade_all(seed=7)
+    file = tmp_path / "results" / "run.json"
+    whole = json.loads(file.read_text())
+    del whole["rounds"][0]["judge"]
+    file.write_text(json.dumps(whole))
+    with pytest.raises(UsageProblem, match="the judge, which was not recorded then"):
+        grade_all(seed=7)
+    first = rows(tmp_path)
+    outcome = grade_all(seed=7, regrade=True)
+    assert (outcome.number, outcome.moves) == (2, [])
+    assert rows(tmp_path)[:4] == first
 
 
 def test_another_round_that_was_interrupted_goes_on(grade_all: Any, engine: Any, tmp_path: Path) -> None:
