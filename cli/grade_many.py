@@ -135,8 +135,6 @@ def command(
             rows_go_to = stack.enter_context(Database(database))
         whole = Class(found, journal, wanted, wishes, Texts("class", spoken, told), rows_go_to)
         whole.mend()
-        if found.beside and not (only or as_json):
-            _say_what_is_left_out(found.beside)
         with _progress(whole, chosen) as graded:
             whole.grade(runs_on, graded)
         for problem in sorted(whole.undiagnosed):
@@ -193,10 +191,8 @@ def _stand_apart(submissions: Path, out: Path) -> None:
         )
 
 
-def _say_what_is_left_out(beside: list[str]) -> None:
-    names = tr(", ").join(beside[:3]) + (" ..." if len(beside) > 3 else "")
-    left = tr("left out, because they are in no learner's folder: {names}", names=names)
-    click.echo(f"learn: {left}", err=True)
+def _few(names: list[str]) -> str:
+    return tr(", ").join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 @contextlib.contextmanager
@@ -238,6 +234,12 @@ def _show(outcome: Outcome, technique: Technique, out: Path) -> None:
     }
     rows = [(str(summary.outcomes[name]), names[name]) for name in OUTCOMES if summary.outcomes[name]]
     click.echo("\n".join(table(rows)))
+    if summary.left_out:
+        click.echo(
+            "  " + tr("left out, because they are in no learner's folder: {names}", names=_few(summary.left_out))
+        )
+    if noted := [line.name for line in summary.by_hand if line.outcome not in ("not_gradable", "nothing_to_grade")]:
+        click.echo("  " + tr("something skipped or cut short: {names}; summary.html says what", names=_few(noted)))
     if summary.mean is not None and summary.median is not None:
         click.echo("  " + tr("mean score {mean:.0%}, median {median:.0%}", mean=summary.mean, median=summary.median))
     if outcome.moves is not None:

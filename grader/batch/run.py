@@ -124,8 +124,9 @@ class Class:
             moves = [m for row in self._rows() if (was := self.journal.earlier(row.name)) and (m := move(was, row))]
             changed = current.differences(self.journal.rounds[-2])
             replace(folder / files.MOVED, files.moved_table(moves))
-        summary = summarised(self._rows(), self.texts)
-        replace(folder / files.CSV, files.table(self._rows(), self.properties))
+        left_out = [] if self.wishes.only else self.submissions.beside
+        summary = summarised(self._rows(), self.texts, left_out)
+        replace(folder / files.CSV, files.table(self._rows(), self.properties, left_out))
         text = page(summary, current, self.journal.round, self.properties, self.texts, moves, changed)
         replace(folder / SUMMARY, text.encode("utf-8", "replace"))
         return Outcome(summary, moves, changed, current, self.journal.round)

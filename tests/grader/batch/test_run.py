@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,8 @@ def test_every_submission_has_its_row_and_its_files(grade_all: Any, tmp_path: Pa
         "outcomes": {"passed": 1, "fell_short": 1, "not_started": 1, "nothing_to_grade": 1},
         "mean_score": pytest.approx((1 + 0.3333) / 4),
         "median_score": pytest.approx(0.3333 / 2),
+        "by_hand": {"dora": "the file is empty"},
+        "left_out": [],
     }
     assert outcome.moves is None
 
@@ -247,6 +251,53 @@ def test_another_round_that_was_interrupted_goes_on(grade_all: Any, engine: Any,
     assert engine.graded == ["anna", "bob", "carl"]
     assert (outcome.number, outcome.moves) == (2, [])
     assert "No result changed." in (tmp_path / "results" / "summary.html").read_text(encoding="utf-8")
+
+
+def test_what_was_skipped_is_told_wherever_there_are_results(grade_all: Any, handed_in: Path, tmp_path: Path) -> None:
+    (handed_in / "eve" / "mean.py").mkdir(parents=True)
+    shutil.move(handed_in / "bob" / "mean.py", handed_in / "bob" / "mine.py")
+    (handed_in / "bob" / "mean.py").mkdir()
+    (handed_in / "dora" / "mean.py").rename(handed_in / "dora" / "hw.zip")
+    (handed_in / "stray.py").write_text("")
+    outcome = grade_all()
+    results = tmp_path / "results"
+    told = {
+        "bob": "mean.py is a folder: hand in the file mean.py itself",
+        "dora": "no mean.py and no other Python file; found hw.zip: hand in mean.py",
+        "eve": "no mean.py and no other Python file; mean.py is a folder: hand in the file mean.py itself",
+    }
+    page = (results / "summary.html").read_text(encoding="utf-8")
+    lines = {
+        line["name"]: line
+        for line in csv.DictReader((results / "results.csv").read_text(encoding="utf-8-sig").splitlines())
+    }
+    as_json = outcome.summary.as_json()
+    for name, says in told.items():
+        feedback = json.loads((results / "gradescope" / name / "results.json").read_text(encoding="utf-8"))
+        for place in (
+            page, feedback["output"], (results / "logs" / f"{name}.log").read_text(encoding="utf-8"),
+            lines[name]["problem"] + lines[name]["note"], as_json["by_hand"][name],
+        ):  # fmt: skip
+            assert says in place
+    assert "Left out, because they are in no learner&#39;s folder: stray.py." in page
+    assert (lines["stray.py"]["outcome"], lines["stray.py"]["problem"]) == ("left_out", "in no learner's folder")
+    assert as_json["left_out"] == ["stray.py"]
+    assert lines["bob"]["outcome"] == "fell_short"
+
+
+def test_the_command_of_a_row_runs_for_any_name(grade_all: Any, handed_in: Path, tmp_path: Path) -> None:
+    odd = ["tab\there", "line\nbreak", "\u202egpj", os.fsdecode(b"caf\xe9"), "it's\\x41 $HOME", "\x1b[31m"]
+    for name in odd:
+        shutil.copytree(handed_in / "bob", handed_in / name)
+    grade_all()
+    commands = {row.command for row in rows(tmp_path) if row.command}
+    assert all(command.isprintable() for command in commands)
+    read = set()
+    for command in commands:  # bash splits it, and runs a program in place of learn
+        script = f'learn() {{ printf "%s\\0" "$@"; cat < "$4" > /dev/null; }}; {command}'
+        done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+        read.add(os.fsdecode(done.stdout.split(b"\0")[3]))
+    assert read == {str(handed_in / name / "mean.py") for name in ("anna", "bob", "carl", *odd)}
 
 
 def test_two_classes_come_to_the_same_but_for_the_times(grade_all: Any, tmp_path: Path) -> None:
