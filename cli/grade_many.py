@@ -132,7 +132,7 @@ def command(
         if database:
             from groundup.grader.batch.database import Database
 
-            rows_go_to = stack.enter_context(Database(database))
+            rows_go_to = stack.enter_context(Database(database, _say))
         whole = Class(found, journal, wanted, wishes, Texts("class", spoken, told), rows_go_to)
         whole.mend()
         with _progress(whole, chosen) as graded:
@@ -189,6 +189,10 @@ def _stand_apart(submissions: Path, out: Path) -> None:
         raise UsageProblem(
             "{out} lies inside {submissions}: name a folder beside it with --out.", out=out, submissions=submissions
         )
+
+
+def _say(message: str) -> None:
+    click.echo(f"learn: {told(message)}", err=True)
 
 
 def _few(names: list[str]) -> str:
