@@ -24,7 +24,9 @@ from groundup.cli.words import ntr, told, tr
 from groundup.core.errors import EXIT_BROKEN, EXIT_HELD, UsageProblem
 
 if TYPE_CHECKING:
+    from groundup.core.messages import Message
     from groundup.core.technique import Technique
+    from groundup.grader.batch.moves import Moves
     from groundup.grader.batch.run import Class, Engine, Outcome, Wishes
 
 OUTCOMES = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
@@ -141,9 +143,9 @@ def command(
             tell_undiagnosed(problem)
         outcome = whole.collect()
     if as_json:
-        moves = None if outcome.moves is None else [move.as_json() for move in outcome.moves]
+        moves = {"moved": None} if outcome.moves is None else outcome.moves.as_json()
         where = {"technique": chosen.id, "results": str(out), "round": outcome.number}
-        print_json(where | outcome.summary.as_json() | {"changed": [told(c) for c in outcome.changed], "moved": moves})
+        print_json(where | outcome.summary.as_json() | {"changed": [told(c) for c in outcome.changed]} | moves)
     else:
         _show(outcome, chosen, out)
     raise SystemExit(EXIT_BROKEN if outcome.summary.outcomes["not_gradable"] else EXIT_HELD)
@@ -247,26 +249,27 @@ def _show(outcome: Outcome, technique: Technique, out: Path) -> None:
     if summary.mean is not None and summary.median is not None:
         click.echo("  " + tr("mean score {mean:.0%}, median {median:.0%}", mean=summary.mean, median=summary.median))
     if outcome.moves is not None:
-        _show_moves(outcome)
+        _show_moves(outcome.moves, outcome.changed)
     click.echo(
         "\n" + tr("Written to {folder}: summary.html, results.csv, results.jsonl, gradescope/, logs/.", folder=out)
     )
 
 
-def _show_moves(outcome: Outcome) -> None:
-    assert outcome.moves is not None
+def _show_moves(moves: Moves, changed: list[Message]) -> None:
     click.echo()
-    if outcome.changed:
-        click.echo(tr("Changed since the previous round: {what}.", what=outcome.changed))
-    if not outcome.moves:
+    if changed:
+        click.echo(tr("Changed since the previous round: {what}.", what=changed))
+    if properties := moves.properties():
+        click.echo(tr("Properties, which by themselves move nobody: {what}.", what=properties))
+    if not moves.each:
         click.echo(tr("No result has changed since the previous round."))
         return
-    click.echo(tr("Results that changed since the previous round: {count}", count=len(outcome.moves)))
-    for move in outcome.moves[:MOVES_SHOWN]:
-        changes = [f"{c.property} {c.was or '–'} → {c.now or '–'}" for c in move.changes]
+    click.echo(tr("Results that changed since the previous round: {count}", count=len(moves.each)))
+    for move in moves.each[:MOVES_SHOWN]:
+        changes = [f"{c.property} {c.was} → {c.now}" for c in move.changes]
         if move.file_changed:
             changes.insert(0, tr("another file"))
         head = f"  {move.name}  {move.score_before:.0%} → {move.score:.0%}  "
         click.echo(wrapped(tr(", ").join(changes), first=head, rest="      "))
-    if len(outcome.moves) > MOVES_SHOWN:
-        click.echo("  " + tr("and {count} more: moved.csv has all", count=len(outcome.moves) - MOVES_SHOWN))
+    if len(moves.each) > MOVES_SHOWN:
+        click.echo("  " + tr("and {count} more: moved.csv has all", count=len(moves.each) - MOVES_SHOWN))

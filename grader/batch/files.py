@@ -63,7 +63,7 @@ def moved_table(moves: Iterable[Move]) -> bytes:
     lines = []
     for move in moves:
         head = [move.name, move.score_before, move.score, move.outcome_before, move.outcome, move.file_changed]
-        changes = [(c.property, c.was or "", c.now or "") for c in move.changes] or [("", "", "")]
+        changes = [(c.property, c.was, c.now) for c in move.changes] or [("", "", "")]
         lines += [[*head, *change] for change in changes]
     return _csv(columns, lines)
 

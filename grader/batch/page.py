@@ -13,7 +13,7 @@ import jinja2
 
 from groundup.core.messages import Message
 from groundup.grader.batch.journal import Round
-from groundup.grader.batch.moves import Move
+from groundup.grader.batch.moves import Moves
 from groundup.grader.batch.row import Row
 from groundup.grader.judging.verdict import PropertyResult
 from groundup.grader.learner.templates import Texts, environment
@@ -138,7 +138,7 @@ def page(
     number: int,
     properties: Sequence[PropertyResult],
     texts: Texts,
-    moves: Sequence[Move] | None = None,
+    moves: Moves | None = None,
     changed: Sequence[Message] = (),
 ) -> str:
     """Return the page. ``moves`` is None in a first round; ``changed``: what is new in how it was graded."""

@@ -13,7 +13,7 @@ from groundup.core.technique import Technique
 from groundup.grader.batch import files
 from groundup.grader.batch.journal import Journal, Round, replace
 from groundup.grader.batch.made_with import judged_by, technique_files
-from groundup.grader.batch.moves import Move, move
+from groundup.grader.batch.moves import Moves, moved
 from groundup.grader.batch.page import Summary, page, summarised
 from groundup.grader.batch.row import Graded, Job, Row, fingerprint, row_of
 from groundup.grader.batch.seeds import fresh
@@ -55,7 +55,7 @@ class Outcome:
     """The result of a class. ``moves`` is None in a first round."""
 
     summary: Summary
-    moves: list[Move] | None
+    moves: Moves | None
     changed: list[Message]
     round: Round
     number: int
@@ -118,12 +118,12 @@ class Class:
         folder, current = self.journal.folder, self.journal.rounds[-1]
         if all(self.journal.standing(name) for name in self.names) and not current.finished:
             self.journal.finish()
-        moves: list[Move] | None = None
+        moves: Moves | None = None
         changed: list[Message] = []
         if self.journal.round > 1:
-            moves = [m for row in self._rows() if (was := self.journal.earlier(row.name)) and (m := move(was, row))]
+            moves = moved((was, row) for row in self._rows() if (was := self.journal.earlier(row.name)))
             changed = current.differences(self.journal.rounds[-2])
-            replace(folder / files.MOVED, files.moved_table(moves))
+            replace(folder / files.MOVED, files.moved_table(moves.each))
         left_out = [] if self.wishes.only else self.submissions.beside
         summary = summarised(self._rows(), self.texts, left_out)
         replace(folder / files.CSV, files.table(self._rows(), self.properties, left_out))

@@ -14,6 +14,7 @@ import pytest
 from groundup.core.errors import PluginProblem, UnknownName, UsageProblem
 from groundup.core.technique import Technique
 from groundup.grader.batch import made_with, run, seeds
+from groundup.grader.batch.moves import Moves
 from groundup.grader.batch.row import Row, without_times
 
 
@@ -188,7 +189,7 @@ def test_a_round_after_the_technique_changed_says_who_moved_and_why(
         grade_all(seed=7)
     outcome = grade_all(seed=7, regrade=True)
     assert (outcome.number, outcome.changed) == (2, ["the solution"])
-    (anna,) = outcome.moves
+    (anna,) = outcome.moves.each
     assert (anna.name, anna.score_before, anna.score, anna.file_changed) == ("anna", 1.0, 0.3333, False)
     assert [(c.property, c.was, c.now) for c in anna.changes] == [
         ("equals_the_reference", "held", "failed"),
@@ -236,7 +237,7 @@ def test_results_of_before_the_judge_was_recorded_are_kept_and_told_of(grade_all
         grade_all(seed=7)
     first = rows(tmp_path)
     outcome = grade_all(seed=7, regrade=True)
-    assert (outcome.number, outcome.moves) == (2, [])
+    assert (outcome.number, outcome.moves) == (2, Moves())
     assert rows(tmp_path)[:4] == first
 
 
@@ -249,7 +250,7 @@ def test_another_round_that_was_interrupted_goes_on(grade_all: Any, engine: Any,
     engine.stop_after = None
     outcome = grade_all(regrade=True)
     assert engine.graded == ["anna", "bob", "carl"]
-    assert (outcome.number, outcome.moves) == (2, [])
+    assert (outcome.number, outcome.moves) == (2, Moves())
     assert "No result changed." in (tmp_path / "results" / "summary.html").read_text(encoding="utf-8")
 
 
