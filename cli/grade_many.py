@@ -24,7 +24,9 @@ from groundup.cli.words import ntr, told, tr
 from groundup.core.errors import EXIT_BROKEN, EXIT_HELD, UsageProblem
 
 if TYPE_CHECKING:
+    from groundup.core.messages import Message
     from groundup.core.technique import Technique
+    from groundup.grader.batch.moves import Moves
     from groundup.grader.batch.run import Class, Engine, Outcome, Wishes
 
 OUTCOMES = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
@@ -132,20 +134,18 @@ def command(
         if database:
             from groundup.grader.batch.database import Database
 
-            rows_go_to = stack.enter_context(Database(database))
+            rows_go_to = stack.enter_context(Database(database, _say))
         whole = Class(found, journal, wanted, wishes, Texts("class", spoken, told), rows_go_to)
         whole.mend()
-        if found.beside and not (only or as_json):
-            _say_what_is_left_out(found.beside)
         with _progress(whole, chosen) as graded:
             whole.grade(runs_on, graded)
         for problem in sorted(whole.undiagnosed):
             tell_undiagnosed(problem)
         outcome = whole.collect()
     if as_json:
-        moves = None if outcome.moves is None else [move.as_json() for move in outcome.moves]
+        moves = {"moved": None} if outcome.moves is None else outcome.moves.as_json()
         where = {"technique": chosen.id, "results": str(out), "round": outcome.number}
-        print_json(where | outcome.summary.as_json() | {"moved": moves})
+        print_json(where | outcome.summary.as_json() | {"changed": [told(c) for c in outcome.changed]} | moves)
     else:
         _show(outcome, chosen, out)
     raise SystemExit(EXIT_BROKEN if outcome.summary.outcomes["not_gradable"] else EXIT_HELD)
@@ -193,10 +193,12 @@ def _stand_apart(submissions: Path, out: Path) -> None:
         )
 
 
-def _say_what_is_left_out(beside: list[str]) -> None:
-    names = tr(", ").join(beside[:3]) + (" ..." if len(beside) > 3 else "")
-    left = tr("left out, because they are in no learner's folder: {names}", names=names)
-    click.echo(f"learn: {left}", err=True)
+def _say(message: str) -> None:
+    click.echo(f"learn: {told(message)}", err=True)
+
+
+def _few(names: list[str]) -> str:
+    return tr(", ").join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 @contextlib.contextmanager
@@ -238,27 +240,36 @@ def _show(outcome: Outcome, technique: Technique, out: Path) -> None:
     }
     rows = [(str(summary.outcomes[name]), names[name]) for name in OUTCOMES if summary.outcomes[name]]
     click.echo("\n".join(table(rows)))
+    if summary.left_out:
+        click.echo(
+            "  " + tr("left out, because they are in no learner's folder: {names}", names=_few(summary.left_out))
+        )
+    if noted := [line.name for line in summary.by_hand if line.outcome not in ("not_gradable", "nothing_to_grade")]:
+        click.echo("  " + tr("something skipped or cut short: {names}; summary.html says what", names=_few(noted)))
     if summary.mean is not None and summary.median is not None:
         click.echo("  " + tr("mean score {mean:.0%}, median {median:.0%}", mean=summary.mean, median=summary.median))
     if outcome.moves is not None:
-        _show_moves(outcome)
+        _show_moves(outcome.moves, outcome.changed)
     click.echo(
         "\n" + tr("Written to {folder}: summary.html, results.csv, results.jsonl, gradescope/, logs/.", folder=out)
     )
 
 
-def _show_moves(outcome: Outcome) -> None:
-    assert outcome.moves is not None
+def _show_moves(moves: Moves, changed: list[Message]) -> None:
     click.echo()
-    if not outcome.moves:
+    if changed:
+        click.echo(tr("Changed since the previous round: {what}.", what=changed))
+    if properties := moves.properties():
+        click.echo(tr("Properties, which by themselves move nobody: {what}.", what=properties))
+    if not moves.each:
         click.echo(tr("No result has changed since the previous round."))
         return
-    click.echo(tr("Results that changed since the previous round: {count}", count=len(outcome.moves)))
-    for move in outcome.moves[:MOVES_SHOWN]:
-        changes = [f"{c.property} {c.was or '–'} → {c.now or '–'}" for c in move.changes]
+    click.echo(tr("Results that changed since the previous round: {count}", count=len(moves.each)))
+    for move in moves.each[:MOVES_SHOWN]:
+        changes = [f"{c.property} {c.was} → {c.now}" for c in move.changes]
         if move.file_changed:
             changes.insert(0, tr("another file"))
         head = f"  {move.name}  {move.score_before:.0%} → {move.score:.0%}  "
         click.echo(wrapped(tr(", ").join(changes), first=head, rest="      "))
-    if len(outcome.moves) > MOVES_SHOWN:
-        click.echo("  " + tr("and {count} more: moved.csv has all", count=len(outcome.moves) - MOVES_SHOWN))
+    if len(moves.each) > MOVES_SHOWN:
+        click.echo("  " + tr("and {count} more: moved.csv has all", count=len(moves.each) - MOVES_SHOWN))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
+
+from groundup.grader.process.text import quoted
 
 __all__ = ["COMMANDS", "called", "spoken"]
 
@@ -34,7 +35,7 @@ COMMANDS = {
 
 def called() -> str:
     """Return how the user typed this program, quoted for a shell: ``learn``, or ``./learn`` in a clone."""
-    return shlex.quote(os.environ.get("LEARN_COMMAND", "learn"))
+    return quoted(os.environ.get("LEARN_COMMAND", "learn"))
 
 
 def spoken(text: str) -> str:

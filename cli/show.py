@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from groundup.cli.layout import line_width, padded, show_next, width, wrapped
 from groundup.cli.names import spoken
 from groundup.cli.words import ntr, told, tr
 from groundup.core.messages import GAP, lines_of
+from groundup.grader.process.text import quoted
 
 if TYPE_CHECKING:
     from groundup.cli.way import Step
@@ -75,7 +75,7 @@ def show_next_steps(
 ) -> None:
     """Print what to type next. ``file`` was graded with ``--attempt``: it has no record, so commands need its name."""
     name, again = technique.name, f"--seed {verdict.seed}" + (" --thorough" if verdict.examples == THOROUGH else "")
-    where = f"--attempt {shlex.quote(file)} " if file else ""
+    where = f"--attempt {quoted(file)} " if file else ""
     if verdict.outcome == "passed":
         if not file:
             further = [(step.command, step.purpose) for step in after_a_pass]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +21,11 @@ from groundup.grader.learner.templates import Texts
 __all__ = ["CSV", "MOVED", "cell", "moved_table", "results_file", "table", "write_for"]
 
 CSV, MOVED, LOGS, GRADESCOPE = "results.csv", "moved.csv", "logs", "gradescope"
+LEFT_OUT = "in no learner's folder"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet evaluate a cell
 COLUMNS = [
     "name", "file", "outcome", "score", "points", "out_of", "held", "properties", "mistakes", "reason", "problem",
-    "seconds", "seed", "sha256", "command",
+    "note", "seconds", "seed", "sha256", "command",
 ]  # fmt: skip
 
 
@@ -44,11 +46,15 @@ def results_file(folder: Path, name: str) -> Path:
     return folder / GRADESCOPE / file_name(name) / "results.json"
 
 
-def table(rows: Iterable[Row], properties: list[PropertyResult]) -> bytes:
-    """Return results.csv: one line per submission. Its byte order mark makes Excel read it as UTF-8."""
+def table(rows: Iterable[Row], properties: list[PropertyResult], left_out: Iterable[str] = ()) -> bytes:
+    """Return results.csv: one line per submission, and one for each file in no learner's folder.
+
+    Its byte order mark makes Excel read it as UTF-8.
+    """
     columns = [*COLUMNS, *(f"property:{p.id}" for p in properties)]
-    lines = (_line(row, properties) for row in rows)
-    return _csv(columns, lines)
+    beside = ({"name": name, "file": name, "outcome": "left_out", "problem": LEFT_OUT} for name in left_out)
+    lines = [[line.get(column, "") for column in columns] for line in beside]
+    return _csv(columns, itertools.chain((_line(row, properties) for row in rows), lines))
 
 
 def moved_table(moves: Iterable[Move]) -> bytes:
@@ -57,7 +63,7 @@ def moved_table(moves: Iterable[Move]) -> bytes:
     lines = []
     for move in moves:
         head = [move.name, move.score_before, move.score, move.outcome_before, move.outcome, move.file_changed]
-        changes = [(c.property, c.was or "", c.now or "") for c in move.changes] or [("", "", "")]
+        changes = [(c.property, c.was, c.now) for c in move.changes] or [("", "", "")]
         lines += [[*head, *change] for change in changes]
     return _csv(columns, lines)
 
@@ -95,7 +101,8 @@ def _line(row: Row, properties: list[PropertyResult]) -> list[Any]:
     return [
         row.name, row.file or "", row.outcome, row.score, row.points, row.out_of,
         verdict.held if verdict else "", len(verdict.properties) if verdict else "", mistakes,
-        row.reason or "", row.problem or "", verdict.seconds if verdict else "", str(verdict.seed) if verdict else "",
+        row.reason or "", row.problem or "", row.note or "",
+        verdict.seconds if verdict else "", str(verdict.seed) if verdict else "",
         verdict.attempt.sha256 if verdict else "", row.command or "", *(found.get(p.id, "") for p in properties),
     ]  # fmt: skip
 

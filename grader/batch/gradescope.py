@@ -38,10 +38,11 @@ def results(row: Row, texts: Texts) -> dict[str, Any]:
 def overview(row: Row, texts: Texts) -> str:
     """Return the summary of a submission for the learner."""
     problem = texts.told(row.problem or "").rstrip(".。")
+    note = [texts("note", note=texts.told(row.note))] if row.note else []
     if row.outcome == "nothing_to_grade":
-        return texts("nothing_to_grade", problem=problem)
+        return "\n".join([texts("nothing_to_grade", problem=problem), *note])
     if row.verdict is None:
-        return texts("not_gradable", problem=problem)
+        return "\n".join([texts("not_gradable", problem=problem), *note])
     verdict = row.verdict
     lines = [texts.told(row.problem)] if row.problem else []
     lines.append(
@@ -50,7 +51,7 @@ def overview(row: Row, texts: Texts) -> str:
     for found in verdict.diagnosis:
         key = "is_perhaps" if found.perhaps else "is_mistake" if found.kind == "misconception" else "is_convention"
         lines.append(texts(key, id=found.id, says=found.says))
-    return "\n".join(lines)
+    return "\n".join([*lines, *note])
 
 
 def details(result: PropertyResult, texts: Texts) -> str:

@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from groundup.core.errors import GroundupError, PluginProblem, reason_of
+from groundup.core.errors import GroundupError, PluginProblem
 from groundup.core.registry import Registry
 from groundup.core.technique import Technique
+from groundup.grader.batch.made_with import differences, made_with
 from groundup.grader.batch.row import Graded, Job
 from groundup.grader.judging.verdict import PropertyResult
 
 if TYPE_CHECKING:
     from groundup.grader.process.fork_server import ForkServer
 
-__all__ = ["Grader", "digest", "grader", "properties", "technique_files"]
+__all__ = ["Grader", "grader", "properties"]
 
 Grader = Callable[[Job], Graded]
-
-
-def technique_files(technique: Technique) -> dict[str, str]:
-    """Return the digest of each file that verdicts on ``technique`` depend on."""
-    files = technique.files
-    paths = {"manifest": files.manifest, "solution": files.solution, "properties": files.properties}
-    paths["misconceptions"] = files.misconceptions
-    try:
-        return {
-            name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for name, path in paths.items()
-            if name != "misconceptions" or path.exists()
-        }
-    except OSError as error:
-        raise PluginProblem(
-            "{file} of {id} cannot be read: {why}.", file=error.filename, id=technique.id, why=reason_of(error)
-        ) from error
-
-
-def digest(technique: Technique) -> str:
-    """Return one digest of all files that verdicts on ``technique`` depend on."""
-    return hashlib.sha256(repr(sorted(technique_files(technique).items())).encode()).hexdigest()
 
 
 def grader(server: ForkServer, lang: str) -> Grader:
     """Return a function that grades jobs with a judge of its own, whose attempts ``server`` starts.
 
-    It raises PluginProblem if the installed technique is not the job's, since every other job would fail likewise.
+    It raises PluginProblem if what is installed is not what the job is to be graded with, since every other job would
+    fail likewise.
     """
     from groundup.grader.judging.judge import Judge
 
@@ -53,11 +32,12 @@ def grader(server: ForkServer, lang: str) -> Grader:
 
     def grade(job: Job) -> Graded:
         technique = registry.technique(job.technique)
-        if digest(technique) != job.digest:
+        if differs := differences(job.made_with, made_with(technique)):
             raise PluginProblem(
-                "The files of {id} are not the ones that this class is graded with: install the same version "
-                "wherever it is graded, and change none while it is.",
+                "What grades {id} here is not what this class is graded with ({differs}): install the same version "
+                "wherever it is graded, and change nothing while it is.",
                 id=technique.id,
+                differs=differs,
             )
         try:
             found = judge.grade(technique, job.source, job.file, seed=job.seed, thorough=job.thorough)

@@ -15,12 +15,21 @@ from typing import BinaryIO, Self
 from pydantic import Field, ValidationError
 
 from groundup.core.errors import EnvironmentProblem, StateProblem, UsageProblem, reason_of
+from groundup.core.messages import Message
+from groundup.grader.batch.made_with import differences
 from groundup.grader.batch.row import Row
 from groundup.grader.judging.verdict import Model
 
 __all__ = ["Journal", "Round", "replace"]
 
 ROWS, RUN, LOCK = "results.jsonl", "run.json", ".lock"
+SETTINGS = {
+    "version": Message("the technique's version"),
+    "seed": Message("the seed"),
+    "thorough": Message("the number of examples"),
+    "points": Message("the points"),
+    "lang": Message("the language"),
+}
 
 
 class Round(Model):
@@ -29,6 +38,7 @@ class Round(Model):
     technique: str
     version: int
     files: dict[str, str] = Field(description="digests of the technique's files")
+    judge: dict[str, str] = Field({}, description="digests of the judge's code, and versions; none in older results")
     seed: int
     seed_from: str = Field(description="'secret', 'given' or 'drawn'")
     thorough: bool
@@ -36,18 +46,14 @@ class Round(Model):
     lang: str
     finished: bool = False
 
-    def differences(self, other: Round) -> list[str]:
-        """Return the names of the fields in which ``other`` differs."""
-        found = []
-        if (self.technique, self.version) != (other.technique, other.version):
-            found.append("technique")
-        if self.files != other.files:
-            found += [n for n in ("manifest", "solution", "properties", "misconceptions") if self._file(n, other)]
-        found += [n for n in ("seed", "thorough", "points", "lang") if getattr(self, n) != getattr(other, n)]
-        return found
-
-    def _file(self, name: str, other: Round) -> bool:
-        return self.files.get(name) != other.files.get(name)
+    def differences(self, other: Round) -> list[Message]:
+        """Return in words what this round is graded with that ``other``, an earlier one, was not."""
+        found = differences(other.files, self.files)
+        if not other.judge and self.judge:
+            found.append(Message("the judge, which was not recorded then"))
+        else:
+            found += differences(other.judge, self.judge)
+        return found + [words for name, words in SETTINGS.items() if getattr(self, name) != getattr(other, name)]
 
 
 @dataclass

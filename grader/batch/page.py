@@ -11,8 +11,9 @@ from typing import Any
 
 import jinja2
 
+from groundup.core.messages import Message
 from groundup.grader.batch.journal import Round
-from groundup.grader.batch.moves import Move
+from groundup.grader.batch.moves import Moves
 from groundup.grader.batch.row import Row
 from groundup.grader.judging.verdict import PropertyResult
 from groundup.grader.learner.templates import Texts, environment
@@ -36,6 +37,8 @@ class Line:
     out_of: float
     held: str
     why: str
+    by_hand: bool
+    """Whether it was not judged on what it computes, or not everything in it was looked at."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class Summary:
     mistakes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     ran: int = 0
     examples: int = 0
+    left_out: list[str] = field(default_factory=list)
+    """Files in no learner's folder."""
+
+    @property
+    def by_hand(self) -> list[Line]:
+        """The submissions to look at by hand."""
+        return [line for line in self.lines if line.by_hand]
 
     @property
     def mean(self) -> float | None:
@@ -92,17 +102,19 @@ class Summary:
             "outcomes": {name: self.outcomes[name] for name in ORDER if self.outcomes[name]},
             "mean_score": self.mean,
             "median_score": self.median,
+            "by_hand": {line.name: line.why for line in self.by_hand},
+            "left_out": self.left_out,
         }
 
 
-def summarised(rows: Iterable[Row], texts: Texts) -> Summary:
+def summarised(rows: Iterable[Row], texts: Texts, left_out: Iterable[str] = ()) -> Summary:
     """Return the summary of the rows, which are read one by one and not kept in memory."""
-    summary = Summary()
+    summary = Summary(left_out=list(left_out))
     for row in rows:
         summary.outcomes[row.outcome] += 1
         if row.outcome != "not_gradable":
             summary.scores.append(row.score)
-        verdict, why = row.verdict, texts.told(row.problem or "")
+        verdict, why = row.verdict, [texts.told(text) for text in (row.problem, row.note) if text]
         if verdict:
             ran = row.problem is None and row.outcome != "not_started"
             summary.ran += ran
@@ -111,9 +123,12 @@ def summarised(rows: Iterable[Row], texts: Texts) -> Summary:
                 summary.statuses.setdefault(result.id, Counter())[result.status] += 1
             for found in verdict.diagnosis if not any(d.perhaps for d in verdict.diagnosis) else ():
                 summary.mistakes[found.id, found.kind, found.says] += 1
-            why = why or texts("comma").join(d.id for d in verdict.diagnosis)
+            if row.problem is None:
+                why = [*(d.id for d in verdict.diagnosis), *why]
         held = f"{verdict.held}/{len(verdict.properties)}" if verdict else ""
-        summary.lines.append(Line(row.name, row.outcome, row.score, row.points, row.out_of, held, why))
+        by_hand = row.note is not None or row.outcome in ("not_gradable", "nothing_to_grade")
+        told = texts("comma").join(why)
+        summary.lines.append(Line(row.name, row.outcome, row.score, row.points, row.out_of, held, told, by_hand))
     return summary
 
 
@@ -123,10 +138,10 @@ def page(
     number: int,
     properties: Sequence[PropertyResult],
     texts: Texts,
-    moves: Sequence[Move] | None = None,
-    changed: Sequence[str] = (),
+    moves: Moves | None = None,
+    changed: Sequence[Message] = (),
 ) -> str:
-    """Return the page. ``moves`` is None in a first round; ``changed``: settings that differ from the last round."""
+    """Return the page. ``moves`` is None in a first round; ``changed``: what is new in how it was graded."""
     bars = summary.bars()
     return (
         _environment()
@@ -142,9 +157,9 @@ def page(
             tallest=max((count for _, count in bars), default=0) or 1,
             failing=summary.failing(properties),
             mistakes=sorted(summary.mistakes.items(), key=lambda m: (-m[1], m[0]))[:LISTED],
-            by_hand=[line for line in summary.lines if line.outcome in ("not_gradable", "nothing_to_grade")],
+            by_hand=summary.by_hand,
             moves=moves,
-            changed=texts("comma").join(texts(f"changed_{name}") for name in changed) or texts("moved_nothing"),
+            changed=texts("comma").join(texts.told(each) for each in changed) or texts("moved_nothing"),
         )
         .rstrip("\n")
         + "\n"

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from groundup.core.messages import Message, series
 from groundup.grader.batch.points import weighted
 from groundup.grader.batch.submissions import Reason, Submission
 from groundup.grader.judging.verdict import Model, Outcome, Text, Verdict
+from groundup.grader.process.text import quoted
 
 __all__ = ["Graded", "Job", "Row", "RowOutcome", "fingerprint", "row_of", "without_times"]
 
+UNCOMPARED = Message("not every known mistake was compared with the attempt, as the time for it was up")
 RowOutcome = Outcome | Literal["nothing_to_grade"]
 
 
@@ -29,8 +31,8 @@ class Job:
     file: str
     source: str
     technique: str
-    digest: str
-    """Digest of the technique's files, which may differ on another machine."""
+    made_with: Mapping[str, str]
+    """What the class is graded with, which may differ on another machine."""
     seed: int
     thorough: bool
     lang: str
@@ -57,6 +59,7 @@ class Row(Model):
     outcome: RowOutcome
     reason: Reason | None = Field(None, description="why there is nothing to grade")
     problem: Text | None = Field(None, description="what stopped the grading, where something did")
+    note: Text | None = Field(None, description="what was skipped or cut short, in the submission or the grading")
     score: float = Field(ge=0, le=1)
     points: float
     out_of: float
@@ -76,26 +79,28 @@ def row_of(
     folder: Path,
 ) -> Row:
     """Return the row of a submission: with the result of its job, or why there was nothing to grade."""
-    print_ = fingerprint(submission)
+    common: dict[str, Any] = {
+        "name": submission.name, "round": round, "file": submission.file, "fingerprint": fingerprint(submission),
+        "note": series(submission.notes) if submission.notes else None,
+    }  # fmt: skip
     if graded is None:
         return Row(
-            name=submission.name, round=round, file=submission.file, outcome="nothing_to_grade",
-            reason=submission.reason, problem=submission.problem, score=0.0, points=0.0, out_of=out_of,
-            fingerprint=print_,
+            **common, outcome="nothing_to_grade", reason=submission.reason, problem=submission.problem,
+            score=0.0, points=0.0, out_of=out_of,
         )  # fmt: skip
-    command = _command(graded.job, folder)
+    common["command"] = _command(graded.job, folder / (submission.path or ""))
     if graded.verdict is None:
         return Row(
-            name=submission.name, round=round, file=submission.file, outcome="not_gradable", problem=graded.problem,
-            score=0.0, points=0.0, out_of=out_of, fingerprint=print_, command=command,
+            **common, outcome="not_gradable", problem=graded.problem, score=0.0, points=0.0, out_of=out_of
         )  # fmt: skip
     verdict = weighted(graded.verdict, points)
+    if verdict.diagnosis_stopped:
+        common["note"] = series((*submission.notes, UNCOMPARED))
     counted = sum(p.points for p in verdict.properties if p.status != "not_gradable")
     held = sum(p.points for p in verdict.properties if p.status == "held")
     return Row(
-        name=submission.name, round=round, file=submission.file, outcome=verdict.outcome, problem=verdict.problem,
-        score=verdict.score, points=round_(held), out_of=round_(counted), fingerprint=print_, command=command,
-        verdict=verdict,
+        **common, outcome=verdict.outcome, problem=verdict.problem, score=verdict.score, points=round_(held),
+        out_of=round_(counted), verdict=verdict,
     )  # fmt: skip
 
 
@@ -106,7 +111,7 @@ def round_(points: float) -> float:
 
 def fingerprint(submission: Submission) -> str:
     """Return a digest of the submission."""
-    parts = (submission.file, submission.source, submission.reason, submission.problem)
+    parts = (submission.file, submission.source, submission.reason, submission.problem, *submission.notes)
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
@@ -117,8 +122,8 @@ def without_times(row: Row) -> Row:
     return row.model_copy(update={"at": epoch, "verdict": verdict})
 
 
-def _command(job: Job, folder: Path) -> str:
+def _command(job: Job, attempt: Path) -> str:
     """Return the command that gives the same verdict, with an absolute path, so that it works in any folder."""
-    where = shlex.quote(str(folder.resolve() / job.file))
+    where = quoted(str(attempt.parent.resolve() / attempt.name))
     thorough = " --thorough" if job.thorough else ""
     return f"learn grade {job.technique} --attempt {where} --seed {job.seed}{thorough}"

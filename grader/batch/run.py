@@ -11,9 +11,9 @@ from groundup.core.errors import UnknownName, UsageProblem
 from groundup.core.messages import Message
 from groundup.core.technique import Technique
 from groundup.grader.batch import files
-from groundup.grader.batch.grading import digest, technique_files
 from groundup.grader.batch.journal import Journal, Round, replace
-from groundup.grader.batch.moves import Move, move
+from groundup.grader.batch.made_with import judged_by, technique_files
+from groundup.grader.batch.moves import Moves, moved
 from groundup.grader.batch.page import Summary, page, summarised
 from groundup.grader.batch.row import Graded, Job, Row, fingerprint, row_of
 from groundup.grader.batch.seeds import fresh
@@ -55,8 +55,8 @@ class Outcome:
     """The result of a class. ``moves`` is None in a first round."""
 
     summary: Summary
-    moves: list[Move] | None
-    changed: list[str]
+    moves: Moves | None
+    changed: list[Message]
     round: Round
     number: int
 
@@ -77,7 +77,6 @@ class Class:
         self.submissions, self.journal, self.properties = submissions, journal, properties
         self.technique: Technique = submissions.technique
         self.wishes, self.texts, self.database = wishes, texts, database
-        self._digest = digest(self.technique)
         self.names = submissions.names
         for name in wishes.only:
             if name not in self.names:
@@ -119,14 +118,15 @@ class Class:
         folder, current = self.journal.folder, self.journal.rounds[-1]
         if all(self.journal.standing(name) for name in self.names) and not current.finished:
             self.journal.finish()
-        moves: list[Move] | None = None
-        changed: list[str] = []
+        moves: Moves | None = None
+        changed: list[Message] = []
         if self.journal.round > 1:
-            moves = [m for row in self._rows() if (was := self.journal.earlier(row.name)) and (m := move(was, row))]
+            moves = moved((was, row) for row in self._rows() if (was := self.journal.earlier(row.name)))
             changed = current.differences(self.journal.rounds[-2])
-            replace(folder / files.MOVED, files.moved_table(moves))
-        summary = summarised(self._rows(), self.texts)
-        replace(folder / files.CSV, files.table(self._rows(), self.properties))
+            replace(folder / files.MOVED, files.moved_table(moves.each))
+        left_out = [] if self.wishes.only else self.submissions.beside
+        summary = summarised(self._rows(), self.texts, left_out)
+        replace(folder / files.CSV, files.table(self._rows(), self.properties, left_out))
         text = page(summary, current, self.journal.round, self.properties, self.texts, moves, changed)
         replace(folder / SUMMARY, text.encode("utf-8", "replace"))
         return Outcome(summary, moves, changed, current, self.journal.round)
@@ -152,7 +152,8 @@ class Class:
         rounds, wishes = self.journal.rounds, self.wishes
         kept = rounds[-1].seed if rounds else fresh()
         wanted = Round(
-            technique=self.technique.id, version=self.technique.version, files=technique_files(self.technique),
+            technique=self.technique.id, version=self.technique.version,
+            files=technique_files(self.technique), judge=judged_by(),
             seed=wishes.seed if wishes.seed is not None else kept,
             seed_from=wishes.seed_from if wishes.seed is not None or not rounds else rounds[-1].seed_from,
             thorough=wishes.thorough, points=wishes.points, lang=wishes.lang,
@@ -189,8 +190,8 @@ class Class:
         assert submission.source is not None
         current = self.journal.rounds[-1]
         return Job(
-            submission.name, submission.file, submission.source, self.technique.id, self._digest,
-            current.seed, current.thorough, current.lang,
+            submission.name, submission.file, submission.source, self.technique.id,
+            current.files | current.judge, current.seed, current.thorough, current.lang,
         )  # fmt: skip
 
     def _keep_those(self, nothing: list[Submission], told: Callable[[Row], None]) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from groundup.core.errors import UsageProblem, reason_of
 from groundup.core.messages import Message
 from groundup.core.technique import Technique
-from groundup.grader.process.text import LONGEST_SOURCE, printable
+from groundup.grader.batch.search import MOST_ENTRIES, SKIPPED, TooManyFiles, searched, shown
+from groundup.grader.process.text import LONGEST_SOURCE
 
 __all__ = ["Reason", "Submission", "Submissions"]
 
@@ -26,11 +26,6 @@ Reason = Literal[
 ]  # fmt: skip
 """Reasons why a submission contains nothing that can be graded."""
 
-MOST_ENTRIES = 5000
-DEEPEST = 12
-NAMED = 5
-SKIPPED = frozenset({"__pycache__", "__MACOSX", "node_modules", "site-packages"})
-
 
 @dataclass(frozen=True)
 class Submission:
@@ -38,10 +33,14 @@ class Submission:
 
     name: str
     file: str | None = None
-    """The attempt's path relative to the folder of submissions."""
+    """The attempt, as seen from the folder of submissions, in printable characters."""
+    path: str | None = None
+    """The same as the file system has it."""
     source: str | None = None
     reason: Reason | None = None
     problem: str | None = None
+    notes: tuple[str, ...] = ()
+    """What was skipped, although it may have been meant."""
 
 
 class Submissions:
@@ -68,7 +67,7 @@ class Submissions:
         for entry in entries:
             if entry.name.startswith(".") or entry.name in SKIPPED:
                 continue
-            name = _shown(entry.name)
+            name = shown(entry.name)
             if not entry.is_symlink() and not entry.is_dir(follow_symlinks=False):
                 self.beside.append(name)
             elif name in self._places:
@@ -103,73 +102,32 @@ class Submissions:
 
     def read(self, name: str) -> Submission:
         """Return the submission of ``name``. Never raises because of a submission's content."""
-        place = self.folder / self._places[name]
+        place, own = self.folder / self._places[name], Path(self.technique.file).name
+        if place.is_symlink():
+            return Submission(name, reason="link", problem=Message("the submission is a link; a folder is wanted"))
         try:
-            if place.is_symlink():
-                raise _NothingToGradeError("link", Message("the submission is a link; a folder is wanted"))
-            file = self._attempt(place)
-            shown = _shown(str(file.relative_to(self.folder)))
-        except _NothingToGradeError as nothing:
-            return Submission(name, reason=nothing.reason, problem=nothing.problem)
+            found = searched(place, own)
+        except TooManyFiles:
+            many = Message("more than {count} files: that is no attempt", count=MOST_ENTRIES)
+            return Submission(name, reason="too_many_files", problem=many)
         except OSError as error:
-            return Submission(
-                name, reason="unreadable", problem=Message("the folder cannot be read: {why}", why=reason_of(error))
-            )
+            why = Message("the folder cannot be read: {why}", why=reason_of(error))
+            return Submission(name, reason="unreadable", problem=why)
+        if not found.candidates:
+            return Submission(name, reason="missing", problem=found.missing())
+        notes = tuple(found.limits())
+        if len(found.candidates) > 1:
+            return Submission(name, reason="ambiguous", problem=found.ambiguous(), notes=notes)
+        path = str(Path(self._places[name], found.candidates[0]))
         try:
-            return Submission(name, shown, source=_text(place, file))
+            return Submission(name, shown(path), path, _text(place, self.folder / path), notes=notes)
         except _NothingToGradeError as nothing:
-            return Submission(name, shown, reason=nothing.reason, problem=nothing.problem)
-
-    def _attempt(self, place: Path) -> Path:
-        """Return the attempt: the file with the technique's file name, else the only Python file."""
-        python = sorted(_python_files(place))
-        own = Path(self.technique.file).name
-        named = [path for path in python if path.name == own]
-        candidates = named or python
-        if len(candidates) == 1:
-            return candidates[0]
-        if not candidates:
-            raise _NothingToGradeError("missing", Message("no {name} and no other Python file", name=own))
-        files: Any = [_shown(str(path.relative_to(place))) for path in candidates[:NAMED]]
-        if len(candidates) > NAMED:
-            files = Message("{files} and {count} more", files=files, count=len(candidates) - NAMED)
-        raise _NothingToGradeError(
-            "ambiguous",
-            Message("several files are called {name}: {files}", name=own, files=files)
-            if named
-            else Message("no {name}, and several Python files: {files}", name=own, files=files),
-        )
+            return Submission(name, shown(path), path, None, nothing.reason, nothing.problem, notes)
 
 
 class _NothingToGradeError(Exception):
     def __init__(self, reason: Reason, problem: str) -> None:
         self.reason, self.problem = reason, problem
-
-
-def _shown(name: str) -> str:
-    """Return a file's name as printable text; bytes that cannot be decoded are escaped."""
-    return printable(os.fsencode(name).decode("utf-8", "backslashreplace")).replace("\n", " ").replace("\t", " ")
-
-
-def _python_files(place: Path) -> Iterator[Path]:
-    """Yield everything called ``*.py`` below ``place``, regular file or not. Links to folders are not followed."""
-    seen, folders = 0, [(place, 0)]
-    while folders:
-        folder, depth = folders.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                seen += 1
-                if seen > MOST_ENTRIES:
-                    raise _NothingToGradeError(
-                        "too_many_files", Message("more than {count} files: that is no attempt", count=MOST_ENTRIES)
-                    )
-                if entry.name.startswith(".") or entry.name in SKIPPED:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if depth < DEEPEST and not Path(entry.path, "pyvenv.cfg").exists():
-                        folders.append((Path(entry.path), depth + 1))
-                elif entry.name.lower().endswith(".py"):
-                    yield Path(entry.path)
 
 
 def _text(place: Path, path: Path) -> str:

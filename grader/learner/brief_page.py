@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shlex
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from groundup.grader.judging.verdict import PropertyResult
 from groundup.grader.learner.brief import THOROUGH, Brief, Code, Grading, Proof
 from groundup.grader.learner.templates import Texts, environment
 from groundup.grader.learner.written import check_place, marked, write_whole
-from groundup.grader.process.text import printable
+from groundup.grader.process.text import printable, quoted
 
 __all__ = ["SUFFIXES", "Format", "beside", "page", "write_page"]
 
@@ -113,7 +112,7 @@ def _command(proof: Proof, form: Format, files: str | None) -> str:
     assert proof.verdict
     file = f"{files}/{_name(proof, 'py')}" if form == "md" and files and proof.code else _file(proof)
     thorough = " --thorough" if proof.verdict.examples == THOROUGH else ""
-    return f"learn grade {proof.called} --attempt {shlex.quote(file)} --seed {proof.verdict.seed}{thorough}"
+    return f"learn grade {proof.called} --attempt {quoted(file)} --seed {proof.verdict.seed}{thorough}"
 
 
 def _file(proof: Proof) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from groundup.core.errors import StateProblem
+from groundup.core.errors import ServerAway, StateProblem
 from groundup.core.messages import Message
 from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.tables import metadata, schema
@@ -28,7 +28,10 @@ BUSY_SECONDS = 30.0
 """How long a command waits for another's transaction, which takes milliseconds."""
 
 
-SETTING = Message("The 'database' of learn.toml")
+SETTING = Message("'database' in learn.toml")
+DISK_FULL = "53100"  # SQLSTATE
+AWAY = ("08", "57P01", "57P02", "57P03", "53300")
+"""How SQLSTATE begins where a server lost the connection, stops, starts, or has no connection left."""
 
 
 class Database:
@@ -37,12 +40,12 @@ class Database:
     Every method raises StateProblem, with the place and the next step, if the database cannot be read or written.
     """
 
-    def __init__(self, database: Path | str, named: Message = SETTING) -> None:
+    def __init__(self, database: Path | str, setting: Message = SETTING) -> None:
         """Open ``database`` (a file or an SQLAlchemy URL); create or migrate its tables if needed.
 
-        ``named`` says where its URL is set, in an error about the URL.
+        ``setting`` says in errors where the database is set.
         """
-        self.named = named
+        self.setting = setting
         self.where = str(database)
         self.engine = self._open(database)
         try:
@@ -67,9 +70,9 @@ class Database:
             raise self._problem(error) from error
         except (ImportError, ValueError, SQLAlchemyError) as error:
             raise StateProblem(
-                "{name} does not work here: {why}. It is an SQLAlchemy URL such as "
+                "The database of {setting} does not work here: {why}. It is given as an SQLAlchemy URL such as "
                 "'postgresql+psycopg://host/class', and its driver must be installed beside 'learn'.",
-                name=self.named,
+                setting=self.setting,
                 why=error,
             ) from error
         if engine.dialect.name == "sqlite":
@@ -117,8 +120,9 @@ class Database:
         if version is not None and version > newest:
             raise StateProblem(
                 "{where} was written by a newer Groundup (schema {version}, this one knows {newest}). Update "
-                "Groundup, or name another database in learn.toml.",
+                "Groundup, or give {setting} another database.",
                 where=self.where,
+                setting=self.setting,
                 version=version,
                 newest=newest,
             )
@@ -126,6 +130,8 @@ class Database:
 
     def _problem(self, error: Exception) -> StateProblem:
         cause = getattr(error, "orig", None) or error
+        if self.engine.dialect.name != "sqlite":
+            return self._problem_of_server(error, cause)
         match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary error code
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 told = Message(
@@ -141,9 +147,32 @@ class Database:
                 told = Message("{where} cannot grow. Make room on the disk and try again.", where=self.where)
             case _:
                 told = Message(
-                    "{where} cannot be used. Make it and its folder writable, or name another database in learn.toml.",
+                    "{where} cannot be used. Make it and its folder writable, or give {setting} another database.",
                     where=self.where,
+                    setting=self.setting,
                 )
+        return StateProblem("{problem} ({cause})", problem=told, cause=cause)
+
+    def _problem_of_server(self, error: Exception, cause: BaseException) -> StateProblem:
+        state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+        unreached = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and not state
+        if unreached or state.startswith(AWAY) or getattr(error, "connection_invalidated", False):
+            told = Message(
+                "{where} does not answer. Check that its server runs and lets this user in, or give {setting} another "
+                "database.",
+                where=self.where,
+                setting=self.setting,
+            )
+            return ServerAway("{problem} ({cause})", problem=told, cause=cause)
+        if state == DISK_FULL:
+            told = Message("{where} cannot grow. Make room on the disk of its server and try again.", where=self.where)
+        else:
+            told = Message(
+                "{where} cannot be used. Give this user the right to create and write tables there, or give {setting} "
+                "another database.",
+                where=self.where,
+                setting=self.setting,
+            )
         return StateProblem("{problem} ({cause})", problem=told, cause=cause)
 
     def _is_full(self, cause: BaseException) -> bool:

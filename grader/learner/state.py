@@ -43,13 +43,13 @@ class State:
     Every method raises StateProblem, with the place and the next step, if the database cannot be read or written.
     """
 
-    def __init__(self, database: Path | str, learner: str = "", *, named: Message = SETTING) -> None:
-        """Open ``database`` (a file or an SQLAlchemy URL, set in ``named``); create or migrate its tables if needed."""
+    def __init__(self, database: Path | str, learner: str = "", *, setting: Message = SETTING) -> None:
+        """Open ``database`` (a file, or an SQLAlchemy URL that ``setting`` has); create or migrate its tables."""
         self.problems: dict[int, StateProblem] = {}
         """The problems of unreadable and of altered verdicts met so far, by verdict id. Such verdicts stay in the
         database, and do not count."""
         self._learner = learner
-        self.database = Database(database, named)
+        self.database = Database(database, setting)
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import unicodedata
 from pathlib import Path
 
@@ -16,6 +18,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def quoted(word: str) -> str:
+    """Return ``word`` in printable characters, as bash and zsh read it: for commands that are printed."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return f"\\{character}" if character in "\\'" else character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def cleaned(text: str) -> str:

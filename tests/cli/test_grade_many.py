@@ -53,13 +53,13 @@ def test_a_class_is_graded_by_judges_of_their_own(learn: Any, handed_in: Path, h
     (handed_in / "notes.txt").write_text("")
     result = learn("grade-many", "class", "--technique", "scale", "--jobs", "1", "--seed", "7")
     assert result.exit_code == 3
-    assert result.stderr == "learn: left out, because they are in no learner's folder: notes.txt\n"
-    assert result.stdout.splitlines()[:5] == [
+    assert result.stdout.splitlines()[:6] == [
         "toys/scale  4 submissions",
         "  1  passed",
         "  1  fell short",
         "  1  not gradable: not their fault; the same command tries them again",
         "  1  nothing to grade: summary.html says why",
+        "  left out, because they are in no learner's folder: notes.txt",
     ]
     found = {row["name"]: row for row in rows(here / "results")}
     assert {name: row["outcome"] for name, row in found.items()} == {
@@ -98,7 +98,8 @@ def test_the_result_is_also_data_and_in_chinese(learn: Any, handed_in: Path, her
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "technique": "toys/scale", "results": "results", "round": 1, "submissions": 2,
-        "outcomes": {"passed": 1, "nothing_to_grade": 1}, "mean_score": 0.5, "median_score": 0.5, "moved": None,
+        "outcomes": {"passed": 1, "nothing_to_grade": 1}, "mean_score": 0.5, "median_score": 0.5,
+        "by_hand": {"zoe": "文件是空的"}, "left_out": [], "changed": [], "moved": None,
     }  # fmt: skip
     told = json.loads((here / "results" / "gradescope" / "zoe" / "results.json").read_text(encoding="utf-8"))
     assert told["output"] == "没有可评判的内容：文件是空的。"
@@ -168,7 +169,7 @@ def test_the_secret_of_the_environment_gives_the_seed(
     monkeypatch.setenv(seeds.ASKED_BY, SECRET + "!")
     refused = learn(*arguments)
     assert refused.exit_code == 2
-    assert "was graded with something else (seed)" in refused.stderr
+    assert "was graded with something else (the seed)" in refused.stderr
 
 
 @pytest.mark.soak

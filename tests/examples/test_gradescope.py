@@ -104,7 +104,9 @@ def test_a_submission_without_the_file_is_told_so(autograder: Autograder) -> Non
     assert done.returncode == 0, done.stderr
     told = json.loads(autograder.results.read_text(encoding="utf-8"))
     assert (told["score"], told["tests"]) == (0.0, [])
-    assert told["output"] == "There is nothing to grade: no ppo.py and no other Python file."
+    assert told["output"] == (
+        "There is nothing to grade: no ppo.py and no other Python file; found notes.txt: hand in ppo.py."
+    )
 
 
 def test_a_machine_without_walls_gives_no_score(autograder: Autograder) -> None:

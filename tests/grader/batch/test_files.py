@@ -13,7 +13,7 @@ import pytest
 
 from groundup.grader.batch.files import cell, log, moved_table, results_file, table, write_for
 from groundup.grader.batch.gradescope import results
-from groundup.grader.batch.moves import Change, Move, move
+from groundup.grader.batch.moves import Change, Move, Moves, moved
 from groundup.grader.batch.names import file_name
 from groundup.grader.batch.row import Row
 from groundup.grader.judging.verdict import Diagnosis, PropertyResult, Verdict
@@ -148,21 +148,47 @@ def test_the_table_has_a_line_for_each_and_a_column_for_each_property() -> None:
     assert carl["problem"] == "its judge was ended by SIGKILL, 2 times in a row"
 
 
+def with_properties(row: Row, *properties: PropertyResult, **changes: Any) -> Row:
+    assert row.verdict
+    return row.model_copy(update=changes | {"verdict": row.verdict.model_copy(update={"properties": properties})})
+
+
 def test_who_moved_is_told_with_the_properties_that_made_the_difference() -> None:
-    before, now = a_row(), a_row(round=2)
-    assert move(before, now) is None
-    assert now.verdict
-    changed = (PROPERTIES[0], PROPERTIES[1].model_copy(update={"status": "held"}), *PROPERTIES[3:])
-    new = PropertyResult(id="fresh", claim="New.", status="held")
-    now = now.model_copy(
-        update={"score": 0.9, "verdict": now.verdict.model_copy(update={"properties": (*changed, new)})}
-    )
-    moved = move(before, now)
-    assert moved == Move(
-        "anna", 0.3333, 0.9, "fell_short", "fell_short", False,
-        (Change("scales", "failed", "held"), Change("fresh", None, "held"), Change("later", "not_reached", None)),
-    )  # fmt: skip
-    assert move(NOTHING, a_row(name="bob")) is not None
-    assert [(r["property"], r["was"], r["is"]) for r in lines(moved_table([moved]))] == [
-        ("scales", "failed", "held"), ("fresh", "", "held"), ("later", "not_reached", ""),
+    assert moved([(a_row(), a_row(round=2))]) == Moves()
+    adds, scales, later, odd = PROPERTIES
+    now = with_properties(a_row(), adds, scales.model_copy(update={"status": "held"}), later, odd, score=0.9)
+    moves = moved([(a_row(), now), (NOTHING, a_row(name="bob"))])
+    assert moves.each == [
+        Move("anna", 0.3333, 0.9, "fell_short", "fell_short", False, (Change("scales", "failed", "held"),)),
+        Move("bob", 0.0, 0.3333, "nothing_to_grade", "fell_short", True, ()),
+    ]
+    assert [(r["name"], r["property"], r["was"], r["is"]) for r in lines(moved_table(moves.each))] == [
+        ("anna", "scales", "failed", "held"), ("bob", "", "", ""),
     ]  # fmt: skip
+
+
+def test_those_whose_score_changed_most_come_first() -> None:
+    adds, *rest = PROPERTIES
+    died = adds.model_copy(update={"status": "died"})
+    pairs = [
+        (a_row(name=name), with_properties(a_row(name=name), died, *rest, score=score))
+        for name, score in (("same", 0.3333), ("little", 0.3), ("most", 0.0), ("up", 0.6))
+    ]
+    assert [move.name for move in moved(pairs).each] == ["most", "up", "little", "same"]
+
+
+def test_a_renamed_added_or_removed_property_moves_nobody_and_is_told_once() -> None:
+    adds, scales, later, odd = PROPERTIES
+    new = PropertyResult(id="fresh", claim="New.", status="held")
+    other = scales.model_copy(update={"id": "scales_well"})
+    pairs = [(a_row(name=name), with_properties(a_row(name=name), adds, other, odd, new)) for name in "abc"]
+    moves = moved(pairs)
+    assert moves.each == []
+    assert moves.properties() == "renamed: scales → scales_well; added: fresh; gone: later"
+    assert moves.as_json() == {
+        "moved": [],
+        "properties_changed": {"renamed": {"scales": "scales_well"}, "added": ["fresh"], "gone": ["later"]},
+    }
+    held = other.model_copy(update={"status": "held"})
+    (move,) = moved([(a_row(), with_properties(a_row(), adds, held, later, odd))]).each
+    assert move.changes == (Change("scales_well", "failed", "held"),)

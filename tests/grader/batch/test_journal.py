@@ -143,6 +143,21 @@ def test_results_of_which_nobody_knows_what_they_were_graded_with_are_told_of(fo
 def test_what_a_round_grades_otherwise_is_named() -> None:
     assert a_round().differences(a_round(finished=True, seed_from="drawn")) == []
     other = a_round(
-        version=2, files={"solution": "1", "properties": "2", "misconceptions": "1"}, seed=8, points={"a": 1}
-    )
-    assert other.differences(a_round()) == ["technique", "properties", "misconceptions", "seed", "points"]
+        version=2, files={"solution": "1", "properties": "2", "misconceptions": "1"}, seed=8, points={"a": 1},
+        judge={"judge": "b", "testing": "a", "torch": "2.7"},
+    )  # fmt: skip
+    assert other.differences(a_round(judge={"judge": "a", "testing": "a", "torch": "2.6"})) == [
+        "the properties", "the known mistakes", "the judge's code", "torch 2.6 → 2.7", "the technique's version",
+        "the seed", "the points",
+    ]  # fmt: skip
+
+
+def test_rounds_of_before_the_judge_was_recorded_are_read_and_differ(folder: Path) -> None:
+    run = json.loads((folder / RUN).read_text())
+    del run["rounds"][0]["judge"]  # as an earlier version wrote it
+    (folder / RUN).write_text(json.dumps(run))
+    with Journal(folder) as journal:
+        assert a_round(judge={"torch": "2.7"}).differences(journal.rounds[-1]) == [
+            "the judge, which was not recorded then"
+        ]
+        assert journal.standing("bob") == ("f-bob", "passed")

@@ -14,6 +14,7 @@ from groundup.core.registry import Registry
 from groundup.grader.batch.grading import properties
 from groundup.grader.batch.journal import Journal
 from groundup.grader.batch.local import Local
+from groundup.grader.batch.made_with import made_with
 from groundup.grader.batch.on_ray import Ray
 from groundup.grader.batch.row import Graded, Job, Row, without_times
 from groundup.grader.batch.run import Class, Engine, Wishes
@@ -100,15 +101,15 @@ def test_a_judge_that_dies_is_told_after_two_tries(cluster: Any, monkeypatch: py
         return Graded(job, problem="fine")
 
     monkeypatch.setattr("groundup.grader.batch.on_ray._grade", dies)
-    jobs = [Job(name, "gae.py", "", "rl/gae", "", 1, False, "en") for name in ("good", "bad", "late")]
+    jobs = [Job(name, "gae.py", "", "rl/gae", {}, 1, False, "en") for name in ("good", "bad", "late")]
     found = {g.job.name: g.problem for g in Ray(2, "en").results(iter(jobs))}
     assert found["good"] == found["late"] == "fine"
     assert (found["bad"] or "").startswith("its judge ended 2 times in a row")
 
 
 def test_other_files_of_the_technique_on_a_node_are_told_of(cluster: Any) -> None:
-    job = Job("anna", "gae.py", RIGHT, "rl/gae", "another digest", 1, False, "en")
-    with pytest.raises(PluginProblem, match="install the same version wherever it is graded"):
+    job = Job("anna", "gae.py", RIGHT, "rl/gae", made_with(GAE) | {"torch": "0.9"}, 1, False, "en")
+    with pytest.raises(PluginProblem, match=r"torch 0\.9 → .*: install the same version wherever it is graded"):
         list(Ray(1, "en").results(iter([job])))
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from groundup.core.errors import UsageProblem
 from groundup.core.registry import Registry
-from groundup.grader.batch import submissions as module
+from groundup.grader.batch import search
 from groundup.grader.batch.submissions import Submissions
-from groundup.grader.process.text import LONGEST_SOURCE
 
 PPO = Registry().technique("ppo")
 CODE = "def ppo():\n    return 1\n"
@@ -27,10 +26,6 @@ def put(path: Path, data: bytes | str = CODE) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
-
-
-def test_an_attempt_may_be_as_long_as_for_a_single_grade() -> None:
-    assert module.LONGEST_SOURCE == LONGEST_SOURCE
 
 
 @pytest.mark.parametrize(
@@ -64,7 +59,17 @@ def test_a_technique_of_several_words_is_looked_for_as_its_file_is_called(handed
 @pytest.mark.parametrize(
     ("files", "reason", "says"),
     [
-        ({"readme.txt": ""}, "missing", "no ppo.py and no other Python file"),
+        ({"readme.txt": ""}, "missing", "no ppo.py and no other Python file; found readme.txt: hand in ppo.py"),
+        ({"hw.zip": b"PK", "ppo.ipynb": "{}"}, "missing", "found hw.zip, ppo.ipynb: hand in ppo.py"),
+        ({f"{n}.txt": "" for n in range(9)}, "missing", "found 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 4 more: hand in"),
+        ({"ppo.py/notes.txt": ""}, "missing", "ppo.py is a folder: hand in the file ppo.py itself"),
+        ({"w/ppo.py/.keep": ""}, "missing", "file; w/ppo.py is a folder: hand in the file ppo.py itself"),
+        (
+            {"/".join("abcdefghijklmno") + "/ppo.py": CODE},
+            "missing",
+            "file; folders more than 12 deep were not looked into (a/b/c/d/e/f/g/h/i/j/k/l/m): put ppo.py further up",
+        ),
+        ({".git/ppo.py": CODE, "env/pyvenv.cfg": ""}, "missing", "no other Python file; not looked into: .git, env"),
         ({"ppo.py": CODE, "a/ppo.py": CODE}, "ambiguous", "several files are called ppo.py: a/ppo.py, ppo.py"),
         ({"a.py": CODE, "b.py": CODE}, "ambiguous", "no ppo.py, and several Python files: a.py, b.py"),
         ({f"{n}.py": CODE for n in range(9)}, "ambiguous", "0.py, 1.py, 2.py, 3.py, 4.py and 4 more"),
@@ -124,7 +129,7 @@ def test_what_is_no_ordinary_file_is_not_waited_for(handed_in: Path, monkeypatch
 def test_a_submission_of_countless_files_is_not_walked_through(
     handed_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(search, "MOST_ENTRIES", 20)
     for n in range(30):
         put(handed_in / "anna" / f"{n}.txt", "")
     assert Submissions(handed_in, PPO).read("anna").reason == "too_many_files"
@@ -137,7 +142,7 @@ def test_a_folder_that_cannot_be_read_is_told(handed_in: Path, monkeypatch: pyte
     def refuse(_path: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module.os, "scandir", refuse)  # root may read anything
+    monkeypatch.setattr(search.os, "scandir", refuse)  # root may read anything
     submission = found.read("anna")
     assert (submission.reason, submission.problem) == ("unreadable", "the folder cannot be read: Permission denied")
 
@@ -152,6 +157,24 @@ def test_any_name_that_a_folder_may_have_is_a_learners(handed_in: Path) -> None:
     assert all(found.read(name).source == CODE for name in found.names)
     assert all(name.isprintable() and name.encode() for name in found.names)
     assert "caf\\xe9" in found.names
+
+
+def test_what_was_skipped_beside_an_attempt_is_noted(handed_in: Path) -> None:
+    deep = "/".join("abcdefghijklmno")
+    for file in ("mine.py", "ppo.py/notes.txt", f"{deep}/ppo.py", ".git/ppo.py", "data.zip"):
+        put(handed_in / "anna" / file)
+    put(handed_in / "bob" / "ppo.py" / "ppo.py")
+    put(handed_in / "carl" / f"{'/'.join('abcdefghijkl')}/ppo.py")  # as deep as is looked
+    found = Submissions(handed_in, PPO)
+    assert (found.read("anna").source, found.read("anna").notes) == (
+        CODE,
+        (
+            "ppo.py is a folder: hand in the file ppo.py itself",
+            "folders more than 12 deep were not looked into (a/b/c/d/e/f/g/h/i/j/k/l/m): put ppo.py further up",
+        ),
+    )
+    for name in ("bob", "carl"):
+        assert (found.read(name).source, found.read(name).notes) == (CODE, ())
 
 
 def test_files_beside_the_folders_belong_to_nobody(handed_in: Path) -> None:
