@@ -14,6 +14,7 @@ __all__ = ["Attend", "Batch", "LayeredModel", "Model", "Params", "SequenceModel"
 Batch = dict[str, Tensor | int]
 """One batch by name: inputs ``x`` and targets ``y``, examples along the first axis, and any other model inputs."""
 Params = dict[str, Float[Tensor, "..."]]
+"""Parameters by name."""
 Attend = Callable[[Float[Tensor, "B H T D"], Float[Tensor, "B G S D"], Float[Tensor, "B G S D"]], Tensor]
 """Attention of T queries to S keys and values, (B, H, T, D): H query heads, G key/value heads."""
 
