@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundup.cli.watched import Watched, have_changed
+from groundup.core.cache_folder import cache_folder, write_whole
 
 if TYPE_CHECKING:
     from groundup.core.registry import Registry
@@ -150,7 +151,7 @@ def keep_index(index: Index, registry: Registry, lang: str) -> None:
         "roadmaps": [asdict(r) for r in index.roadmaps.values()],
     }
     with contextlib.suppress(OSError):
-        _write(path, json.dumps(data, ensure_ascii=False))
+        write_whole(path, json.dumps(data, ensure_ascii=False).encode())
         for other in path.parent.glob(f"*{SUFFIX}"):
             if other.stat().st_mtime < time.time() - KEPT_SECONDS:
                 other.unlink()
@@ -163,14 +164,12 @@ def _path(lang: str) -> Path | None:
     """
     if not all(place.startswith(("/", "__editable__")) for place in sys.path):
         return None
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
+    if (folder := cache_folder()) is None:
         return None
     own = Path(__file__)
     about = [sys.version, sys.prefix, sys.path, str(own), own.stat().st_mtime_ns, lang]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    return base / "groundup" / f"{key}{SUFFIX}" if base.is_absolute() else None
+    return folder / f"{key}{SUFFIX}"
 
 
 def _seen(found: Any) -> Seen:
@@ -189,17 +188,3 @@ def _read(data: Mapping[str, Any]) -> Index:
             for each in data["roadmaps"]
         },
     )
-
-
-def _write(path: Path, text: str) -> None:
-    import tempfile
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        os.close(descriptor)
-        Path(temporary).write_text(text, "utf-8")
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -30,7 +30,13 @@ an older one refuses it, by name, and an older one is understood for as long as 
 """
 NAMES = "__contract__"
 """The variable in which a module of core lists the names that plugins may use, in the order of the page."""
-ONCE = ("groundup.core.hookspecs", "groundup.core.testing", "groundup.core.testing.laws", "groundup.core.interfaces")
+ONCE = (
+    "groundup.core.hookspecs",
+    "groundup.core.models",
+    "groundup.core.testing",
+    "groundup.core.testing.laws",
+    "groundup.core.interfaces",
+)
 
 
 @dataclass(frozen=True)
@@ -77,24 +83,26 @@ def page() -> str:
 
 def parts() -> Iterator[tuple[str, str, list[Entry]]]:
     """Yield title, introduction and entries of each part: hooks, declarations, testing, laws and interfaces."""
-    hooks, testing, laws, interfaces = ONCE
+    hooks, models, testing, laws, interfaces = ONCE
     tree = _parsed(hooks)
     yield "Hooks", _text(tree), [_entry(tree, n.name) for n in _functions(tree) if "hookspec" in _decorators(n)]
     for module in _modules("groundup.core"):
         tree = _parsed(module)
         if names := _named(tree):
             yield f"`{module}`", _text(tree), [_entry(tree, name) for name in names]
-    for node in _parsed(testing).body:
-        if isinstance(node, ast.ImportFrom):
-            tree = _parsed(str(node.module))
-            yield f"`{testing}`: {_last(node.module)}", _text(tree), [_entry(tree, alias.name) for alias in node.names]
+    for package in (models, testing):
+        for node in _parsed(package).body:
+            if isinstance(node, ast.ImportFrom):
+                tree = _parsed(str(node.module))
+                named = [_entry(tree, alias.name) for alias in node.names]
+                yield f"`{package}`: {_last(node.module)}", _text(tree), named
     for module in _modules(laws):
         tree = _parsed(module)
         found = [_entry(tree, n.name) for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Setting"]
         found += [_law(n) for n in _functions(tree) if "law" in _decorators(n)]
         if found:  # several modules have one of that name
-            named = [replace(entry, name=f"{_last(module)}.{entry.name}") for entry in found]
-            yield f"`{module}`", _text(tree), named
+            with_module = [replace(entry, name=f"{_last(module)}.{entry.name}") for entry in found]
+            yield f"`{module}`", _text(tree), with_module
     for module in _modules(interfaces):
         tree = _parsed(module)
         classes = [_entry(tree, n.name) for n in tree.body if isinstance(n, ast.ClassDef)]
