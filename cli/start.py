@@ -43,8 +43,8 @@ DEFAULT = "workspace"
 def command(name: str, lang: str | None, as_json: bool) -> None:
     """Put the stubs of a day or of one technique into your workspace.
 
-    Techniques that it builds on and that you have not passed come along. A file that is there already is left as it
-    is. Without a workspace here, one is made in ./workspace.
+    With a day come the techniques that its own directly build on, unless you have passed them. A file that is there
+    already is left as it is. Without a workspace here, one is made in ./workspace.
 
     \b
     learn start day-7
@@ -55,7 +55,7 @@ def command(name: str, lang: str | None, as_json: bool) -> None:
     there_before = find_workspace()
     day, wanted = _asked_for(name, there_before)
     workspace = there_before or (Workspace.create(Path(DEFAULT), _spoken(), told) if wanted else None)
-    put = _put(workspace, wanted) if workspace else []
+    put = _put(workspace, wanted, along=day is not None) if workspace else []
     absent = [i for i in (day.techniques if day else ()) if i not in registry().techniques]
     if as_json:
         print_json(_as_data(workspace, day, put, absent))
@@ -97,6 +97,9 @@ def _tell(
     _show(workspace, put, absent)
     if day and absent:
         _tell_what_is_there(day)
+    if day is None:
+        for technique, _, passed in put:
+            _tell_what_it_builds_on(technique, passed, workspace)
     if put:
         first = next((t for t, new, passed in put if not passed), put[-1][0])
         assert workspace is not None
@@ -115,6 +118,20 @@ def _tell(
         ahead = _next_day_with_any(day, workspace) if day else None
         further = [(f"start {ahead.name}", say(ahead.title, lang))] if ahead else []
         show_next(*further, ("list", tr("what there is")))
+
+
+def _tell_what_it_builds_on(technique: Technique, passed: bool, workspace: Workspace | None) -> None:
+    """Say what comes before a technique that was asked for by name, if the learner has not passed it."""
+    assert workspace is not None
+    known = registry().techniques
+    with open_state(workspace) as state:
+        standings = state.last_scores()
+    before = [
+        known[i].name for i in technique.requires if i in known and not (i in standings and standings[i].ever_passed)
+    ]
+    if before and not passed:
+        text = tr("It builds on {names}: 'learn start {first}' begins there.", names=every(before), first=before[0])
+        click.echo("\n" + wrapped(text, first="  "))
 
 
 def _tell_what_is_there(day: Day) -> None:
@@ -157,14 +174,17 @@ def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list
         ) from None
 
 
-def _put(workspace: Workspace, wanted: Sequence[Technique]) -> list[tuple[Technique, bool, bool]]:
-    """Write the stubs, prerequisites first. Return each technique, whether its file is new, whether it is passed."""
-    done = []
+def _put(workspace: Workspace, wanted: Sequence[Technique], *, along: bool) -> list[tuple[Technique, bool, bool]]:
+    """Write the stubs; with ``along``, before them those of what they directly build on, unless that is passed.
+
+    Return each technique, whether its file is new, and whether it is passed.
+    """
+    done, needed = [], {t.id for t in wanted} | {identity for t in wanted if along for identity in t.requires}
     with open_state(workspace) as state:
         standings = state.last_scores()
         for technique in registry().with_prerequisites(wanted):
             passed = technique.id in standings and standings[technique.id].ever_passed
-            if passed and technique not in wanted:
+            if technique.id not in needed or (passed and technique not in wanted):
                 continue
             new = workspace.put_exercise(technique, exercise_text(technique))
             if new:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,21 @@ import pytest
 
 from groundup.cli.layout import width
 from groundup.core.registry import Registry
+from groundup.core.technique import Day
 from groundup.grader.judging.verdict import Attempt, Verdict
 from groundup.grader.learner.state import State
 
 TECHNIQUES = Registry().techniques
+DAYS = Registry().roadmap("fourteen-days").days
+UNWRITTEN = [(day, [i for i in day.techniques if i not in TECHNIQUES]) for day in DAYS]
+NOTHING_THERE = [day for day, lacking in UNWRITTEN if lacking and len(lacking) == len(day.techniques)]
+"""Days of which nothing is written yet."""
+FIRST = next(day for day in DAYS if any(i in TECHNIQUES for i in day.techniques))
+
+
+def absent(day: str) -> list[str]:
+    """Return the techniques of a day that are not written yet."""
+    return next(lacking for found, lacking in UNWRITTEN if found.name == day)
 
 
 def files(folder: Path) -> list[str]:
@@ -68,19 +80,18 @@ def test_a_days_techniques_come_with_what_they_build_on(learn: Any, here: Path) 
     lines = result.stdout.splitlines()
     gae, ppo = (TECHNIQUES[i] for i in ("rl/gae", "alignment/ppo"))
     effort = [f"level {t.level} of 5, {t.minutes} minutes" for t in (gae, ppo)]
-    assert "  alignment/kl-control                              not written yet" in lines
+    for identity in absent("day-7"):
+        assert [identity, "not", "written", "yet"] in [line.split() for line in lines]
     assert f"  rl/gae                workspace/rl/gae.py         new; ppo builds on it; {effort[0]}" in lines
     assert f"  alignment/ppo         workspace/alignment/ppo.py  new; {effort[1]}" in lines
-    assert "  This day is not complete. There so far: ppo. Not written yet: kl-control." in lines
     assert "  learn read gae   the lesson" in lines  # gae comes before ppo, which builds on it
 
 
 def test_what_is_passed_does_not_come_along(learn: Any, here: Path) -> None:
-    learn("start", "day-14")
     learn("start", "gae")
     (here / "workspace" / "rl" / "gae.py").unlink()
     pass_(here, "rl/gae")
-    result = learn("start", "ppo")
+    result = learn("start", "day-7")
     assert files(here / "workspace") == ["alignment/ppo.py"]
     assert "  learn read ppo   the lesson" in result.stdout.splitlines()
 
@@ -91,12 +102,22 @@ def test_what_is_passed_comes_back_when_asked_for(learn: Any, here: Path) -> Non
     assert "rl/gae  workspace/rl/gae.py  passed already" in learn("start", "gae").stdout
 
 
+def test_a_technique_asked_for_by_name_comes_alone_and_says_what_it_builds_on(learn: Any, here: Path) -> None:
+    says = "  It builds on {}: 'learn start {}' begins there."
+    assert says.format("td-learning and advantage", "td-learning") in learn("start", "gae").stdout.splitlines()
+    assert files(here / "workspace") == ["rl/gae.py"]
+    pass_(here, "rl/td-learning")
+    assert says.format("advantage", "advantage") in learn("start", "gae").stdout.splitlines()
+    pass_(here, "rl/advantage")
+    assert "builds on" not in learn("start", "gae").stdout
+
+
 def test_an_attempt_is_never_written_over(learn: Any, here: Path) -> None:
     learn("start", "day-7")
     attempts = dict.fromkeys((here / "workspace").rglob("*.py"), b"# mine\r\n")
     for path, text in attempts.items():
         path.write_bytes(text)
-    for name in ("day-7", "day-4", "ppo", "alignment/ppo", "gae"):
+    for name in ("day-7", "ppo", "alignment/ppo", "gae"):
         result = learn("start", name)
         assert result.exit_code == 0
         assert "there already, left as it is" in result.stdout
@@ -111,26 +132,24 @@ def test_a_start_is_remembered_once(learn: Any, here: Path, toy: Path) -> None:
         assert [e.kind for e in state.events("toys/scale")] == ["started"]
 
 
-@pytest.mark.parametrize("name", ["day-1", "day-14"])
+@pytest.mark.parametrize("name", ["day-14", *(day.name for day in NOTHING_THERE)])
 def test_a_day_that_brings_nothing_makes_no_workspace(learn: Any, here: Path, name: str) -> None:
     result = learn("start", name)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{name}  ")
-    day = "  learn start day-4  Generalised advantage estimation\n"
-    assert result.stdout.endswith(f"\n\nNext\n{day}  learn list         what there is\n")
+    assert re.search(r"\n\nNext\n  learn start day-\d+ +\S.*\n  learn list +what there is\n$", result.stdout)
     assert list(here.iterdir()) == []
 
 
-def test_a_day_of_which_nothing_is_written_names_what_lacks_and_the_next_that_has_something(learn: Any) -> None:
-    assert learn("start", "day-3").stdout.endswith(
-        "\n"
-        "  Nothing of this day can be begun yet. Not written yet: policy-gradient, advantage.\n"
-        "\n"
-        "Next\n"
-        "  learn start day-4  Generalised advantage estimation\n"
-        "  learn list         what there is\n"
-    )
-    assert "day-12  Parallelism" in learn("start", "day-8").stdout
+def test_after_the_last_day_the_first_is_offered(learn: Any) -> None:
+    assert f"  learn start {FIRST.name}  {FIRST.title['en']}\n" in learn("start", "day-14").stdout
+
+
+@pytest.mark.parametrize("day", NOTHING_THERE, ids=lambda day: day.name)
+def test_a_day_of_which_nothing_is_written_names_what_lacks(learn: Any, day: Day) -> None:
+    told = " ".join(learn("start", day.name).stdout.split())
+    names = ", ".join(i.partition("/")[2] for i in day.techniques)
+    assert f"Nothing of this day can be begun yet. Not written yet: {names}. Next" in told
 
 
 def test_of_a_complete_day_no_such_thing_is_said(learn: Any) -> None:
@@ -170,12 +189,11 @@ def test_the_last_day_looks_back(learn: Any, toy: Path) -> None:
     assert "  learn grade --all  everything that you have started\n" in result.stdout
 
 
-def test_what_is_not_written_is_shown_as_such(learn: Any) -> None:
-    result = learn("start", "day-3")
-    assert [line.split() for line in result.stdout.splitlines() if "not written yet" in line] == [
-        ["rl/policy-gradient", "not", "written", "yet"],
-        ["rl/advantage", "not", "written", "yet"],
-    ]
+@pytest.mark.parametrize("day", DAYS, ids=lambda day: day.name)
+def test_what_is_not_written_is_shown_as_such(learn: Any, monkeypatch: pytest.MonkeyPatch, day: Day) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = [line.split() for line in learn("start", day.name).stdout.splitlines()]
+    assert [line[0] for line in lines if line[1:] == ["not", "written", "yet"]] == absent(day.name)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +207,11 @@ def test_what_is_not_written_is_shown_as_such(learn: Any) -> None:
         ("PPO", "No day or technique 'PPO'. Did you mean 'alignment/ppo'?"),
         ("alignment/pp0", "No day or technique 'alignment/pp0'. Did you mean 'alignment/ppo'?"),
         ("rl_gae", "No day or technique 'rl_gae'. Did you mean 'rl/gae'?"),
-        ("mdp", "Technique 'mdp' (day-1 of fourteen-days) is not written yet. 'learn list' shows what there is."),
+        *(
+            (i, f"Technique {i!r} ({day.name} of fourteen-days) is not written yet. 'learn list' shows what there is.")
+            for day, lacking in UNWRITTEN
+            for i in lacking[:1]
+        ),
         ("tokenizer", "No day or technique 'tokenizer'. 'learn list' shows what there is."),
         ("", "No day or technique ''. 'learn list' shows what there is."),
     ],
@@ -243,11 +265,9 @@ def test_a_folder_that_cannot_be_written_is_named(learn: Any, here: Path, toy: P
     assert result.stderr.startswith(f"learn: Cannot write {here / 'workspace'}: Permission denied")
 
 
-def test_columns_align_however_long_the_names(learn: Any, plugins: Any) -> None:
-    plugins.technique("a-long-name-of-a-toy")
-    plugins.technique("short", requires=["toys/a-long-name-of-a-toy"])
-    lines = learn("start", "short").stdout.splitlines()
-    rows = [line for line in lines if line.startswith("  toys/")]
+def test_columns_align_however_long_the_names(learn: Any) -> None:
+    lines = learn("start", "day-7").stdout.splitlines()
+    rows = [line for line in lines if line.startswith(("  rl/gae ", "  alignment/ppo "))]
     assert len(rows) == 2
     assert rows[0].index("workspace/") == rows[1].index("workspace/")
     assert rows[0].index("new") == rows[1].index("new")
@@ -266,4 +286,4 @@ def test_json_of_a_day_names_what_is_not_written_yet(learn: Any, here: Path) -> 
     told = json.loads(learn("start", "day-7", "--json").stdout)
     assert told["day"] == "day-7"
     assert {a["technique"] for a in told["attempts"]} == {"rl/gae", "alignment/ppo"}
-    assert told["absent"]
+    assert told["absent"] == absent("day-7")
