@@ -203,7 +203,10 @@ def test_the_first_day_is_the_one_of_the_registry(kept: Kept) -> None:
     kept.listed()
     found = kept_index("en")
     assert found is not None
-    assert context.first_day() == found.begins_with(found.roadmaps["fourteen-days"]) == "day-4"
+    real = Registry()
+    days = real.roadmap("fourteen-days").days
+    first = next(day.name for day in days if any(i in real.techniques for i in day.techniques))
+    assert context.first_day() == found.begins_with(found.roadmaps["fourteen-days"]) == first
 
 
 def test_a_roadmap_without_any_of_its_techniques_begins_with_its_first_day(kept: Kept) -> None:
