@@ -327,13 +327,11 @@ def test_expected_sarsa_looks_at_the_mean(impl: Any, case: Case) -> None:
     check(expected_sarsa(impl, case), mean)
 
 
-@claim("Without steps every table stays as it was.", zh="没有任何步时，每张表都保持原样。")
-@hole(5)
+@claim("Without steps the table stays as it was.", zh="没有任何步时，表保持原样。")
+@hole(2)
 @given(case=cases(counts=(0,)))
 def test_no_steps_change_nothing(impl: Any, case: Case) -> None:
     assert_equal(td0(impl, case), case.value)
-    for run in (sarsa, q_learning, expected_sarsa):
-        assert_equal(run(impl, case), case.q)
 
 
 @claim(
@@ -380,7 +378,7 @@ def test_tables_stay_in_float64(impl: Any, case: Case, tiny: float, method: str)
 
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")
 @after(test_the_target_looks_one_step_ahead)
-@given(case=cases(counts=(6, 9), gammas=(0.75, 1.0)))
+@given(case=cases(counts=(0, 6, 9), gammas=(0.75, 1.0)))
 def test_it_equals_the_reference(impl: Any, reference: Any, case: Case) -> None:
     for run in RUN.values():
         check(run(impl, case), run(reference, case))
