@@ -35,6 +35,7 @@ HUGE = 64.0  # of a value that must not matter
 SLOPE = Tolerance(rtol=0.01, atol=0.01)  # of a finite-difference slope; float32 would lose a tiny step, or double it
 STATES, ACTIONS = 4, 3
 MANY = 24  # steps
+METHODS = ("td0", "sarsa", "q_learning", "expected_sarsa")
 
 
 class Steps(NamedTuple):
@@ -337,53 +338,49 @@ def test_no_steps_change_nothing(impl: Any, case: Case) -> None:
     "However many steps there are, they may be split between two calls of the same object.",
     zh="无论有多少步，都可以分两次交给同一个对象。",
 )
-@given(case=cases(counts=(MANY,)), cut=st.integers(1, MANY - 1))
-def test_steps_may_be_split_between_calls(impl: Any, case: Case, cut: int) -> None:
-    learner = begin(impl, case)
-    for run in (td0, sarsa, q_learning, expected_sarsa):
-        first = run(impl, case._replace(steps=case.steps.some(0, cut)), learner)
-        rest = case._replace(
-            value=first, q=first, steps=case.steps.some(cut, MANY)
-        )  # td0 reads one, the others the other
-        check(run(impl, rest, learner), run(impl, case))
+@given(case=cases(counts=(MANY,)), cut=st.integers(1, MANY - 1), method=st.sampled_from(METHODS))
+def test_steps_may_be_split_between_calls(impl: Any, case: Case, cut: int, method: str) -> None:
+    learner, run = begin(impl, case), RUN[method]
+    first = run(impl, case._replace(steps=case.steps.some(0, cut)), learner)
+    rest = case._replace(value=first, q=first, steps=case.steps.some(cut, MANY))  # td0 reads value, the others read q
+    check(run(impl, rest, learner), run(impl, case))
 
 
 @claim(
     "In another unit of reward every entry is the same multiple of what it was.",
     zh="奖励换一种单位，表中每一项都变为同样的倍数。",
 )
-@given(case=cases(), unit=st.sampled_from((2.0**-20, 2.0**20)))
-def test_the_unit_of_reward_is_free(impl: Any, case: Case, unit: float) -> None:
+@given(case=cases(), unit=st.sampled_from((2.0**-20, 2.0**20)), method=st.sampled_from(METHODS))
+def test_the_unit_of_reward_is_free(impl: Any, case: Case, unit: float, method: str) -> None:
     steps = case.steps._replace(reward=case.steps.reward * unit)
     other = case._replace(steps=steps, value=case.value * unit, q=case.q * unit)
-    for run in (td0, sarsa, q_learning, expected_sarsa):
-        check(run(impl, other) / unit, run(impl, case))
+    check(RUN[method](impl, other) / unit, RUN[method](impl, case))
 
 
 @claim(
-    "In float64 no table is rounded to float32: a tiny change of the reward moves an entry alpha times as much.",
-    zh="float64 时，表中的数不会被舍入成 float32：奖励的微小改动让表中的项移动它的 alpha 倍。",
+    "In float64 no table is rounded to float32: a tiny change of the reward moves an entry as much, for its size, as a "
+    "larger one does.",
+    zh="float64 时，表中的数不会被舍入成 float32：奖励的微小改动按大小折算，对表中各项的影响与较大的改动相同。",
 )
 @about("dtype")
-@given(case=ONE, tiny=st.sampled_from((2.0**-32, 2.0**-34)))
-def test_tables_stay_in_float64(impl: Any, case: Case, tiny: float) -> None:
+@given(case=ONE, tiny=st.sampled_from((2.0**-32, 2.0**-34)), method=st.sampled_from(METHODS))
+def test_tables_stay_in_float64(impl: Any, case: Case, tiny: float, method: str) -> None:
     wide = case._replace(value=case.value.double(), q=case.q.double(), policy=case.policy.double())
-    lower, upper = (
-        wide._replace(steps=case.steps._replace(reward=case.steps.reward.double() + way * tiny)) for way in (-1, 1)
-    )
-    for run in (td0, sarsa, q_learning, expected_sarsa):
-        moved = (run(impl, upper) - run(impl, lower)).abs().max() / (2 * tiny)
-        expected = torch.tensor(case.alpha, dtype=torch.float64)
-        assert_close(
-            moved, expected, dtype=torch.float64, tolerance=SLOPE, what=Message("the slope along {of}", of="reward")
-        )
+
+    def slope(step: float) -> Tensor:
+        rewards = (case.steps.reward.double() + way * step for way in (-1, 1))
+        low, high = (RUN[method](impl, wide._replace(steps=case.steps._replace(reward=reward))) for reward in rewards)
+        return (high - low) / (2 * step)
+
+    what = Message("the slope along {of}", of="reward")
+    assert_close(slope(tiny), slope(2.0**-10), dtype=torch.float64, tolerance=SLOPE, what=what)
 
 
 @claim("It gives what the reference gives.", zh="与参考实现的结果相同。")
 @after(test_the_target_looks_one_step_ahead)
 @given(case=cases(counts=(0, 6, 9), gammas=(0.75, 1.0)))
 def test_it_equals_the_reference(impl: Any, reference: Any, case: Case) -> None:
-    for run in (td0, sarsa, q_learning, expected_sarsa):
+    for run in RUN.values():
         check(run(impl, case), run(reference, case))
 
 
@@ -421,6 +418,9 @@ def expected_sarsa(impl: Any, case: Case, learner: Any = None) -> Tensor:
     s = case.steps
     before = (case.q, case.policy, s.state, s.action, s.reward, s.next_state)
     return table(begin(impl, case, learner).expected_sarsa(*before, s.terminated, s.truncated), case.q)
+
+
+RUN = {"td0": td0, "sarsa": sarsa, "q_learning": q_learning, "expected_sarsa": expected_sarsa}
 
 
 def table(found: Tensor, before: Tensor) -> Tensor:

@@ -30,5 +30,5 @@ class TDLearning:
     def walk(self, q, follows, *steps):
         wide, q = q.dtype, q.float()
         for t, (s, a, r, n, *flags) in enumerate(zip(*steps)):
-            q[s, a] = torch.lerp(q[s, a], self.target(r, follows(q, n, t), *flags).float(), self.alpha)
+            q[s, a] = torch.lerp(q[s, a], self.target(r, follows(q.to(wide), n, t), *flags).float(), self.alpha)
         return q.to(wide)
