@@ -203,11 +203,12 @@ def test_a_long_episode_counts_to_its_end(impl: Any, dtype: torch.dtype, gamma: 
     zh="每个回合第一步的因子是 1，之后每一步都是前一步的 gamma 倍。",
 )
 @hole(2)
-@given(case=RULE.cases())
-def test_discounts_start_anew_with_each_episode(impl: Any, case: Case) -> None:
+@given(case=RULE.cases(), both=st.booleans())
+def test_discounts_start_anew_with_each_episode(impl: Any, case: Case, both: bool) -> None:
     gamma = case.rule["gamma"]
-    expected = on_steps(case.batch, gamma, lambda step: gamma**step.number)
-    check(impl(**case.rule).discounts(case.batch), expected, case.batch)
+    batch = replace(case.batch, truncated=case.batch.truncated | (case.batch.terminated & both))
+    expected = on_steps(batch, gamma, lambda step: gamma**step.number)
+    check(impl(**case.rule).discounts(batch), expected, batch)
 
 
 @claim(
