@@ -184,8 +184,8 @@ def long_episode(ones: Tensor) -> EpisodeBatch:
 
 
 @claim(
-    "A long episode counts to its end: rewards of 1 give the geometric series, (1 - gamma^n) / (1 - gamma) with n steps "
-    "left.",
+    "A long episode counts to its end: rewards of 1 give the geometric series, (1 - gamma^n) / (1 - gamma) with n "
+    "steps left.",
     zh="长回合也要一直算到结束：每步奖励为 1 时得到等比级数，还剩 n 步时是 (1 - gamma^n) / (1 - gamma)。",
 )
 @hole(1)
