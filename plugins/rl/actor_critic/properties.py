@@ -142,6 +142,27 @@ def test_the_critic_moves_towards_its_target_alone(impl: Any, case: Case) -> Non
     RULE.check_gradients(got, batch, value=lambda token: token["value"] - worth(token, case.rule["gamma"]))
 
 
+@claim(
+    "The unit of the rewards does not matter: with rewards and values 1024 times as large the gradients are 1024 times "
+    "as large. No error is bounded.",
+    zh="奖励的单位无关紧要：奖励和价值放大 1024 倍，梯度也放大 1024 倍。任何误差都不设上限。",
+)
+@hole(2)
+@given(case=REAL.cases(value_coef=1.0, entropy_coef=0.0))
+def test_gradients_scale_with_the_unit(impl: Any, case: Case) -> None:
+    found = []
+    for unit in (1.0, FAR):
+        scaled = {name: unit * getattr(case.batch, name) for name in ("reward", "value", "next_value")}
+        batch = RULE.trained(replace(case.batch, **scaled))
+        grads = gradient(impl(**case.rule).loss(batch).loss, [batch.log_prob, batch.value])
+        found.append([(grad.double() / unit).flatten().tolist() for grad in grads])
+    dtype, limit = case.batch.reward.dtype, sum_tolerance(case.batch.reward.dtype, 3, LARGEST)
+    for name, small, large in zip(("log_prob", "value"), *found, strict=True):
+        what = Message("the gradient to {name}", name=name)
+        got, expected = (torch.tensor(grad, dtype=torch.float64) for grad in (large, small))
+        assert_close(got.to(dtype), expected, dtype=dtype, tolerance=limit, what=what)
+
+
 FEATURES = torch.tensor([[1.0, 0.0], [0.5, 0.5], [-0.25, 1.0]], dtype=torch.float64)  # of three states
 
 

@@ -173,16 +173,42 @@ def test_returns_carry_no_gradient(impl: Any, case: Case) -> None:
     assert_equal(got.requires_grad, False, what=Message("whether the returns carry gradient"))
 
 
+LONG = 240  # steps; gamma^t underflows in float32 for gamma 1/2
+
+
+def long_episode(ones: Tensor) -> EpisodeBatch:
+    """Return one episode that earns 1 at each step and terminates at the last."""
+    never = torch.zeros_like(ones, dtype=torch.bool)
+    last = (torch.arange(ones.shape[1]) == ones.shape[1] - 1)[None]
+    return EpisodeBatch(-ones, ones, 0 * ones, FAR * ones, ones, last, never, ~never)
+
+
+@claim(
+    "A long episode counts to its end: rewards of 1 give the geometric series, (1 - gamma^n) / (1 - gamma) with n "
+    "steps left.",
+    zh="长回合也要一直算到结束：每步奖励为 1 时得到等比级数，还剩 n 步时是 (1 - gamma^n) / (1 - gamma)。",
+)
+@hole(1)
+@given(dtype=st.sampled_from((torch.float32, torch.float64)), gamma=st.sampled_from((0.5, 0.875, 0.96875)))
+def test_a_long_episode_counts_to_its_end(impl: Any, dtype: torch.dtype, gamma: float) -> None:
+    batch = long_episode(torch.ones(1, LONG, dtype=dtype))
+    left = torch.arange(LONG, 0, -1, dtype=torch.float64)[None]
+    got, series = impl(gamma=gamma).returns(batch), (1 - gamma**left) / (1 - gamma)
+    limit = sum_tolerance(dtype, LONG, 1 / (1 - gamma))
+    assert_close(got, series, dtype=dtype, tolerance=limit, what=Message("the returns"))
+
+
 @claim(
     "The factor is 1 at the first step of each episode, and gamma times smaller from each step to the next.",
     zh="每个回合第一步的因子是 1，之后每一步都是前一步的 gamma 倍。",
 )
 @hole(2)
-@given(case=RULE.cases())
-def test_discounts_start_anew_with_each_episode(impl: Any, case: Case) -> None:
+@given(case=RULE.cases(), both=st.booleans())
+def test_discounts_start_anew_with_each_episode(impl: Any, case: Case, both: bool) -> None:
     gamma = case.rule["gamma"]
-    expected = on_steps(case.batch, gamma, lambda step: gamma**step.number)
-    check(impl(**case.rule).discounts(case.batch), expected, case.batch)
+    batch = replace(case.batch, truncated=case.batch.truncated | (case.batch.terminated & both))
+    expected = on_steps(batch, gamma, lambda step: gamma**step.number)
+    check(impl(**case.rule).discounts(batch), expected, batch)
 
 
 @claim(
@@ -213,6 +239,24 @@ def test_the_baseline_learns_from_the_returns_alone(impl: Any, case: Case) -> No
     expected = on_steps(batch, gamma, lambda step: value[0][step.column] - step.to_go)
     (grad,) = gradient(impl(**case.rule).loss(batch).loss, [batch.value])
     check(grad, expected, batch, what=Message("the gradient to {name}", name="value"))
+
+
+@claim(
+    "The unit of the rewards does not matter: with rewards and values 1024 times as large the gradients are 1024 times "
+    "as large. Nothing is bounded or normalised.",
+    zh="奖励的单位无关紧要：奖励和价值放大 1024 倍，梯度也放大 1024 倍。没有裁剪，也没有归一化。",
+)
+@hole(3)
+@given(case=SINGLE.cases(value_coef=1.0, entropy_coef=0.0))
+def test_gradients_scale_with_the_unit(impl: Any, case: Case) -> None:
+    found = []
+    for unit in (1.0, FAR):
+        scaled = {name: unit * getattr(case.batch, name) for name in ("reward", "value", "next_value")}
+        batch = RULE.trained(replace(case.batch, **scaled))
+        grads = gradient(impl(**case.rule).loss(batch).loss, [batch.log_prob, batch.value])
+        found.append([grad.double() / unit for grad in grads])
+    for name, small, large in zip(("log_prob", "value"), *found, strict=True):
+        check(large.to(case.batch.reward.dtype), small, case.batch, what=Message("the gradient to {name}", name=name))
 
 
 # A task whose every trajectory can be written down. In each of two states one of four equally likely slots is drawn.
