@@ -20,7 +20,7 @@ def filtered(draw: Drawing) -> None:
         left.bar([action], [part / 12], color=colour, width=0.6)
         right.bar([action], [value], color=colour, width=0.6, alpha=1.0 if passes else 0.45)
     left.axhline(edge, color=draw.colours[1], linestyle="--", linewidth=1.3)
-    left.annotate(draw.text("0.3 of the largest", "最大者的 0.3"), (3.4, edge), (0, 5), ha="right",
+    left.annotate(draw.text("0.3 of the largest", "最大者的 0.3"), (3.4, edge), (0, 14), ha="right",
                   textcoords="offset points", fontsize=8.5, color=draw.colours[1])  # fmt: skip
     right.axhline(0, color=draw.ink, linewidth=0.8)
     right.annotate(

@@ -160,6 +160,20 @@ def test_without_an_online_network_the_target_network_selects(impl: Any, case: C
 
 
 @claim(
+    "Only the order of what the trained network says selects: a number added to all its values of a state changes "
+    "nothing.",
+    zh="选择只取决于正在训练的网络给出的次序：给它对一个状态的所有估值加上同一个数，结果不变。",
+)
+@hole(2)
+@given(case=BCQ.cases(), shift=st.sampled_from((-HUGE, HUGE)))
+def test_only_the_order_of_the_trained_network_selects(impl: Any, case: Case, shift: float) -> None:
+    online = settled(replace(case.batch, next_online_q_value=case.batch.next_q_value.flip(1))).next_online_q_value
+    assert online is not None
+    plain, moved = (replace(case.batch, next_online_q_value=values) for values in (online, online + shift))
+    BCQ.check_same(impl(**case.rule).loss(moved), impl(**case.rule).loss(plain), case.batch)
+
+
+@claim(
     "After an end nothing is bootstrapped, whatever the networks say of s'. The reward of that step counts in full.",
     zh="回合结束之后不再自举，无论网络对 s' 怎么估值。那一步的奖励照常全额计算。",
 )
@@ -220,6 +234,21 @@ def test_behaviour_loss_is_the_negative_log_likelihood(impl: Any, case: Case) ->
     check_gradient(impl, case, "current_behaviour_log_prob", expected)
     bare = impl(**case.rule).loss(replace(batch, current_behaviour_log_prob=None))
     BCQ.check(bare, "behaviour_loss", scalar(0.0), batch)
+
+
+@claim(
+    "Without the model's output in s the loss is td_loss alone, and trains Q(s, .) as it does with it.",
+    zh="没有模型在 s 的输出时，损失就是 td_loss，对 Q(s, .) 的训练与有它时相同。",
+)
+@hole(3)
+@given(case=BCQ.cases())
+def test_without_the_model_in_s_the_error_is_trained_alone(impl: Any, case: Case) -> None:
+    full = BCQ.trained(case.batch)
+    bare = replace(full, current_behaviour_log_prob=None)
+    expected, got = (impl(**case.rule).loss(batch) for batch in (full, bare))
+    BCQ.check(got, "loss", expected.metrics.get("td_loss"), bare)
+    slopes = [gradient(loss.loss, [full.q_value])[0] for loss in (expected, got)]
+    BCQ.check_same_gradients({"q_value": slopes[1]}, {"q_value": slopes[0]}, bare)
 
 
 @claim(
