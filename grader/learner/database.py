@@ -130,7 +130,7 @@ class Database:
 
     def _problem(self, error: Exception) -> StateProblem:
         cause = getattr(error, "orig", None) or error
-        if self.engine.dialect.name != "sqlite":
+        if isinstance(error, SQLAlchemyError) and self.engine.dialect.name != "sqlite":
             return self._problem_of_server(error, cause)
         match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary error code
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
