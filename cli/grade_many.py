@@ -130,7 +130,7 @@ def command(
         total = sum(wishes.points.get(p.id, p.points) for p in wanted)
         click.echo(tr("{id}: {count} properties, {points:g} points.", id=chosen.id, count=len(wanted), points=total))
         return
-    runs_on = _engine(engine, jobs, spoken)
+    runs_on = _engine(engine, jobs, spoken, out)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(out))
         rows_go_to = None
@@ -154,11 +154,11 @@ def command(
     raise SystemExit(EXIT_BROKEN if outcome.summary.outcomes["not_gradable"] else EXIT_HELD)
 
 
-def _engine(name: str, jobs: int | None, lang: str) -> Engine:
+def _engine(name: str, jobs: int | None, lang: str, out: Path) -> Engine:
     if name == "ray":
         from groundup.grader.batch.on_ray import Ray
 
-        return Ray(jobs, lang)
+        return Ray(jobs, lang, out / "ray.log")
     from groundup.grader.batch.local import Local
     from groundup.grader.judging import cores
 
