@@ -15,12 +15,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from groundup.core.errors import ServerAway, StateProblem
+from groundup.core.errors import StateProblem
 from groundup.core.messages import Message
 from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.tables import metadata, schema
 
-__all__ = ["Database"]
+__all__ = ["Database", "ServerAway"]
 
 LEAST_ROOM = 1 << 16
 """Free bytes that SQLite needs beside its file to begin a transaction."""
@@ -32,6 +32,10 @@ SETTING = Message("'database' in learn.toml")
 DISK_FULL = "53100"  # SQLSTATE
 AWAY = ("08", "57P01", "57P02", "57P03", "53300")
 """How SQLSTATE begins where a server lost the connection, stops, starts, or has no connection left."""
+
+
+class ServerAway(StateProblem):
+    """The database's server does not answer, or is starting or stopping: it may be back soon."""
 
 
 class Database:
