@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from groundup.core.technique import Technique
     from groundup.grader.batch.moves import Moves
     from groundup.grader.batch.run import Class, Engine, Outcome, Wishes
+    from groundup.grader.batch.submissions import Submissions
 
 OUTCOMES = ("passed", "fell_short", "not_started", "died", "not_gradable", "nothing_to_grade")
 MOVES_SHOWN = 20
 
 
 @click.command("grade-many", short_help="Grade a class of submissions.")
-@click.argument("submissions", type=click.Path(path_type=Path))
+@click.argument("submissions", required=False, type=click.Path(path_type=Path))
 @click.option("--technique", metavar="TECHNIQUE", type=TechniqueName(), help="The technique to grade.")
 @click.option(
     "--out",
@@ -62,6 +63,7 @@ MOVES_SHOWN = 20
 )
 @click.option("--thorough", is_flag=True, help="Draw 200 examples for each property instead of 25.")
 @click.option("--regrade", is_flag=True, help="Grade all again; show whose result changed, and why.")
+@click.option("--check", is_flag=True, help="Check technique, points and seed, and grade nothing.")
 @click.option("--database", metavar="URL", help="Record every verdict in that database, too.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where to grade. Default: local.")
 @click.option(
@@ -74,7 +76,7 @@ MOVES_SHOWN = 20
 @json_option
 @lang_option
 def command(
-    submissions: Path,
+    submissions: Path | None,
     technique: str | None,
     out: Path,
     jobs: int | None,
@@ -84,6 +86,7 @@ def command(
     points: Path | None,
     thorough: bool,
     regrade: bool,
+    check: bool,
     database: str | None,
     engine: str,
     level: str,
@@ -100,6 +103,7 @@ def command(
     learn grade-many class/ --technique ppo              into results/
     learn grade-many class/ --technique ppo --regrade    all again: what changed
     learn grade-many class/ --technique ppo --only anna  that one alone
+    learn grade-many --technique ppo --points points.toml --check
 
     The results: every verdict as a line of results.jsonl, a table in results.csv, the class at a glance in
     summary.html, what each learner may see in gradescope/, what you may want to see of each in logs/.
@@ -113,21 +117,20 @@ def command(
         raise UsageProblem("Name the technique to grade, as in 'learn grade-many class/ --technique ppo'.")
     if seed is not None and seed_file:
         raise UsageProblem("--seed and --seed-file both give the seed: choose one.")
+    from groundup.grader.batch.grading import properties
     from groundup.grader.batch.journal import Journal
     from groundup.grader.batch.run import Class
-    from groundup.grader.batch.submissions import Submissions
     from groundup.grader.learner.templates import Texts
-    from groundup.grader.process import sandbox
 
-    sandbox.demand(level)
     chosen, spoken = technique_named(technique), language(lang)
-    found = Submissions(submissions, chosen)
-    _stand_apart(submissions, out)
-    runs_on = _engine(engine, jobs, spoken)
-    from groundup.grader.batch.grading import properties
-
+    found = None if check else _found(submissions, chosen, out, level)
     wanted = properties(chosen, spoken)
     wishes = _wishes(chosen, [p.id for p in wanted], seed, seed_file, points, thorough, spoken, regrade, only)
+    if found is None:
+        total = sum(wishes.points.get(p.id, p.points) for p in wanted)
+        click.echo(tr("{id}: {count} properties, {points:g} points.", id=chosen.id, count=len(wanted), points=total))
+        return
+    runs_on = _engine(engine, jobs, spoken, out)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(out))
         rows_go_to = None
@@ -151,11 +154,11 @@ def command(
     raise SystemExit(EXIT_BROKEN if outcome.summary.outcomes["not_gradable"] else EXIT_HELD)
 
 
-def _engine(name: str, jobs: int | None, lang: str) -> Engine:
+def _engine(name: str, jobs: int | None, lang: str, out: Path) -> Engine:
     if name == "ray":
         from groundup.grader.batch.on_ray import Ray
 
-        return Ray(jobs, lang)
+        return Ray(jobs, lang, out / "ray.log")
     from groundup.grader.batch.local import Local
     from groundup.grader.judging import cores
 
@@ -183,6 +186,19 @@ def _wishes(
     came_from = "secret" if secret is not None else "drawn" if seed is None else "given"
     counts = read_points(points, properties) if points else {}
     return Wishes(seed, came_from, thorough, counts, lang, regrade, only)
+
+
+def _found(folder: Path | None, technique: Technique, out: Path, level: str) -> Submissions:
+    """Return the submissions. Raises UsageProblem, EnvironmentProblem if they cannot be graded as asked."""
+    from groundup.grader.batch.submissions import Submissions
+    from groundup.grader.process import sandbox
+
+    if folder is None:
+        raise UsageProblem("Name the folder of submissions, as in 'learn grade-many class/ --technique ppo'.")
+    sandbox.demand(level)
+    found = Submissions(folder, technique)
+    _stand_apart(folder, out)
+    return found
 
 
 def _stand_apart(submissions: Path, out: Path) -> None:

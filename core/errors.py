@@ -9,7 +9,6 @@ GroundupError                      3   the base: never raised itself
 ├── LabStopped                     1   the learner's code raised, or died, in the middle of a lab
 ├── EnvironmentProblem             3   the machine lacks something, or failed
 └── StateProblem                   3   the workspace's database cannot be read or written
-    └── ServerAway                 3   the database's server does not answer, or is starting or stopping
 AttemptRaised                      .   the learner's code raised; an ordinary failing example for a property
 AttemptDied (BaseException)        .   the learner's process is gone: ends the grading, neither shrunk nor retried
 """
@@ -83,10 +82,6 @@ class EnvironmentProblem(GroundupError):
 
 class StateProblem(GroundupError):
     """The workspace's database cannot be read or written."""
-
-
-class ServerAway(StateProblem):
-    """The database's server does not answer, or is starting or stopping: it may be back soon."""
 
 
 class AttemptRaised(Exception):

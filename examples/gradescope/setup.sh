@@ -19,5 +19,12 @@ done
 "$root/venv/bin/pip" install --no-cache-dir \
   --extra-index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" "$source"/groundup-*.whl
 
+# Fails here, and not at the first submission, if a setting is wrong: a technique or property that does not exist.
+. "$source/settings.sh"
+wishes=()
+if [ -e "$source/secret_seed" ]; then wishes+=(--seed-file "$source/secret_seed"); fi
+if [ -e "$source/points.toml" ]; then wishes+=(--points "$source/points.toml"); fi
+"$root/venv/bin/learn" grade-many --technique "$TECHNIQUE" --check ${wishes[@]+"${wishes[@]}"}
+
 chmod -R go= "$source"
 "$root/venv/bin/learn" doctor || true # print what the machine offers, for the build log

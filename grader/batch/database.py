@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Set
 from types import TracebackType
 from typing import Self, TypeVar
 
-from groundup.core.errors import ServerAway, StateProblem, UsageProblem
+from groundup.core.errors import StateProblem, UsageProblem
 from groundup.core.messages import Message
 from groundup.grader.batch.row import Row
+from groundup.grader.learner.database import ServerAway
 from groundup.grader.learner.state import State
 
 __all__ = ["Database"]

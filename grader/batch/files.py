@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from groundup.core.messages import Message
 from groundup.grader.batch import gradescope
 from groundup.grader.batch.journal import replace
 from groundup.grader.batch.moves import Move
@@ -21,7 +22,7 @@ from groundup.grader.learner.templates import Texts
 __all__ = ["CSV", "MOVED", "cell", "moved_table", "results_file", "table", "write_for"]
 
 CSV, MOVED, LOGS, GRADESCOPE = "results.csv", "moved.csv", "logs", "gradescope"
-LEFT_OUT = "in no learner's folder"
+LEFT_OUT = Message("in no learner's folder")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet evaluate a cell
 COLUMNS = [
     "name", "file", "outcome", "score", "points", "out_of", "held", "properties", "mistakes", "reason", "problem",

@@ -7,9 +7,13 @@ installed; a job carries its source. A job whose node is lost is restarted on an
 from __future__ import annotations
 
 import atexit
+import contextlib
+import logging
 import os
+import sys
 from collections.abc import Generator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from groundup.core.errors import EnvironmentProblem, GroundupError, PluginProblem
 from groundup.core.messages import Message
@@ -26,8 +30,8 @@ INSTALL = "python -m pip install 'groundup[ray]'"
 class Ray:
     """Grades on a Ray cluster, ``jobs`` concurrently; by default as many as the cluster has cores."""
 
-    def __init__(self, jobs: int | None, lang: str) -> None:
-        """Raises EnvironmentProblem if Ray is not installed."""
+    def __init__(self, jobs: int | None, lang: str, log: Path) -> None:
+        """What Ray says of itself goes to ``log``. Raises EnvironmentProblem if Ray is not installed."""
         try:
             import ray
         except ImportError as error:
@@ -37,22 +41,24 @@ class Ray:
                 how=INSTALL,
             ) from error
         self._ray: Any = ray
-        self.jobs, self.lang = jobs, lang
+        self.jobs, self.lang, self.log = jobs, lang, log
 
     def results(self, jobs: Iterator[Job]) -> Generator[Graded]:
         """Yield each job's result when it is done. Raises PluginProblem, EnvironmentProblem."""
         ray, ours = self._ray, not self._ray.is_initialized()
-        if ours:
-            self._join()
-        try:
-            yield from self._results(jobs)
-        finally:
+        with _stderr_kept_from_ray(self.log) as log:
             if ours:
-                ray.shutdown()
+                self._join(log)
+            try:
+                yield from self._results(jobs)
+            finally:
+                if ours:
+                    ray.shutdown()
 
-    def _join(self) -> None:
+    def _join(self, log: IO[str]) -> None:
         try:
-            self._ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, configure_logging=False)
+            with contextlib.redirect_stderr(log):
+                self._ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise EnvironmentProblem(
                 "The Ray cluster {name} cannot be joined: {why}",
@@ -124,6 +130,35 @@ def _new(lang: str) -> Grader:
     server = ForkServer()
     atexit.register(server.close)
     return grader(server, lang)
+
+
+@contextlib.contextmanager
+def _stderr_kept_from_ray(log: Path) -> Iterator[IO[str]]:
+    """Send what Ray's logger and its threads, which write to descriptor 2, have to say to ``log``, while it runs."""
+    logger, python = logging.getLogger("ray"), sys.stderr
+    with (
+        log.open("a", encoding="utf-8") as file,
+        os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace") as ours,
+    ):
+        handler = logging.StreamHandler(file)
+        logger.addHandler(handler)
+        propagates, logger.propagate = logger.propagate, False
+        if _descriptor(python) == 2:
+            sys.stderr = ours
+        os.dup2(file.fileno(), 2)
+        try:
+            yield file
+        finally:
+            os.dup2(ours.fileno(), 2)
+            sys.stderr, logger.propagate = python, propagates
+            logger.removeHandler(handler)
+
+
+def _descriptor(stream: IO[str]) -> int | None:
+    try:
+        return stream.fileno()
+    except (AttributeError, OSError):  # a stream in memory
+        return None
 
 
 def _first(error: Exception) -> str:

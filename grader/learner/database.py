@@ -15,12 +15,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from groundup.core.errors import ServerAway, StateProblem
+from groundup.core.errors import StateProblem
 from groundup.core.messages import Message
 from groundup.grader.learner.migrations import MIGRATIONS
 from groundup.grader.learner.tables import metadata, schema
 
-__all__ = ["Database"]
+__all__ = ["Database", "ServerAway"]
 
 LEAST_ROOM = 1 << 16
 """Free bytes that SQLite needs beside its file to begin a transaction."""
@@ -32,6 +32,10 @@ SETTING = Message("'database' in learn.toml")
 DISK_FULL = "53100"  # SQLSTATE
 AWAY = ("08", "57P01", "57P02", "57P03", "53300")
 """How SQLSTATE begins where a server lost the connection, stops, starts, or has no connection left."""
+
+
+class ServerAway(StateProblem):
+    """The database's server does not answer, or is starting or stopping: it may be back soon."""
 
 
 class Database:
@@ -130,7 +134,7 @@ class Database:
 
     def _problem(self, error: Exception) -> StateProblem:
         cause = getattr(error, "orig", None) or error
-        if self.engine.dialect.name != "sqlite":
+        if isinstance(error, SQLAlchemyError) and self.engine.dialect.name != "sqlite":
             return self._problem_of_server(error, cause)
         match getattr(cause, "sqlite_errorcode", 0) & 0xFF:  # the low byte is the primary error code
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:

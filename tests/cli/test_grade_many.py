@@ -111,6 +111,7 @@ def test_the_result_is_also_data_and_in_chinese(learn: Any, handed_in: Path, her
     ("arguments", "says"),
     [
         (["class"], "Name the technique to grade, as in 'learn grade-many class/ --technique ppo'."),
+        (["--technique", "scale"], "Name the folder of submissions, as in 'learn grade-many class/ --technique ppo'."),
         (["class", "--technique", "scael"], "No technique 'scael'. Did you mean 'toys/scale'?"),
         (["clas", "--technique", "scale"], "clas does not exist: name the folder that holds one folder"),
         (["class", "--technique", "scale", "--out", "class/results"], "class/results lies inside class: name a folder"),
@@ -135,6 +136,18 @@ def test_what_cannot_be_done_as_asked_is_told(
     assert not (here / "results" / "results.csv").exists()
     chinese = learn("grade-many", *arguments, "--lang", "zh").stderr
     assert any("\u4e00" <= c <= "\u9fff" for c in chinese)
+
+
+def test_settings_can_be_checked_before_there_is_a_submission(learn: Any, toy: Path, here: Path) -> None:
+    (here / "points.toml").write_text("[points]\ntest_equals_the_reference = 3\n")
+    arguments = ("grade-many", "--technique", "scale", "--points", "points.toml", "--check")
+    result = learn(*arguments)
+    assert (result.exit_code, result.stdout) == (0, "toys/scale: 3 properties, 5 points.\n")
+    (here / "points.toml").write_text("[points]\ntest_equals_the_referense = 3\n")
+    result = learn(*arguments)
+    assert result.exit_code == 2
+    assert "Did you mean 'test_equals_the_reference'?" in result.stderr
+    assert not (here / "results").exists()
 
 
 def test_nothing_is_run_behind_weaker_walls_than_demanded(

@@ -60,7 +60,25 @@ def test_the_workflows_step_grades_and_fails_where_an_attempt_falls_short(
     (tmp_path / "learn.toml").write_text("")
     (tmp_path / "rl").mkdir()
     (tmp_path / "rl" / "gae.py").write_bytes(getattr(gae.files, attempt).read_bytes())
-    step, summary = grade_step(), tmp_path / "summary.md"
+    done, summary = grade_in(tmp_path)
+    assert done.returncode == code, done.stderr
+    assert [v["technique"] for v in json.loads((tmp_path / "verdicts.json").read_text(encoding="utf-8"))] == ["rl/gae"]
+    assert says in summary
+    assert "no workspace" not in summary
+
+
+def test_a_repository_without_a_workspace_is_told_how_to_make_one(tmp_path: Path) -> None:
+    done, summary = grade_in(tmp_path)
+    assert done.returncode == 2
+    assert "There is no workspace here." in done.stderr
+    assert "learn: There is no workspace here." in summary
+    assert "Run `learn start day-1` in a clone of it, commit the folder `workspace`" in summary
+    assert "| technique |" not in summary
+
+
+def grade_in(folder: Path) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run the workflow's step in a folder; return also the summary that it writes."""
+    step, summary = grade_step(), folder / "summary.md"
     done = subprocess.run(
         [step["shell"], "-e", "-o", "pipefail", "-c", step["run"]],  # as GitHub's runner starts it
         env={
@@ -68,11 +86,9 @@ def test_the_workflows_step_grades_and_fails_where_an_attempt_falls_short(
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "GITHUB_STEP_SUMMARY": str(summary),
         },
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    assert [v["technique"] for v in json.loads((tmp_path / "verdicts.json").read_text(encoding="utf-8"))] == ["rl/gae"]
-    assert says in summary.read_text(encoding="utf-8")
+    return done, summary.read_text(encoding="utf-8")
 
 
 def test_the_hook_grades_before_a_push() -> None:

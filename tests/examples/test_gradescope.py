@@ -123,9 +123,11 @@ def test_the_points_of_the_example_are_those_of_its_technique() -> None:
     assert read_points(EXAMPLE / "points.toml", names)
 
 
-@pytest.mark.parametrize(("there", "code"), [("3.12", 0), ("3.9", 1)])
-def test_the_image_is_built_with_the_newest_python_that_there_is(tmp_path: Path, there: str, code: int) -> None:
-    """With fake commands that only record their arguments: the real ones need the network and change the machine."""
+def built(tmp_path: Path, there: str, learn: str = "") -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Build the image with fake commands that only record their arguments, as the real ones change the machine.
+
+    The image offers Python ``there``; ``learn`` is what the fake command does besides.
+    """
     binaries, source, noted = tmp_path / "bin", tmp_path / "autograder" / "source", tmp_path / "noted"
     binaries.mkdir()
     shutil.copytree(EXAMPLE, source)
@@ -133,7 +135,8 @@ def test_the_image_is_built_with_the_newest_python_that_there_is(tmp_path: Path,
     apt = f'#!/bin/sh\necho "apt-get $*" >> {noted}\ncase "$*" in update|*python{there}\\ *) ;; *) exit 100 ;; esac\n'
     pip = f'#!/bin/sh\\necho "$0 $*" >> {noted}\\n'
     python = (
-        f'#!/bin/sh\nmkdir -p "$3/bin"\nprintf \'{pip}\' | tee "$3/bin/pip" > "$3/bin/learn"\nchmod +x "$3/bin/"*\n'
+        f'#!/bin/sh\nmkdir -p "$3/bin"\nprintf \'{pip}\' | tee "$3/bin/pip" > "$3/bin/learn"\n'
+        f'echo "{learn}" >> "$3/bin/learn"\nchmod +x "$3/bin/"*\n'
     )
     for name, text in (("apt-get", apt), (f"python{there}", python)):
         (binaries / name).write_text(text)
@@ -143,8 +146,14 @@ def test_the_image_is_built_with_the_newest_python_that_there_is(tmp_path: Path,
         env={"PATH": f"{binaries}:{os.environ['PATH']}", "AUTOGRADER": str(tmp_path / "autograder")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    return done, noted.read_text().splitlines()
+
+
+@pytest.mark.parametrize(("there", "code"), [("3.12", 0), ("3.9", 1)])
+def test_the_image_is_built_with_the_newest_python_that_there_is(tmp_path: Path, there: str, code: int) -> None:
+    done, lines = built(tmp_path, there)
+    source = tmp_path / "autograder" / "source"
     assert done.returncode == code, done.stderr
-    lines = noted.read_text().splitlines()
     assert lines[:2] == ["apt-get update", "apt-get install -y python3.14 python3.14-venv"]
     if code:
         assert "choose a newer base image" in done.stderr
@@ -154,6 +163,14 @@ def test_the_image_is_built_with_the_newest_python_that_there_is(tmp_path: Path,
         "apt-get install -y python3.12 python3.12-venv",
         f"{venv}/pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu "
         f"{source}/groundup-0.1.0-py3-none-any.whl",
+        f"{venv}/learn grade-many --technique ppo --check --points {source}/points.toml",
         f"{venv}/learn doctor",
     ]
     assert source.stat().st_mode & 0o077 == 0  # nobody but root reads the secret
+
+
+def test_an_image_with_wrong_settings_is_not_built(tmp_path: Path) -> None:
+    done, lines = built(tmp_path, "3.12", r"case \$1 in grade-many) echo no such property >&2; exit 2 ;; esac")
+    assert done.returncode == 2
+    assert done.stderr.endswith("no such property\n")
+    assert "grade-many --technique ppo --check" in lines[-1]

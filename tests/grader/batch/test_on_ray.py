@@ -79,7 +79,7 @@ def test_a_class_comes_to_the_same_though_a_node_is_lost(
         if len(seen) == 4:
             cluster.remove_node(cluster.second, allow_graceful=False)
 
-    on_ray = graded(handed_in, tmp_path / "ray", Ray(None, "en"), lose_a_node)
+    on_ray = graded(handed_in, tmp_path / "ray", Ray(None, "en", tmp_path / "ray.log"), lose_a_node)
     assert soon(lambda: sum(node["Alive"] for node in ray.nodes()) == 1, seconds=60)
     here = graded(handed_in, tmp_path / "here", Local(1, "en"))
     assert len(on_ray) == len(here) == 15  # nothing lost, nothing twice
@@ -93,7 +93,9 @@ def test_a_class_comes_to_the_same_though_a_node_is_lost(
             assert (tmp_path / "ray" / name / file.name).read_bytes() == file.read_bytes()
 
 
-def test_a_judge_that_dies_is_told_after_two_tries(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_that_dies_is_told_after_two_tries(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import os
 
     def dies(job: Job, lang: str) -> Graded:
@@ -102,22 +104,24 @@ def test_a_judge_that_dies_is_told_after_two_tries(cluster: Any, monkeypatch: py
 
     monkeypatch.setattr("groundup.grader.batch.on_ray._grade", dies)
     jobs = [Job(name, "gae.py", "", "rl/gae", {}, 1, False, "en") for name in ("good", "bad", "late")]
-    found = {g.job.name: g.problem for g in Ray(2, "en").results(iter(jobs))}
+    found = {g.job.name: g.problem for g in Ray(2, "en", tmp_path / "ray.log").results(iter(jobs))}
     assert found["good"] == found["late"] == "fine"
     assert (found["bad"] or "").startswith("its judge ended 2 times in a row")
 
 
-def test_other_files_of_the_technique_on_a_node_are_told_of(cluster: Any) -> None:
+def test_other_files_of_the_technique_on_a_node_are_told_of(cluster: Any, tmp_path: Path) -> None:
     job = Job("anna", "gae.py", RIGHT, "rl/gae", made_with(GAE) | {"torch": "0.9"}, 1, False, "en")
     with pytest.raises(PluginProblem, match=r"torch 0\.9 → .*: install the same version wherever it is graded"):
-        list(Ray(1, "en").results(iter([job])))
+        list(Ray(1, "en", tmp_path / "ray.log").results(iter([job])))
 
 
-def test_without_an_address_a_cluster_is_started_and_ended(
-    handed_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_an_address_a_cluster_is_started_and_ended_and_what_it_says_stays_in_its_log(
+    handed_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for folder in sorted(handed_in.iterdir())[2:]:
         shutil.rmtree(folder)
-    assert len(graded(handed_in, tmp_path / "ray", Ray(1, "en"))) == 2
+    assert len(graded(handed_in, tmp_path / "ray", Ray(1, "en", tmp_path / "ray.log"))) == 2
+    assert capfd.readouterr().err == ""
+    assert (tmp_path / "ray.log").exists()
     assert not ray.is_initialized()

@@ -667,7 +667,7 @@ def test_a_read_only_database_says_so_when_it_is_written(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("url", ["no url", "nosuchdatabase://host/class", "mysql+nosuchdriver://me:secret@host/class"])
 def test_a_url_that_does_not_work_is_a_problem_of_the_settings(url: str) -> None:
-    with pytest.raises(StateProblem, match=r"'database' of learn\.toml does not work here") as problem:
+    with pytest.raises(StateProblem, match=r"'database' in learn\.toml does not work here") as problem:
         State(url)
     assert "secret" not in str(problem.value)
 
