@@ -150,6 +150,22 @@ def test_conservative_loss_is_never_negative(impl: Any, case: Case) -> None:
 
 
 @claim(
+    "However far apart the values are, conservative_loss is at least the mean of max Q(s, .) - Q(s, a), and at most "
+    "log A more.",
+    zh="无论各个价值相差多远，conservative_loss 都不小于 max Q(s, .) - Q(s, a) 的平均，且至多比它大 log A。",
+)
+@hole(2)
+@given(case=CQL.cases())
+def test_conservative_loss_follows_values_far_apart(impl: Any, case: Case) -> None:
+    far = replace(case.batch, q_value=64 * case.batch.q_value)
+    least = laws.mean(max(row) - value for row, value in zip(listed(far.q_value), taken(far), strict=True))
+    found = impl(**case.rule).loss(far).metrics.get("conservative_loss")
+    slack = sum_tolerance(CQL.dtype(far), far.q_value.numel(), 256.0).atol
+    within = found is not None and -slack <= float(found) - least <= math.log(far.q_value.shape[1]) + slack
+    assert_equal(within, True, what=Message("whether conservative_loss is between its bounds"))
+
+
+@claim(
     "A number added to all Q(s, .) of a state changes neither conservative_loss nor the gradient of a state whose "
     "error stays as it was, however large the number is.",
     zh="给一个状态的所有 Q(s, .) 加上同一个数，无论多大，conservative_loss 都不变；若误差也保持不变，梯度也不变。",
