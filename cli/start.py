@@ -97,6 +97,9 @@ def _tell(
     _show(workspace, put, absent)
     if day and absent:
         _tell_what_is_there(day)
+    if day and (elective := [registry().techniques[i].name for i in day.elective if i in registry().techniques]):
+        text = tr("Elective: {names}. 'learn start {first}' puts it there.", names=every(elective), first=elective[0])
+        click.echo("\n" + wrapped(text, first="  "))
     if day is None:
         for technique, _, passed in put:
             _tell_what_it_builds_on(technique, passed, workspace)
@@ -153,13 +156,14 @@ def _next_day_with_any(day: Day, workspace: Workspace | None) -> Day | None:
 
 
 def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list[Technique]]:
-    """Return the day if ``name`` is one, and its written techniques; else None and the one technique."""
+    """Return the day if ``name`` is one, and its written techniques but electives; else None and the one technique."""
     from groundup.core.errors import UnknownName, UsageProblem
 
     roadmap = roadmap_of(workspace)
     if name.startswith("day-") and name[4:].isdecimal():
         day = registry().day(name, roadmap.id)
-        return day, [registry().techniques[i] for i in day.techniques if i in registry().techniques]
+        known = registry().techniques
+        return day, [known[i] for i in day.techniques if i in known and i not in day.elective]
     try:
         return None, [registry().technique(name)]
     except UnknownName:

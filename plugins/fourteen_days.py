@@ -58,11 +58,19 @@ DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
 ]
 
 
+ELECTIVE = {4: ("rl/actor-critic",), 10: ("rl/bcq",)}
+"""By number of the day, what a learner may leave out."""
 ROADMAP = Roadmap(
     id="fourteen-days",
     title={"en": "Fourteen days", "zh": "十四天"},
     days=tuple(
-        Day(number=n, title={"en": en, "zh": zh}, techniques=techniques, quiz=quiz)
+        Day(
+            number=n,
+            title={"en": en, "zh": zh},
+            techniques=(*techniques, *ELECTIVE.get(n, ())),
+            elective=ELECTIVE.get(n, ()),
+            quiz=quiz,
+        )
         for n, (en, zh, techniques, quiz) in enumerate(DAYS, start=1)
     ),
 )
@@ -88,7 +96,7 @@ def brief_sections(verdicts: list[dict[str, Any]], lang: str) -> dict[str, str]:
     begun = [day for day in ROADMAP.days if any(i in found for i in day.techniques)]
     if not begun:
         return {}
-    complete = sum(all(found.get(i) == "✓" for i in day.techniques) for day in begun)
+    complete = sum(all(found.get(i) == "✓" for i in day.techniques if i not in day.elective) for day in begun)
     lines = [
         say(SAYS["day"], lang).format(
             number=day.number,

@@ -96,6 +96,19 @@ def test_what_is_passed_does_not_come_along(learn: Any, here: Path) -> None:
     assert "  learn read ppo   the lesson" in result.stdout.splitlines()
 
 
+@pytest.mark.parametrize(
+    "day", [day for day in DAYS if set(day.elective) & TECHNIQUES.keys()], ids=lambda day: day.name
+)
+def test_an_elective_is_named_and_comes_when_asked_for(learn: Any, here: Path, day: Day) -> None:
+    result = learn("start", day.name)
+    name = TECHNIQUES[day.elective[0]].name
+    assert f"  Elective: {name}. 'learn start {name}' puts it there." in result.stdout.splitlines()
+    path = here / "workspace" / TECHNIQUES[day.elective[0]].file
+    assert not path.exists()
+    learn("start", name)
+    assert path.is_file()
+
+
 def test_what_is_passed_comes_back_when_asked_for(learn: Any, here: Path) -> None:
     learn("start", "gae")
     pass_(here, "rl/gae")
