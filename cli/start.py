@@ -162,8 +162,8 @@ def _asked_for(name: str, workspace: Workspace | None) -> tuple[Day | None, list
     roadmap = roadmap_of(workspace)
     if name.startswith("day-") and name[4:].isdecimal():
         day = registry().day(name, roadmap.id)
-        known = registry().techniques
-        return day, [known[i] for i in day.techniques if i in known and i not in day.elective]
+        written = registry().techniques
+        return day, [written[i] for i in day.techniques if i in written and i not in day.elective]
     try:
         return None, [registry().technique(name)]
     except UnknownName:
