@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 __all__ = ["LONGEST", "Poles", "Transitions", "collect", "competent", "judge", "poor", "q_network", "start", "step"]
+__contract__ = ("Poles", "Transitions", "collect", "competent", "judge", "poor", "q_network", "start", "step")
 
 LONGEST = 500
 

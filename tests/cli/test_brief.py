@@ -152,7 +152,7 @@ def test_with_nothing_proved_it_says_what_to_do_first(workspace: Workspace, lang
     done = learn("--lang", lang)
     assert done.exit_code == 0
     assert says in done.stdout
-    assert "learn start day-4" in done.stdout
+    assert "learn start day-1" in done.stdout
     attempt = workspace.folder / "alignment" / "ppo.py"
     attempt.parent.mkdir()
     attempt.touch()
@@ -164,7 +164,7 @@ def test_with_nothing_proved_it_says_what_to_do_first(workspace: Workspace, lang
 def test_a_file_asked_for_and_not_written_is_no_success(workspace: Workspace, tmp_path: Path) -> None:
     done = learn("--out", "b.html")
     assert done.exit_code == 2
-    assert "b.html was not written. Next: 'learn start day-4'." in done.stderr
+    assert "b.html was not written. Next: 'learn start day-1'." in done.stderr
     assert not (tmp_path / "b.html").exists()
 
 
@@ -178,7 +178,7 @@ def test_without_a_workspace_it_says_how_to_make_one(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     done = learn()
     assert done.exit_code == 2
-    assert "There is no workspace here. 'learn start day-4' makes one." in done.stderr
+    assert "There is no workspace here. 'learn start day-1' makes one." in done.stderr
 
 
 @pytest.mark.parametrize("args", [("--format", "md"), ("--format", "html"), ("--json",)], ids=lambda a: a[-1])

@@ -171,20 +171,23 @@ def test_without_a_name_it_is_what_was_saved_last(learn: Any, attempt: Path, sol
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "There is no workspace here. 'learn start day-4' makes one."),
+        ([], "There is no workspace here. 'learn start day-1' makes one."),
         (["--attempt", "x.py"], "Name the technique too, as in 'learn grade ppo --attempt x.py'."),
         (["x.py"], "x.py is not an attempt in this workspace. 'learn grade TECHNIQUE --attempt FILE' grades any file."),
         (["scale", "--all"], "not both"),
         (["--all", "--attempt", "x.py"], "--attempt goes with one technique"),
         (["scael"], "Did you mean 'toys/scale'?"),
         (["day4"], "No technique 'day4'. Did you mean 'day-4'?"),
-        (["day-4"], "'day-4' is a day, but a technique is needed here. The techniques of that day: gae."),
-        (["day-2"], "'day-2' is a day, but a technique is needed here. None of its techniques is written yet."),
+        (
+            ["day-4"],
+            "'day-4' is a day, but a technique is needed here. The techniques of that day: gae and actor-critic.",
+        ),
+        (["day-8"], "'day-8' is a day, but a technique is needed here. None of its techniques is written yet."),
         (["scale", "--seed", "x"], "'x' is not a whole number from 0 to"),
         (["scale", "--seed", "-1"], "'-1' is not a whole number from 0 to"),
         (["scale", "--seed", str(2**63)], "is not a whole number from 0 to"),
         (["scale"], "There is no workspace here. 'learn start scale' makes one; or give --attempt FILE."),
-        (["--all"], "There is no workspace here. 'learn start day-4' makes one."),
+        (["--all"], "There is no workspace here. 'learn start day-1' makes one."),
     ],
 )
 def test_what_cannot_be_understood_is_answered_with_the_next_step(learn: Any, arguments: list[str], says: str) -> None:

@@ -53,7 +53,7 @@ def test_without_a_name_it_is_all_that_was_started(learn: Any, plugins: Any, her
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["watch"], "You have started nothing yet: 'learn start day-4' puts the first stubs there."),
+        (["watch"], "You have started nothing yet: 'learn start day-1' puts the first stubs there."),
         (["watch", "day-1"], "You have started nothing of day-1: 'learn start day-1' puts its stubs there."),
         (["watch", "scale"], "There is no workspace/toys/scale.py yet: 'learn start scale' puts the stub there."),
         (["watch", "scael"], "No technique 'scael'. Did you mean 'toys/scale'?"),
@@ -71,7 +71,7 @@ def test_without_a_workspace_it_says_how_to_make_one(learn: Any) -> None:
     result = learn("watch")
     assert (result.exit_code, result.stderr) == (
         2,
-        "learn: There is no workspace here. 'learn start day-4' makes one.\n",
+        "learn: There is no workspace here. 'learn start day-1' makes one.\n",
     )
 
 

@@ -83,7 +83,7 @@ def test_a_language_counts_as_it_counts() -> None:
 
 def test_the_registry_and_the_judge_are_told_in_chinese(tmp_path: Path) -> None:
     registry, speaks_of = Registry(), {}
-    for name in ("ipo", "mdp"):
+    for name in ("ipo", "orpo"):
         with pytest.raises(UsageProblem) as caught:
             registry.technique(name)
         speaks_of[name] = caught.value.message
@@ -164,7 +164,7 @@ def attempt_with(workspace: Path, toy: Path, product: str) -> None:
         (["start", "day-14"], 0, "这一天没有新的技术。"),
         (["start", "14"], 2, "没有名为 '14' 的日程或技术。你要的是 'day-14' 吗？"),
         (["read", "scale"], 0, "乘以系数。"),
-        (["read", "day-4"], 2, "这里需要一项技术。这一天的技术有 gae。"),
+        (["read", "day-4"], 2, "这里需要一项技术。这一天的技术有 gae 和 actor-critic。"),
         (["grade", "scale"], 1, "3 条性质中满足了 1 条：得分 33%。"),
         (["grade", "--all"], 1, "这正是 squares 的做法。"),
         (["grade", "--attempt", "x.py"], 2, "请同时指明技术，例如 'learn grade ppo --attempt x.py'"),

@@ -42,7 +42,7 @@ def test_the_brief_shows_the_days_that_were_begun() -> None:
     verdicts = [verdict("rl/gae", 1), verdict("alignment/ppo", 0.5), verdict("toys/scale", 1)]
     assert fourteen_days.brief_sections(verdicts, "en") == {
         "Fourteen days": "2 of 14 days begun, 1 complete. ✓ passed, – not graded.\n\n"
-        "- **Day 4**, Generalised advantage estimation: gae ✓\n"
+        "- **Day 4**, Generalised advantage estimation: gae ✓, actor-critic –\n"
         "- **Day 7**, Proximal policy optimisation: kl-control –, ppo 50%"
     }
     (title,), (text,) = zip(*fourteen_days.brief_sections(verdicts, "zh").items(), strict=True)

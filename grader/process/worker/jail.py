@@ -190,8 +190,8 @@ def _filter(*, talk: bool, pid: int) -> list[tuple[int, ...]]:
         families = ((EQUAL, NETLINK, 0, 1), ALLOW, (EQUAL, INTERNET, 2, 0), (EQUAL, INTERNET_6, 1, 0), NOT_PERMITTED)
         judge("socket", (LOAD, ARGUMENTS), *families, *of_streams)
     else:
-        for name in "socket", "bind", "connect", "listen", "accept", "accept4", "sendmmsg":
-            judge(name, NOT_PERMITTED)
+        for name in "socket", "bind", "connect", "listen", "accept", "accept4", "sendmmsg", "flock":
+            judge(name, NOT_PERMITTED)  # the ranks of a lab may: they meet at a file that they lock
     return [*program, ALLOW]
 
 

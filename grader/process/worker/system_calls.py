@@ -34,7 +34,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
     # Shared memory, queues and locks that every process can reach by number or name, and contexts of which the whole
     # machine has a fixed number.
-    "flock": (73, 32), "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
+    "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
     "io_getevents": (208, 4), "io_pgetevents": (333, 292),
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197), "semget": (64, 190),
     "semop": (65, 193), "semtimedop": (220, 192), "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189),
@@ -53,5 +53,5 @@ TOLD_APART: dict[str, tuple[int | None, int | None]] = {
     "accept": (43, 202), "accept4": (288, 242), "sendmmsg": (307, 269), "clone": (56, 220), "open": (2, None),
     "openat": (257, 56), "openat2": (437, 437), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261),
-    "prctl": (157, 167), "ioctl": (16, 29), "fcntl": (72, 25),
+    "prctl": (157, 167), "ioctl": (16, 29), "fcntl": (72, 25), "flock": (73, 32),
 }  # fmt: skip

@@ -128,7 +128,8 @@ def test_each_sweep_shrinks_the_largest_error(impl: Any, case: Case, sweeps: int
     swept = begin(impl, case.task).evaluate(case.policy, case.value, sweeps=sweeps)
     assert_form(swept, case.value.shape, case.value.dtype)
     before, error = ((v.double() - true)[live].abs().max() for v in (case.value, swept))
-    at_most("the largest error after {n} sweeps", error, case.task.gamma**sweeps * before, case.value.dtype, n=sweeps)
+    what = Message("the largest error after {n} sweeps", n=sweeps)
+    at_most(what, error, case.task.gamma**sweeps * before, case.value.dtype)
 
 
 @claim(
@@ -258,7 +259,7 @@ def test_it_is_as_close_as_the_tolerance_says(impl: Any, case: Case, tolerance: 
     assert_form(got, start.shape, start.dtype)
     error = (got.double() - optimum(case.task)).abs().max()
     gamma = case.task.gamma
-    at_most("the largest error", error, torch.tensor(gamma / (1 - gamma) * tolerance), start.dtype)
+    at_most(Message("the largest error"), error, torch.tensor(gamma / (1 - gamma) * tolerance), start.dtype)
 
 
 @claim(
@@ -277,7 +278,7 @@ def test_greedy_on_the_optimum_is_the_best_policy(impl: Any, case: Case, seed: i
     others = own_value(case.task, drawn / drawn.sum(-1, keepdim=True))
     loss = (others - found).max()
     if loss > SLACK:
-        raise Mismatch(Message("a drawn policy is better"), "0", f"{float(loss):.4g}")
+        raise Mismatch(Message("a drawn policy is better"), "0", format(float(loss), ".4g"))
 
 
 @claim(
@@ -363,10 +364,10 @@ def check(got: Tensor, expected: Tensor, *, size: float = LARGEST, dtype: torch.
     assert_close(got, expected, dtype=got.dtype, tolerance=sum_tolerance(got.dtype, 20, size))
 
 
-def at_most(what: str, got: Tensor, bound: Tensor, dtype: torch.dtype, **said: object) -> None:
+def at_most(what: Message, got: Tensor, bound: Tensor, dtype: torch.dtype) -> None:
     """Check an inequality, up to the rounding of values in ``dtype``."""
     if not got <= bound + sum_tolerance(dtype, 20, LARGEST).atol:
-        raise Mismatch(Message(what, **said), f"<= {float(bound):.6g}", f"{float(got):.6g}")
+        raise Mismatch(what, "<= " + format(float(bound), ".6g"), format(float(got), ".6g"))
 
 
 def one_action(policy: Tensor, case: Case) -> None:

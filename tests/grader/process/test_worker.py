@@ -126,7 +126,10 @@ def test_libraries_that_look_for_optional_modules_go_on_without_them(ask: Ask) -
 
 # What it can reach
 
-OF_CORE = ("answers", "communicator", "interfaces", "messages", "models", "parts", "plain", "process_group", "tensors")
+OF_CORE = (
+    "answers", "cache_folder", "communicator", "interfaces", "messages", "models", "parts", "plain", "process_group",
+    "tensors",
+)  # fmt: skip
 
 
 def test_neither_reference_nor_properties_nor_verdict_are_in_its_process(ask: Ask) -> None:
