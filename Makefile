@@ -1,7 +1,7 @@
 # Commands for developers. Each target makes .venv first if there is none.
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest -n 4 --dist loadgroup  # also on two cores: half of the time a test waits
+PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: help set-up tools test check soak bench docs messages clean
 .NOTPARALLEL:

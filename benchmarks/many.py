@@ -88,7 +88,7 @@ def with_tests(folder: Path, count: int) -> str:
     for file in FILES_OF_TESTS:
         shutil.copy(ROOT / file, folder / "groundup" / file)
     subprocess.run([sys.executable, "-c", PROVE], env={**os.environ, "PYTHONPATH": str(path)}, check=True)
-    pytest = f"{sys.executable} -m pytest -n 4 --dist loadgroup"
+    pytest = f"{sys.executable} -m pytest -n auto --maxprocesses 4 --dist loadgroup"
     return f"cd {folder}/groundup && PYTHONPATH={path} {pytest}"
 
 

@@ -218,7 +218,7 @@ def test_copies_end_with_the_judge_and_print_nothing(capfd: pytest.CaptureFixtur
     with ahead_of(work) as ahead:
         (pid, _) = ahead._copies[0]
         time.sleep(0.2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert capfd.readouterr() == ("", "")
