@@ -49,6 +49,7 @@ class State:
         """The problems of unreadable and of altered verdicts met so far, by verdict id. Such verdicts stay in the
         database, and do not count."""
         self._learner = learner
+        self._known_altered: set[int] | None = None  # what this object records itself is sound
         self.database = Database(database, setting)
 
     def __enter__(self) -> Self:
@@ -64,7 +65,7 @@ class State:
     def for_learner(self, learner: str) -> State:
         """Return another learner's state in the same database. It shares these connections: close only this state."""
         other = copy.copy(self)
-        other._learner, other.problems = learner, {}
+        other._learner, other.problems, other._known_altered = learner, {}, None
         return other
 
     def record(self, verdict: Verdict, source: str, cases: Mapping[bytes, Set[bytes]]) -> int:
@@ -348,7 +349,9 @@ class State:
 
     def _altered(self, connection: sa.Connection) -> set[int]:
         """Return the ids of this learner's verdicts that do not count, since they were altered; note their problems."""
-        found = altered(connection, self._learner)
+        if self._known_altered is not None:
+            return self._known_altered
+        self._known_altered = found = altered(connection, self._learner)
         for number in found:
             self.problems[number] = StateProblem(
                 "Verdict {number} in {where} was changed after it was recorded, or the one before it was removed. It "
