@@ -17,7 +17,7 @@ COMMANDS = {
     "grade": "Grade your attempt, with evidence.",
     "watch": "Grade on every save.",
     "run": "Run a technique's lab with your own code.",
-    "quiz": "Answer questions on a technique, with numbers of their own each time.",
+    "quiz": "Answer questions on a technique or a day, with fresh numbers each time.",
     "brief": "Export what you have proved, with its evidence.",
     "hint": "Get the next hint for a hole.",
     "replay": "Run the case that failed again, alone.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +20,9 @@ from groundup.cli.context import (
     open_state,
     print_json,
     registry,
+    roadmap_of,
     say,
+    stop_at_a_broken_one,
     technique_named,
 )
 from groundup.cli.course import show_what_follows
@@ -32,10 +35,11 @@ from groundup.core.messages import GAP, Message
 
 if TYPE_CHECKING:
     from groundup.core.quiz.question import Asked
-    from groundup.core.technique import Technique
+    from groundup.core.technique import Day, Technique
     from groundup.grader.learner.quiz import Quiz, Review, Reviewed, Sitting
     from groundup.grader.learner.records import Confidence
     from groundup.grader.learner.state import State
+    from groundup.grader.learner.workspace import Workspace
 
 SURE = Message("Of the {count} that you were sure of, {right} right.", count=0, right=0)
 UNSURE = Message("Of the {count} that you were unsure of, {right} right.", count=0, right=0)
@@ -44,8 +48,8 @@ LEVELS: dict[str, Confidence] = {"1": "guess", "2": "unsure", "3": "sure"}
 STOPPED = 130  # a shell's exit code for a command ended by Ctrl-C
 
 
-@click.command("quiz", short_help="Answer questions on a technique, with numbers of their own each time.")
-@click.argument("technique", type=TechniqueName())
+@click.command("quiz", short_help="Answer questions on a technique or a day, with fresh numbers each time.")
+@click.argument("name", metavar="TECHNIQUE|DAY", type=TechniqueName(days=True))
 @click.option("--answers", "file", type=InputFile("rb"), metavar="FILE", help="Answer from a YAML or JSON file.")
 @click.option("--sheet", is_flag=True, help="Print the questions as such a file, to be filled in.")
 @click.option("--seed", type=WholeNumber(0, 2**63 - 1), metavar="N", help="Draw the numbers of an earlier quiz again.")
@@ -54,7 +58,7 @@ STOPPED = 130  # a shell's exit code for a command ended by Ctrl-C
 @json_option
 @lang_option
 def command(
-    technique: str,
+    name: str,
     file: IO[bytes] | None,
     sheet: bool,
     seed: int | None,
@@ -63,7 +67,7 @@ def command(
     as_json: bool,
     lang: str | None,
 ) -> None:
-    """Answer questions on TECHNIQUE, one at a time, and be told why after each.
+    """Answer questions on a technique, or on all techniques of a day, and be told why after each.
 
     Options are shuffled and numbers drawn anew each time. Each answer is saved at once: stop with Ctrl-C whenever you
     like, and the same command continues from there. After invalid input the question is asked again; that does not
@@ -75,6 +79,7 @@ def command(
     learn quiz kv-cache --seed 7                   the same numbers and the same order again
     learn quiz kv-cache --sheet > answers.yaml     all questions, to be answered in a file
     learn quiz kv-cache --answers answers.yaml
+    learn quiz day-3                               the quiz of each technique of that day but electives
 
     Exit codes: 0 all right, 1 not all, 2 not understood, 130 stopped half way.
     """
@@ -84,41 +89,117 @@ def command(
         raise UsageProblem("--sheet goes with --seed and --lang only.")
     if file and fresh:
         raise UsageProblem("--fresh is for a quiz that is asked here; --answers begins anew by itself.")
-    from groundup.grader.learner.quiz import Sitting, answer_sheet, read_answers
+    from groundup.grader.learner.quiz import answer_sheet
 
-    found, lang, workspace = technique_named(technique), language(lang), find_workspace()
-    quiz = _quiz_on(found)
-    if sheet:
-        click.echo(answer_sheet(quiz, secrets.randbelow(10**6) if seed is None else seed, lang, told), nl=False)
-        return
-    with ExitStack() as stack:
-        state = stack.enter_context(open_state(workspace)) if workspace else None
-        if file:
-            seed, answers = read_answers(file.name, file.read(), quiz, seed)
-            sitting = Sitting.hand_in(quiz, seed, answers, state)
-            if not as_json:
-                for number, reviewed in enumerate(sitting.review(lang).questions, start=1):
-                    click.echo(f"\n{_heading(number, len(quiz.questions), reviewed.text)}")
-                    _show_outcome(reviewed, lang)
-        else:
-            sitting = _sit(quiz, found, state, seed, (fresh, confidence), lang, as_json)
-    review = sitting.review(lang)
-    if as_json:
-        print_json(review.model_dump(mode="json"))
-    elif review.finished:
-        _show_summary(review, found, lang)
-        if workspace:
-            show_what_follows(workspace, found)
-    if not review.finished:
+    lang, workspace = language(lang), find_workspace()
+    if re.fullmatch(r"day-\d+", name):
+        if file or sheet:
+            raise UsageProblem("--answers and --sheet go with a technique, not with a day.")
+        reviews = _ask_day(name, workspace, seed, (fresh, confidence), lang, as_json)
+    else:
+        technique = technique_named(name)
+        quiz = _quiz_on(technique)
+        if sheet:
+            click.echo(answer_sheet(quiz, secrets.randbelow(10**6) if seed is None else seed, lang, told), nl=False)
+            return
+        with ExitStack() as stack:
+            state = stack.enter_context(open_state(workspace)) if workspace else None
+            if file:
+                sitting = _hand_in(quiz, file, seed, state, lang, as_json)
+            else:
+                sitting = _sit(quiz, technique, state, seed, (fresh, confidence), lang, as_json)
+        reviews = [sitting.review(lang)]
+        if as_json:
+            print_json(reviews[0].model_dump(mode="json"))
+        elif sitting.handed_in:
+            _show_summary(reviews[0], technique, lang)
+            if workspace:
+                show_what_follows(workspace, technique)
+    if not all(review.finished for review in reviews):
         raise SystemExit(STOPPED)
-    raise SystemExit(EXIT_HELD if review.right == review.total else EXIT_FELL_SHORT)
+    raise SystemExit(EXIT_HELD if all(review.right == review.total for review in reviews) else EXIT_FELL_SHORT)
+
+
+def _ask_day(
+    name: str, workspace: Workspace | None, seed: int | None, options: tuple[bool, bool], lang: str, as_json: bool
+) -> list[Review]:
+    """Ask the quizzes of a day from the first on whose last sitting is not finished, or else all; return the reviews.
+
+    ``options`` as in ``_sit``: a fresh one begins with the first quiz.
+    """
+    day = registry().day(name, roadmap_of(workspace).id)
+    techniques = _techniques_of(day)
+    reviews: list[Review] = []
+    click.echo(click.style(name, bold=True) + f"  {say(day.title, lang)}", err=as_json)
+    for technique in _from_the_first_open(techniques, workspace, fresh=options[0]):
+        click.echo(err=as_json)
+        with ExitStack() as stack:
+            state = stack.enter_context(open_state(workspace)) if workspace else None
+            sitting = _sit(_quiz_on(technique), technique, state, seed, options, lang, as_json, name)
+        reviews.append(sitting.review(lang))
+        if not sitting.handed_in:
+            break
+        if not as_json:
+            _show_summary(reviews[-1], technique, lang)
+    right, total = sum(review.right for review in reviews), sum(review.total for review in reviews)
+    if as_json:
+        asked = [review.model_dump(mode="json") for review in reviews]
+        print_json({"day": name, "right": right, "total": total, "quizzes": asked})
+    elif len(techniques) > 1 and reviews[-1].finished:
+        click.echo(
+            "\n" + click.style(tr("{day}: {right} of {total} right.", day=name, right=right, total=total), bold=True)
+        )
+        if workspace:
+            show_what_follows(workspace, techniques[-1])
+    return reviews
+
+
+def _techniques_of(day: Day) -> list[Technique]:
+    """Return the techniques whose quizzes ``day`` names, or else all of the day but electives, if they are written."""
+    if day.quiz:
+        return [technique_named(name) for name in ([day.quiz] if isinstance(day.quiz, str) else day.quiz)]
+    stop_at_a_broken_one(day.techniques)
+    written = registry().techniques
+    there = [written[i] for i in day.techniques if i in written and i not in day.elective]
+    if asked := [technique for technique in there if technique.files.quiz.is_file()]:
+        return asked
+    raise UsageProblem(
+        "There is no quiz on {id} yet. There are quizzes on {names}.", id=day.name, names=_with_quizzes()
+    )
+
+
+def _from_the_first_open(techniques: list[Technique], workspace: Workspace | None, *, fresh: bool) -> list[Technique]:
+    if workspace and not fresh:
+        with open_state(workspace) as state:
+            for number, technique in enumerate(techniques):
+                last = next(iter(state.quizzes(technique.id)), None)
+                if last is None or last.status == "open":
+                    return techniques[number:]
+    return techniques
+
+
+def _hand_in(quiz: Quiz, file: IO[bytes], seed: int | None, state: State | None, lang: str, as_json: bool) -> Sitting:
+    """Mark the answers of a file, and show how each fared."""
+    from groundup.grader.learner.quiz import Sitting, read_answers
+
+    seed, answers = read_answers(file.name, file.read(), quiz, seed)
+    sitting = Sitting.hand_in(quiz, seed, answers, state)
+    if not as_json:
+        for number, reviewed in enumerate(sitting.review(lang).questions, start=1):
+            click.echo(f"\n{_heading(number, len(quiz.questions), reviewed.text)}")
+            _show_outcome(reviewed, lang)
+    return sitting
+
+
+def _with_quizzes() -> str:
+    return ", ".join(sorted(t.name for t in registry().techniques.values() if t.files.quiz.is_file()))
 
 
 def _quiz_on(technique: Technique) -> Quiz:
     from groundup.grader.learner.quiz import question_kinds, read_quiz
 
     if not technique.files.quiz.is_file():
-        there = ", ".join(sorted(t.name for t in registry().techniques.values() if t.files.quiz.is_file()))
+        there = _with_quizzes()
         raise UsageProblem("There is no quiz on {id} yet. There are quizzes on {names}.", id=technique.id, names=there)
     kinds, problems = question_kinds(registry())
     for problem in problems:
@@ -134,10 +215,11 @@ def _sit(
     options: tuple[bool, bool],
     lang: str,
     as_json: bool,
+    name: str | None = None,
 ) -> Sitting:
     """Ask the open questions until all are answered or the learner stops; with ``as_json``, on stderr.
 
-    ``options``: whether to begin anew, and whether to ask how sure the learner is.
+    ``options``: whether to begin anew, and whether to ask how sure the learner is. ``name`` is what the learner typed.
     """
     from groundup.grader.learner.quiz import Sitting
 
@@ -176,7 +258,7 @@ def _sit(
             click.echo(f"\n{_heading(number, total, say(question.text, lang))}", err=as_json)
             _ask(sitting, question, lang, as_json, confidence)
     except (click.Abort, KeyboardInterrupt):
-        again = f"{called()} quiz {technique.name}"
+        again = f"{called()} quiz {name or technique.name}"
         answered = len(sitting.answers)
         stopped = (
             tr(

@@ -220,8 +220,8 @@ class Day(Declared):
     elective: tuple[TechniqueId, ...] = Field((), description="those of its techniques that a learner may leave out")
     quiz: str | tuple[str, ...] | None = Field(
         None,
-        description="the technique whose quiz ends the day, or several; or the day itself, 'day-6', for one that asks "
-        "across all of its techniques",
+        description="the technique whose quiz `learn quiz day-N` asks, or several; None for those of all of the day's "
+        "techniques but electives",
     )
 
     @property

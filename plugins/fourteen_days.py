@@ -5,28 +5,26 @@ from typing import Any
 from groundup.core.hookspecs import hookimpl
 from groundup.core.technique import Day, Roadmap, say
 
-DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
-    ("Decisions: states, rewards and the best policy", "决策：状态、奖励与最优策略", ("rl/mdp",), None),
-    ("Learning from one step", "从一步中学习", ("rl/td-learning",), None),
-    ("Policy gradients and the advantage", "策略梯度与优势", ("rl/policy-gradient", "rl/advantage"), None),
-    ("Generalised advantage estimation", "广义优势估计", ("rl/gae",), "gae"),
-    ("Supervised fine-tuning", "监督微调", ("alignment/sft", "alignment/chat-template"), None),
+DAYS: list[tuple[str, str, tuple[str, ...]]] = [
+    ("Decisions: states, rewards and the best policy", "决策：状态、奖励与最优策略", ("rl/mdp",)),
+    ("Learning from one step", "从一步中学习", ("rl/td-learning",)),
+    ("Policy gradients and the advantage", "策略梯度与优势", ("rl/policy-gradient", "rl/advantage")),
+    ("Generalised advantage estimation", "广义优势估计", ("rl/gae",)),
+    ("Supervised fine-tuning", "监督微调", ("alignment/sft", "alignment/chat-template")),
     (
         "Preferences without a reward model",
         "不用奖励模型的偏好学习",
         ("alignment/dpo", "alignment/ipo", "alignment/kto", "alignment/simpo", "alignment/orpo"),
-        None,
     ),
-    ("Proximal policy optimisation", "近端策略优化", ("alignment/kl-control", "alignment/ppo"), "ppo"),
-    ("Group-relative policy optimisation", "组相对策略优化", ("alignment/grpo",), None),
+    ("Proximal policy optimisation", "近端策略优化", ("alignment/kl-control", "alignment/ppo")),
+    ("Group-relative policy optimisation", "组相对策略优化", ("alignment/grpo",)),
     (
         "Rewards and the whole RLHF loop",
         "奖励与完整的 RLHF 循环",
         ("alignment/reward-model", "alignment/verifiable-reward", "alignment/rlhf"),
-        None,
     ),
-    ("Offline reinforcement learning", "离线强化学习", ("rl/cql",), None),
-    ("Seeing: vision into tokens", "视觉：把图像变成词元", ("multimodal/mlp-projector", "multimodal/q-former"), None),
+    ("Offline reinforcement learning", "离线强化学习", ("rl/cql",)),
+    ("Seeing: vision into tokens", "视觉：把图像变成词元", ("multimodal/mlp-projector", "multimodal/q-former")),
     (
         "Parallelism",
         "并行",
@@ -39,7 +37,6 @@ DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
             "parallelism/zero-2",
             "parallelism/zero-3",
         ),
-        None,
     ),
     (
         "Attention, its cache and its kernel",
@@ -52,9 +49,8 @@ DAYS: list[tuple[str, str, tuple[str, ...], str | None]] = [
             "kernels/online-softmax",
             "kernels/flash-attention",
         ),
-        "kv-cache",
     ),
-    ("Looking back: grade everything once more", "回顾：把一切再评一遍", (), None),
+    ("Looking back: grade everything once more", "回顾：把一切再评一遍", ()),
 ]
 
 
@@ -69,9 +65,8 @@ ROADMAP = Roadmap(
             title={"en": en, "zh": zh},
             techniques=(*techniques, *ELECTIVE.get(n, ())),
             elective=ELECTIVE.get(n, ()),
-            quiz=quiz,
         )
-        for n, (en, zh, techniques, quiz) in enumerate(DAYS, start=1)
+        for n, (en, zh, techniques) in enumerate(DAYS, start=1)
     ),
 )
 SAYS = {

@@ -17,6 +17,7 @@ from groundup.cli import context
 from groundup.cli.main import cli
 from groundup.core.quiz.question import Asked, NotAnAnswer
 from groundup.core.registry import Registry
+from groundup.core.technique import Day, Roadmap
 from groundup.grader.learner.quiz import Quiz, question_kinds, read_quiz, read_quiz_file
 from groundup.grader.learner.records import QuizRecord
 from groundup.grader.learner.state import State
@@ -86,6 +87,58 @@ def answers(seed: int = SEED, wrong: tuple[int, ...] = ()) -> list[str]:
 def records(folder: Path) -> list[QuizRecord]:
     with State(folder / ".learn" / "learn.db") as state:
         return state.quizzes()
+
+
+# A day
+
+
+def test_a_day_asks_the_quizzes_of_its_techniques_and_goes_on_where_it_stopped(folder: Path) -> None:
+    """The quizzes here all ask QUIZ. Day 3 has policy-gradient and advantage."""
+    total, seed = len(gae().questions), ("--seed", str(SEED))
+    first = learn("day-3", *seed, typed=answers() + answers()[:3])
+    assert first.exit_code == 130
+    assert "'learn quiz day-3' goes on from there" in re.sub(r"\s+", " ", first.output)
+    assert [(r.technique, r.status) for r in records(folder)] == [
+        ("rl/advantage", "open"),
+        ("rl/policy-gradient", "finished"),
+    ]
+    second = learn("day-3", typed=answers()[3:])
+    assert second.exit_code == 0, second.output
+    assert "rl/policy-gradient" not in second.output
+    assert f"day-3: {total} of {total} right." in second.output
+    third = learn("day-3", *seed, "--json", typed=answers() + answers(wrong=(2,)))
+    assert third.exit_code == 1
+    data = json.loads(third.stdout)
+    assert (data["day"], data["right"], data["total"]) == ("day-3", 2 * total - 1, 2 * total)
+    assert [review["technique"] for review in data["quizzes"]] == ["rl/policy-gradient", "rl/advantage"]
+
+
+def test_a_day_of_one_technique_leaves_out_the_elective_and_needs_no_workspace(nowhere: Path) -> None:
+    result = learn("day-4", "--seed", str(SEED), typed=answers())
+    assert result.exit_code == 0, result.output
+    assert "actor-critic" not in result.output
+    assert "There is no workspace here, so nothing is recorded." in result.output
+
+
+def test_a_day_of_a_roadmap_may_name_its_quizzes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = (Day(number=1, title="One", techniques=("rl/gae",), quiz=("mdp", "ppo")),)
+    monkeypatch.setitem(context.registry().roadmaps, "fourteen-days", Roadmap(id="fourteen-days", title="T", days=days))
+    result = learn("day-1", "--seed", str(SEED), "--json", typed=answers() * 2)
+    assert [review["technique"] for review in json.loads(result.stdout)["quizzes"]] == ["rl/mdp", "alignment/ppo"]
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (["day-3", "--sheet"], "--answers and --sheet go with a technique, not with a day."),
+        (["day-14"], "There is no quiz on day-14 yet. There are quizzes on"),
+        (["day-99"], "no 'day-99'"),
+    ],
+)
+def test_a_day_that_cannot_be_asked_says_why(nowhere: Path, args: list[str], why: str) -> None:
+    result = learn(*args)
+    assert result.exit_code == 2
+    assert why in result.stderr
 
 
 # Asked one by one
