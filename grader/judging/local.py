@@ -96,7 +96,19 @@ def traced(implementation: Any, note: Note, like: Any = None, *, guarded: bool =
     class Traced:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             note("", "constructed")
-            self._object = implementation(*args, **kwargs)
+            given: Any = [list(args), kwargs]
+            inputs = tensors_in(given) if guarded else []
+            if guarded:  # the object keeps copies, as it does in an attempt's process
+                given = with_tensors(given, iter([tensor.detach().clone() for tensor in inputs]))
+            form, changes = outline(given), list[ChangedInput]()
+            with forgiving_changes(changes.append):
+                self._object = implementation(*given[0], **given[1])
+            kept = guarded and outline(given) == form and all(map(same, inputs, tensors_in(given)))
+            if guarded and (not kept or getattr(self._object, "_changed_inputs", False)):
+                changes.append(ChangedInput("?", None))
+            for change in changes[:1]:
+                note("", ChangedInput.__name__)
+                note_change(change)
 
         def __getattr__(self, name: str) -> Any:
             if name in ("messages", "traffic") and isinstance(constructed, LocalRanks):

@@ -42,9 +42,11 @@ class RemoteClass:
         self._process, self._name, self._reference = process, name, reference
 
     def __call__(self, *args: Any, **kwargs: Any) -> RemoteObject:
-        """Construct an object in the attempt's process."""
-        number, _, _ = self._process.request("new", {"name": self._name}, (args, kwargs))
-        return RemoteObject(self._process, number, self._reference)
+        """Construct an object in the attempt's process. Raises as a call does."""
+        number, answer, _ = self._process.request("new", {"name": self._name}, (args, kwargs))
+        made = RemoteObject(self._process, number, self._reference)
+        _refuse_changes(answer, self._reference.__init__, True, args, kwargs, None)
+        return made
 
 
 class RemoteObject:
@@ -134,7 +136,10 @@ class RemoteGroup:
         meeting = group.next_meeting()
         metas = [{"name": name, "rank": rank, "size": size, **meeting} for rank in range(size)]
         requests = [(meta, arguments_of(rank, args, kwargs)) for rank, meta in enumerate(metas)]
-        self._numbers = [number for number, _, _ in group.together("new", self._switch, requests)]
+        made = group.together("new", self._switch, requests)
+        self._numbers = [number for number, _, _ in made]
+        for (_, answer, _), (_, (own_args, own_kwargs)) in zip(made, requests, strict=True):
+            _refuse_changes(answer, reference.__init__, True, (None, *own_args), own_kwargs, None)
 
     def traffic(self) -> list[Transfer]:
         """Return what the ranks have sent so far: rank 0's transfers in order, then rank 1's ..."""

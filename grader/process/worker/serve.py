@@ -18,7 +18,8 @@ import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -216,7 +217,8 @@ class Server:
         if "rank" in meta:
             self.communicators[meta["id"]] = communicator(self, meta)
             args = (self.communicators[meta["id"]], *args)
-        self.objects[meta["id"]] = getattr(self.module, meta["name"])(*args, **kwargs)
+        with watched(value, tensors_in(value), reply):
+            self.objects[meta["id"]] = getattr(self.module, meta["name"])(*args, **kwargs)
 
     def call(self, meta: dict[str, Any], value: Any, reply: dict[str, Any]) -> Any:
         """Call the attempt's function, or a method of one of its objects."""
@@ -226,15 +228,8 @@ class Server:
         for tensor in inputs:
             if tensor.sent_with_grad:  # type: ignore[attr-defined]
                 tensor.requires_grad_(True)
-        before = [tensor.detach().clone() for tensor in inputs]
-        given = {**dict(enumerate(args)), **kwargs}
-        outlines = {
-            place: outline(a) for place, a in given.items() if not isinstance(a, Tensor) and type(a) not in SCALARS
-        }
-        with torch.set_grad_enabled(meta["grad"]):
+        with watched(value, inputs, reply), torch.set_grad_enabled(meta["grad"]):
             result = getattr(owner, meta["name"])(*args, **kwargs)
-        reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not same(a, b)]
-        reply["altered"] = [place for place, earlier in outlines.items() if outline(given[place]) != earlier]
         if meta["keep"]:
             self.graphs[meta["id"]] = (inputs, tensors_in(result))
         return result
@@ -262,6 +257,18 @@ class Server:
             retain_graph=True, allow_unused=True,
         )  # fmt: skip
         return list(grads)
+
+
+@contextmanager
+def watched(value: Any, inputs: list[Tensor], reply: dict[str, Any]) -> Iterator[None]:
+    """Put into ``reply`` which ``inputs`` and which other arguments of ``value`` the block changes in place."""
+    args, kwargs = value
+    before = [tensor.detach().clone() for tensor in inputs]
+    given = {**dict(enumerate(args)), **kwargs}
+    outlines = {place: outline(a) for place, a in given.items() if not isinstance(a, Tensor) and type(a) not in SCALARS}
+    yield
+    reply["changed"] = [n for n, (a, b) in enumerate(zip(before, inputs, strict=True)) if not same(a, b)]
+    reply["altered"] = [place for place, earlier in outlines.items() if outline(given[place]) != earlier]
 
 
 class _Source(importlib.abc.InspectLoader):

@@ -116,6 +116,29 @@ def test_guarded_a_dict_that_was_changed_is_put_back() -> None:
     assert sorted(batch) == ["a", "b"]
 
 
+def test_guarded_an_input_that_a_constructor_changed_is_as_it_was_and_the_change_is_noted() -> None:
+    class Keeps:
+        def __init__(self, x: torch.Tensor, names: list[str]) -> None:
+            self.x = x.mul_(2)
+
+        def kept(self) -> torch.Tensor:
+            return self.x
+
+    class Sorts(Keeps):
+        def __init__(self, x: torch.Tensor, names: list[str]) -> None:
+            names.sort()
+
+    for kind in (Keeps, Sorts):
+        notes: list[Any] = []
+        x, names = torch.ones(2), ["b", "a"]
+        with pytest.raises(ChangedInput):
+            traced(kind, lambda *noted: notes.append(noted), guarded=True)(x, names)  # noqa: B023
+        assert (x.tolist(), names) == ([1.0, 1.0], ["b", "a"])
+        assert notes == [("", "constructed"), ("", "ChangedInput")]
+    with forgiving_changes(lambda change: None):
+        assert traced(Keeps, lambda *_: None, guarded=True)(torch.ones(2), []).kept().tolist() == [2.0, 2.0]
+
+
 def test_what_ranks_send_is_noted_where_that_is_asked_for() -> None:
     class Passes:
         def __init__(self, communicator: Communicator) -> None:

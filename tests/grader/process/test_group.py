@@ -346,3 +346,9 @@ def test_what_is_constructed_and_forgotten_is_forgotten_there_too(group: Start) 
 def test_the_ranks_are_processes_of_their_own(group: Start) -> None:
     pids = group(wrong("import os\nreturn os.getpid()"), "Wrong")(4).step(GRID)
     assert len({*pids, os.getpid()}) == 5
+
+
+def test_an_input_that_a_constructor_changed_on_any_rank_is_named(group: Start) -> None:
+    source = "class Holder:\n    def __init__(self, comm, x):\n        if comm.rank: x.add_(1)\n"
+    with pytest.raises(Mismatch, match="changed its input 'x' in place"):
+        group(source, "Holder")(2, torch.zeros(2))

@@ -379,6 +379,19 @@ def test_what_the_worker_says_of_its_inputs_is_read_as_hostile(start: Start, cha
 # Classes
 
 
+class Holder:
+    """A reference whose constructor takes a tensor and a list."""
+
+    def __init__(self, x: Tensor, names: list[str]) -> None: ...
+
+
+@pytest.mark.parametrize(("body", "name"), [("x.mul_(2)", "x"), ("names.sort()", "names")])
+def test_an_input_that_a_constructor_changed_is_named(start: Start, body: str, name: str) -> None:
+    made = proxy(start(f"class Holder:\n    def __init__(self, x, names): {body}", "Holder"), "Holder", Holder)
+    with pytest.raises(Mismatch, match=f"changed its input '{name}' in place"):
+        made(torch.ones(2), names=["b", "a"])
+
+
 class Counter:
     """A reference: two public methods, one attribute."""
 
