@@ -29,6 +29,7 @@ LINES: dict[str, dict[str, Any]] = {
     "reference": {"linestyle": (0, (4, 1.6)), "linewidth": 1.5},
     "foil": {"linestyle": (0, (1, 1.2)), "linewidth": 1.8},
 }
+MARKERS = {"yours": "o", "reference": "x", "foil": "^"}
 # Font families with simplified Chinese, by matplotlib's names; of a font collection it may see only the first face.
 CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP", "Source Han Sans SC", "Source Han Sans CN",
@@ -113,7 +114,8 @@ def _draw_curves(axes: Any, lab: Lab, runs: list[LabRun], lang: str, told: Told)
     drawn = list(curves(lab, [(run.contestant, run.points) for run in runs], lang))
     for curve in drawn:
         x, y = [x for x, _ in curve.points], [y for _, y in curve.points]
-        axes.plot(x, y, color=f"C{curve.series}", **LINES[curve.contestant])
+        alone = {"marker": MARKERS[curve.contestant], "markersize": 8} if len(x) == 1 else {}  # a point is no line
+        axes.plot(x, y, color=f"C{curve.series}", **LINES[curve.contestant], **alone)
     axes.set_title(say(lab.title, lang), pad=26)
     axes.set_xlabel(say(lab.x, lang))
     axes.set_ylabel(say(lab.y, lang))

@@ -50,8 +50,8 @@ def run(bench: Bench) -> Outcome:
     return Outcome(
         figures=(
             *figures,
-            bench.figure("sarsa", sarsa, last=LAST, episodes=EPISODES),
-            bench.figure("q_learning", q_learning, last=LAST, episodes=EPISODES),
+            bench.figure("sarsa", sarsa, last=LAST),
+            bench.figure("q_learning", q_learning, last=LAST),
             bench.figure("path", paths["q_learning"]),
         ),
         mark=bench.mark(sarsa > q_learning and sarsa > FLOOR and paths["q_learning"] == SHORTEST, floor=FLOOR),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -117,6 +118,14 @@ def test_a_curve_has_one_colour_and_three_styles(monkeypatch: pytest.MonkeyPatch
     picture(LAB, [run("reference"), run("foil")])  # a single series needs no legend of colours
     assert legends[0] == ["reference", "without a factor"]
     assert len(legends) == 2
+
+
+def test_a_curve_of_one_point_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    plot = matplotlib.axes.Axes.plot
+    monkeypatch.setattr(matplotlib.axes.Axes, "plot", lambda *a, **k: drawn.extend(lines := plot(*a, **k)) or lines)
+    picture(LAB, [run(who, loss=[(3, 1), (4, math.nan)], bias=[(0, 1), (1, 2)]) for who in ("yours", "foil")])
+    assert [line.get_marker() for line in drawn] == ["o", "None", "^", "None"]
 
 
 # Fonts
