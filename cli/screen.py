@@ -22,6 +22,7 @@ from groundup.cli.context import find_workspace, say, shown
 from groundup.cli.layout import wrapped
 from groundup.cli.show import FURTHER, MARKS, show_diagnosis, show_property, show_verdict, summary
 from groundup.cli.words import told, tr
+from groundup.grader.process.text import printable
 
 if TYPE_CHECKING:
     from groundup.core.technique import Technique
@@ -58,7 +59,7 @@ class Screen:
     def begin(self, technique: Technique, path: Path) -> None:
         """Show that a grading begins."""
         self.technique, self.path, self.failing = technique, path, {}
-        click.echo(tr("{id}: grading {path} ...", id=technique.id, path=shown(path)))
+        click.echo(tr("{id}: grading {path} ...", id=technique.id, path=printable(shown(path))))
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Show an event: a failing property, a judged property, or the verdict."""
@@ -237,7 +238,7 @@ class Terminal(Screen):
         keys = tr("n next   c cases   h hint   r lesson   q end")
         head = [
             click.style(self.technique.id, bold=True) + f"  {say(self.technique.title, self.lang)}",
-            shown(self.path),
+            printable(shown(self.path)),
             "",
         ]
         foot = ["", *self._state(), "", click.style(keys, dim=True)]

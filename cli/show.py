@@ -12,7 +12,7 @@ from groundup.cli.layout import line_width, padded, show_next, width, wrapped
 from groundup.cli.names import spoken
 from groundup.cli.words import ntr, told, tr
 from groundup.core.messages import GAP, lines_of
-from groundup.grader.process.text import quoted
+from groundup.grader.process.text import printable, quoted
 
 if TYPE_CHECKING:
     from groundup.cli.way import Step
@@ -33,7 +33,7 @@ def show_verdict(verdict: Verdict, technique: Technique, lang: str, *, all_cases
     With ``all_cases``, the cases of up to two further failing properties are shown too.
     """
     click.echo(click.style(technique.id, bold=True) + f"  {say(technique.title, lang)}")
-    click.echo(verdict.attempt.path)
+    click.echo(printable(verdict.attempt.path))
     click.echo(f"sha256 {verdict.attempt.sha256}\n")
     if verdict.problem:
         click.echo(click.style(wrapped(told(verdict.problem), first="  "), fg="red") + "\n")

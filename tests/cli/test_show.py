@@ -203,6 +203,11 @@ def test_the_whole_digest_is_shown_however_narrow(
     assert f"workspace/toys/scale.py\nsha256 {'5' * 64}\n" in printed(capsys, a_verdict())
 
 
+def test_a_name_cannot_turn_the_text_around(capsys: pytest.CaptureFixture[str]) -> None:
+    attempt = Attempt(path="we\u202eird\x1b[31m.py", sha256="5" * 64)
+    assert printed(capsys, a_verdict(attempt=attempt)).splitlines()[1] == "we\ufffdird\ufffd[31m.py"
+
+
 # Next steps
 
 
