@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from groundup.core.errors import PluginProblem, reason_of
@@ -24,6 +26,7 @@ WORDS = {
     "solution": Message("the solution"),
     "properties": Message("the properties"),
     "misconceptions": Message("the known mistakes"),
+    "helpers": Message("a module that the solution or the properties import"),
     "judge": Message("the judge's code"),
     "testing": Message("the code that properties are written with (core/testing)"),
     "core": Message("the shared code (core)"),
@@ -42,7 +45,10 @@ def technique_files(technique: Technique) -> dict[str, str]:
     if files.misconceptions.exists():
         paths["misconceptions"] = files.misconceptions
     try:
-        return {name: _digest_of(path) for name, path in paths.items()}
+        found = {name: _digest_of(path) for name, path in paths.items()}
+        helpers = sorted(_helpers(technique.package, (files.solution, files.properties)))
+        told = [(path.as_posix().rpartition("/")[2], _digest_of(path)) for path in helpers]
+        return found | ({"helpers": hashlib.sha256(repr(told).encode()).hexdigest()} if told else {})
     except OSError as error:
         raise PluginProblem(
             "{file} of {id} cannot be read: {why}.", file=error.filename, id=technique.id, why=reason_of(error)
@@ -67,6 +73,46 @@ def differences(was: Mapping[str, str], now: Mapping[str, str]) -> list[Message]
         for name in dict.fromkeys([*WORDS, *now, *was])
         if was.get(name) != now.get(name)
     ]
+
+
+def _helpers(package: str, programs: Iterable[Path]) -> set[Path]:
+    """Return the modules that programs of a package import from it, directly or not, apart from those of PARTS."""
+    top = package.partition(".")[0]
+    if package.startswith("groundup.plugins"):
+        roots = [ROOT]
+    else:
+        spec = importlib.util.find_spec(top)
+        roots = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+    shared = [ROOT / folder for folders in PARTS.values() for folder in folders]
+    todo, found = [*programs], set[Path]()
+    while todo:
+        places = _imported(todo.pop(), top, roots)
+        files = {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")} - found
+        new = {f for f in files if f.is_file() and not any(f.resolve().is_relative_to(part) for part in shared)}
+        found |= new
+        todo += new
+    return found
+
+
+def _imported(program: Path, top: str, roots: Sequence[Path]) -> set[Path]:
+    """Return where the modules and names would be that a program imports from the package ``top`` or relatively."""
+    try:
+        tree = ast.parse(program.read_bytes())
+    except (SyntaxError, ValueError):  # loading the program says so
+        return set()
+    places = set[Path]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named = [alias.name.split(".") for alias in node.names]
+            places |= {root.joinpath(*inner) for first, *inner in named if first == top for root in roots}
+        elif isinstance(node, ast.ImportFrom):
+            first, *inner = (node.module or "").split(".")
+            if node.level:
+                under = [program.parents[node.level - 1].joinpath(first, *inner)]
+            else:
+                under = [root.joinpath(*inner) for root in roots if first == top]
+            places |= {*under, *(place / alias.name for place in under for alias in node.names)}
+    return places
 
 
 @functools.cache
