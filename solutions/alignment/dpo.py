@@ -53,8 +53,8 @@ class DPO(RLAlgorithm[PreferenceBatch]):
         def log_ratio(
             log_prob: Float[Tensor, "B L"], ref_log_prob: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"]
         ) -> Float[Tensor, "B"]:
-            per_token = log_prob.to(wide) - ref_log_prob.detach().to(wide)  # (B, L)
-            return torch.where(mask, per_token, 0).sum(1)
+            now, ref = torch.stack([log_prob, ref_log_prob.detach()]).to(wide)  # (B, L) each
+            return torch.where(mask, now - ref, 0).sum(1)
 
         chosen = log_ratio(batch.chosen_log_prob, ref_chosen, batch.chosen_mask)
         rejected = log_ratio(batch.rejected_log_prob, ref_rejected, batch.rejected_mask)
