@@ -1,24 +1,28 @@
-"""The figures of the lesson: each public function draws one, and the lesson shows it by its name."""
+"""Figures of the lesson on simple preference optimisation."""
 
 from __future__ import annotations
 
 from groundup.core.figures import Drawing
+from groundup.core.preference_lab import draw_gradient_weights
 
 
-def parts(draw: Drawing) -> None:
-    """Draw the parts of the exercise in the order in which they are built."""
-    axes = draw.axes(height=1.2)
-    axes.set_axis_off()
-    labels = [draw.text("given", "输入")]
-    labels += [draw.text(f"part {number}", f"第 {number} 部分") for number in range(1, 1 + 1)]
-    labels.append(draw.text("result", "结果"))
-    for place, label in enumerate(labels):
-        inside = 0 < place < len(labels) - 1
-        edge = draw.colours[0] if inside else draw.grid
-        box = {"boxstyle": "round,pad=0.6", "facecolor": draw.paper, "edgecolor": edge}
-        axes.text(place, 0, label, ha="center", va="center", bbox=box)
-        if place:
-            arrow = {"arrowstyle": "->", "color": draw.muted}
-            axes.annotate("", (place - 0.33, 0), (place - 0.67, 0), arrowprops=arrow)
-    axes.set_xlim(-0.5, len(labels) - 0.5)
-    axes.set_ylim(-1, 1)
+def length(draw: Drawing) -> None:
+    """Draw the reward of an answer over its length: each token has -0.75 nats; the first alone would have -1.2."""
+    axes = draw.axes(height=2.6)
+    tokens = list(range(1, 25))
+    total = [-1.2 - 0.75 * (count - 1) for count in tokens]
+    mean = [whole / count for whole, count in zip(total, tokens, strict=True)]
+    axes.plot(tokens, mean, "-", color=draw.colours[0], label=draw.text("mean", "平均"))
+    axes.plot(tokens, total, "--", color=draw.colours[1], label=draw.text("sum", "求和"))
+    axes.axhline(-0.75, color=draw.muted, linewidth=0.8)
+    axes.set_xlim(1, 24)
+    axes.set_ylim(-19, 0.5)
+    axes.grid()
+    axes.set_xlabel(draw.text("tokens of the answer", "回答的词元数"))
+    axes.set_ylabel(draw.text("log-probability, nats", "对数概率（nat）"))
+    axes.legend(loc="lower left")
+
+
+def gradient_weights(draw: Drawing) -> None:
+    """Draw how strongly each rule over preferences still pulls a pair apart, over its margin."""
+    draw_gradient_weights(draw)
