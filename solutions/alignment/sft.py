@@ -1,7 +1,7 @@
 """Supervised fine-tuning: the next-token loss over answers, and examples packed into rows.
 
-Source: Ouyang et al. 2022, arXiv:2203.02155, section 3.5; the divisor as in transformers since 4.46; packing without
-cross-contamination as in Krell et al. 2021, arXiv:2107.02027, section 3.3.
+Source: Touvron et al. 2023, arXiv:2307.09288, section 3.1; the divisor as in transformers since 4.46; packing without
+cross-contamination as in Krell et al. 2021, arXiv:2107.02027.
 Axes: B rows, T tokens of a row, V words of the vocabulary.   Logarithms: nats.
 """
 
