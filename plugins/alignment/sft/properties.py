@@ -144,9 +144,6 @@ def test_float64_is_carried_through(impl: Any, tiny: float, smoothing: float) ->
     assert_close(got, expected, dtype=torch.float64, tolerance=SLOPE, what=Message("the slope of the loss"))
 
 
-test_the_batch_is_left_as_it_was = laws.test_the_batch_is_left_as_it_was(SFT, hole=1)
-
-
 @claim(
     "If all words are equally likely, a token costs log V, and its gradient is 1/V for each word, less 1 for its own.",
     zh="所有词同样可能时，一个词元的损失是 log V；每个词的梯度是 1/V，它自己的词再减 1。",
