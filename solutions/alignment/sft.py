@@ -57,9 +57,8 @@ class SFT(RLAlgorithm[SupervisedBatch]):
 
         # HOLE 3/6: their mean; set the scalar ``loss``: the sum over all rows, divided once.
         # EMPTY: loss = token_loss.sum()
-        count = batch.num_items_in_batch
-        if count is None:
-            count = learnt.sum().clamp(min=1)  # nothing to learn: 0 / 1, not 0 / 0
+        given = batch.num_items_in_batch
+        count = learnt.sum().clamp(min=1) if given is None else given  # nothing to learn: 0 / 1, not 0 / 0
         loss = token_loss.sum() / count
         # END HOLE
         return Loss(loss=loss)

@@ -64,6 +64,19 @@ PLAIN = replace(SFT, rules=[{}])
 SINGLE = replace(PLAIN, batches=st.one_of([st.builds(alone, drawn(size), st.integers(0, 11)) for size in SIZES]))
 
 
+def long(seed: int, dtype: torch.dtype) -> SupervisedBatch:
+    """Return a row of a thousand tokens, of which about half are learnt, the last one in any case."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randint(-16, 17, (1, 1000, 3), generator=generator).to(dtype) / 8
+    labels = torch.randint(0, 3, (1, 1000), generator=generator)
+    ignored = torch.randint(0, 2, (1, 1000), generator=generator) == 1
+    ignored[0, -1] = False
+    return with_prompts(SupervisedBatch(logits, labels), ignored)
+
+
+LONG = st.builds(long, st.integers(0, 3), st.sampled_from((torch.float32, torch.float64)))
+
+
 class Learnt(NamedTuple):
     """The logits before a learnt token, its label, and the place of these logits."""
 

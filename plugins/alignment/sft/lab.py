@@ -96,7 +96,7 @@ def largest_difference(
     log_probs = logits(model, params, batch)[:, :-1].log_softmax(-1)
     labels = batch.labels[:, 1:]
     own = -log_probs.gather(2, labels.clamp(min=0).unsqueeze(2))[..., 0]
-    packed = own[labels != IGNORE_INDEX].split([len(answer) for answer in answers])
+    packed = torch.split(own[labels != IGNORE_INDEX], [len(answer) for answer in answers])
     differences = []
     for prompt, answer, losses in zip(prompts, answers, packed, strict=True):
         alone = model.forward(params, {"x": torch.tensor([prompt + answer])})[0, len(prompt) - 1 : -1].log_softmax(-1)

@@ -31,6 +31,7 @@ from groundup.plugins.alignment.sft.cases import (
     CUTTING,
     EXAMPLES,
     LENGTHS,
+    LONG,
     PADS,
     PLAIN,
     ROOM,
@@ -138,7 +139,8 @@ def test_float64_is_carried_through(impl: Any, tiny: float, smoothing: float) ->
             impl(label_smoothing=smoothing).loss(SupervisedBatch(logits * (1 + way * step), labels)).loss
             for way in (1, -1)
         )
-        return (there - back) / (2 * step)
+        result: Tensor = (there - back) / (2 * step)
+        return result
 
     got, expected = slope(tiny), slope(2.0**-10)
     assert_close(got, expected, dtype=torch.float64, tolerance=SLOPE, what=Message("the slope of the loss"))
@@ -233,6 +235,21 @@ def test_every_learnt_token_weighs_the_same(impl: Any, case: Case) -> None:
     exact = torch.tensor(laws.mean(losses), dtype=torch.float64)
     SFT.check(impl(**case.rule).loss(case.batch), "loss", exact, case.batch)
     check_slopes(impl, case.batch, slow_slopes(case.batch, max(len(losses), 1), smoothing)["logits"], **case.rule)
+
+
+@claim(
+    "In a row of a thousand tokens every learnt one counts, in loss and gradient, in float32 as well.",
+    zh="一行有上千个词元时，每个要学的词元照样算数，损失和梯度都是，float32 下也一样。",
+)
+@hole(3)
+@after(test_every_learnt_token_weighs_the_same)
+@given(batch=LONG)
+def test_long_rows_are_learnt_to_their_end(impl: Any, batch: SupervisedBatch) -> None:
+    losses = [slow_loss(token) for token in learnt(batch)]
+    limit = sum_tolerance(batch.logits.dtype, batch.labels.numel(), 6.0)
+    exact = torch.tensor(laws.mean(losses), dtype=torch.float64)
+    assert_close(impl().loss(batch).loss, exact, dtype=batch.logits.dtype, tolerance=limit, what=Message("the loss"))
+    check_slopes(impl, batch, slow_slopes(batch, len(losses))["logits"])
 
 
 @claim(
@@ -367,6 +384,15 @@ def test_attention_stays_within_the_example(impl: Any, examples: list[Example], 
     assert_form(got, expected.shape, torch.bool, what=Message("attn_mask"))
     tokens = slow.filled("example", -1).unsqueeze(2) >= 0
     assert_equal(got & tokens, expected, what=Message("attn_mask, from tokens"))
+
+
+@claim("A row may hold hundreds of examples, and keeps all of them apart.", zh="一行可以有几百个样本，彼此都隔开。")
+@hole(6)
+@after(test_attention_stays_within_the_example)
+@given(count=st.sampled_from((257, 300)), pad=PADS)
+def test_hundreds_of_examples_stay_apart(impl: Any, count: int, pad: int) -> None:
+    got = packed(impl, [([], [1])] * count, count, pad).attn_mask
+    assert_equal(got, torch.eye(count, dtype=torch.bool).unsqueeze(0), what=Message("attn_mask"))
 
 
 @claim(
