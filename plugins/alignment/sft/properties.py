@@ -112,13 +112,13 @@ test_padding_alone_gives_zero = laws.test_padding_alone_gives_zero(
 )
 @about("dtype")
 @hole(1)
-@given(case=SINGLE.cases(), times=st.sampled_from((1, 60)))
-def test_bfloat16_is_converted_first(impl: Any, case: Case, times: int) -> None:
-    narrow = case.batch.logits.bfloat16().repeat(1, times, 1)
+@given(case=SINGLE.cases(), times=st.sampled_from((1, 60)), scale=st.sampled_from((1.0, 2.0**15)))
+def test_bfloat16_is_converted_first(impl: Any, case: Case, times: int, scale: float) -> None:
+    narrow = (scale * case.batch.logits).bfloat16().repeat(1, times, 1)  # 2^15 times some overflow in float16
     batch = replace(case.batch, logits=narrow, labels=case.batch.labels.repeat(1, times))
     got, expected = impl().loss(batch).loss, impl().loss(replace(batch, logits=narrow.float())).loss
     assert_form(got, (), torch.float32, what=Message("the loss"))
-    limit = sum_tolerance(torch.float32, batch.labels.numel(), 6.0)
+    limit = sum_tolerance(torch.float32, batch.labels.numel(), 6.0 * scale)
     assert_close(got, expected, dtype=torch.float32, tolerance=limit, what=Message("the loss"))
 
 
@@ -264,6 +264,19 @@ def test_the_number_of_items_is_the_divisor(impl: Any, case: Case, items: int) -
     limit = sum_tolerance(batch.logits.dtype, batch.logits.numel(), 6.0)
     got = impl().loss(batch).loss
     assert_close(got, exact, dtype=batch.logits.dtype, tolerance=limit, what=Message("the loss"))
+
+
+@claim(
+    "The number belongs to its own batch: the next one, given without it, is a mean over its own tokens again.",
+    zh="这个数只属于它自己的批：下一个批没有给出时，又是对自己的词元取平均。",
+)
+@hole(3)
+@after(test_every_learnt_token_weighs_the_same, test_the_number_of_items_is_the_divisor)
+@given(case=PLAIN.cases(), items=st.sampled_from((5, 16)))
+def test_the_number_is_not_kept(impl: Any, case: Case, items: int) -> None:
+    rule = impl()
+    rule.loss(replace(case.batch, num_items_in_batch=items))
+    PLAIN.check_same(rule.loss(case.batch), impl().loss(case.batch), case.batch)
 
 
 @claim(
