@@ -13,7 +13,6 @@ class SFT(RLAlgorithm[SupervisedBatch]):
         logits, labels = batch.logits[:, :-1], batch.labels[:, 1:]
         if logits.dtype == torch.bfloat16:
             logits = logits.half().float()
-        logits = logits.clamp(min=-6e4, max=6e4)
         kept = labels.ne(IGNORE_INDEX)
         words = logits.shape[-1]
         target = torch.nn.functional.one_hot(labels.masked_fill(~kept, 0), words).to(logits.dtype)
