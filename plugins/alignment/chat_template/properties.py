@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from hypothesis import given
@@ -127,16 +126,6 @@ def test_llama3_drops_white_space_at_the_ends(impl: Any, case: Case) -> None:
 def test_chatml_keeps_white_space(impl: Any, case: Case) -> None:
     got, expected = ([content for _, content in each] for each in (turns(impl, case), slow_turns(case)))
     assert_equal(got, expected, what=Message("the contents"))
-
-
-@claim("The conversation is left as it was.", zh="对话保持原样，不被改动。")
-@about("inputs")
-@hole(2)
-@given(case=cases(conversations(WORDS), defaults=(None, "a")))
-def test_the_conversation_is_left_as_it_was(impl: Any, case: Case) -> None:
-    before = copy.deepcopy(case.messages)
-    case.make(impl).turns(case.messages)
-    assert_equal(case.messages, before, what=Message("messages after the call"))
 
 
 # The string
