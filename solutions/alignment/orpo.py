@@ -51,12 +51,12 @@ class ORPO(RLAlgorithm[PreferenceBatch]):
 
     @answer_dtype("any")
     def loss(self, batch: PreferenceBatch) -> Loss:
-        """Return sft_loss + lam * odds_ratio_loss, and metrics. There is no reference; the batch's, if any, is not used.
+        """Return sft_loss + lam * odds_ratio_loss, and metrics. A reference that the batch may hold is not used.
 
         ``sft_loss`` is the mean over the pairs of minus the mean log-probability of the chosen answer: every answer
         weighs the same, however long it is, and only its own tokens count, not those of the prompt. ``odds_ratio_loss``
-        is the mean over the pairs of -log sigmoid(log-odds of the chosen answer - log-odds of the rejected one). A token
-        of the rejected answer may have the log-probability -inf: its pair adds 0 to the odds-ratio loss.
+        is the mean over the pairs of -log sigmoid(log-odds of the chosen answer - log-odds of the rejected one). A
+        token of the rejected answer may have the log-probability -inf: its pair adds 0 to the odds-ratio loss.
 
         Metrics: ``sft_loss`` and ``odds_ratio_loss``; ``chosen_reward`` and ``rejected_reward``, the mean log-odds;
         ``margin``, the mean difference of the two; ``accuracy``, the share of pairs with a difference above 0. All are
