@@ -35,7 +35,7 @@ from torch import Tensor
 
 from groundup.core.interfaces.rl import Loss, PreferenceBatch
 from groundup.core.messages import Message
-from groundup.core.testing.compare import Tolerance, assert_close, assert_equal, sum_tolerance
+from groundup.core.testing.compare import Tolerance, assert_close, assert_equal
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.laws import rl_setting as base
 from groundup.core.testing.laws.rl_setting import Case, changed, mean, tensors_of
