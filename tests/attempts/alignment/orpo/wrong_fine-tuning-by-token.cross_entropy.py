@@ -35,7 +35,8 @@ class ORPO(RLAlgorithm[PreferenceBatch]):
         rejected = self.mean_log_prob(batch.rejected_log_prob, batch.rejected_mask)  # (B,)
         chosen_odds, rejected_odds = self.log_odds(chosen), self.log_odds(rejected)  # (B,)
 
-        sft_loss = -batch.chosen_log_prob[batch.chosen_mask].float().mean() if batch.chosen_log_prob.dtype == torch.bfloat16 else -batch.chosen_log_prob[batch.chosen_mask].mean()
+        wide = batch.chosen_log_prob.to(chosen.dtype)
+        sft_loss = -wide[batch.chosen_mask].sum() / batch.chosen_mask.sum().clamp(min=1)
         odds_ratio_loss = -F.logsigmoid(chosen_odds - rejected_odds).mean()
         loss = sft_loss + self.lam * odds_ratio_loss
 
