@@ -1,8 +1,4 @@
-"""Identity preference optimisation.
-
-Source: Azar et al. 2023, arXiv:2310.12036, eq. 17, whose tau is called beta here, as in most libraries.
-Axes: B pairs, T and U tokens.   Logarithms: nats.
-"""
+"""Only the first eight pairs of a batch are in the loss."""
 
 from __future__ import annotations
 

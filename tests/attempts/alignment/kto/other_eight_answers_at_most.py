@@ -1,8 +1,4 @@
-"""Kahneman-Tversky optimisation.
-
-Source: Ethayarajh et al. 2024, arXiv:2402.01306, section 4: the value of an answer, and the reference point of a batch.
-Axes: B answers, T and U tokens.   Logarithms: nats.
-"""
+"""Only the first eight answers of a batch are in the loss."""
 
 from __future__ import annotations
 

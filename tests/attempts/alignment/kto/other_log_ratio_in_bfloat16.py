@@ -1,8 +1,4 @@
-"""Kahneman-Tversky optimisation.
-
-Source: Ethayarajh et al. 2024, arXiv:2402.01306, section 4: the value of an answer, and the reference point of a batch.
-Axes: B answers, T and U tokens.   Logarithms: nats.
-"""
+"""The answers' log-ratios are rounded to the dtype of the batch before the loss is computed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Kahneman-Tversky optimisation.
-
-Source: Ethayarajh et al. 2024, arXiv:2402.01306, section 4: the value of an answer, and the reference point of a batch.
-Axes: B answers, T and U tokens.   Logarithms: nats.
-"""
+"""The reference point is clamped from above, at 1 nat."""
 
 from __future__ import annotations
 
