@@ -169,6 +169,43 @@ def test_the_square_is_of_the_difference(impl: Any, power: int, away: float, dty
     assert_close(impl(beta=beta).loss(batch).loss, exact, dtype=dtype, tolerance=limit, what=Message("the loss"))
 
 
+@claim(
+    "Long answers in bfloat16 cost what their log-ratios say in float32: neither these nor their difference is rounded "
+    "to bfloat16 again.",
+    zh="bfloat16 的长回答，其代价由 float32 的对数比率决定：对数比率和它们的差值都不会再舍入成 bfloat16。",
+)
+@hole(2)
+@given(
+    lengths=st.sampled_from(((300, 700), (500, 250), (700, 40))),
+    steps=st.sampled_from(((4, -3), (-4, 4), (3, -1), (-2, 3))),
+    beta=st.sampled_from(BETAS),
+)
+def test_the_difference_keeps_its_digits(
+    impl: Any, lengths: tuple[int, int], steps: tuple[int, int], beta: float
+) -> None:
+    batch = uniform(lengths, steps, -2.7, 30.0, torch.bfloat16)
+    (pair,) = pair_laws.pairs_of(batch)
+    exact = torch.tensor(missing({"beta": beta}, pair) ** 2, dtype=torch.float64)
+    got, limit = impl(beta=beta).loss(batch).loss, Tolerance(rtol=2e-4, atol=1e-3)
+    assert_close(got, exact, dtype=torch.float32, tolerance=limit, what=Message("the loss"))
+
+
+@claim(
+    "The loss is a mean, however many pairs there are: five copies of each pair cost what one does, and share its "
+    "gradient.",
+    zh="无论有多少对，损失都是平均：每一对各复制五份，损失不变，五份分得原来的梯度。",
+)
+@hole(2)
+@given(case=IPO.cases())
+def test_copies_cost_what_one_does(impl: Any, case: Case) -> None:
+    copies = IPO.trained(laws.changed(case.batch, lambda _, tensor: tensor.repeat_interleave(5, 0)))
+    batch = IPO.trained(case.batch)
+    expected, got = impl(**case.rule).loss(batch), impl(**case.rule).loss(copies)
+    IPO.check(got, "loss", expected.loss.detach().to(torch.float64), batch)
+    shared = {name: grad.unflatten(0, (-1, 5)).sum(1) for name, grad in IPO.gradients(got, copies).items()}
+    IPO.check_same_gradients(shared, IPO.gradients(expected, batch), batch)
+
+
 test_loss_is_the_mean_over_pairs = pair_laws.test_loss_is_the_mean_over_pairs(
     IPO,
     hole=2,

@@ -209,6 +209,66 @@ def test_the_value_is_steepest_at_the_reference_point(impl: Any, case: Case, at:
 
 
 @claim(
+    "Only the distance from the reference point counts: if the policy finds all answers likelier by the same number of "
+    "nats, matched and mismatched, the loss stays as it was. The point has no upper bound.",
+    zh="起作用的只有与参考点的距离：如果策略对所有回答（匹配的和错配的）的对数概率都提高同样多的 nat，损失不变。"
+    "参考点没有上限。",
+)
+@hole(3)
+@given(case=KTO.cases(), by=st.sampled_from((16.0, 64.0, 256.0)))
+def test_only_the_distance_from_the_point_counts(impl: Any, case: Case, by: float) -> None:
+    near, far = lifted(case.batch, 4.0), lifted(case.batch, 4.0 + by)  # both points are positive
+    expected, dtype = impl(**case.rule).loss(near).loss.to(torch.float64), case.batch.log_prob.dtype
+    limit = Tolerance(rtol=0.0, atol=8 * by * torch.finfo(dtype).eps)  # the point is a mean of numbers of that size
+    assert_close(impl(**case.rule).loss(far).loss, expected, dtype=dtype, tolerance=limit, what=Message("the loss"))
+
+
+@claim(
+    "The reference point is that of this batch, whatever point an earlier one had.",
+    zh="参考点只属于当前的批，无论之前的批的参考点是多少。",
+)
+@hole(3)
+@given(case=KTO.cases())
+def test_no_reference_point_is_kept(impl: Any, case: Case) -> None:
+    used = impl(**case.rule)
+    used.loss(lifted(case.batch, 8.0))
+    got = used.loss(case.batch)
+    for name, number in {"kl": point(case.batch), "loss": laws.mean(costs(case.rule, case.batch))}.items():
+        KTO.check(got, name, torch.tensor(number, dtype=torch.float64), case.batch)
+
+
+@claim(
+    "The loss is a mean, however many answers there are: five copies of each answer cost what one does, and share its "
+    "gradient.",
+    zh="无论有多少段回答，损失都是平均：每段各复制五份，损失不变，五份分得原来的梯度。",
+)
+@hole(3)
+@given(case=KTO.cases())
+def test_copies_cost_what_one_does(impl: Any, case: Case) -> None:
+    copies = KTO.trained(laws.changed(case.batch, lambda _, tensor: tensor.repeat_interleave(5, 0)))
+    batch = KTO.trained(case.batch)
+    expected, got = impl(**case.rule).loss(batch), impl(**case.rule).loss(copies)
+    KTO.check(got, "loss", expected.loss.detach().to(torch.float64), batch)
+    shared = {name: grad.unflatten(0, (-1, 5)).sum(1) for name, grad in KTO.gradients(got, copies).items()}
+    KTO.check_same_gradients(shared, KTO.gradients(expected, batch), batch)
+
+
+@claim(
+    "Long answers in bfloat16 cost what their log-ratios say in float32, which are not rounded to bfloat16 again.",
+    zh="bfloat16 的长回答，其代价由 float32 的对数比率决定，对数比率不会再舍入成 bfloat16。",
+)
+@hole(3)
+@given(length=st.sampled_from((300, 500, 700)), step=st.sampled_from((-4, -3, -2, 2, 3, 4)), good=st.booleans())
+def test_a_long_answer_keeps_its_digits(impl: Any, length: int, step: int, good: bool) -> None:
+    ref, real = torch.full((1, length), -2.7, dtype=torch.bfloat16), torch.ones((1, length), dtype=torch.bool)
+    batch = UnpairedBatch(ref + step / 30, ref, real, torch.tensor([good]), ref, ref, real)
+    rule = {"beta": 0.015625, "desirable_weight": 4.0, "undesirable_weight": 4.0}
+    exact = torch.tensor(laws.mean(costs(rule, batch)), dtype=torch.float64)
+    got, limit = impl(**rule).loss(batch).loss, Tolerance(rtol=0.0, atol=1e-4)
+    assert_close(got, exact, dtype=torch.float32, tolerance=limit, what=Message("the loss"))
+
+
+@claim(
     "Thumbs turned round, with the weights exchanged, give the rest of what can be lost: the two losses add up to the "
     "mean weight.",
     zh="把赞和踩对调，同时交换两个权重，得到的是剩下的部分：两个损失之和等于权重的平均。",
@@ -355,3 +415,18 @@ def at_the_point(batch: UnpairedBatch) -> UnpairedBatch:
     first = int(batch.mask[0].nonzero()[0])
     ref[0, first] += own(batch)[0] - point(batch)
     return replace(batch, ref_log_prob=ref)
+
+
+def lifted(batch: UnpairedBatch, by: float) -> UnpairedBatch:
+    """Return the batch with every answer, matched and mismatched, likelier by that many nats than it was."""
+
+    def lowered(ref: Tensor, mask: Tensor) -> Tensor:
+        first = mask & (mask.cumsum(1) == 1)
+        return torch.where(first, ref - by, ref)
+
+    own_ref, other_ref = batch.ref_log_prob, batch.mismatched_ref_log_prob
+    return replace(
+        batch,
+        ref_log_prob=lowered(own_ref, batch.mask),
+        mismatched_ref_log_prob=lowered(other_ref, batch.mismatched_mask),
+    )
