@@ -138,7 +138,7 @@ def test_without_tokens_the_mean_is_zero(impl: Any, lengths: list[int], dtype: t
 )
 @hole(1)
 @given(
-    length=st.sampled_from((300, 1000)),
+    length=st.sampled_from((301, 3001)),
     dtype=st.sampled_from((torch.bfloat16, torch.float16, torch.float32)),
     level=st.sampled_from(LEVELS),
 )
@@ -272,6 +272,18 @@ def test_both_losses_are_reported(impl: Any, case: Case) -> None:
     odds = laws.mean(pair_laws.softplus(bad - good) for good, bad in (rewards(case.rule, pair) for pair in pairs))
     for name, number in {"sft_loss": sft, "odds_ratio_loss": odds, "loss": sft + case.rule["lam"] * odds}.items():
         ORPO.check(got, name, scalar(number), case.batch)
+
+
+@claim(
+    "A reference changes nothing, if the batch holds one.",
+    zh="批中即使带着参考策略，也不影响任何结果。",
+)
+@hole(3)
+@given(case=ORPO.cases(), shift=st.sampled_from((-2.0, -0.5, 0.25)))
+def test_a_reference_stays_unused(impl: Any, case: Case, shift: float) -> None:
+    plain, rule = case.batch, impl(**case.rule)
+    other = {f"ref_{side}_log_prob": getattr(plain, f"{side}_log_prob") + shift for side in ("chosen", "rejected")}
+    ORPO.check_same(rule.loss(replace(plain, **other)), rule.loss(plain), plain)
 
 
 @claim(
