@@ -225,19 +225,20 @@ def test_far_from_certainty_nothing_overflows(impl: Any, means: list[float], dty
 
 
 @claim(
-    "A mean of 0, a probability of 1, counts as CERTAIN: the log-odds are finite, 27.6, and the gradient is 0.",
-    zh="平均为 0（概率为 1）按 CERTAIN 计：对数几率有限，为 27.6，梯度为 0。",
+    "A mean of 0, a probability of 1, counts as CERTAIN, and so does any mean above it: the log-odds are finite, 27.6, "
+    "and the gradient is 0.",
+    zh="平均为 0（概率为 1）按 CERTAIN 计，高于它的平均都是如此：对数几率有限，为 27.6，梯度为 0。",
 )
 @hole(2)
-@given(others=MEANS, dtype=float_dtypes())
-def test_certainty_has_finite_odds(impl: Any, others: list[float], dtype: torch.dtype) -> None:
-    mean = torch.tensor([0.0, *others], dtype=dtype, requires_grad=True)
+@given(certain=st.sampled_from((0.0, -(2.0**-42), -(2.0**-50))), others=MEANS, dtype=float_dtypes())
+def test_certainty_has_finite_odds(impl: Any, certain: float, others: list[float], dtype: torch.dtype) -> None:
+    mean = torch.tensor([certain, *others], dtype=dtype, requires_grad=True)
     got = impl(lam=0.25).log_odds(mean)
     exact = torch.tensor([log_odds(one) for one in mean.tolist()], dtype=torch.float64)
     limit = sum_tolerance(dtype, 2, LARGEST)
     assert_close(got, exact, dtype=dtype, tolerance=limit, what=Message("the log-odds"))
     (grad,) = gradient(got.sum(), [mean])
-    assert_equal(grad[0], torch.zeros_like(grad[0]), what=Message("the gradient to a mean of 0"))
+    assert_equal(grad[0], torch.zeros_like(grad[0]), what=Message("the gradient to a mean above CERTAIN"))
 
 
 # Hole 3: the losses.
