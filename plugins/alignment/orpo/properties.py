@@ -225,9 +225,8 @@ def test_far_from_certainty_nothing_overflows(impl: Any, means: list[float], dty
 
 
 @claim(
-    "A mean of 0, a probability of 1, counts as CERTAIN, and so does any mean above it: the log-odds are finite, 27.6, "
-    "and the gradient is 0.",
-    zh="平均为 0（概率为 1）按 CERTAIN 计，高于它的平均都是如此：对数几率有限，为 27.6，梯度为 0。",
+    "A mean above CERTAIN, 0 among them, counts as CERTAIN: the log-odds are finite, 27.6, and the gradient is 0.",
+    zh="大于 CERTAIN 的平均（包括 0）按 CERTAIN 计：对数几率有限，为 27.6，梯度为 0。",
 )
 @hole(2)
 @given(certain=st.sampled_from((0.0, -(2.0**-42), -(2.0**-50))), others=MEANS, dtype=float_dtypes())
