@@ -77,6 +77,8 @@ ORPO = pair_laws.Setting(
     rewards=rewards,
 )
 
+SOFTPLUS = sum_tolerance(torch.float32, 8, LARGEST)  # for a loss above 20, where torch's softplus is x itself
+
 
 def scalar(number: float) -> Tensor:
     return torch.tensor(number, dtype=torch.float64)
@@ -138,7 +140,7 @@ def test_without_tokens_the_mean_is_zero(impl: Any, lengths: list[int], dtype: t
 )
 @hole(1)
 @given(
-    length=st.sampled_from((300, 1000)),
+    length=st.sampled_from((301, 3001)),
     dtype=st.sampled_from((torch.bfloat16, torch.float16, torch.float32)),
     level=st.sampled_from(LEVELS),
 )
@@ -223,19 +225,19 @@ def test_far_from_certainty_nothing_overflows(impl: Any, means: list[float], dty
 
 
 @claim(
-    "A mean of 0, a probability of 1, counts as CERTAIN: the log-odds are finite, 27.6, and the gradient is 0.",
-    zh="平均为 0（概率为 1）按 CERTAIN 计：对数几率有限，为 27.6，梯度为 0。",
+    "A mean above CERTAIN, 0 among them, counts as CERTAIN: the log-odds are finite, 27.6, and the gradient is 0.",
+    zh="大于 CERTAIN 的平均（包括 0）按 CERTAIN 计：对数几率有限，为 27.6，梯度为 0。",
 )
 @hole(2)
-@given(others=MEANS, dtype=float_dtypes())
-def test_certainty_has_finite_odds(impl: Any, others: list[float], dtype: torch.dtype) -> None:
-    mean = torch.tensor([0.0, *others], dtype=dtype, requires_grad=True)
+@given(certain=st.sampled_from((0.0, -(2.0**-42), -(2.0**-50))), others=MEANS, dtype=float_dtypes())
+def test_certainty_has_finite_odds(impl: Any, certain: float, others: list[float], dtype: torch.dtype) -> None:
+    mean = torch.tensor([certain, *others], dtype=dtype, requires_grad=True)
     got = impl(lam=0.25).log_odds(mean)
     exact = torch.tensor([log_odds(one) for one in mean.tolist()], dtype=torch.float64)
     limit = sum_tolerance(dtype, 2, LARGEST)
     assert_close(got, exact, dtype=dtype, tolerance=limit, what=Message("the log-odds"))
     (grad,) = gradient(got.sum(), [mean])
-    assert_equal(grad[0], torch.zeros_like(grad[0]), what=Message("the gradient to a mean of 0"))
+    assert_equal(grad[0], torch.zeros_like(grad[0]), what=Message("the gradient to a mean above CERTAIN"))
 
 
 # Hole 3: the losses.
@@ -272,6 +274,18 @@ def test_both_losses_are_reported(impl: Any, case: Case) -> None:
     odds = laws.mean(pair_laws.softplus(bad - good) for good, bad in (rewards(case.rule, pair) for pair in pairs))
     for name, number in {"sft_loss": sft, "odds_ratio_loss": odds, "loss": sft + case.rule["lam"] * odds}.items():
         ORPO.check(got, name, scalar(number), case.batch)
+
+
+@claim(
+    "A reference changes nothing, if the batch holds one.",
+    zh="批中即使带着参考策略，也不影响任何结果。",
+)
+@hole(3)
+@given(case=ORPO.cases(), shift=st.sampled_from((-2.0, -0.5, 0.25)))
+def test_a_reference_stays_unused(impl: Any, case: Case, shift: float) -> None:
+    plain, rule = case.batch, impl(**case.rule)
+    other = {f"ref_{side}_log_prob": getattr(plain, f"{side}_log_prob") + shift for side in ("chosen", "rejected")}
+    ORPO.check_same(rule.loss(replace(plain, **other)), rule.loss(plain), plain)
 
 
 @claim(
@@ -313,25 +327,24 @@ def test_a_certain_rejected_answer_has_a_finite_loss(impl: Any, case: Case) -> N
     certain = ORPO.trained(replace(case.batch, rejected_log_prob=torch.zeros_like(case.batch.rejected_log_prob)))
     got = impl(**case.rule).loss(certain)
     exact = scalar(laws.mean(cost(case.rule, pair) for pair in pair_laws.pairs_of(certain)))
-    limit = sum_tolerance(torch.float32, 8, LARGEST)  # torch's softplus is x itself from 20 on
-    assert_close(got.loss, exact, dtype=got.loss.dtype, tolerance=limit, what=Message("the loss"))
+    assert_close(got.loss, exact, dtype=got.loss.dtype, tolerance=SOFTPLUS, what=Message("the loss"))
     grad = ORPO.gradients(got, certain)["rejected_log_prob"]
     assert_equal(grad, torch.zeros_like(grad), what=Message("the gradient to {name}", name="rejected_log_prob"))
 
 
 @claim(
-    "A pair whose chosen answer is empty is a pair like any other: it adds 0 to the supervised loss, and counts in "
-    "both means.",
-    zh="优选回答为空的对与其他对一样：它给监督损失加 0，并且在两个平均里都算一对。",
+    "A pair with an empty answer is a pair like any other: the answer counts as certain, and the pair in both means.",
+    zh="含有空回答的对与其他对一样：空回答按完全确定计，该对在两个平均里都算一对。",
 )
 @hole(3)
-@given(case=ORPO.cases())
-def test_an_empty_chosen_answer_counts(impl: Any, case: Case) -> None:
-    mask = case.batch.chosen_mask.clone()
+@given(case=ORPO.cases(), side=st.sampled_from(("chosen_mask", "rejected_mask")))
+def test_an_empty_answer_counts(impl: Any, case: Case, side: str) -> None:
+    mask = getattr(case.batch, side).clone()
     mask[0] = False
-    batch = replace(case.batch, chosen_mask=mask)
-    exact = laws.mean(cost(case.rule, pair) for pair in pair_laws.pairs_of(batch))
-    ORPO.check(impl(**case.rule).loss(batch), "loss", scalar(exact), batch)
+    batch = replace(case.batch, **{side: mask})
+    exact = scalar(laws.mean(cost(case.rule, pair) for pair in pair_laws.pairs_of(batch)))
+    got = impl(**case.rule).loss(batch)
+    assert_close(got.loss, exact, dtype=got.loss.dtype, tolerance=SOFTPLUS, what=Message("the loss"))
 
 
 # What holds of every rule over pairs, and of every learning rule.

@@ -24,7 +24,7 @@ FAINT = 0.35
 
 
 def run(bench: Bench) -> Outcome:
-    """Score the answers at each stop; judge the correlation at the first one, where no length is harder yet."""
+    """Score the answers at each stop; judge the correlation at the first one, early in training."""
     rule = bench.impl("alignment/simpo")(beta=BETA, gamma=GAMMA)
     stops = STOPS[:1] if bench.quick else STOPS
     found: list[dict[str, float]] = []
