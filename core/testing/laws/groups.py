@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -51,6 +52,7 @@ __all__ = [
     "slow_advantages",
     "test_a_lone_answer_teaches_nothing",
     "test_advantages_are_those_of_the_group",
+    "test_advantages_are_wide_constants",
     "test_advantages_of_a_group_sum_to_zero",
     "test_answers_may_stand_in_any_order",
     "test_at_the_old_policy_it_is_the_policy_gradient",
@@ -76,7 +78,7 @@ LAYOUTS = (  # the group of each answer: uneven groups, interleaved, numbered wi
     (0, 0, 2, 2, 2, 2),
 )
 WIDTHS = (1, 2, 4)
-LONG = (700, 300)  # tokens
+LONG = (300, 130)  # tokens
 
 
 class Answer(NamedTuple):
@@ -142,7 +144,7 @@ def groups(
 
     return st.one_of(
         [
-            tensors((5, len(layout), width), dtype=dtype).map(lambda drawn, layout=layout: made(layout, drawn))
+            tensors((5, len(layout), width), dtype=dtype).map(partial(made, layout))
             for layout in layouts
             for width in WIDTHS
             for dtype in (torch.float32, torch.float64)
@@ -197,12 +199,29 @@ def test_advantages_are_those_of_the_group(setting: Setting) -> Property:
     return holds
 
 
+@law(
+    "Advantages are constants, computed in float32 or wider: rewards in bfloat16 are cast first.",
+    zh="优势是常数，用 float32 或更高精度计算：bfloat16 的奖励先转换。",
+)
+def test_advantages_are_wide_constants(setting: Setting) -> Property:
+    @given(case=setting.cases())
+    def holds(impl: Any, case: Case[GroupBatch]) -> None:
+        narrow = changed(case.batch, lambda _, t: t.to(torch.bfloat16) if t.is_floating_point() else t)
+        narrow = setting.trained(narrow, *(name for name in setting.constants if getattr(narrow, name) is not None))
+        got = impl(**case.rule).advantages(narrow)
+        assert_equal(got.requires_grad, False, what=Message("whether the advantages carry gradient"))
+        exact = slow_advantages(setting, case.rule, answers_of(narrow))
+        _check_advantages(setting, got, exact, narrow)
+
+    return holds
+
+
 @law("The advantages of a group sum to 0.", zh="同一组的优势之和为 0。")
 def test_advantages_of_a_group_sum_to_zero(setting: Setting) -> Property:
     @given(case=setting.cases())
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
         got = impl(**case.rule).advantages(case.batch)
-        for group in case.batch.group.unique():
+        for group in set(case.batch.group.tolist()):
             total = got[case.batch.group == group].sum()
             _check_advantages(setting, total, 0.0, case.batch, what=Message("the sum of a group's advantages"))
 
@@ -216,7 +235,7 @@ def test_advantages_of_a_group_sum_to_zero(setting: Setting) -> Property:
 def test_equal_rewards_teach_nothing(setting: Setting) -> Property:
     @given(case=setting.cases(**setting.without_kl))
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
-        _, index = case.batch.group.unique(return_inverse=True)
+        index = _numbered(case.batch.group)
         same = case.batch.reward[index]  # the same for all answers of a group, but not for all groups
         got = impl(**case.rule).advantages(replace(case.batch, reward=same))
         _check_advantages(setting, got, [0.0] * len(index), case.batch)
@@ -231,7 +250,7 @@ def test_equal_rewards_teach_nothing(setting: Setting) -> Property:
 def test_shifting_a_groups_rewards_changes_nothing(setting: Setting) -> Property:
     @given(case=setting.cases(), shifts=tensors((8,)))
     def holds(impl: Any, case: Case[GroupBatch], shifts: Tensor) -> None:
-        _, index = case.batch.group.unique(return_inverse=True)
+        index = _numbered(case.batch.group)
         moved = replace(case.batch, reward=case.batch.reward + 4 * shifts[index].to(case.batch.reward.dtype))
         rule = impl(**case.rule)
         before = rule.advantages(case.batch).to(torch.float64).tolist()
@@ -281,7 +300,7 @@ def test_groups_do_not_touch_each_other(setting: Setting) -> Property:
 def test_group_numbers_are_names(setting: Setting) -> Property:
     @given(case=setting.cases(), numbers=st.permutations((2**40, 2**40 + 1, 0, -(2**40))))
     def holds(impl: Any, case: Case[GroupBatch], numbers: list[int]) -> None:
-        _, index = case.batch.group.unique(return_inverse=True)
+        index = _numbered(case.batch.group)
         renamed = replace(case.batch, group=torch.tensor(numbers)[index])
         rule = impl(**case.rule)
         before = rule.advantages(case.batch).to(torch.float64).tolist()
@@ -428,7 +447,7 @@ def test_long_answers_are_counted_in_full(setting: Setting) -> Property:
 )
 @about("dtype")
 def test_bfloat16_is_cast_up(setting: Setting) -> Property:
-    @given(case=setting.cases())
+    @given(case=setting.cases(**setting.without_kl))
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
         narrow, wide = (
             setting.trained(changed(case.batch, lambda _, t: t.to(dtype) if t.is_floating_point() else t))  # noqa: B023
@@ -442,11 +461,18 @@ def test_bfloat16_is_cast_up(setting: Setting) -> Property:
         setting.check_same(got, expected, wide)
         exact = setting.gradients(expected, wide)
         for name, grad in setting.gradients(got, narrow).items():
-            limit = Tolerance(rtol=2.0**-8, atol=2.0**-8 * 0.01 * setting.slope)  # one rounding to bfloat16
+            # One rounding to bfloat16. A penalty in the loss may be rounded by itself: it is left out.
+            limit = Tolerance(rtol=2.0**-8, atol=2.0**-8 * 0.01 * setting.slope)
             what = Message("the gradient to {name}", name=name)
             assert_close(grad, exact[name], dtype=torch.bfloat16, tolerance=limit, what=what)
 
     return holds
+
+
+def _numbered(group: Tensor) -> Tensor:
+    """Return the groups numbered from 0, in the order in which they first occur."""
+    names = group.tolist()
+    return torch.tensor([list(dict.fromkeys(names)).index(name) for name in names])
 
 
 def _slow(setting: Setting, case: Case[GroupBatch]) -> list[tuple[float, list[Term]]]:

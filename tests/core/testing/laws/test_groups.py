@@ -214,6 +214,7 @@ WRONG = [
     (laws.test_padding_may_hold_any_finite_number, Unmasked),
     (laws.test_long_answers_are_counted_in_full, FirstTokens),
     (laws.test_bfloat16_is_cast_up, Narrow),
+    (laws.test_advantages_are_wide_constants, Narrow),
 ]
 
 
