@@ -111,6 +111,10 @@ class Setting(base.Setting[GroupBatch]):
     """The term of each token of an answer, from the rule's coefficients, the answer and its advantage."""
     weights: Callable[[Mapping[str, Any], list[int]], list[float]]
     """The weight of each token of an answer in the loss, for all answers of a batch, from their numbers of tokens."""
+    kl_in_the_loss: bool = True
+    """Whether ``kl_coef`` times ``kl`` is added to the policy loss; otherwise it is part of the rewards, say."""
+    answers_are_clipped: bool = False
+    """Whether ``clip_fraction`` counts answers, and not tokens."""
     tallest: float = 4.0
     """The largest magnitude of an advantage."""
     without_kl: Mapping[str, Any] = field(default_factory=lambda: {"kl_coef": 0.0})
@@ -354,15 +358,17 @@ def test_at_the_old_policy_it_is_the_policy_gradient(setting: Setting) -> Proper
 
 
 @law(
-    "``policy_loss`` and ``kl`` are summed with the same weights as the loss; ``clip_fraction`` is the share of real "
-    "tokens that the text names.",
-    zh="policy_loss 和 kl 用与损失相同的权重求和；clip_fraction 是说明所指的真实词元所占的比例。",
+    "``policy_loss`` and ``kl`` are summed with the same weights as the loss; ``clip_fraction`` is the share that the "
+    "text names.",
+    zh="policy_loss 和 kl 用与损失相同的权重求和；clip_fraction 是说明所指的比例。",
 )
 def test_metrics_are_those_of_the_tokens(setting: Setting) -> Property:
     @given(case=setting.cases())
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
         got, slow = impl(**case.rule).loss(case.batch), _slow(setting, case)
         outside = [term.outside for _, terms in slow for term in terms]
+        if setting.answers_are_clipped:
+            outside = [any(term.outside for term in terms) for _, terms in slow]
         exact = {
             "policy_loss": math.fsum(weight * term.policy for weight, terms in slow for term in terms),
             "kl": math.fsum(weight * term.kl for weight, terms in slow for term in terms),
@@ -485,7 +491,7 @@ def _slow(setting: Setting, case: Case[GroupBatch]) -> list[tuple[float, list[Te
 
 
 def _check_loss(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
-    coefficient = case.rule.get("kl_coef", 0.0)
+    coefficient = case.rule.get("kl_coef", 0.0) if setting.kl_in_the_loss else 0.0
     costs = [weight * (term.policy + coefficient * term.kl) for weight, terms in _slow(setting, case) for term in terms]
     setting.check(got, "loss", torch.tensor(math.fsum(costs), dtype=torch.float64), case.batch)
 
