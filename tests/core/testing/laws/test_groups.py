@@ -169,7 +169,7 @@ class Unmasked(Centred):
 
 class FirstTokens(Centred):
     def mean(self, term: Tensor, mask: Tensor) -> Tensor:
-        return super().mean(term[:, :512], mask[:, :512])
+        return super().mean(term[:, :200], mask[:, :200])
 
 
 class ClipsCounted(Centred):
