@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,21 +29,19 @@ from groundup.cli.course import show_what_follows
 from groundup.cli.layout import passage, wrapped
 from groundup.cli.names import called
 from groundup.cli.parameters import InputFile
-from groundup.cli.words import ntr, told, tr
+from groundup.cli.quiz_outcome import heading, show_outcome, show_summary
+from groundup.cli.words import told, tr
 from groundup.core.errors import EXIT_FELL_SHORT, EXIT_HELD, UsageProblem
 from groundup.core.messages import GAP, Message
 
 if TYPE_CHECKING:
     from groundup.core.quiz.question import Asked
     from groundup.core.technique import Day, Technique
-    from groundup.grader.learner.quiz import Quiz, Review, Reviewed, Sitting
+    from groundup.grader.learner.quiz import Quiz, Review, Sitting
     from groundup.grader.learner.records import Confidence
     from groundup.grader.learner.state import State
     from groundup.grader.learner.workspace import Workspace
 
-SURE = Message("Of the {count} that you were sure of, {right} right.", count=0, right=0)
-UNSURE = Message("Of the {count} that you were unsure of, {right} right.", count=0, right=0)
-GUESSED = Message("Of the {count} that you guessed, {right} right.", count=0, right=0)
 LEVELS: dict[str, Confidence] = {"1": "guess", "2": "unsure", "3": "sure"}
 STOPPED = 130  # a shell's exit code for a command ended by Ctrl-C
 
@@ -112,7 +110,7 @@ def command(
         if as_json:
             print_json(reviews[0].model_dump(mode="json"))
         elif sitting.handed_in:
-            _show_summary(reviews[0], technique, lang)
+            show_summary(reviews[0], technique, lang)
             if workspace:
                 show_what_follows(workspace, technique)
     if not all(review.finished for review in reviews):
@@ -140,7 +138,7 @@ def _ask_day(
         if not sitting.handed_in:
             break
         if not as_json:
-            _show_summary(reviews[-1], technique, lang)
+            show_summary(reviews[-1], technique, lang)
     right, total = sum(review.right for review in reviews), sum(review.total for review in reviews)
     if as_json:
         asked = [review.model_dump(mode="json") for review in reviews]
@@ -186,8 +184,8 @@ def _hand_in(quiz: Quiz, file: IO[bytes], seed: int | None, state: State | None,
     sitting = Sitting.hand_in(quiz, seed, answers, state)
     if not as_json:
         for number, reviewed in enumerate(sitting.review(lang).questions, start=1):
-            click.echo(f"\n{_heading(number, len(quiz.questions), reviewed.text)}")
-            _show_outcome(reviewed, lang)
+            click.echo(f"\n{heading(number, len(quiz.questions), reviewed.text)}")
+            show_outcome(reviewed, lang)
     return sitting
 
 
@@ -255,7 +253,7 @@ def _sit(
     click.echo(wrapped(told(GAP).join(head)), err=as_json)
     try:
         for number, question in sitting.open_questions:
-            click.echo(f"\n{_heading(number, total, say(question.text, lang))}", err=as_json)
+            click.echo(f"\n{heading(number, total, say(question.text, lang))}", err=as_json)
             _ask(sitting, question, lang, as_json, confidence)
     except (click.Abort, KeyboardInterrupt):
         again = f"{called()} quiz {name or technique.name}"
@@ -298,7 +296,7 @@ def _ask(sitting: Sitting, question: Asked, lang: str, as_json: bool, confidence
         answer = _marked(question, answer, lang, as_json)
     sitting.answer(question, answer, sure)
     reviewed = next(r for r in sitting.review(lang).questions if r.id == question.id)
-    _show_outcome(reviewed, lang, err=as_json)
+    show_outcome(reviewed, lang, err=as_json)
 
 
 def _marked(question: Asked, answer: Any, lang: str, as_json: bool) -> Any:
@@ -334,95 +332,3 @@ def _level(typed: str) -> str:
     if (level := typed.strip()) not in LEVELS:
         raise NotAnAnswer(Message("{given} is none of 1, 2 and 3.", given=repr(level[:20])))
     return level
-
-
-def _show_outcome(reviewed: Reviewed, lang: str, err: bool = False) -> None:
-    """Print whether the answer was right, the right answer, its explanation and its source."""
-    right, given = _in_lines(reviewed.right_answer or ""), _in_lines(reviewed.answered or "")
-    click.echo(err=err)
-    if reviewed.by_oneself:
-        _show_own(reviewed, err)
-    elif reviewed.right:
-        click.echo(passage(tr("Right: {answer}", answer=right), first=click.style("  ✓ ", fg="green")), err=err)
-    else:
-        wrong = tr("Not right. The answer is {answer}", answer=right)
-        wrong = wrong if reviewed.answered else tr("Not answered. The answer is {answer}", answer=right)
-        sign = click.style("  ✗ ", fg="red")
-        if reviewed.credit:
-            points = f"{reviewed.credit:.2f}"
-            wrong = tr("Right in part: {points} of a point. The answer is {answer}", points=points, answer=right)
-            sign = click.style("  ◐ ", fg="yellow")
-        click.echo(passage(wrong, first=sign), err=err)
-        if reviewed.answered:
-            click.echo(passage(tr("You said {answer}", answer=given), first="    "), err=err)
-    if reviewed.explanation:
-        click.echo(passage(reviewed.explanation, first="    "), err=err)
-    click.echo(wrapped(tr("Source: {source}", source="; ".join(_sources(reviewed, lang))), first="    "), err=err)
-
-
-def _in_lines(answer: str) -> str:
-    """Return an answer to follow other words: one of several lines begins on a line of its own."""
-    return f"\n{answer}" if "\n" in answer else answer
-
-
-def _show_own(reviewed: Reviewed, err: bool) -> None:
-    """Print an answer that the learner marks, and what a good one says."""
-    if reviewed.answered:
-        click.echo(wrapped(tr("You said {answer}", answer=reviewed.answered), first="  · "), err=err)
-    else:
-        click.echo(wrapped(tr("Not answered."), first="  · "), err=err)
-    click.echo(wrapped(tr("A good answer: {answer}", answer=reviewed.right_answer or ""), first="    "), err=err)
-    for number, point in enumerate(reviewed.rubric, start=1):
-        click.echo(wrapped(point, first=f"    {number}  "), err=err)
-
-
-def _sources(reviewed: Reviewed, lang: str) -> Iterator[str]:
-    source = reviewed.source
-    if source:
-        yield ", ".join(part for part in (source.title, source.where, source.url) if part)
-    if reviewed.section:
-        yield tr("the lesson, '{section}'", section=reviewed.section)
-
-
-def _show_summary(review: Review, technique: Technique, lang: str) -> None:
-    score = tr("{right} of {total} right.", right=review.right, total=review.total)
-    kept = (
-        tr("Recorded in your workspace, seed {seed}.", seed=review.seed)
-        if review.recorded
-        else tr("There is no workspace here, so nothing is recorded.")
-    )
-    colour = "green" if review.right == review.total else "yellow"
-    if review.points != review.right:
-        points = f"{review.points:.2f}"
-        kept = tr("{points} points, as some are right in part.", points=points) + told(GAP) + kept
-    click.echo("\n" + wrapped(kept, first=click.style(score, fg=colour, bold=True) + told(GAP), rest=""))
-    if review.by_oneself:
-        points = f"{review.own_points:.2f}"
-        own = ntr(
-            "Marked by yourself, and not counted there: {points} of {count} question.",
-            "Marked by yourself, and not counted there: {points} of {count} questions.",
-            review.by_oneself,
-            points=points,
-        )
-        click.echo(wrapped(own))
-    for level, said in (("sure", SURE), ("unsure", UNSURE), ("guess", GUESSED)):
-        if level in review.confident:
-            count, right = review.confident[level]
-            click.echo(wrapped(told(said.filled(right=right, count=count)), first="  "))
-    if review.study:
-        lesson = f"{called()} read {technique.name}"
-        click.echo(tr("To read again ({command}):", command=lesson))
-    for section in review.study:
-        wrong = [str(n) for n, r in enumerate(review.questions, 1) if r.section == section and not r.right]
-        line = ntr(
-            "{section}  (question {numbers})",
-            "{section}  (questions {numbers})",
-            len(wrong),
-            section=section,
-            numbers=tr(", ").join(wrong),
-        )
-        click.echo(wrapped(line, first="  "))
-
-
-def _heading(number: int, total: int, text: str) -> str:
-    return passage(text, first=click.style(f"{number}/{total}  ", bold=True))

@@ -34,6 +34,16 @@ __all__ = [
     "draw_gradient_weights",
     "log_ratios",
 ]
+__contract__ = (
+    "Course",
+    "MarkedAnswers",
+    "PreferredAnswers",
+    "Student",
+    "bytes_of",
+    "bytes_of_ppo",
+    "draw_gradient_weights",
+    "log_ratios",
+)
 
 JUDGED = 1024  # sampled answers
 CHUNK = 1024  # answers of a forward pass without gradient

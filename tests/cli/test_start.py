@@ -216,7 +216,7 @@ def test_what_is_not_written_is_shown_as_such(learn: Any, day: Day) -> None:
         ("day7", "No day or technique 'day7'. Did you mean 'day-7'?"),
         ("Day-7", "No day or technique 'Day-7'. Did you mean 'day-7'?"),
         ("PPO", "No day or technique 'PPO'. Did you mean 'alignment/ppo'?"),
-        ("alignment/pp0", "No day or technique 'alignment/pp0'. Did you mean 'alignment/ppo'?"),
+        ("trainig/adamw", "No day or technique 'trainig/adamw'. Did you mean 'training/adamw'?"),
         ("rl_gae", "No day or technique 'rl_gae'. Did you mean 'rl/gae'?"),
         *(
             (i, f"Technique {i!r} ({day.name} of fourteen-days) is not written yet. 'learn list' shows what there is.")

@@ -23,10 +23,9 @@ pairs; a rule that reports others as well names them in ``sizes``. Equal rewards
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from hypothesis import given
@@ -38,6 +37,7 @@ from groundup.core.messages import Message
 from groundup.core.testing.compare import Tolerance, assert_close, assert_equal
 from groundup.core.testing.laws import Property, law
 from groundup.core.testing.laws import rl_setting as base
+from groundup.core.testing.laws.preferences_drawing import Pair, pairs, pairs_of, sigmoid, softplus
 from groundup.core.testing.laws.rl_setting import Case, changed, mean, tensors_of
 from groundup.core.testing.marks import about
 from groundup.core.testing.strategies import tensors
@@ -63,18 +63,8 @@ __all__ = [
 ]
 
 REFERENCE = ("ref_chosen_log_prob", "ref_rejected_log_prob")
-SIZES = ((1, 1, 2), (1, 3, 1), (2, 2, 3), (3, 4, 2), (4, 1, 3), (2, 3, 4))  # B, T, U; never T = U
 FAR = 16384.0  # nats: beyond what exp can hold in any dtype, multiplied with any beta above 1/20
 LONG = (300, 700)  # tokens: at 3 nats each, the probability of the answer is 0 in float64
-
-
-class Pair(NamedTuple):
-    """The log-probabilities of a pair's tokens, without padding. Those of the reference are empty if there is none."""
-
-    chosen: list[float]
-    rejected: list[float]
-    ref_chosen: list[float]
-    ref_rejected: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,60 +80,6 @@ class Setting(base.Setting[PreferenceBatch]):
     swap_costs: Callable[[Mapping[str, Any], float], float] | None = None
     """By how much the loss grows if all answers are exchanged, from the mean margin; None where it is no function."""
     learned: tuple[str, ...] = ("chosen_log_prob", "rejected_log_prob")
-
-
-def pairs(*, reference: bool = True) -> st.SearchStrategy[PreferenceBatch]:
-    """Draw batches whose answers are of different widths, some tokens masked anywhere in a row, but never all of a row.
-
-    Log-probabilities of the policy are multiples of 1/8 from -4.5 to -0.5, and those of the reference at most 1/2 away,
-    in multiples of 1/32: exact in every float dtype, and so are their sums.
-    """
-
-    def made(drawn: tuple[Tensor, Tensor]) -> PreferenceBatch:
-        (chosen, ref_chosen, real), (rejected, ref_rejected, also_real) = (_answers(one) for one in drawn)
-        return PreferenceBatch(
-            chosen_log_prob=chosen,
-            rejected_log_prob=rejected,
-            chosen_mask=real,
-            rejected_mask=also_real,
-            ref_chosen_log_prob=ref_chosen if reference else None,
-            ref_rejected_log_prob=ref_rejected if reference else None,
-        )
-
-    return st.one_of(
-        [
-            st.tuples(tensors((3, rows, chosen), dtype=dtype), tensors((3, rows, rejected), dtype=dtype))
-            for rows, chosen, rejected in SIZES
-            for dtype in (torch.float32, torch.float64)
-        ]
-    ).map(made)
-
-
-def pairs_of(batch: PreferenceBatch) -> list[Pair]:
-    """Return the batch's pairs as lists of Python floats, without padding."""
-
-    def rows(log_prob: Tensor | None, mask: Tensor) -> list[list[float]]:
-        if log_prob is None:
-            return [[] for _ in mask]
-        return [row[real].tolist() for row, real in zip(log_prob.detach(), mask, strict=True)]
-
-    columns = (
-        rows(batch.chosen_log_prob, batch.chosen_mask),
-        rows(batch.rejected_log_prob, batch.rejected_mask),
-        rows(batch.ref_chosen_log_prob, batch.chosen_mask),
-        rows(batch.ref_rejected_log_prob, batch.rejected_mask),
-    )
-    return [Pair(*row) for row in zip(*columns, strict=True)]
-
-
-def softplus(x: float) -> float:
-    """Return log(1 + exp(x)), which is -log(sigmoid(-x)), without overflow."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-
-
-def sigmoid(x: float) -> float:
-    """Return 1 / (1 + exp(-x)) without overflow."""
-    return math.exp(-softplus(-x))
 
 
 @law("The loss is the mean over the pairs of what each pair costs.", zh="损失是每一对的代价对所有对的平均。")
@@ -346,14 +282,6 @@ def test_bfloat16_is_cast_up(setting: Setting) -> Property:
             assert_close(grad, exact[name], dtype=torch.bfloat16, tolerance=limit, what=what)
 
     return holds
-
-
-def _answers(drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-probabilities of policy and reference, and a mask, from three layers of multiples of 1/8."""
-    log_prob, step, real = drawn
-    mask = real < 1
-    mask[:, -1] |= ~mask.any(1)
-    return log_prob - 2.5, log_prob - 2.5 + step / 4, mask
 
 
 def _check_loss(setting: Setting, got: Loss, case: Case[PreferenceBatch]) -> None:

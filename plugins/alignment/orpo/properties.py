@@ -319,6 +319,21 @@ def test_a_certain_rejected_answer_has_a_finite_loss(impl: Any, case: Case) -> N
     assert_equal(grad, torch.zeros_like(grad), what=Message("the gradient to {name}", name="rejected_log_prob"))
 
 
+@claim(
+    "A pair whose chosen answer is empty is a pair like any other: it adds 0 to the supervised loss, and counts in "
+    "both means.",
+    zh="优选回答为空的对与其他对一样：它给监督损失加 0，并且在两个平均里都算一对。",
+)
+@hole(3)
+@given(case=ORPO.cases())
+def test_an_empty_chosen_answer_counts(impl: Any, case: Case) -> None:
+    mask = case.batch.chosen_mask.clone()
+    mask[0] = False
+    batch = replace(case.batch, chosen_mask=mask)
+    exact = laws.mean(cost(case.rule, pair) for pair in pair_laws.pairs_of(batch))
+    ORPO.check(impl(**case.rule).loss(batch), "loss", scalar(exact), batch)
+
+
 # What holds of every rule over pairs, and of every learning rule.
 
 test_each_token_gets_the_slope_of_its_pair = pair_laws.test_each_token_gets_the_slope_of_its_pair(ORPO, hole=3)

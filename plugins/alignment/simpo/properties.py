@@ -295,14 +295,11 @@ def test_an_impossible_rejected_answer_costs_nothing(impl: Any, case: Case, besi
 
 test_loss_is_the_mean_over_pairs = pair_laws.test_loss_is_the_mean_over_pairs(SIMPO, hole=2)
 test_each_token_gets_the_slope_of_its_pair = pair_laws.test_each_token_gets_the_slope_of_its_pair(SIMPO, hole=2)
+test_an_empty_answer_has_log_probability_zero = pair_laws.test_an_empty_answer_has_log_probability_zero(SIMPO, hole=2)
 test_extreme_pairs_stay_finite = pair_laws.test_extreme_pairs_stay_finite(SIMPO, hole=2)
 test_long_answers_do_not_underflow = pair_laws.test_long_answers_do_not_underflow(SIMPO, hole=2)
 test_padding_changes_nothing = laws.test_padding_changes_nothing(SIMPO, hole=2)
 test_rewards_are_reported = pair_laws.test_rewards_are_reported(SIMPO, hole=3)
-test_swapping_the_answers_swaps_what_is_reported = pair_laws.test_swapping_the_answers_swaps_what_is_reported(
-    SIMPO, hole=3
-)
 test_bfloat16_is_cast_up = pair_laws.test_bfloat16_is_cast_up(SIMPO)
-test_the_order_of_rows_does_not_matter = laws.test_the_order_of_rows_does_not_matter(SIMPO)
 test_metrics_are_detached_scalars = laws.test_metrics_are_detached_scalars(SIMPO)
 test_loss_equals_the_reference_whatever_came_before = laws.test_loss_equals_the_reference_whatever_came_before(SIMPO)
