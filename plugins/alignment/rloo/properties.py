@@ -103,7 +103,10 @@ def test_the_distance_is_paid_from_the_reward(impl: Any, case: Case, reference: 
 @hole(1)
 @given(case=RLOO.cases(kl_coef=0.25))
 def test_rewards_are_computed_wide(impl: Any, case: Case) -> None:
-    narrow = laws.changed(case.batch, lambda _, t: (t * 1.1).bfloat16() if t.is_floating_point() else t)
+    factors = {"ref_log_prob": 0.03}  # a difference of numbers of one size would be exact in bfloat16, too
+    narrow = laws.changed(
+        case.batch, lambda name, t: (t * factors.get(name, 1.1)).bfloat16() if t.is_floating_point() else t
+    )
     exact = [earned({"kl_coef": 0.25}, answer) for answer in group_laws.answers_of(narrow)]
     limit = sum_tolerance(torch.float32, 8, 4.0)
     got, expected = impl(**case.rule).rewards(narrow), torch.tensor(exact, dtype=torch.float64)
