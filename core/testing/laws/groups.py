@@ -50,6 +50,7 @@ __all__ = [
     "groups",
     "k3",
     "slow_advantages",
+    "test_a_large_group_has_the_same_formula",
     "test_a_lone_answer_teaches_nothing",
     "test_advantages_are_those_of_the_group",
     "test_advantages_are_wide_constants",
@@ -66,6 +67,7 @@ __all__ = [
     "test_metrics_are_those_of_the_tokens",
     "test_padding_may_hold_any_finite_number",
     "test_shifting_a_groups_rewards_changes_nothing",
+    "test_what_moved_far_counts_in_full",
 ]
 
 CONSTANTS = ("old_log_prob", "reward", "ref_log_prob")
@@ -79,6 +81,9 @@ LAYOUTS = (  # the group of each answer: uneven groups, interleaved, numbered wi
 )
 WIDTHS = (1, 2, 4)
 LONG = (300, 130)  # tokens
+CROWDS = (9, 40, 130)  # answers to one prompt
+BESIDE = ((), (2,), (1, 3, 2), (4, 1, 2, 3))  # answers to the other prompts
+UNITS = (2.0**-10, 1.0, 2.0**10)  # of the rewards
 
 
 class Answer(NamedTuple):
@@ -314,6 +319,37 @@ def test_group_numbers_are_names(setting: Setting) -> Property:
 
 
 @law(
+    "A large group has the formula of a small one: an odd answer among many may be many times as far from the mean as "
+    "the others, rewards may be tiny or huge, and nothing is capped.",
+    zh="大组与小组用同一个公式：许多回答中独特的一段，离平均可以是其他回答的许多倍；奖励可以极小或极大；什么都不截断。",
+)
+def test_a_large_group_has_the_same_formula(setting: Setting) -> Property:
+    @given(
+        rule=st.sampled_from(setting.rules),
+        dtype=st.sampled_from((torch.float32, torch.float64)),
+        sizes=st.builds(lambda many, beside: [many, *beside], st.sampled_from(CROWDS), st.sampled_from(BESIDE)),
+        odd=st.sampled_from((-1.0, 1.0)),
+        unit=st.sampled_from(UNITS),
+    )
+    def holds(impl: Any, rule: dict[str, Any], dtype: torch.dtype, sizes: list[int], odd: float, unit: float) -> None:
+        rows = [
+            (number, odd if place == 0 else float(number > 0 and place % 2))
+            for number, size in enumerate(sizes)
+            for place in range(size)
+        ]
+        rows = [rows[i] for i in sorted(range(len(rows)), key=lambda i: i * 0.618 % 1)]  # groups mixed
+        reward = unit * torch.tensor([reward for _, reward in rows], dtype=dtype)
+        batch = _standing(setting, torch.full((len(rows), 1), -1.5, dtype=dtype), reward)
+        batch = replace(batch, group=torch.tensor([number for number, _ in rows]))
+        exact = torch.tensor(slow_advantages(setting, rule, answers_of(batch)), dtype=torch.float64)
+        limit = sum_tolerance(dtype, len(rows), float(exact.abs().max()))
+        got = impl(**rule).advantages(batch)
+        assert_close(got, exact, dtype=dtype, tolerance=limit, what=Message("the advantages"))
+
+    return holds
+
+
+@law(
     "The loss is the sum over the tokens of what each costs, times the weight of a token of its answer.",
     zh="损失是各词元的代价之和，每个代价先乘以所属回答中一个词元的权重。",
 )
@@ -365,17 +401,7 @@ def test_at_the_old_policy_it_is_the_policy_gradient(setting: Setting) -> Proper
 def test_metrics_are_those_of_the_tokens(setting: Setting) -> Property:
     @given(case=setting.cases())
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
-        got, slow = impl(**case.rule).loss(case.batch), _slow(setting, case)
-        outside = [term.outside for _, terms in slow for term in terms]
-        if setting.answers_are_clipped:
-            outside = [any(term.outside for term in terms) for _, terms in slow]
-        exact = {
-            "policy_loss": math.fsum(weight * term.policy for weight, terms in slow for term in terms),
-            "kl": math.fsum(weight * term.kl for weight, terms in slow for term in terms),
-            "clip_fraction": sum(outside) / len(outside),
-        }
-        for name, number in exact.items():
-            setting.check(got, name, torch.tensor(number, dtype=torch.float64), case.batch)
+        _check_metrics(setting, impl(**case.rule).loss(case.batch), case)
 
     return holds
 
@@ -446,6 +472,48 @@ def test_long_answers_are_counted_in_full(setting: Setting) -> Property:
 
 
 @law(
+    "A token that has moved far counts in full, up or down, in an answer far better or worse than many others: no "
+    "ratio, log-ratio or distance is capped but by the clip.",
+    zh="移动很远的词元同样完整地计入，无论变大还是变小，也无论所在回答比许多其他回答好得多还是差得多："
+    "除了裁剪，比率、对数比率和距离都不截断。",
+)
+def test_what_moved_far_counts_in_full(setting: Setting) -> Property:
+    reference = "ref_log_prob" in setting.constants
+
+    @given(
+        rule=st.sampled_from(setting.rules),
+        dtype=st.sampled_from((torch.float32, torch.float64)),
+        far=st.sampled_from((-24.0, -8.0, 8.0, 24.0)),
+        other=st.sampled_from(("old_log_prob", "ref_log_prob") if reference else ("old_log_prob",)),
+        count=st.sampled_from((2, 60)),
+        odd=st.sampled_from((-1.0, 1.0)),
+    )
+    def holds(
+        impl: Any, rule: dict[str, Any], dtype: torch.dtype, far: float, other: str, count: int, odd: float
+    ) -> None:
+        reward = torch.zeros(count, dtype=dtype)
+        reward[-1] = odd
+        log_prob = torch.full((count, 2), -30.0, dtype=dtype)
+        moved = log_prob.clone()
+        moved[-1, 0] -= far
+        batch = replace(_standing(setting, log_prob, reward), **{other: moved})
+        case = Case(rule, setting.trained(batch))
+        slow = [(weight, term) for weight, terms in _slow(setting, case) for term in terms]
+        sizes = {
+            "policy_loss": max(abs(w * term.policy) for w, term in slow),
+            "kl": max(w * abs(t.kl) for w, t in slow),
+        }
+        largest = {**setting.sizes, **sizes, "loss": sum(sizes.values())}
+        near = replace(setting, sizes={name: max(size, 2.0**-10) for name, size in largest.items()})
+        got = impl(**rule).loss(case.batch)
+        _check_loss(near, got, case)
+        _check_metrics(near, got, case)
+        _check_slopes(near, got, case)
+
+    return holds
+
+
+@law(
     "Log-probabilities and rewards in bfloat16 are cast to float32 before anything else: loss and metrics are float32, "
     "and those of the same numbers in float32.",
     zh="bfloat16 的对数概率和奖励先转成 float32 再做任何计算：损失和指标是 float32，"
@@ -481,6 +549,13 @@ def _numbered(group: Tensor) -> Tensor:
     return torch.tensor([list(dict.fromkeys(names)).index(name) for name in names])
 
 
+def _standing(setting: Setting, log_prob: Tensor, reward: Tensor) -> GroupBatch:
+    """Return answers to one prompt without padding, from a policy that is still the old one, and the reference."""
+    group, mask = torch.zeros(len(reward), dtype=torch.long), torch.ones_like(log_prob, dtype=torch.bool)
+    reference = log_prob if "ref_log_prob" in setting.constants else None
+    return GroupBatch(log_prob, log_prob, reward, group, mask, reference)
+
+
 def _slow(setting: Setting, case: Case[GroupBatch]) -> list[tuple[float, list[Term]]]:
     """Return each answer's weight of a token, and the terms of its tokens."""
     answers = answers_of(case.batch)
@@ -494,6 +569,20 @@ def _check_loss(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
     coefficient = case.rule.get("kl_coef", 0.0) if setting.kl_in_the_loss else 0.0
     costs = [weight * (term.policy + coefficient * term.kl) for weight, terms in _slow(setting, case) for term in terms]
     setting.check(got, "loss", torch.tensor(math.fsum(costs), dtype=torch.float64), case.batch)
+
+
+def _check_metrics(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
+    slow = _slow(setting, case)
+    outside = [term.outside for _, terms in slow for term in terms]
+    if setting.answers_are_clipped:
+        outside = [any(term.outside for term in terms) for _, terms in slow]
+    exact = {
+        "policy_loss": math.fsum(weight * term.policy for weight, terms in slow for term in terms),
+        "kl": math.fsum(weight * term.kl for weight, terms in slow for term in terms),
+        "clip_fraction": sum(outside) / len(outside),
+    }
+    for name, number in exact.items():
+        setting.check(got, name, torch.tensor(number, dtype=torch.float64), case.batch)
 
 
 def _check_slopes(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:

@@ -90,6 +90,7 @@ test_a_lone_answer_teaches_nothing = group_laws.test_a_lone_answer_teaches_nothi
 test_shifting_a_groups_rewards_changes_nothing = group_laws.test_shifting_a_groups_rewards_changes_nothing(GRPO, hole=1)
 test_groups_do_not_touch_each_other = group_laws.test_groups_do_not_touch_each_other(GRPO, hole=1)
 test_group_numbers_are_names = group_laws.test_group_numbers_are_names(GRPO, hole=1)
+test_a_large_group_has_the_same_formula = group_laws.test_a_large_group_has_the_same_formula(GRPO, hole=1)
 test_advantages_are_wide_constants = group_laws.test_advantages_are_wide_constants(GRPO, hole=1)
 
 
@@ -234,6 +235,7 @@ test_answers_may_stand_in_any_order = group_laws.test_answers_may_stand_in_any_o
 test_padding_changes_nothing = laws.test_padding_changes_nothing(GRPO, hole=4)
 test_padding_alone_gives_zero = laws.test_padding_alone_gives_zero(GRPO, hole=4)
 test_padding_may_hold_any_finite_number = group_laws.test_padding_may_hold_any_finite_number(GRPO, hole=4)
+test_what_moved_far_counts_in_full = group_laws.test_what_moved_far_counts_in_full(GRPO, hole=4)
 test_a_constant_gets_no_gradient = laws.test_a_constant_gets_no_gradient(
     GRPO,
     hole=4,

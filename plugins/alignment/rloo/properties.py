@@ -130,6 +130,7 @@ test_a_lone_answer_teaches_nothing = group_laws.test_a_lone_answer_teaches_nothi
 test_shifting_a_groups_rewards_changes_nothing = group_laws.test_shifting_a_groups_rewards_changes_nothing(RLOO, hole=2)
 test_groups_do_not_touch_each_other = group_laws.test_groups_do_not_touch_each_other(RLOO, hole=2)
 test_group_numbers_are_names = group_laws.test_group_numbers_are_names(RLOO, hole=2)
+test_a_large_group_has_the_same_formula = group_laws.test_a_large_group_has_the_same_formula(RLOO, hole=2)
 
 
 @claim(
@@ -229,6 +230,7 @@ def test_an_empty_answer_counts_as_an_answer(impl: Any, case: Case) -> None:
 test_answers_may_stand_in_any_order = group_laws.test_answers_may_stand_in_any_order(RLOO, hole=3)
 test_padding_changes_nothing = laws.test_padding_changes_nothing(RLOO, hole=3)
 test_padding_may_hold_any_finite_number = group_laws.test_padding_may_hold_any_finite_number(RLOO, hole=3)
+test_what_moved_far_counts_in_full = group_laws.test_what_moved_far_counts_in_full(RLOO, hole=3)
 test_a_constant_gets_no_gradient = laws.test_a_constant_gets_no_gradient(
     RLOO,
     hole=3,

@@ -196,6 +196,35 @@ class ShiftedByTheBest(Centred):
         return reward - torch.where(self.same(batch.group), reward, -torch.inf).max(1).values
 
 
+class Capped(Centred):
+    """Holds an advantage within 2."""
+
+    def advantages(self, batch: GroupBatch) -> Tensor:
+        return super().advantages(batch).clamp(-2, 2)
+
+
+class CappedInTheLoss(Centred):
+    """Holds the distance of a token within 10, as verl does."""
+
+    def mean(self, term: Tensor, mask: Tensor) -> Tensor:
+        return super().mean(term.clamp(-10, 10), mask)
+
+
+class CappedLogRatio(Centred):
+    """Holds a log-ratio within 20, as verl does."""
+
+    def log_ratio(self, batch: GroupBatch, other: Tensor) -> Tensor:
+        return super().log_ratio(batch, other).clamp(-20, 20)
+
+
+class TwoGroups(Centred):
+    """Knows the two groups with the lowest numbers."""
+
+    def advantages(self, batch: GroupBatch) -> Tensor:
+        known = torch.tensor(sorted(set(batch.group.tolist()))[:2])
+        return torch.where(torch.isin(batch.group, known), super().advantages(batch), 0)
+
+
 WRONG = [
     (laws.test_advantages_are_those_of_the_group, LeavesOneOut),
     (laws.test_advantages_of_a_group_sum_to_zero, ShiftedByTheBest),
@@ -213,6 +242,10 @@ WRONG = [
     (laws.test_answers_may_stand_in_any_order, ByRow),
     (laws.test_padding_may_hold_any_finite_number, Unmasked),
     (laws.test_long_answers_are_counted_in_full, FirstTokens),
+    (laws.test_a_large_group_has_the_same_formula, Capped),
+    (laws.test_a_large_group_has_the_same_formula, TwoGroups),
+    (laws.test_what_moved_far_counts_in_full, CappedInTheLoss),
+    (laws.test_what_moved_far_counts_in_full, CappedLogRatio),
     (laws.test_bfloat16_is_cast_up, Narrow),
     (laws.test_advantages_are_wide_constants, Narrow),
 ]
