@@ -64,6 +64,7 @@ __all__ = [
     "test_long_answers_are_counted_in_full",
     "test_loss_is_the_weighted_sum_over_tokens",
     "test_metrics_are_those_of_the_tokens",
+    "test_one_answer_may_stand_out",
     "test_padding_may_hold_any_finite_number",
     "test_shifting_a_groups_rewards_changes_nothing",
 ]
@@ -79,6 +80,7 @@ LAYOUTS = (  # the group of each answer: uneven groups, interleaved, numbered wi
 )
 WIDTHS = (1, 2, 4)
 LONG = (300, 130)  # tokens
+MANY = (8, 128)  # answers to a prompt; one of 128 lies 11 standard deviations from their mean
 
 
 class Answer(NamedTuple):
@@ -199,6 +201,32 @@ def test_advantages_are_those_of_the_group(setting: Setting) -> Property:
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
         exact = slow_advantages(setting, case.rule, answers_of(case.batch))
         _check_advantages(setting, impl(**case.rule).advantages(case.batch), exact, case.batch)
+
+    return holds
+
+
+@law(
+    "A group may have more than a hundred answers, and one of them may stand out by any amount: nothing holds its "
+    "advantage.",
+    zh="一组可以有一百多段回答，其中一段可以高出或低于其他回答任意多：它的优势不会被截住。",
+)
+def test_one_answer_may_stand_out(setting: Setting) -> Property:
+    @given(
+        rule=st.sampled_from(setting.rules),
+        dtype=st.sampled_from((torch.float32, torch.float64)),
+        number=st.sampled_from(MANY),
+        by=st.sampled_from((-64.0, -1.0, 1.0, 64.0)),
+        place=st.integers(0, 7),
+    )
+    def holds(impl: Any, rule: dict[str, Any], dtype: torch.dtype, number: int, by: float, place: int) -> None:
+        log_prob = torch.full((number, 1), -3.0, dtype=dtype)
+        reward = torch.zeros(number, dtype=dtype)
+        reward[place] = by
+        reference = log_prob.clone() if "ref_log_prob" in setting.constants else None
+        group, mask = torch.zeros(number, dtype=torch.long), torch.ones(number, 1, dtype=torch.bool)
+        batch = GroupBatch(log_prob, log_prob.clone(), reward, group, mask, reference)
+        exact = slow_advantages(setting, rule, answers_of(batch))
+        _check_advantages(setting, impl(**rule).advantages(batch), exact, batch, size=max(map(abs, exact)))
 
     return holds
 

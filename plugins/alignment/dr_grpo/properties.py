@@ -72,6 +72,7 @@ test_shifting_a_groups_rewards_changes_nothing = group_laws.test_shifting_a_grou
 )
 test_groups_do_not_touch_each_other = group_laws.test_groups_do_not_touch_each_other(DR_GRPO, hole=1)
 test_group_numbers_are_names = group_laws.test_group_numbers_are_names(DR_GRPO, hole=1)
+test_one_answer_may_stand_out = group_laws.test_one_answer_may_stand_out(DR_GRPO, hole=1)
 test_advantages_are_wide_constants = group_laws.test_advantages_are_wide_constants(DR_GRPO, hole=1)
 
 

@@ -130,6 +130,7 @@ test_a_lone_answer_teaches_nothing = group_laws.test_a_lone_answer_teaches_nothi
 test_shifting_a_groups_rewards_changes_nothing = group_laws.test_shifting_a_groups_rewards_changes_nothing(RLOO, hole=2)
 test_groups_do_not_touch_each_other = group_laws.test_groups_do_not_touch_each_other(RLOO, hole=2)
 test_group_numbers_are_names = group_laws.test_group_numbers_are_names(RLOO, hole=2)
+test_one_answer_may_stand_out = group_laws.test_one_answer_may_stand_out(RLOO, hole=2)
 
 
 @claim(

@@ -190,6 +190,13 @@ class ByRow(Centred):
         return super().mean(term * torch.linspace(0.5, 1.5, len(term), dtype=term.dtype)[:, None], mask)
 
 
+class Held(Centred):
+    """Holds advantages within -10 and 10."""
+
+    def advantages(self, batch: GroupBatch) -> Tensor:
+        return super().advantages(batch).clamp(-10, 10)
+
+
 class ShiftedByTheBest(Centred):
     def advantages(self, batch: GroupBatch) -> Tensor:
         reward = self.wide(batch.reward.detach())
@@ -215,6 +222,7 @@ WRONG = [
     (laws.test_long_answers_are_counted_in_full, FirstTokens),
     (laws.test_bfloat16_is_cast_up, Narrow),
     (laws.test_advantages_are_wide_constants, Narrow),
+    (laws.test_one_answer_may_stand_out, Held),
 ]
 
 
