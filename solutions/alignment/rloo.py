@@ -89,7 +89,7 @@ class RLOO(RLAlgorithm[GroupBatch]):
         clip_fraction = ((ratio - 1).abs() > self.clip).to(loss.dtype).mean()
         kl = torch.zeros_like(clip_fraction)
         if batch.ref_log_prob is not None:
-            away = batch.old_log_prob.detach().to(advantage.dtype) - batch.ref_log_prob.detach()
+            away = batch.old_log_prob.to(advantage.dtype) - batch.ref_log_prob
             kl = torch.where(batch.mask, away, 0).sum(1).mean()
         # END HOLE
 

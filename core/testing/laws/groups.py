@@ -466,8 +466,10 @@ def test_long_answers_are_counted_in_full(setting: Setting) -> Property:
         reward = torch.tensor([1 - better, better], dtype=dtype)
         reference = log_prob if "ref_log_prob" in setting.constants else None
         batch = setting.trained(GroupBatch(log_prob, old, reward, torch.zeros(2, dtype=torch.long), mask, reference))
-        got = impl(**rule).loss(batch)
-        _check_loss(setting, got, Case(rule, batch))
+        got, costs = impl(**rule).loss(batch), _costs(setting, Case(rule, batch))
+        limit = sum_tolerance(dtype, 64, math.fsum(map(abs, costs)))
+        exact = torch.tensor(math.fsum(costs), dtype=torch.float64)
+        assert_close(got.loss, exact, dtype=dtype, tolerance=limit, what=Message("the loss"))
         _check_slopes(setting, got, Case(rule, batch))
 
     return holds
@@ -483,8 +485,9 @@ def test_long_answers_are_counted_in_full(setting: Setting) -> Property:
 def test_bfloat16_is_cast_up(setting: Setting) -> Property:
     @given(case=setting.cases(**setting.without_kl))
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
+        together = replace(case.batch, group=torch.zeros_like(case.batch.group))  # no answer is alone
         narrow, wide = (
-            setting.trained(changed(case.batch, lambda _, t: t.to(dtype) if t.is_floating_point() else t))  # noqa: B023
+            setting.trained(changed(together, lambda _, t: t.to(dtype) if t.is_floating_point() else t))  # noqa: B023
             for dtype in (torch.bfloat16, torch.float32)
         )
         got = impl(**case.rule).loss(narrow)
@@ -518,10 +521,15 @@ def _slow(setting: Setting, case: Case[GroupBatch]) -> list[tuple[float, list[Te
     return list(zip(weights, terms, strict=True))
 
 
-def _check_loss(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
+def _costs(setting: Setting, case: Case[GroupBatch]) -> list[float]:
+    """Return what each token adds to the loss."""
     coefficient = case.rule.get("kl_coef", 0.0) if setting.kl_in_the_loss else 0.0
-    costs = [weight * (term.policy + coefficient * term.kl) for weight, terms in _slow(setting, case) for term in terms]
-    setting.check(got, "loss", torch.tensor(math.fsum(costs), dtype=torch.float64), case.batch)
+    return [weight * (term.policy + coefficient * term.kl) for weight, terms in _slow(setting, case) for term in terms]
+
+
+def _check_loss(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
+    exact = torch.tensor(math.fsum(_costs(setting, case)), dtype=torch.float64)
+    setting.check(got, "loss", exact, case.batch)
 
 
 def _check_slopes(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
