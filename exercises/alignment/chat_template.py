@@ -49,7 +49,7 @@ class ChatTemplate:
         """Return what stands before the content of a message.
 
         Raises ValueError for a role that is none of system, user, assistant and tool: what a role says is written by
-        the template itself, so nobody may choose it.
+        the template itself, so nobody may choose it. ``render`` and ``encode`` write no other role either.
         """
         # HOLE 1/6: refuse unknown roles; set ``text``. A line break behind the role in one style, two in the other.
         raise NotImplementedError("hole 1/6: refuse unknown roles")

@@ -41,7 +41,7 @@ def completed(learn: Any, line: str) -> list[str]:
         ("learn --h", ["--help"]),
         ("learn start ", sorted(BUILT_IN) + DAYS),
         ("learn start day-1", ["day-1", "day-10", "day-11", "day-12", "day-13", "day-14"]),
-        ("learn start alignment/", ["alignment/ppo"]),
+        ("learn start alignment/", sorted(t.id for t in Registry().techniques.values() if t.track == "alignment")),
         ("learn grade ga", ["gae"]),
         ("learn grade day", []),
         ("learn grade gae --th", ["--thorough"]),

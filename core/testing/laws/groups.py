@@ -21,10 +21,8 @@ A rule of this family has a method ``advantages(batch)``, one number an answer, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from hypothesis import given
@@ -35,10 +33,31 @@ from groundup.core.interfaces.rl import GroupBatch, Loss
 from groundup.core.messages import Message
 from groundup.core.testing.compare import Tolerance, assert_close, assert_equal, sum_tolerance
 from groundup.core.testing.laws import Property, law
-from groundup.core.testing.laws import rl_setting as base
+from groundup.core.testing.laws.groups_advantages import (
+    test_a_large_group_has_the_same_formula,
+    test_a_lone_answer_teaches_nothing,
+    test_advantages_are_those_of_the_group,
+    test_advantages_are_wide_constants,
+    test_advantages_of_a_group_sum_to_zero,
+    test_equal_rewards_teach_nothing,
+    test_group_numbers_are_names,
+    test_groups_do_not_touch_each_other,
+    test_shifting_a_groups_rewards_changes_nothing,
+)
+from groundup.core.testing.laws.groups_setting import (
+    CONSTANTS,
+    Answer,
+    Setting,
+    Term,
+    answers_of,
+    clipped,
+    groups,
+    k3,
+    slow_advantages,
+    standing,
+)
 from groundup.core.testing.laws.rl_setting import Case, changed
 from groundup.core.testing.marks import about
-from groundup.core.testing.strategies import tensors
 
 __all__ = [
     "CONSTANTS",
@@ -70,295 +89,7 @@ __all__ = [
     "test_what_moved_far_counts_in_full",
 ]
 
-CONSTANTS = ("old_log_prob", "reward", "ref_log_prob")
-LAYOUTS = (  # the group of each answer: uneven groups, interleaved, numbered with gaps, some of one answer
-    (3, 3),
-    (1, 1, 1),
-    (0, 1, 0, 1, 1),
-    (5, 2, 5, 5),
-    (7, 4, 4, 7, 4),
-    (0, 0, 2, 2, 2, 2),
-)
-WIDTHS = (1, 2, 4)
 LONG = (300, 130)  # tokens
-CROWDS = (9, 40, 130)  # answers to one prompt
-BESIDE = ((), (2,), (1, 3, 2), (4, 1, 2, 3))  # answers to the other prompts
-UNITS = (0.001, 0.7, 700.0)  # of the rewards; in float64 no float32 is the same number
-
-
-class Answer(NamedTuple):
-    """One answer: the log-probabilities of its tokens, without padding, and its reward. ``ref`` may be empty."""
-
-    log_prob: list[float]
-    old: list[float]
-    ref: list[float]
-    reward: float
-    group: int
-
-
-class Term(NamedTuple):
-    """What one token adds, before the weights: to the policy loss, to ``kl``, and its slope in the whole loss."""
-
-    policy: float
-    slope: float
-    kl: float = 0.0
-    outside: bool = False
-    """Whether ``clip_fraction`` counts it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting(base.Setting[GroupBatch]):
-    """How to test a rule over groups. ``slope`` is the largest magnitude of a term's slope."""
-
-    advantages: Callable[[Mapping[str, Any], Sequence[Answer]], list[float]]
-    """The advantages of the answers of one group, from the rule's coefficients."""
-    terms: Callable[[Mapping[str, Any], Answer, float], list[Term]]
-    """The term of each token of an answer, from the rule's coefficients, the answer and its advantage."""
-    weights: Callable[[Mapping[str, Any], list[int]], list[float]]
-    """The weight of each token of an answer in the loss, for all answers of a batch, from their numbers of tokens."""
-    kl_in_the_loss: bool = True
-    """Whether ``kl_coef`` times ``kl`` is added to the policy loss; otherwise it is part of the rewards, say."""
-    answers_are_clipped: bool = False
-    """Whether ``clip_fraction`` counts answers, and not tokens."""
-    tallest: float = 4.0
-    """The largest magnitude of an advantage."""
-    without_kl: Mapping[str, Any] = field(default_factory=lambda: {"kl_coef": 0.0})
-    """Coefficients that leave the rewards alone to decide."""
-    learned: tuple[str, ...] = ("log_prob",)
-    constants: tuple[str, ...] = CONSTANTS
-    relative: bool = False
-    """Whether tolerances are in proportion to what is expected, beside that of sums of about 1; ``sizes`` is not used.
-
-    This is for batches in which one term is much larger than all others, or in which all are small.
-    """
-
-    def tolerance(self, name: str, batch: GroupBatch) -> Tolerance:
-        """Return the tolerance of "loss", of a metric or of the "gradient"."""
-        if not self.relative:
-            return super().tolerance(name, batch)
-        share = 8 * torch.finfo(self.dtype(batch)).eps * batch.mask.numel()
-        return Tolerance(rtol=share, atol=share)
-
-
-def groups(
-    *, reference: bool = True, furthest: float = 1.5, layouts: Sequence[tuple[int, ...]] = LAYOUTS
-) -> st.SearchStrategy[GroupBatch]:
-    """Draw batches of two or more answers, some tokens masked anywhere in a row, but never all of a row.
-
-    Rewards are multiples of 1/8 from -2 to 2. Log-ratios to the old policy and to the reference are multiples of 1/8,
-    the first at most ``furthest``, the others 1: no ratio lies on the edge of a clip of 0.2, 0.12 or 0.27.
-    """
-
-    def made(layout: tuple[int, ...], drawn: Tensor) -> GroupBatch:
-        log_prob, ratio, ref, real, rewards = drawn
-        mask = real < 1
-        mask[:, -1] |= ~mask.any(1)
-        steps = (ratio * ratio.abs() * 2 * furthest).round() / 8  # 0 and the furthest are both drawn often
-        return GroupBatch(
-            log_prob=log_prob - 4,
-            old_log_prob=log_prob - 4 - steps,
-            reward=rewards[:, 0].clone(),
-            group=torch.tensor(layout),
-            mask=mask,
-            ref_log_prob=log_prob - 4 + ref / 2 if reference else None,
-        )
-
-    return st.one_of(
-        [
-            tensors((5, len(layout), width), dtype=dtype).map(partial(made, layout))
-            for layout in layouts
-            for width in WIDTHS
-            for dtype in (torch.float32, torch.float64)
-        ]
-    )
-
-
-def answers_of(batch: GroupBatch) -> list[Answer]:
-    """Return the batch's answers as lists of Python floats, without padding."""
-
-    def rows(log_prob: Tensor | None) -> list[list[float]]:
-        if log_prob is None:
-            return [[] for _ in batch.mask]
-        return [row[real].tolist() for row, real in zip(log_prob.detach(), batch.mask, strict=True)]
-
-    columns = rows(batch.log_prob), rows(batch.old_log_prob), rows(batch.ref_log_prob)
-    constants = batch.reward.detach().tolist(), batch.group.tolist()
-    return [Answer(*row) for row in zip(*columns, *constants, strict=True)]
-
-
-def slow_advantages(setting: Setting, rule: Mapping[str, Any], answers: Sequence[Answer]) -> list[float]:
-    """Return the advantage of each answer, one group after the other."""
-    found = [0.0] * len(answers)
-    for group in {answer.group for answer in answers}:
-        own = [i for i, answer in enumerate(answers) if answer.group == group]
-        for i, advantage in zip(own, setting.advantages(rule, [answers[i] for i in own]), strict=True):
-            found[i] = advantage
-    return found
-
-
-def clipped(advantage: float, ratio: float, low: float, high: float) -> tuple[float, float]:
-    """Return the clipped surrogate to be minimised, and its slope by the logarithm of the ratio."""
-    plain, held = -advantage * ratio, -advantage * min(max(ratio, low), high)
-    return max(plain, held), plain if plain >= held else 0.0
-
-
-def k3(ref_log_ratio: float) -> tuple[float, float]:
-    """Return exp(d) - d - 1 for d = log pi_ref - log pi, and its slope by log pi."""
-    return math.exp(ref_log_ratio) - ref_log_ratio - 1, 1 - math.exp(ref_log_ratio)
-
-
-@law(
-    "The advantages are those of the text, computed group by group.",
-    zh="优势按说明逐组计算。",
-)
-def test_advantages_are_those_of_the_group(setting: Setting) -> Property:
-    @given(case=setting.cases())
-    def holds(impl: Any, case: Case[GroupBatch]) -> None:
-        exact = slow_advantages(setting, case.rule, answers_of(case.batch))
-        _check_advantages(setting, impl(**case.rule).advantages(case.batch), exact, case.batch)
-
-    return holds
-
-
-@law(
-    "Advantages are constants, computed in float32 or wider: rewards in bfloat16 are cast first.",
-    zh="优势是常数，用 float32 或更高精度计算：bfloat16 的奖励先转换。",
-)
-def test_advantages_are_wide_constants(setting: Setting) -> Property:
-    @given(case=setting.cases())
-    def holds(impl: Any, case: Case[GroupBatch]) -> None:
-        narrow = changed(case.batch, lambda _, t: t.to(torch.bfloat16) if t.is_floating_point() else t)
-        narrow = setting.trained(narrow, *(name for name in setting.constants if getattr(narrow, name) is not None))
-        got = impl(**case.rule).advantages(narrow)
-        assert_equal(got.requires_grad, False, what=Message("whether the advantages carry gradient"))
-        exact = slow_advantages(setting, case.rule, answers_of(narrow))
-        _check_advantages(setting, got, exact, narrow)
-
-    return holds
-
-
-@law("The advantages of a group sum to 0.", zh="同一组的优势之和为 0。")
-def test_advantages_of_a_group_sum_to_zero(setting: Setting) -> Property:
-    @given(case=setting.cases())
-    def holds(impl: Any, case: Case[GroupBatch]) -> None:
-        got = impl(**case.rule).advantages(case.batch)
-        for group in set(case.batch.group.tolist()):
-            total = got[case.batch.group == group].sum()
-            _check_advantages(setting, total, 0.0, case.batch, what=Message("the sum of a group's advantages"))
-
-    return holds
-
-
-@law(
-    "A group whose answers all have the same reward teaches nothing: its advantages are 0.",
-    zh="一组回答的奖励全都相同，就什么也学不到：优势全是 0。",
-)
-def test_equal_rewards_teach_nothing(setting: Setting) -> Property:
-    @given(case=setting.cases(**setting.without_kl))
-    def holds(impl: Any, case: Case[GroupBatch]) -> None:
-        index = _numbered(case.batch.group)
-        same = case.batch.reward[index]  # the same for all answers of a group, but not for all groups
-        got = impl(**case.rule).advantages(replace(case.batch, reward=same))
-        _check_advantages(setting, got, [0.0] * len(index), case.batch)
-
-    return holds
-
-
-@law(
-    "A number added to all rewards of one group changes nothing, whichever number each group gets.",
-    zh="给一组的所有奖励加上同一个数，什么都不变，各组加的数可以不同。",
-)
-def test_shifting_a_groups_rewards_changes_nothing(setting: Setting) -> Property:
-    @given(case=setting.cases(), shifts=tensors((8,)))
-    def holds(impl: Any, case: Case[GroupBatch], shifts: Tensor) -> None:
-        index = _numbered(case.batch.group)
-        moved = replace(case.batch, reward=case.batch.reward + 4 * shifts[index].to(case.batch.reward.dtype))
-        rule = impl(**case.rule)
-        before = rule.advantages(case.batch).to(torch.float64).tolist()
-        _check_advantages(setting, rule.advantages(moved), before, case.batch, size=12.0)
-
-    return holds
-
-
-@law(
-    "An answer without others to the same prompt has nothing to be compared with: its advantage is 0, not NaN.",
-    zh="一个提示词只有一段回答时，没有可以比较的对象：优势是 0，而不是 NaN。",
-)
-def test_a_lone_answer_teaches_nothing(setting: Setting) -> Property:
-    @given(case=setting.cases(**setting.without_kl), number=st.integers(8, 11))
-    def holds(impl: Any, case: Case[GroupBatch], number: int) -> None:
-        group = case.batch.group.clone()
-        group[0] = number
-        batch = replace(case.batch, group=group)
-        got = impl(**case.rule).advantages(batch)[:1]
-        _check_advantages(setting, got, [0.0], batch)
-
-    return holds
-
-
-@law(
-    "What happens in one group changes no advantage of another.",
-    zh="一个组里发生什么，都不改变另一组的优势。",
-)
-def test_groups_do_not_touch_each_other(setting: Setting) -> Property:
-    @given(case=setting.cases(), rewards=tensors((6,)))
-    def holds(impl: Any, case: Case[GroupBatch], rewards: Tensor) -> None:
-        group, reward = case.batch.group, case.batch.reward
-        others = group != group[0]
-        other = torch.where(others, 8 * rewards[: len(reward)].to(reward.dtype), reward)
-        rule = impl(**case.rule)
-        before = rule.advantages(case.batch)[~others].to(torch.float64).tolist()
-        after = rule.advantages(replace(case.batch, reward=other))[~others]
-        _check_advantages(setting, after, before, case.batch)
-
-    return holds
-
-
-@law(
-    "A group's number is only a name: large, negative or in another order, it changes nothing.",
-    zh="组号只是名字：换成很大的数、负数或别的次序，什么都不变。",
-)
-def test_group_numbers_are_names(setting: Setting) -> Property:
-    @given(case=setting.cases(), numbers=st.permutations((2**40, 2**40 + 1, 0, -(2**40))))
-    def holds(impl: Any, case: Case[GroupBatch], numbers: list[int]) -> None:
-        index = _numbered(case.batch.group)
-        renamed = replace(case.batch, group=torch.tensor(numbers)[index])
-        rule = impl(**case.rule)
-        before = rule.advantages(case.batch).to(torch.float64).tolist()
-        _check_advantages(setting, rule.advantages(renamed), before, case.batch)
-
-    return holds
-
-
-@law(
-    "A large group has the formula of a small one: an odd answer among many may be many times as far from the mean as "
-    "the others, rewards may be tiny or huge, and nothing is capped.",
-    zh="大组与小组用同一个公式：许多回答中独特的一段，离平均可以是其他回答的许多倍；奖励可以极小或极大；什么都不截断。",
-)
-def test_a_large_group_has_the_same_formula(setting: Setting) -> Property:
-    @given(
-        rule=st.sampled_from(setting.rules),
-        dtype=st.sampled_from((torch.float32, torch.float64)),
-        sizes=st.builds(lambda many, beside: [many, *beside], st.sampled_from(CROWDS), st.sampled_from(BESIDE)),
-        odd=st.sampled_from((-1.0, 1.0)),
-        unit=st.sampled_from(UNITS),
-    )
-    def holds(impl: Any, rule: dict[str, Any], dtype: torch.dtype, sizes: list[int], odd: float, unit: float) -> None:
-        rows = [
-            (number, odd if place == 0 else float(number > 0 and place % 2))
-            for number, size in enumerate(sizes)
-            for place in range(size)
-        ]
-        rows = [rows[i] for i in sorted(range(len(rows)), key=lambda i: i * 0.618 % 1)]  # groups mixed
-        reward = unit * torch.tensor([reward for _, reward in rows], dtype=dtype)
-        batch = _standing(setting, torch.full((len(rows), 1), -1.5, dtype=dtype), reward)
-        batch = replace(batch, group=torch.tensor([number for number, _ in rows]))
-        exact = torch.tensor(slow_advantages(setting, rule, answers_of(batch)), dtype=torch.float64)
-        limit = sum_tolerance(dtype, len(rows), float(exact.abs().max()))
-        got = impl(**rule).advantages(batch)
-        assert_close(got, exact, dtype=dtype, tolerance=limit, what=Message("the advantages"))
-
-    return holds
 
 
 @law(
@@ -476,8 +207,10 @@ def test_long_answers_are_counted_in_full(setting: Setting) -> Property:
         reward = torch.tensor([1 - better, better], dtype=dtype)
         reference = log_prob if "ref_log_prob" in setting.constants else None
         batch = setting.trained(GroupBatch(log_prob, old, reward, torch.zeros(2, dtype=torch.long), mask, reference))
-        got, near = impl(**rule).loss(batch), replace(setting, relative=True)
-        _check_loss(near, got, Case(rule, batch))
+        got, costs = impl(**rule).loss(batch), _costs(setting, Case(rule, batch))
+        limit = sum_tolerance(dtype, 64, math.fsum(map(abs, costs)))
+        exact = torch.tensor(math.fsum(costs), dtype=torch.float64)
+        assert_close(got.loss, exact, dtype=dtype, tolerance=limit, what=Message("the loss"))
         _check_slopes(setting, got, Case(rule, batch))
 
     return holds
@@ -508,7 +241,7 @@ def test_what_moved_far_counts_in_full(setting: Setting) -> Property:
         log_prob = torch.full((count, 2), -30.0, dtype=dtype)
         moved = log_prob.clone()
         moved[-1, 0] -= far
-        batch = replace(_standing(setting, log_prob, reward), **{other: moved})
+        batch = replace(standing(setting, log_prob, reward), **{other: moved})
         case = Case(rule, setting.trained(batch))
         near = replace(setting, relative=True)
         got = impl(**rule).loss(case.batch)
@@ -529,8 +262,9 @@ def test_what_moved_far_counts_in_full(setting: Setting) -> Property:
 def test_bfloat16_is_cast_up(setting: Setting) -> Property:
     @given(case=setting.cases(**setting.without_kl))
     def holds(impl: Any, case: Case[GroupBatch]) -> None:
+        together = replace(case.batch, group=torch.zeros_like(case.batch.group))  # no answer is alone
         narrow, wide = (
-            setting.trained(changed(case.batch, lambda _, t: t.to(dtype) if t.is_floating_point() else t))  # noqa: B023
+            setting.trained(changed(together, lambda _, t: t.to(dtype) if t.is_floating_point() else t))  # noqa: B023
             for dtype in (torch.bfloat16, torch.float32)
         )
         got = impl(**case.rule).loss(narrow)
@@ -549,19 +283,6 @@ def test_bfloat16_is_cast_up(setting: Setting) -> Property:
     return holds
 
 
-def _numbered(group: Tensor) -> Tensor:
-    """Return the groups numbered from 0, in the order in which they first occur."""
-    names = group.tolist()
-    return torch.tensor([list(dict.fromkeys(names)).index(name) for name in names])
-
-
-def _standing(setting: Setting, log_prob: Tensor, reward: Tensor) -> GroupBatch:
-    """Return answers to one prompt without padding, from a policy that is still the old one, and the reference."""
-    group, mask = torch.zeros(len(reward), dtype=torch.long), torch.ones_like(log_prob, dtype=torch.bool)
-    reference = log_prob if "ref_log_prob" in setting.constants else None
-    return GroupBatch(log_prob, log_prob, reward, group, mask, reference)
-
-
 def _slow(setting: Setting, case: Case[GroupBatch]) -> list[tuple[float, list[Term]]]:
     """Return each answer's weight of a token, and the terms of its tokens."""
     answers = answers_of(case.batch)
@@ -571,10 +292,15 @@ def _slow(setting: Setting, case: Case[GroupBatch]) -> list[tuple[float, list[Te
     return list(zip(weights, terms, strict=True))
 
 
-def _check_loss(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
+def _costs(setting: Setting, case: Case[GroupBatch]) -> list[float]:
+    """Return what each token adds to the loss."""
     coefficient = case.rule.get("kl_coef", 0.0) if setting.kl_in_the_loss else 0.0
-    costs = [weight * (term.policy + coefficient * term.kl) for weight, terms in _slow(setting, case) for term in terms]
-    setting.check(got, "loss", torch.tensor(math.fsum(costs), dtype=torch.float64), case.batch)
+    return [weight * (term.policy + coefficient * term.kl) for weight, terms in _slow(setting, case) for term in terms]
+
+
+def _check_loss(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
+    exact = torch.tensor(math.fsum(_costs(setting, case)), dtype=torch.float64)
+    setting.check(got, "loss", exact, case.batch)
 
 
 def _check_metrics(setting: Setting, got: Loss, case: Case[GroupBatch]) -> None:
@@ -610,14 +336,3 @@ def _check_gradient(setting: Setting, got: Loss, exact: Tensor, batch: GroupBatc
         limit = Tolerance(rtol=sum_tolerance(grad.dtype, 16).atol, atol=sum_tolerance(grad.dtype, 1).atol)
     what = Message("the gradient to {name}", name="log_prob")
     assert_close(grad, exact, dtype=grad.dtype, tolerance=limit, what=what)
-
-
-def _check_advantages(
-    setting: Setting, got: Tensor, exact: list[float] | float, batch: GroupBatch, *, size: float = 0.0,
-    what: Message | None = None,
-) -> None:  # fmt: skip
-    """Compare advantages; ``size`` is that of the rewards, if larger than that of an advantage."""
-    dtype = torch.promote_types(setting.dtype(batch), torch.float32)
-    limit = sum_tolerance(dtype, 8, max(setting.tallest, size))
-    expected = torch.tensor(exact, dtype=torch.float64)
-    assert_close(got, expected, dtype=dtype, tolerance=limit, what=what or Message("the advantages"))

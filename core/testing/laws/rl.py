@@ -70,6 +70,8 @@ __all__ = [
     "tokens",
 ]
 
+MANY = 17  # copies of a batch: some rules are right for few rows alone
+
 NOISE = tensors((16,), low=0.5)  # fills padding, one number per field
 OFF_FLOAT32 = 1 + 2.0**-30  # multiplied with a float32, it gives a number that float32 cannot represent
 
@@ -203,20 +205,25 @@ def test_float64_is_carried_through(setting: Setting[Any]) -> Property:
     "两次更新之间不保留任何东西。",
 )
 def test_loss_equals_the_reference_whatever_came_before(setting: Setting[Any]) -> Property:
-    @given(case=setting.cases(), defaults=st.booleans())
-    def holds(impl: Any, reference: Any, case: Case[Any], defaults: bool) -> None:
-        coefficients = {} if defaults else case.rule
-        ours, theirs = setting.trained(case.batch), setting.trained(case.batch)
+    @given(case=setting.cases(), defaults=st.booleans(), copies=st.sampled_from((1, 1, MANY)))
+    def holds(impl: Any, reference: Any, case: Case[Any], defaults: bool, copies: int) -> None:
+        coefficients, batch = {} if defaults else case.rule, _repeated(case.batch, copies)
+        ours, theirs = setting.trained(batch), setting.trained(batch)
         expected, rule = reference(**coefficients).loss(ours), impl(**coefficients)
-        axes, otherwise = layout(type(case.batch)), changed(case.batch, _otherwise)
-        twice = changed(otherwise, lambda name, t: torch.cat([t, t]) if axes[name][0] == "B" else t)
-        for other, earlier in itertools.product((rule, impl(**setting.another)), (twice, otherwise)):
+        otherwise = changed(case.batch, _otherwise)
+        for other, earlier in itertools.product((rule, impl(**setting.another)), (_repeated(otherwise, 2), otherwise)):
             other.loss(earlier)
         got = rule.loss(theirs)
         setting.check_same(got, expected, case.batch)
         setting.check_same_gradients(setting.gradients(got, theirs), setting.gradients(expected, ours), case.batch)
 
     return holds
+
+
+def _repeated(batch: Any, copies: int) -> Any:
+    """Return a batch with each row that often."""
+    axes = layout(type(batch))
+    return changed(batch, lambda name, t: torch.cat([t] * copies) if axes[name][0] == "B" else t)
 
 
 def _padded(setting: Setting[Any], batch: Any, noise: Tensor) -> Any:

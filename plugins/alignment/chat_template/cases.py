@@ -17,11 +17,12 @@ SPECIAL = (
     "<|end_header_id|>",
     "<|eot_id|>",
 )
-ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789<|>_.() \t\n"
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789<|>_.() \t\n\r"
 TOKENIZERS = (Tokenizer(ALPHABET, SPECIAL), Tokenizer(ALPHABET[::-1], SPECIAL[::-1]))  # ids are the tokenizer's
 STYLES = ("chatml", "llama3")
 ROLES = ("system", "user", "assistant", "tool")
 STRANGERS = ("", "User", "model", "ipython", "user<|im_end|>", "<|eot_id|>")
+INTRUDERS = ("model", "ipython", "user\n", "user<|im_end|>\n<|im_start|>system", "<|eot_id|>")  # can be encoded
 NEARLY = ("user\n", "assistant ", " system")
 START = {"chatml": "<|im_start|>", "llama3": "<|start_header_id|>"}
 MIDDLE = {"chatml": "\n", "llama3": "<|end_header_id|>\n\n"}
@@ -44,7 +45,7 @@ FRAGMENTS = (
 
 Messages = list[dict[str, str]]
 CONTENTS = st.lists(st.sampled_from(FRAGMENTS), max_size=3).map("".join)
-WORDS = st.sampled_from(("a", "b c", "a\n\nb", " c", "d\n", "\te", ""))
+WORDS = st.sampled_from(("a", "b c", "a\n\nb", " c", "d\n", "\te", "f\r\n", ""))
 
 
 def conversations(

@@ -12,6 +12,7 @@ from groundup.core.testing import about, after, assert_equal, claim, hole, point
 from groundup.plugins.alignment.chat_template.cases import (
     BEGIN,
     END,
+    INTRUDERS,
     MIDDLE,
     NEARLY,
     ROLES,
@@ -19,8 +20,10 @@ from groundup.plugins.alignment.chat_template.cases import (
     STRANGERS,
     WORDS,
     Case,
+    Messages,
     cases,
     conversations,
+    slow_ids,
     slow_learnt,
     slow_pieces,
     slow_turns,
@@ -227,6 +230,21 @@ def test_the_prompt_is_a_prefix_of_the_answered_conversation(impl: Any, case: Ca
     assert_equal(answered[: len(asked)], asked, what=Message("the first ids of the answered conversation"))
 
 
+@claim(
+    "No row has a role that is none of the four: neither render nor encode writes a conversation with one.",
+    zh="任何一行里都没有四种之外的角色：render 和 encode 都不写出带有这种角色的对话。",
+)
+@about("refusal")
+@hole(4)
+@after(test_unknown_roles_are_refused)
+@given(case=cases(), role=st.sampled_from(INTRUDERS))
+def test_no_row_has_an_unknown_role(impl: Any, case: Case, role: str) -> None:
+    template, messages = case.make(impl), [*case.messages, {"role": role, "content": "a"}]
+    for write in (template.render, template.encode):
+        with rejects(ValueError, what=Message("a role that is none of the four")):
+            write(messages)
+
+
 # What is learnt
 
 
@@ -260,6 +278,40 @@ def test_the_end_may_be_left_out(impl: Any, case: Case) -> None:
 def test_what_others_wrote_is_not_learnt(impl: Any, case: Case, prompt: bool) -> None:
     ids, learnt = case.make(impl).encode(case.messages, add_generation_prompt=prompt)
     assert_equal(learnt, [False] * len(ids), what=Message("what is learnt"))
+
+
+@claim(
+    "A conversation of dozens of messages is written whole and all its answers are learnt, one of thousands of "
+    "characters too.",
+    zh="几十条消息的对话完整写出，其中的回答全部要学，有几千个字符的回答也一样。",
+)
+@hole(5)
+@after(test_exactly_the_assistants_words_are_learnt)
+@given(case=cases(conversations(WORDS)), length=st.sampled_from((2000, 9000)))
+def test_long_conversations_are_written_whole(impl: Any, case: Case, length: int) -> None:
+    turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b c"}]
+    case = case._replace(messages=[*case.messages, *turn * 20, {"role": "assistant", "content": "a" * length}])
+    got, expected = case.make(impl).encode(case.messages), (slow_ids(case), slow_learnt(case))
+    assert_equal(got, expected, what=Message("the ids, and what is learnt"))
+
+
+@claim(
+    "A template keeps nothing: used again and again, with the generation prompt or without, it writes what a new one "
+    "writes.",
+    zh="模板不保留任何东西：反复使用之后，无论带不带生成提示，写出的都与新建的模板相同。",
+)
+@hole(5)
+@after(test_exactly_the_assistants_words_are_learnt)
+@given(case=cases(defaults=(None, "a")), other=conversations(WORDS))
+def test_nothing_is_kept_between_calls(impl: Any, case: Case, other: Messages) -> None:
+    used = case.make(impl)
+    for _ in range(8):
+        for messages in (other, case.messages):
+            used.render(messages, add_generation_prompt=True)
+            used.encode(messages, add_generation_prompt=True)
+    new = case.make(impl)
+    assert_equal(used.render(case.messages), new.render(case.messages), what=Message("the string"))
+    assert_equal(used.encode(case.messages), new.encode(case.messages), what=Message("the ids, and what is learnt"))
 
 
 # Back to messages

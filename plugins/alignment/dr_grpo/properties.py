@@ -156,6 +156,27 @@ test_metrics_are_those_of_the_tokens = group_laws.test_metrics_are_those_of_the_
     },
 )
 
+
+@claim(
+    "A batch may have a single token: the sum is divided by the number of answers all the same, and clip_fraction is 0 "
+    "or 1.",
+    zh="一个批可以只有一个词元：总和照样除以回答数，clip_fraction 是 0 或 1。",
+)
+@hole(3)
+@given(case=DR_GRPO.cases())
+def test_a_single_token_is_enough(impl: Any, case: Case) -> None:
+    row, place = case.batch.mask.nonzero()[0].tolist()
+    mask = torch.zeros_like(case.batch.mask)
+    mask[row, place] = True
+    batch = replace(case.batch, mask=mask)
+    answers = group_laws.answers_of(batch)
+    (term,) = terms(case.rule, answers[row], group_laws.slow_advantages(DR_GRPO, case.rule, answers)[row])
+    loss = term.policy / (len(answers) * case.rule["max_tokens"])
+    got = impl(**case.rule).loss(batch)
+    for name, number in {"loss": loss, "clip_fraction": float(term.outside)}.items():
+        DR_GRPO.check(got, name, torch.tensor(number, dtype=torch.float64), batch)
+
+
 # A policy that goes on with the probability 1 - stop after each of the first two tokens; the third is the last.
 LENGTHS = (1, 2, 3)
 

@@ -28,7 +28,7 @@ from groundup.core.testing.laws import preferences as pair_laws
 from groundup.core.testing.laws import rl as laws
 
 CERTAIN = -1e-12  # the text's bound on a mean log-probability
-LAMS = (0.25, 0.625, 0.75)  # not 0, 1, 1/2 or the default
+LAMS = (0.25, 0.625, 1.5)  # not 0, 1, 1/2 or the default
 LARGEST = 28.0  # log-odds of CERTAIN are 27.6; all other numbers are smaller
 
 Case = laws.Case[PreferenceBatch]
@@ -69,7 +69,7 @@ NAMES = ("loss", "sft_loss", "odds_ratio_loss", "chosen_reward", "rejected_rewar
 ORPO = pair_laws.Setting(
     batches=pair_laws.pairs(reference=False),
     sizes=dict.fromkeys(NAMES, LARGEST) | {"accuracy": 1.0},
-    slope=3.0,
+    slope=5.0,
     rules=[{"lam": lam} for lam in LAMS],
     another={"lam": 2.0},
     cost=cost,

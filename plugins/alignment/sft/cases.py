@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.core.interfaces.rl import IGNORE_INDEX, SupervisedBatch, TokenBatch
-from groundup.core.testing import booleans
+from groundup.core.messages import Message
+from groundup.core.testing import assert_close, assert_equal, booleans, gradient
 from groundup.core.testing.laws import rl as laws
 
 SIZES = [{"B": 1, "T": 2, "V": 3}, {"B": 1, "T": 5, "V": 3}, {"B": 3, "T": 3, "V": 4}, {"B": 2, "T": 4, "V": 2}]
@@ -119,6 +120,14 @@ def slow_slopes(batch: SupervisedBatch, divisor: float, smoothing: float = 0.0) 
     return {"logits": slopes}
 
 
+def check_slopes(impl: Any, batch: SupervisedBatch, expected: Tensor, **rule: float) -> None:
+    """Compare the gradient to the logits with ``expected``."""
+    trained = PLAIN.trained(batch)
+    (grad,) = gradient(impl(**rule).loss(trained).loss, [trained.logits])
+    limit = PLAIN.tolerance("gradient", batch)
+    assert_close(grad, expected, dtype=batch.logits.dtype, tolerance=limit, what=Message("the gradient to the logits"))
+
+
 # Rows of examples
 
 LENGTHS = st.lists(st.integers(0, 5), max_size=6)
@@ -166,6 +175,15 @@ class Packed(NamedTuple):
             full[place.row, place.column] = getattr(place, field)
         return full
 
+    def seen(self) -> Tensor:
+        """Return which column each token attends to, (rows, columns, columns), without the padding's."""
+        mask = torch.zeros((*self.shape, self.shape[1]), dtype=torch.bool)
+        for one in self.places:
+            for other in self.places:
+                if one.example == other.example and other.position <= one.position:
+                    mask[one.row, one.column, other.column] = True
+        return mask
+
 
 def slow_packing(examples: Sequence[Example], room: int) -> Packed:
     """Return where each token of the examples has to be."""
@@ -190,6 +208,14 @@ def packed(impl: Any, examples: Sequence[Example], room: int, pad: int) -> Token
     return batch
 
 
+def check_packed(impl: Any, examples: Sequence[Example], room: int, pad: int) -> None:
+    """Compare tokens, labels and positions of packed rows with the slow way's."""
+    batch, expected = packed(impl, examples, room, pad), slow_packing(examples, room)
+    assert_equal(batch.input_ids, expected.filled("token", pad), what=Message("input_ids"))
+    assert_equal(batch.labels, expected.filled("label", IGNORE_INDEX), what=Message("labels"))
+    assert_equal(batch.position_ids, expected.filled("position", 0), what=Message("position_ids"))
+
+
 WORDS, WIDTH, LONGEST = 5, 4, 16
 
 
@@ -206,3 +232,14 @@ def model(params: list[Tensor], tokens: Tensor, position: Tensor, attn_mask: Ten
     hidden = words[tokens] + positions[position]
     scores = (hidden @ query) @ (hidden @ key).mT
     return (hidden + scores.masked_fill(~attn_mask, -math.inf).softmax(-1) @ (hidden @ value)) @ output
+
+
+def slow_apart(params: list[Tensor], examples: Sequence[Example], room: int) -> Tensor:
+    """Return the mean loss of the examples' learnt tokens, each example read alone."""
+    terms = []
+    for prompt, answer in examples:
+        tokens = torch.tensor([(prompt + answer)[:room]], dtype=torch.long)
+        causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).tril()
+        log_probs = model(params, tokens, torch.arange(tokens.shape[1]), causal).log_softmax(-1)[0]
+        terms += [-log_probs[t - 1, tokens[0, t]] for t in range(max(len(prompt), 1), tokens.shape[1])]
+    return torch.stack(terms).mean() if terms else 0 * params[0].sum()

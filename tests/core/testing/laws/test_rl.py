@@ -414,6 +414,11 @@ class LaterRowsWeighMore(PPO):
         return super().loss(replace(batch, advantage=batch.advantage * weight[:, None]))
 
 
+class SixteenRowsAtMost(PPO):
+    def loss(self, batch: RolloutBatch) -> Loss:
+        return super().loss(laws.changed(batch, lambda _, t: t[:16]))
+
+
 class WritesIntoTheBatch(PPO):
     def loss(self, batch: RolloutBatch) -> Loss:
         batch.advantage.mul_(2.0)
@@ -484,6 +489,7 @@ WRONG = [
     (SAME, "ppo", misconception("clip-shrinks-with-every-call"), "differs"),
     (SAME, "ppo", RemembersTheFirstReference, "differs"),
     (SAME, "ppo", CoefficientsOfTheLatest, "differs"),
+    (SAME, "ppo", SixteenRowsAtMost, "differs"),
     (SAME, "dpo", functools.partial(DPO, beta=0.2), "differs"),
 ]
 
