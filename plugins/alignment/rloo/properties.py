@@ -46,10 +46,10 @@ def earned(rule: Rule, answer: Answer) -> float:
 
 def advantages(rule: Rule, answers: Sequence[Answer]) -> list[float]:
     """Compare each answer with all others, one after the other."""
-    found = []
-    for i, answer in enumerate(answers):
-        others = [earned(rule, other) for j, other in enumerate(answers) if j != i]
-        found.append(earned(rule, answer) - math.fsum(others) / len(others) if others else 0.0)
+    found, paid = [], [earned(rule, answer) for answer in answers]
+    for i, own in enumerate(paid):
+        others = paid[:i] + paid[i + 1 :]
+        found.append(own - math.fsum(others) / len(others) if others else 0.0)
     return found
 
 
