@@ -220,7 +220,7 @@ def test_long_answers_are_counted_in_full(setting: Setting) -> Property:
     "A token that has moved far counts in full, up or down, in an answer far better or worse than many others: no "
     "ratio, log-ratio or distance is capped but by the clip.",
     zh="移动很远的词元同样完整地计入，无论变大还是变小，也无论所在回答比许多其他回答好得多还是差得多："
-    "除了裁剪，比率、对数比率和距离都不截断。",
+    "除了裁剪，比率、对数比率和距离都不受限制。",
 )
 def test_what_moved_far_counts_in_full(setting: Setting) -> Property:
     reference = "ref_log_prob" in setting.constants

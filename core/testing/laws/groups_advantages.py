@@ -51,7 +51,7 @@ def test_advantages_are_those_of_the_group(setting: Setting) -> Property:
 @law(
     "A large group has the formula of a small one: an odd answer among many may be many times as far from the mean as "
     "the others, rewards may be tiny or huge, and nothing is capped.",
-    zh="大组与小组用同一个公式：许多回答中独特的一段，离平均可以是其他回答的许多倍；奖励可以极小或极大；什么都不截断。",
+    zh="大组与小组用同一个公式：许多回答中独特的一段，离平均可以是其他回答的许多倍；奖励可以极小或极大；优势不受任何限制。",
 )
 def test_a_large_group_has_the_same_formula(setting: Setting) -> Property:
     @given(
