@@ -55,8 +55,9 @@ class Scorer:
         """Return a score at each token, (B, N); carries gradient."""
         return self.model.trunk(self.params, {"x": tokens}) @ self.head
 
-    def improve(self, chosen: Texts, rejected: Texts, rows: Tensor) -> None:
-        """Take one step on these pairs."""
+    def improve(self, chosen: Texts, rejected: Texts, rows: Tensor, *, left: float) -> None:
+        """Take one step on these pairs. The learning rate falls with the share of steps that are left."""
+        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * left
         (better, real), (worse, also_real) = chosen.rows(rows), rejected.rows(rows)
         batch = RewardPairBatch(self.by_token(better), self.by_token(worse), None, real, also_real)
         self.optimizer.zero_grad()
@@ -74,7 +75,7 @@ class Scorer:
     def alone(self, texts: Texts, rows: Tensor) -> Tensor:
         """Return the scores without any padding: answers of one length at a time."""
         scores = torch.empty(len(rows))
-        for length in texts.length[rows].unique():
+        for length in sorted(set(texts.length[rows].tolist())):
             same = texts.length[rows] == length
             scores[same] = self.batched(texts, rows[same])
         return scores
@@ -91,7 +92,8 @@ def run(bench: Bench) -> Outcome:
     scorer = Scorer(start, bench.impl("alignment/reward-model")(center_coef=CENTER))
     test = torch.arange(count, count + held_out)
     for step in range(1, steps + 1):
-        scorer.improve(chosen, rejected, torch.randint(0, count, (BATCH,), generator=generator))
+        rows = torch.randint(0, count, (BATCH,), generator=generator)
+        scorer.improve(chosen, rejected, rows, left=1 - (step - 1) / steps)
         if step % EVERY == 0:
             alone = [scorer.alone(texts, test) for texts in (chosen, rejected)]
             bench.point("alone", step, ordered(*alone))
