@@ -18,9 +18,11 @@ def columns(draw: Drawing) -> None:
     places = range(len(rows))
     last = [mask.rindex("1") for mask in rows]
     counted = [mask.count("1") - 1 for mask in rows]
-    axes.plot(last, places, "o", color=draw.colours[0], markersize=9, label=draw.text("last real", "最后的真实词元"))
+    hollow = {"markerfacecolor": "none", "markeredgewidth": 1.8}
+    read = draw.text("last real", "最后的真实词元")
+    axes.plot(last, places, "o", color=draw.colours[0], markersize=13, label=read, **hollow)
     axes.plot(counted, places, "x", color=draw.colours[1], markersize=8, label=draw.text("count - 1", "个数 - 1"))
-    axes.plot([6] * 4, places, "|", color=draw.colours[3], markersize=11, label=draw.text("last column", "最后一列"))
+    axes.plot([6] * 4, places, "|", color=draw.colours[3], markersize=17, label=draw.text("last column", "最后一列"))
     axes.set_yticks(list(places), draw.text("full,right,left,between", "无填充,右,左,中间").split(","))
     axes.set_ylim(3.6, -1.3)
     axes.set_xlabel(draw.text("column; grey: padding", "列；灰色：填充"))
