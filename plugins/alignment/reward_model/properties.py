@@ -329,7 +329,7 @@ def test_a_pair_pulls_with_the_probability_of_the_other_order(impl: Any, case: C
 @hole(2)
 @given(
     dtype=float_dtypes(),
-    chosen=st.sampled_from((-3.0e4, -1000.0, 0.0, 200.0)),
+    chosen=st.sampled_from((-3.0e4, -1000.0, -8.0, 0.0, 200.0)),
     rejected=st.sampled_from((0.0, 1000.0)),
     margin=st.sampled_from((None, 3.0)),
 )
