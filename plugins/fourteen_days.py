@@ -54,7 +54,7 @@ DAYS: list[tuple[str, str, tuple[str, ...]]] = [
 ]
 
 
-ELECTIVE = {4: ("rl/actor-critic",), 10: ("rl/bcq",)}
+ELECTIVE = {4: ("rl/actor-critic",), 8: ("alignment/rloo", "alignment/dr-grpo"), 10: ("rl/bcq",)}
 """By number of the day, what a learner may leave out."""
 ROADMAP = Roadmap(
     id="fourteen-days",
