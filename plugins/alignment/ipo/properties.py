@@ -190,22 +190,6 @@ def test_the_difference_keeps_its_digits(
     assert_close(got, exact, dtype=torch.float32, tolerance=limit, what=Message("the loss"))
 
 
-@claim(
-    "The loss is a mean, however many pairs there are: five copies of each pair cost what one does, and share its "
-    "gradient.",
-    zh="无论有多少对，损失都是平均：每一对各复制五份，损失不变，五份分得原来的梯度。",
-)
-@hole(2)
-@given(case=IPO.cases())
-def test_copies_cost_what_one_does(impl: Any, case: Case) -> None:
-    copies = IPO.trained(laws.changed(case.batch, lambda _, tensor: tensor.repeat_interleave(5, 0)))
-    batch = IPO.trained(case.batch)
-    expected, got = impl(**case.rule).loss(batch), impl(**case.rule).loss(copies)
-    IPO.check(got, "loss", expected.loss.detach().to(torch.float64), batch)
-    shared = {name: grad.unflatten(0, (-1, 5)).sum(1) for name, grad in IPO.gradients(got, copies).items()}
-    IPO.check_same_gradients(shared, IPO.gradients(expected, batch), batch)
-
-
 test_loss_is_the_mean_over_pairs = pair_laws.test_loss_is_the_mean_over_pairs(
     IPO,
     hole=2,

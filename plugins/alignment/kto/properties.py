@@ -238,22 +238,6 @@ def test_no_reference_point_is_kept(impl: Any, case: Case) -> None:
 
 
 @claim(
-    "The loss is a mean, however many answers there are: five copies of each answer cost what one does, and share its "
-    "gradient.",
-    zh="无论有多少段回答，损失都是平均：每段各复制五份，损失不变，五份分得原来的梯度。",
-)
-@hole(3)
-@given(case=KTO.cases())
-def test_copies_cost_what_one_does(impl: Any, case: Case) -> None:
-    copies = KTO.trained(laws.changed(case.batch, lambda _, tensor: tensor.repeat_interleave(5, 0)))
-    batch = KTO.trained(case.batch)
-    expected, got = impl(**case.rule).loss(batch), impl(**case.rule).loss(copies)
-    KTO.check(got, "loss", expected.loss.detach().to(torch.float64), batch)
-    shared = {name: grad.unflatten(0, (-1, 5)).sum(1) for name, grad in KTO.gradients(got, copies).items()}
-    KTO.check_same_gradients(shared, KTO.gradients(expected, batch), batch)
-
-
-@claim(
     "Long answers in bfloat16 cost what their log-ratios say in float32, which are not rounded to bfloat16 again.",
     zh="bfloat16 的长回答，其代价由 float32 的对数比率决定，对数比率不会再舍入成 bfloat16。",
 )
