@@ -27,6 +27,7 @@ from groundup.core.models import Answers, right, sample
 from groundup.core.preference_lab import Course, Student
 
 __all__ = ["GroupCourse", "GroupedAnswers", "draw_token_weights", "offset_of"]
+__contract__ = ("GroupCourse",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,7 +182,7 @@ def test_without_a_name_it_is_what_was_saved_last(learn: Any, attempt: Path, sol
             ["day-4"],
             "'day-4' is a day, but a technique is needed here. The techniques of that day: gae and actor-critic.",
         ),
-        (["day-8"], "'day-8' is a day, but a technique is needed here. None of its techniques is written yet."),
+        (["day-11"], "'day-11' is a day, but a technique is needed here. None of its techniques is written yet."),
         (["scale", "--seed", "x"], "'x' is not a whole number from 0 to"),
         (["scale", "--seed", "-1"], "'-1' is not a whole number from 0 to"),
         (["scale", "--seed", str(2**63)], "is not a whole number from 0 to"),

@@ -101,11 +101,12 @@ def test_what_is_passed_does_not_come_along(learn: Any, here: Path) -> None:
 )
 def test_an_elective_is_named_and_comes_when_asked_for(learn: Any, here: Path, day: Day) -> None:
     result = learn("start", day.name)
-    name = TECHNIQUES[day.elective[0]].name
-    assert f"  Elective: {name}. 'learn start {name}' puts it there." in result.stdout.splitlines()
+    first, *others = (TECHNIQUES[i].name for i in day.elective)
+    names = first if not others else f"{', '.join([first, *others[:-1]])} and {others[-1]}"
+    assert f"  Elective: {names}. 'learn start {first}' puts it there." in result.stdout.splitlines()
     path = here / "workspace" / TECHNIQUES[day.elective[0]].file
     assert not path.exists()
-    learn("start", name)
+    learn("start", first)
     assert path.is_file()
 
 
